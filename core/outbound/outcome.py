@@ -1,0 +1,103 @@
+"""What became of a request, and the words for what went wrong."""
+
+import errno
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from core.outbound.addresses import UnsafeAddress
+from core.outbound.urls import UnsafeUrl
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One request's result. A status may come with an error: the head arrived, the body failed."""
+
+    status: int | None
+    error: str | None
+    """One of invalid_url, unsafe_address, dns_error, connection_refused, connection_error,
+    tls_error, timeout, invalid_response, too_many_headers."""
+    message: str
+    """For people: "" when nothing went wrong."""
+    body: bytes
+    """At most `max_body` bytes, as sent: never decompressed."""
+    truncated: bool
+    """The body was longer than `max_body`, or its end hadn't been seen at that length."""
+    duration_ms: int
+    address: str
+    """The address that was dialled, "" when it didn't come to that."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Look-ups ignore case, as in `headers.get("Retry-After")`."""
+
+    @property
+    def succeeded(self) -> bool:
+        return self.error is None and self.status is not None and 200 <= self.status < 300
+
+
+NETWORK_TROUBLE = (
+    aiohttp.ClientError,
+    UnsafeUrl,
+    UnsafeAddress,
+    OSError,
+)  # TimeoutError is one too
+
+
+def describe(error: Exception, *, timeout: float) -> tuple[str, str]:
+    """The code and the message for an exception out of NETWORK_TROUBLE."""
+    match error:
+        case UnsafeUrl():
+            return error.code, error.reason
+        case UnsafeAddress():
+            return "unsafe_address", str(error)
+        case aiohttp.ClientConnectorDNSError():
+            return "dns_error", str(error.os_error)
+        case aiohttp.ClientSSLError() | ssl.SSLError():
+            return "tls_error", _tls_message(error)
+        case TimeoutError():
+            return "timeout", f"No complete answer within {timeout:g} s"
+        case aiohttp.ClientResponseError():
+            return _describe_bad_head(error)
+        case aiohttp.InvalidURL():
+            return "invalid_url", "The URL cannot be called"
+    if _is_malformed(error):
+        return "invalid_response", "The body of the answer is malformed"
+    return _describe_connection(error)
+
+
+def _tls_message(error: Exception) -> str:
+    cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
+    reason = getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or str(cause)
+    return f"TLS handshake failed: {reason}"
+
+
+def _describe_bad_head(error: aiohttp.ClientResponseError) -> tuple[str, str]:
+    if "too many headers" in error.message.lower():
+        return "too_many_headers", "The answer has too many headers"
+    first_line = error.message.strip().partition("\n")[0].rstrip(":")
+    return "invalid_response", f"The answer is not valid HTTP: {first_line[:200]}"
+
+
+def _is_malformed(error: Exception) -> bool:
+    """aiohttp wraps both a bad chunk and a connection lost half-way in ClientPayloadError."""
+    cause = error.__cause__
+    return (
+        isinstance(error, aiohttp.ClientPayloadError)
+        and isinstance(cause, aiohttp.http_exceptions.TransferEncodingError)
+        and "not enough data" not in str(cause).lower()
+    )
+
+
+def _describe_connection(error: Exception) -> tuple[str, str]:
+    number = getattr(error, "errno", None)
+    if number == errno.ECONNREFUSED:
+        return "connection_refused", "The connection was refused"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        reason = error.os_error.strerror or str(error.os_error)
+        return "connection_error", f"The connection could not be made: {reason}"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "connection_error", "The connection was closed before the body ended"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "connection_error", "The connection was closed before an answer came"
+    return "connection_error", f"The connection broke: {error}"
