@@ -1,0 +1,1 @@
+"""Amazon SNS: topics, subscriptions with their handshake, signed delivery with retries."""
