@@ -1,0 +1,114 @@
+"""TLS: the certificate is checked for the name, whatever address was dialled."""
+
+import asyncio
+import ssl
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from core.outbound import OutboundClient, OutboundPolicy
+
+LOOPBACK = OutboundPolicy.opening(["127.0.0.0/8"])
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """Self-signed, for hooks.example.test only."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hooks.example.test")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("hooks.example.test")]), False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    pem = serialization.Encoding.PEM
+    path.write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + certificate.public_bytes(pem)
+    )
+    return path
+
+
+@pytest.fixture
+def server_tls(certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+def get(host, *, server_tls=None, trusting=None, timeout=2.0, answer=OK):
+    """GET https://<host>/ from a loopback server: the outcome, and the heads that it read."""
+    heads, tasks = [], set()
+
+    async def serve(reader, writer):
+        tasks.add(asyncio.current_task())
+        try:
+            head = await reader.read(1000)
+            heads.append(head.decode("latin-1"))
+            if answer:
+                writer.write(answer)
+                await writer.drain()
+            await reader.read()
+        finally:
+            writer.transport.abort()
+
+    async def run():
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server_tls)
+        port = server.sockets[0].getsockname()[1]
+        async with (
+            server,
+            OutboundClient(LOOPBACK, lookup=lambda name: ["127.0.0.1"], tls=trusting) as client,
+        ):
+            outcome = await client.request(
+                "GET", f"https://{host}:{port}/", headers={}, timeout=timeout, max_body=10
+            )
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return outcome, heads
+
+    return asyncio.run(run())
+
+
+def test_a_trusted_certificate_is_checked_against_the_name(server_tls, certificate):
+    asked = []
+    server_tls.sni_callback = lambda _, name, __: asked.append(name)
+    trusting = ssl.create_default_context(cafile=certificate)
+    good, heads = get("hooks.example.test", server_tls=server_tls, trusting=trusting)
+    other, _ = get("other.example.test", server_tls=server_tls, trusting=trusting)
+
+    assert (good.status, good.error, good.body, good.address) == (200, None, b"ok", "127.0.0.1")
+    assert asked == ["hooks.example.test", "other.example.test"]
+    assert "\r\nHost: hooks.example.test:" in heads[0]
+    assert (other.status, other.error) == (None, "tls_error")
+    assert "other.example.test" in other.message
+
+
+def test_a_self_signed_certificate_is_a_tls_error(server_tls):
+    outcome, heads = get("hooks.example.test", server_tls=server_tls)
+
+    assert (outcome.status, outcome.error) == (None, "tls_error")
+    assert outcome.message == "TLS handshake failed: self-signed certificate"
+    assert heads == []
+
+
+def test_a_server_without_tls_is_a_tls_error():
+    outcome, _ = get("hooks.example.test", answer=b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    assert (outcome.status, outcome.error) == (None, "tls_error")
+
+
+def test_a_handshake_that_hangs_is_a_timeout():
+    outcome, _ = get("hooks.example.test", answer=None, timeout=0.2)
+
+    assert (outcome.status, outcome.error) == (None, "timeout")
+    assert outcome.duration_ms < 900
