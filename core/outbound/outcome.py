@@ -61,8 +61,6 @@ def describe(error: Exception, *, timeout: float) -> tuple[str, str]:
             return _describe_bad_head(error)
         case aiohttp.InvalidURL():
             return "invalid_url", "The URL cannot be called"
-    if _is_malformed(error):
-        return "invalid_response", "The body of the answer is malformed"
     return _describe_connection(error)
 
 
@@ -77,16 +75,6 @@ def _describe_bad_head(error: aiohttp.ClientResponseError) -> tuple[str, str]:
         return "too_many_headers", "The answer has too many headers"
     first_line = error.message.strip().partition("\n")[0].rstrip(":")
     return "invalid_response", f"The answer is not valid HTTP: {first_line[:200]}"
-
-
-def _is_malformed(error: Exception) -> bool:
-    """aiohttp wraps both a bad chunk and a connection lost half-way in ClientPayloadError."""
-    cause = error.__cause__
-    return (
-        isinstance(error, aiohttp.ClientPayloadError)
-        and isinstance(cause, aiohttp.http_exceptions.TransferEncodingError)
-        and "not enough data" not in str(cause).lower()
-    )
 
 
 def _describe_connection(error: Exception) -> tuple[str, str]:

@@ -58,6 +58,8 @@ def get(host, *, server_tls=None, trusting=None, timeout=2.0, answer=OK):
                 writer.write(answer)
                 await writer.drain()
             await reader.read()
+        except asyncio.CancelledError:
+            pass
         finally:
             writer.transport.abort()
 
