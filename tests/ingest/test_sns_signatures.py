@@ -1,0 +1,251 @@
+"""The signed string, both versions, and what a forger can do with a message he has seen."""
+
+import base64
+import dataclasses
+import json
+import string
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sns_signer import KINDS, SIGNED, body, envelope, key, signature, signed
+
+from ingest.sns import Rejected, canonical_string, parse, verify
+
+PUBLIC = key().public_key()
+
+
+def check(fields):
+    message = parse(body(fields), header_type=None)
+    verify(message, PUBLIC)
+    return message
+
+
+def refusal(fields):
+    with pytest.raises(Rejected) as caught:
+        check(fields)
+    return caught.value
+
+
+def test_the_string_of_a_notification_ends_with_a_line_feed():
+    fields = envelope(
+        Message="hi", Subject="S", MessageId="22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324", TopicArn="arn"
+    )
+
+    assert canonical_string(parse(body(fields), header_type=None)) == (
+        b"Message\nhi\nMessageId\n22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324\nSubject\nS\n"
+        b"Timestamp\n2026-03-01T12:00:00.123Z\nTopicArn\narn\nType\nNotification\n"
+    )
+
+
+def test_an_absent_subject_is_left_out_and_an_empty_one_is_not():
+    absent = parse(body(envelope(Subject=None)), header_type=None)
+    empty = parse(body(envelope(Subject="")), header_type=None)
+
+    assert b"\nSubject\n" not in canonical_string(absent)
+    assert b"\nSubject\n\nTimestamp\n" in canonical_string(empty)
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_the_string_of_a_confirmation_holds_its_url_and_token(kind):
+    fields = envelope(kind, Message="hi", SubscribeURL="url", Token="tok", TopicArn="arn")
+    message = parse(body(fields), header_type=None)
+
+    assert canonical_string(message).decode() == (
+        f"Message\nhi\nMessageId\n{fields['MessageId']}\nSubscribeURL\nurl\n"
+        f"Timestamp\n2026-03-01T12:00:00.123Z\nToken\ntok\nTopicArn\narn\nType\n{fields['Type']}\n"
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("version", ["1", "2"])
+@pytest.mark.parametrize("message", ["hi", "Gr\u00fc\u00dfe \U0001f600\n\x00"])
+def test_a_genuine_message_passes(kind, version, message):
+    assert check(signed(kind, SignatureVersion=version, Message=message)).message == message
+
+
+@pytest.mark.parametrize("subject", [None, "", "S"])
+def test_a_genuine_notification_passes_with_and_without_subject(subject):
+    assert check(signed(Subject=subject)).subject == subject
+
+
+@pytest.mark.parametrize(("made", "labelled"), [("2", "1"), ("1", "2")])
+def test_a_signature_under_the_other_versions_label_is_refused(made, labelled):
+    fields = signed(SignatureVersion=made) | {"SignatureVersion": labelled}
+
+    assert (refusal(fields).status, refusal(fields).name) == (403, "invalid_signature")
+
+
+@pytest.mark.parametrize("version", ["", "0", "3", "01", "1.0", " 1", "2 ", "\u0661", "true"])
+def test_an_unknown_version_is_refused(version):
+    assert refusal(signed() | {"SignatureVersion": version}).status == 403
+
+
+GOOD = signed()["Signature"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "=",
+        "AAAA",
+        "not base64!",
+        GOOD[:-1],
+        GOOD[:-2],
+        GOOD + "=",
+        GOOD + "AAAA",
+        " " + GOOD,
+        GOOD[:8] + " " + GOOD[8:],
+        GOOD.replace("+", "-").replace("/", "_") + "-_",
+        "\u00e9" + GOOD[1:],
+        base64.b64encode(b"\x00" * 256).decode(),
+        base64.b64encode(b"\xff" * 256).decode(),
+        base64.b64encode(b"\x01" * 257).decode(),
+    ],
+    ids=lambda value: repr(value[:12]),
+)
+def test_a_bad_or_undecodable_signature_is_a_403(value):
+    assert refusal(signed() | {"Signature": value}).status == 403
+
+
+def test_another_key_does_not_verify():
+    message = parse(body(signed()), header_type=None)
+
+    with pytest.raises(Rejected):
+        verify(message, key(3072).public_key())
+
+
+def test_a_subject_folded_into_the_message_id_is_refused_although_the_bytes_are_the_same():
+    genuine = signed()
+    folded = genuine | {"MessageId": f"{genuine['MessageId']}\nSubject\n{genuine['Subject']}"}
+    del folded["Subject"]
+
+    taken = dataclasses.replace(
+        parse(body(genuine), header_type=None), message_id=folded["MessageId"], subject=None
+    )
+
+    verify(taken, PUBLIC)  # the forgery holds if the shape of MessageId is not looked at
+    assert refusal(folded).status == 400
+
+
+@pytest.mark.parametrize(
+    ("name", "following"), [("Timestamp", "TopicArn"), ("Subject", "Timestamp")]
+)
+def test_no_other_field_can_be_folded_either(name, following):
+    genuine = signed()
+    folded = genuine | {name: f"{genuine[name]}\n{following}\n{genuine[following]}"}
+    del folded[following]
+
+    assert refusal(folded).status == 400
+
+
+def test_a_message_that_imitates_the_fields_after_it_keeps_its_own_id():
+    """Only Message may hold line feeds, so the other lines are found from the end."""
+    genuine = signed()
+    head, tail = "real", f"\nMessageId\n{'0' * 8}-0000-0000-0000-{'0' * 12}\nSubject\nforged"
+    imitation = signed(Message=head + tail)
+
+    assert check(imitation).message_id == genuine["MessageId"]
+    assert refusal(imitation | {"Message": head}).status == 403
+    assert refusal(imitation | {"Message": head, "Subject": "forged"}).status == 403
+
+
+def test_a_string_without_the_last_line_feed_is_not_what_was_signed():
+    fields = envelope()
+    text = canonical_string(parse(body(fields), header_type=None)).decode()
+
+    assert refusal(fields | {"Signature": signature(text[:-1])}).status == 403
+
+
+def test_an_unsubscribe_confirmation_without_its_token_is_not_what_was_signed():
+    fields = envelope("unsubscribe_confirmation")
+    text = canonical_string(parse(body(fields), header_type=None)).decode()
+    short = text.replace(f"Token\n{fields['Token']}\n", "")
+
+    assert refusal(fields | {"Signature": signature(short)}).status == 403
+
+
+def test_the_signed_value_of_a_repeated_key_is_the_one_that_is_kept():
+    genuine = json.dumps(signed())
+    forged = genuine[:-1] + ', "Message": "forged"}'
+    harmless = '{"Message": "forged", ' + genuine[1:]
+
+    with pytest.raises(Rejected):
+        verify(parse(forged.encode(), header_type=None), PUBLIC)
+    message = parse(harmless.encode(), header_type=None)
+    verify(message, PUBLIC)
+    assert message.message == envelope()["Message"]
+
+
+line = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=40)
+payload = st.text(st.characters(codec="utf-8"), max_size=200)
+
+
+@st.composite
+def envelopes(draw):
+    kind = draw(st.sampled_from(KINDS))
+    changes = {
+        "MessageId": str(draw(st.uuids())),
+        "Message": draw(payload),
+        "Timestamp": draw(line),
+        "TopicArn": draw(line),
+        "SignatureVersion": draw(st.sampled_from(["1", "2"])),
+    }
+    if kind == "notification":
+        changes["Subject"] = draw(st.none() | line)
+    else:
+        changes |= {"Token": draw(line), "SubscribeURL": draw(line)}
+    return signed(kind, **changes)
+
+
+@settings(max_examples=60, deadline=None)
+@given(envelopes())
+def test_every_valid_message_round_trips(fields):
+    message = check(fields)
+
+    assert message.message == fields["Message"]
+    assert message.message_id == fields["MessageId"]
+    assert message.timestamp == fields["Timestamp"]
+    assert message.topic_arn == fields["TopicArn"]
+    assert message.subject == fields.get("Subject")
+    assert message.token == fields.get("Token")
+    assert message.subscribe_url == fields.get("SubscribeURL")
+
+
+@settings(max_examples=120, deadline=None)
+@given(envelopes(), st.data())
+def test_a_single_change_in_a_signed_field_is_refused(fields, data):
+    name = data.draw(st.sampled_from([n for n in SIGNED[fields["Type"]] if n in fields]))
+    old = fields[name]
+    if name == "Type":
+        new = data.draw(st.sampled_from(sorted(SIGNED)).filter(lambda kind: kind != old))
+    elif name == "MessageId":
+        new = str(data.draw(st.uuids().filter(lambda value: str(value) != old)))
+    else:
+        new = _mutated(old, data)
+
+    changed = fields | {name: new}
+    if name == "Type":
+        changed |= {"Token": "t", "SubscribeURL": "u"} | fields
+        changed["Type"] = new
+
+    assert refusal(changed).status in (400, 403)
+
+
+@settings(max_examples=60, deadline=None)
+@given(envelopes(), st.data())
+def test_a_signed_field_cannot_be_left_out(fields, data):
+    name = data.draw(st.sampled_from([n for n in SIGNED[fields["Type"]] if n in fields]))
+
+    refused = refusal({n: value for n, value in fields.items() if n != name})
+
+    assert refused.status == (403 if name == "Subject" else 400)
+
+
+def _mutated(old, data):
+    position = data.draw(st.integers(0, len(old)))
+    inserted = data.draw(st.sampled_from(string.ascii_letters + " \n\u00e9\u0301"))
+    kept_from = position + data.draw(st.integers(0, 1))
+    new = old[:position] + inserted + old[kept_from:]
+    return new if new != old else old + "x"
