@@ -1,0 +1,76 @@
+"""A real HTTP server on loopback that serves certificates, badly when told to."""
+
+import contextlib
+import threading
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class CertificateServer(ThreadingHTTPServer):
+    """`answers` maps a path to bytes or to a function of the request handler."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answers = {}
+        self.asked = Counter()
+        self.headers = []
+        self.closing = threading.Event()
+
+    @property
+    def origin(self):
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, request, client_address):
+        """Clients that hang up are what these tests are about."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.server.asked[self.path] += 1
+        self.server.headers.append(dict(self.headers))
+        answer = self.server.answers.get(self.path)
+        if callable(answer):
+            self.close_connection = True
+            answer(self)
+        else:
+            send(self, b"nothing" if answer is None else answer, status=200 if answer else 404)
+
+    def log_message(self, *arguments):
+        pass
+
+
+def send(handler, content, *, status=200, **headers):
+    handler.send_response(status)
+    handler.send_header("Content-Length", str(len(content)))
+    for name, value in headers.items():
+        handler.send_header(name.replace("_", "-"), value)
+    handler.end_headers()
+    handler.wfile.write(content)
+
+
+def drip(handler, content):
+    """One byte every 50 ms, so that no socket timeout ever fires."""
+    for byte in content:
+        if handler.server.closing.wait(0.05):
+            return
+        handler.wfile.write(bytes([byte]))
+        handler.wfile.flush()
+
+
+@contextlib.contextmanager
+def running_server():
+    server = CertificateServer()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.closing.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
