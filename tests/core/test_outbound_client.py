@@ -24,7 +24,7 @@ class Server:
 
     def __init__(self, *script):
         self.script = script
-        self.connections, self.sent, self.requests = 0, 0, []
+        self.connections, self.open, self.sent, self.requests = 0, 0, 0, []
 
     @asynccontextmanager
     async def running(self):
@@ -43,6 +43,7 @@ class Server:
     async def _serve(self, reader, writer):
         self._tasks.add(asyncio.current_task())
         self.connections += 1
+        self.open += 1
         try:
             for step in self.script:
                 await self._play(step, reader, writer)
@@ -51,6 +52,7 @@ class Server:
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
+            self.open -= 1
             writer.transport.abort()
 
     async def _play(self, step, reader, writer):
@@ -78,9 +80,9 @@ def lookup(name):
     return ["127.0.0.1"]
 
 
-async def post(client, server, host="hooks.example.test", **changes):
+async def post(client, server, host="hooks.example.test", path="/hook", **changes):
     request = {"headers": {}, "body": b"{}", "timeout": 2.0, "max_body": CAP} | changes
-    return await client.request("POST", f"http://{host}:{server.port}/hook", **request)
+    return await client.request("POST", f"http://{host}:{server.port}{path}", **request)
 
 
 def exchange(*script, **changes):
@@ -114,6 +116,13 @@ def test_a_request_arrives_as_written_and_the_answer_comes_back():
             b'{"a": 1}',
         )
     ]
+
+
+def test_a_path_is_sent_byte_for_byte():
+    path = "/a/../b/%7Ec//d%2f;e?x=%41+b&y="
+    _, server = exchange(True, OK, path=path)
+
+    assert server.requests[0][0] == f"POST {path} HTTP/1.1"
 
 
 def test_retry_after_is_found_in_any_case():
@@ -319,14 +328,14 @@ def test_a_kept_connection_that_the_server_closed_is_replaced_once(new_loop):
 def test_more_connections_than_allowed_are_not_kept_open():
     async def run():
         async with (
-            Server(*[True, 0.05, OK] * 2).running() as server,
+            Server(True, 0.05, OK, True).running() as server,
             OutboundClient(LOOPBACK, lookup=lookup, limit=10, max_open=2) as client,
         ):
             await asyncio.gather(*[post(client, server) for _ in range(6)])
-            await asyncio.gather(*[post(client, server) for _ in range(2)])
-            return server.connections
+            await asyncio.sleep(0.05)
+            return server.connections, server.open
 
-    assert asyncio.run(run()) == 6
+    assert asyncio.run(run()) == (6, 2)
 
 
 def test_no_more_than_the_limit_is_in_flight():
