@@ -136,6 +136,7 @@ class _Control:
         self._twin.journal.reset()
         self._twin.faults.reset()
         self._twin.quota.reset()
+        self._twin.events.reset()
         if request.query.get("all") == "true":
             self._twin.store.clear()
         return _json({"status": "ok"})

@@ -18,6 +18,7 @@ class EventPublisher:
         self._store = store
         self._faults = faults
         self._publisher = publisher
+        self._generation = 0
         self.scheduled = 0
 
     def publish(self, sent: Sent) -> None:
@@ -33,11 +34,19 @@ class EventPublisher:
             delay = step.after if delays is None else delays[position]
             self._schedule(sent, step, delay=delay + faults.delay_events_ms / 1000)
 
+    def reset(self) -> None:
+        """Forget the events to come: the mail that they tell of is forgotten, too."""
+        self._generation += 1
+        self.scheduled = 0
+
     def _schedule(self, sent: Sent, step: Step, *, delay: float) -> None:
         self.scheduled += 1
-        asyncio.get_running_loop().call_later(delay, self._publish_now, sent, step)
+        loop = asyncio.get_running_loop()
+        loop.call_later(delay, self._publish_now, sent, step, self._generation)
 
-    def _publish_now(self, sent: Sent, step: Step) -> None:
+    def _publish_now(self, sent: Sent, step: Step, generation: int) -> None:
+        if generation != self._generation:
+            return
         self.scheduled -= 1
         topics = self._topics(sent, step.event_type)
         if not topics:
