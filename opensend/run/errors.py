@@ -1,0 +1,2 @@
+class StackError(Exception):
+    """The stack could not start; the message says why and what to do."""

@@ -1,0 +1,35 @@
+"""Requests to our own processes on this machine."""
+
+import http.client
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+
+def answers(url: str) -> bool:
+    """Whether GET `url` gives 200 within five seconds."""
+    try:
+        return request("GET", url)[0] == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def request(
+    method: str, url: str, *, body: Any = None, key: str | None = None, seconds: float = 5
+) -> tuple[int, bytes]:
+    """The status and body that a JSON request to an http:// URL gets.
+
+    Raises OSError or http.client.HTTPException when there is no answer.
+    """
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=seconds)
+    headers = {"Content-Type": "application/json"} if body is not None else {}
+    if key is not None:
+        headers["Authorization"] = f"Bearer {key}"
+    try:
+        payload = json.dumps(body) if body is not None else None
+        connection.request(method, parts.path or "/", body=payload, headers=headers)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()

@@ -1,0 +1,40 @@
+"""The command line of each process."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+# Modules, not the scripts beside the interpreter: those look in site-packages first.
+PYTHON = [sys.executable, "-m"]
+MANAGE = [sys.executable, "manage.py"]
+
+# Seconds that a process may take to finish what it has in hand. Work is leased, so one that
+# is killed later costs a lease, not a mail.
+PATIENCE = {"web": 10.0, "worker": 20.0, "beat": 5.0, "twin": 5.0}
+
+
+def command(
+    name: str, *, var_dir: Path, ports: Mapping[str, int], env: Mapping[str, str]
+) -> list[str]:
+    """The argv of `twin`, `web`, `worker` or `beat`."""
+    if name == "twin":
+        return [*PYTHON, "twin", "--port", str(ports["twin"]), "--var-dir", str(var_dir / "twin")]
+    if name == "web":
+        return _web(port=ports["web"], env=env)
+    if name == "worker":
+        return [*PYTHON, "opensend.worker"]
+    if name == "beat":
+        schedule = str(var_dir / "celerybeat-schedule")
+        return [*PYTHON, "celery", "-A", "opensend", "beat", "-s", schedule, "--pidfile="]
+    raise ValueError(f"no such service: {name}")
+
+
+def _web(*, port: int, env: Mapping[str, str]) -> list[str]:
+    return [
+        *(*PYTHON, "granian", "--interface", "wsgi", "--no-ws"),
+        *("--host", "127.0.0.1", "--port", str(port)),
+        *("--workers", env.get("WEB_WORKERS", "2")),
+        *("--blocking-threads", env.get("WEB_THREADS", "8")),
+        *("--respawn-failed-workers", "--respawn-interval", "0.5", "--workers-kill-timeout", "5"),
+        *("--log-level", "warning", "opensend.wsgi:application"),
+    ]
