@@ -1,5 +1,6 @@
 """The one port: AWS calls told apart by their scope, SNS's public URLs, the control API."""
 
+import logging
 import time
 from pathlib import Path
 from uuid import uuid4
@@ -17,6 +18,8 @@ from twin.sns.service import SnsService
 _MAX_BODY_BYTES = 64 * 1024 * 1024
 # The URLs in SNS's messages are followed without a signature.
 _UNSIGNED_ACTIONS = {"ConfirmSubscription": "TopicArn", "Unsubscribe": "SubscriptionArn"}
+
+logger = logging.getLogger(__name__)
 
 
 def build_app(*, var_dir: Path) -> web.Application:
@@ -85,6 +88,11 @@ class _Front:
         except AwsError as error:
             error_code = error.code
             response = service.refuse(error)
+        except Exception:
+            # Callers and the list of calls see it as a failure of AWS; the log has the reason.
+            logger.exception("%s %s failed", name, operation)
+            error_code = "InternalFailure"
+            response = service.refuse(AwsError(error_code, "Internal failure", status=500))
         response.headers["x-amzn-RequestId"] = str(uuid4())
         record = CallRecord(
             service=name,

@@ -7,7 +7,7 @@ import boto3
 import pytest
 import requests
 from botocore.config import Config
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import ClientError, HTTPClientError, ReadTimeoutError
 from twin_running import Subscriber, send_raw, wait_until
 
 
@@ -173,6 +173,19 @@ def test_a_status_that_was_set_stays(twin, ses):
     assert twin.post("identities", {"name": "example.com", "status": "GREAT"}).status_code == 400
 
 
+def test_a_call_that_breaks_the_twin_is_answered_and_listed(twin, verified):
+    scope = "Credential=AKIDEXAMPLE/20260101/us-east-1/ses/aws4_request"
+    answer = requests.post(
+        f"{twin.url}/v2/email/outbound-emails",
+        json={"EmailTags": 5},
+        headers={"Authorization": f"AWS4-HMAC-SHA256 {scope}, Signature=0"},
+        timeout=5,
+    )
+    assert answer.status_code == 500
+    assert answer.headers["x-amzn-ErrorType"] == "InternalFailure"
+    assert twin.get("calls", limit=1).json()[0]["error"] == "InternalFailure"
+
+
 def test_requests_that_are_no_calls_are_refused(twin):
     assert requests.get(f"{twin.url}/v2/email/account", timeout=5).status_code == 403
     assert twin.get("nothing").status_code == 404
@@ -243,12 +256,19 @@ def test_a_stop_does_not_wait_for_slow_callers(start_twin, connect, tmp_path):
     twin.post("identities", {"name": "example.com"})
     twin.fault(latency_ms=30_000)
     ses = connect(twin, "sesv2")
-    caller = threading.Thread(
-        target=lambda: pytest.raises(Exception, send_raw, ses, ConfigurationSetName="")
-    )
+    errors = []
+
+    def send():
+        try:
+            send_raw(ses, ConfigurationSetName="")
+        except HTTPClientError as error:
+            errors.append(error)
+
+    caller = threading.Thread(target=send)
     caller.start()
     wait_until(lambda: twin.get("mail/count").json()["count"] == 1)
     started = time.monotonic()
     assert twin.stop() == 0
     assert time.monotonic() - started < 5
     caller.join()
+    assert len(errors) == 1

@@ -234,6 +234,15 @@ def test_unsubscribing_says_goodbye_and_the_goodbyes_token_brings_it_back(
     assert subscribed.next().json["Message"] == "back"
 
 
+def test_a_new_subscription_takes_the_place_of_a_deleted_one(sns, topic, subscribed):
+    sns.unsubscribe(SubscriptionArn=subscribed.arn)
+    old_token = subscribed.next().json["Token"]
+    sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=subscribed.url)
+    with pytest.raises(sns.exceptions.InvalidParameterException):
+        sns.confirm_subscription(TopicArn=topic, Token=old_token)
+    assert len(sns.list_subscriptions()["Subscriptions"]) == 1
+
+
 def test_the_unsubscribe_url_works_only_without_authenticate_on_unsubscribe(
     twin, sns, topic, subscriber
 ):
@@ -288,6 +297,7 @@ def test_a_subscription_keeps_its_policies(sns, topic, subscriber):
         '{"healthyRetryPolicy": {"backoffFunction": "magic"}}',
         '{"healthyRetries": {}}',
         '{"throttlePolicy": {"maxReceivesPerSecond": 0}}',
+        '{"requestPolicy": {"headerContentType": "text/plain\\r\\nX-Evil: 1"}}',
     ],
 )
 def test_a_delivery_policy_that_sns_would_not_take_is_refused(sns, subscribed, policy):
@@ -339,9 +349,16 @@ def test_what_sns_would_not_take_is_refused(sns, topic):
         sns.publish(TopicArn=topic, Message="x" * 262_145)
     with pytest.raises(invalid, match="Subject"):
         sns.publish(TopicArn=topic, Message="x", Subject="two\nlines")
-    for protocol, endpoint in [("https", "http://a.test/"), ("http", "http://"), ("sms", "1")]:
+    for protocol, endpoint in [
+        ("https", "http://a.test/"),
+        ("http", "http://"),
+        ("http", "http://a b/"),
+        ("sms", "1"),
+    ]:
         with pytest.raises(invalid):
             sns.subscribe(TopicArn=topic, Protocol=protocol, Endpoint=endpoint)
+    with pytest.raises(invalid, match="MessageStructure"):
+        sns.publish(TopicArn=topic, Message='{"default": "x"}', MessageStructure="json")
     with pytest.raises(ClientError, match="AttributeName"):
         sns.subscribe(
             TopicArn=topic,

@@ -14,8 +14,8 @@ from twin.aws import AwsError
 
 _FIELD_NAME = re.compile(rb"[\x21-\x39\x3b-\x7e]+")
 _END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
-# SES sets these itself; Bcc must not reach other recipients.
-_REPLACED = {"message-id", "date", "bcc", "return-path", "feedback-id", "x-ses-outgoing"}
+# SES writes its own Message-ID and Date; Bcc must not reach the other recipients.
+_REPLACED = {"message-id", "date", "bcc", "return-path"}
 _SINGLE = {
     *("from", "sender", "reply-to", "to", "cc", "bcc", "subject", "date", "message-id"),
     *("return-path", "mime-version", "content-type", "content-transfer-encoding"),

@@ -1,6 +1,7 @@
 """When SNS tries an HTTP endpoint again (AWS SNS guide, "Message delivery retries")."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +22,7 @@ DEFAULT_RETRY_POLICY: dict[str, Any] = {
 }
 # SNS caps the retries of one message at an hour, whatever the policy says.
 _MAX_TOTAL_SECONDS = 3600
+_CONTENT_TYPE = re.compile(r"(text|application)/[a-z0-9.+-]+(; ?charset=[A-Za-z0-9-]+)?")
 _DEFAULT_CONTENT_TYPE = "text/plain; charset=UTF-8"
 
 # Step i of n (from 0) as a share of the way from the least to the greatest delay.
@@ -94,6 +96,7 @@ def check_subscription_policy(text: str) -> None:
     )
     _check_retry(policy.get("healthyRetryPolicy") or {})
     _check_throttle(policy.get("throttlePolicy") or {})
+    _check_request(policy.get("requestPolicy") or {})
 
 
 def check_topic_policy(text: str) -> None:
@@ -110,6 +113,7 @@ def check_topic_policy(text: str) -> None:
     )
     _check_retry(http.get("defaultHealthyRetryPolicy") or {})
     _check_throttle(http.get("defaultThrottlePolicy") or {})
+    _check_request(http.get("defaultRequestPolicy") or {})
 
 
 @lru_cache(maxsize=256)
@@ -185,3 +189,10 @@ def _check_throttle(throttle: Any) -> None:
         raise InvalidPolicyError(
             "DeliveryPolicy: throttlePolicy.maxReceivesPerSecond must be 1 or more"
         )
+
+
+def _check_request(request: Any) -> None:
+    _check_keys(request, {"headerContentType"})
+    content_type = request.get("headerContentType", _DEFAULT_CONTENT_TYPE)
+    if not isinstance(content_type, str) or not _CONTENT_TYPE.fullmatch(content_type):
+        raise InvalidPolicyError("DeliveryPolicy: requestPolicy.headerContentType is invalid")

@@ -1,12 +1,13 @@
 """Subscriptions and the handshake that confirms them (Amazon SNS API reference)."""
 
+import re
 import secrets
 import time
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import orjson
+from yarl import URL
 
 from twin.aws import ACCOUNT_ID, AwsError, Call, arn
 from twin.core import Twin
@@ -21,6 +22,7 @@ from twin.state import Subscription
 
 # AWS SNS guide, "Confirm the subscription": a token holds for three days.
 _TOKEN_SECONDS = 3 * 86_400
+_PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
 
 def subscribe(twin: Twin, call: Call) -> dict[str, Any]:
@@ -33,6 +35,7 @@ def subscribe(twin: Twin, call: Call) -> dict[str, Any]:
         _check_attribute(name, value)
     subscription = _find_same(twin, topic.arn, protocol, endpoint)
     if subscription is None:
+        _forget_deleted(twin, topic.arn, endpoint)
         subscription = Subscription(
             arn=f"{topic.arn}:{uuid4()}",
             topic_arn=topic.arn,
@@ -154,6 +157,13 @@ def _find_same(twin: Twin, topic_arn: str, protocol: str, endpoint: str) -> Subs
     return None
 
 
+def _forget_deleted(twin: Twin, topic_arn: str, endpoint: str) -> None:
+    """A new subscription takes the place of an old one, whose token must not revive it then."""
+    for each in list(twin.store.subscriptions.values()):
+        if (each.topic_arn, each.endpoint, each.status) == (topic_arn, endpoint, "deleted"):
+            del twin.store.subscriptions[each.arn]
+
+
 def _listed(twin: Twin, call: Call, arns: list[str]) -> dict[str, Any]:
     arns, token = read_page(arns, call)
     found = (twin.store.subscriptions[each] for each in arns)
@@ -174,11 +184,11 @@ def _check_endpoint(protocol: str, endpoint: str) -> None:
     if protocol not in ("http", "https"):
         raise invalid(f"Protocol Reason: the twin delivers to http and https, not {protocol!r}")
     try:
-        url = urlsplit(endpoint)
-        valid = url.scheme == protocol and bool(url.hostname) and url.port != 0
+        url = URL(endpoint, encoded=True)
+        valid = url.scheme == protocol and bool(url.host)
     except ValueError:
         valid = False
-    if not valid:
+    if not valid or not _PRINTABLE.fullmatch(endpoint):
         raise invalid("Endpoint must match the specified protocol")
 
 

@@ -44,8 +44,9 @@ def delete_topic(twin: Twin, call: Call) -> None:
     """Deletes its subscriptions too; a topic that isn't there is no error."""
     topic_arn = call.params.get("TopicArn", "")
     twin.store.topics.pop(topic_arn, None)
-    for subscription in twin.store.subscriptions_of(topic_arn):
-        del twin.store.subscriptions[subscription.arn]
+    for subscription in list(twin.store.subscriptions.values()):
+        if subscription.topic_arn == topic_arn:
+            del twin.store.subscriptions[subscription.arn]
     twin.store.changed()
 
 
@@ -92,6 +93,8 @@ def publish(twin: Twin, call: Call) -> dict[str, Any]:
     message, subject = call.params.get("Message", ""), call.params.get("Subject")
     if not message:
         raise invalid("Empty message")
+    if call.params.get("MessageStructure"):
+        raise invalid("MessageStructure Reason: the twin publishes plain messages only")
     if len(message.encode()) > _MAX_MESSAGE_BYTES:
         raise invalid("Message too long")
     if subject is not None and not _SUBJECT.fullmatch(subject):
