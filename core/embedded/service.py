@@ -15,7 +15,6 @@ from core.embedded.processes import (
     die_with_parent,
     end,
     from_pid_file,
-    is_running,
     servers_in,
 )
 
@@ -165,9 +164,9 @@ class Service(ABC):
         )
 
     def _end_server(self) -> None:
-        server = psutil.Process(self._process.pid) if self._alive_child() else self._server()
-        if server is not None:
-            end(server, signals=self.stop_signals)
+        pid = self.pid
+        if pid is not None:
+            end(psutil.Process(pid), signals=self.stop_signals)
         if self._process is not None:
             self._process.wait()
 
@@ -178,9 +177,6 @@ class Service(ABC):
             end(server, signals=self.stop_signals[1:])
         for process in servers_in(self._home, program=self.program):
             end(process, signals=[(signal.SIGKILL, 5.0)])
-
-    def _alive_child(self) -> bool:
-        return self._process is not None and is_running(psutil.Process(self._process.pid))
 
     def _log_end(self) -> str:
         if self._output is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 
+from core.embedded import end
 from opensend.run.files import read_json, write_json
 
 # Start times are counted from a boot time that clock adjustments move a little.
@@ -41,9 +42,7 @@ class Records:
         for name, record in read_json(self._path).items():
             members = list(self._session(int(record["pid"]), created=float(record["created"])))
             for process in members:
-                with suppress(psutil.NoSuchProcess):
-                    process.send_signal(signal.SIGKILL)
-            psutil.wait_procs(members, timeout=5)
+                end(process, signals=[(signal.SIGKILL, 5.0)])
             if members:
                 found.append(name)
         self.clear()

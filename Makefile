@@ -1,0 +1,68 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo check openapi test test-chaos bench requirements clean
+
+# The project has a module of the same name as a package it is tested with: `python -m` looks
+# in the working directory first, the scripts in .venv/bin do not.
+PYTHON := .venv/bin/python
+# Settings for commands that read the code and need no database.
+OFFLINE := env DEBUG=true
+
+help: ## Show these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.dev-stamp ## Install what development needs, into .venv
+
+run: .venv/.stamp ## Run everything here; PORT=8001 and VAR_DIR=var2 for a second one
+	@exec $(PYTHON) -m opensend.run
+
+demo: .venv/.stamp ## Show the product at work against a running `make run`
+	@$(PYTHON) -m opensend.run.demo
+
+check: .venv/.dev-stamp ## All checks but the tests, in the order that fails fastest
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	$(OFFLINE) .venv/bin/lint-imports
+	$(OFFLINE) $(PYTHON) -m mypy .
+	$(OFFLINE) $(PYTHON) manage.py makemigrations --check --dry-run
+	$(OFFLINE) $(PYTHON) manage.py check --fail-level WARNING
+	$(OFFLINE) $(PYTHON) manage.py spectacular --validate --fail-on-warn --format openapi-json --file .venv/openapi.json
+	diff -u docs/openapi.json .venv/openapi.json
+	$(PYTHON) -m opensend.run.env_example
+
+openapi: .venv/.dev-stamp ## Write docs/openapi.json from the code
+	$(OFFLINE) $(PYTHON) manage.py spectacular --validate --fail-on-warn --format openapi-json --file docs/openapi.json
+
+test: .venv/.dev-stamp ## Run the tests; T=tests/emails narrows them
+	$(PYTHON) -m pytest -m "not chaos" $(T)
+
+test-chaos: .venv/.dev-stamp ## Kill real processes under load; ROUNDS=20 for longer
+	$(if $(ROUNDS),ROUNDS=$(ROUNDS)) $(PYTHON) -m pytest tests/chaos -m chaos
+
+bench: .venv/.stamp ## Measure throughput on this machine
+	$(PYTHON) -m bench
+
+requirements: .venv/.dev-stamp ## Pin requirements*.in anew, with hashes
+	$(COMPILE) requirements.in -o requirements.txt
+	$(COMPILE) requirements-dev.in -o requirements-dev.txt
+
+clean: ## Remove what the commands above made, the data in var included
+	rm -rf .venv var static .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+COMPILE := .venv/bin/uv pip compile -q --generate-hashes --no-header --no-emit-index-url --python-version 3.11
+INSTALL := $(PYTHON) -m pip install -q --disable-pip-version-check --require-hashes
+
+$(PYTHON):
+	@python="$$(command -v python3.11 || command -v python3)" || { echo "Python 3.11 is needed" >&2; exit 1; }; \
+	"$$python" -c 'import sys; sys.exit("Python 3.11 is needed, this is " + sys.version.split()[0] if sys.version_info[:2] != (3, 11) else 0)' \
+	&& { "$$python" -m venv .venv || { rm -rf .venv; exit 1; }; }
+
+.venv/.stamp: requirements.txt | $(PYTHON)
+	@echo "Installing what the product needs into .venv"
+	@$(INSTALL) -r requirements.txt
+	@touch $@
+
+.venv/.dev-stamp: requirements.txt requirements-dev.txt | $(PYTHON)
+	@echo "Installing what development needs into .venv"
+	@$(INSTALL) -r requirements.txt -r requirements-dev.txt
+	@touch .venv/.stamp $@
