@@ -13,7 +13,7 @@ from urllib3.connection import HTTPConnection
 _CHUNK_BYTES = 4096
 
 
-class FetchFailed(Exception):  # noqa: N818 - names what happened
+class FetchFailed(Exception):
     """No usable answer; the text says why."""
 
 

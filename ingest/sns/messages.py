@@ -129,7 +129,7 @@ def _kind(fields: dict[str, Any]) -> str:
     kind = fields.get("Type")
     if isinstance(kind, str) and kind in _REQUIRED:
         return kind
-    if "Type" not in fields and ("eventType" in fields or "notificationType" in fields):
+    if "eventType" in fields or "notificationType" in fields:
         raise Rejected(
             400,
             "raw_message_delivery",

@@ -7,7 +7,7 @@ from datetime import timedelta
 _LOOPBACK_ORIGIN = re.compile(r"http://(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?")
 
 
-class Rejected(Exception):  # noqa: N818 - a verdict, not a fault
+class Rejected(Exception):
     """The message is not taken. `status` is the HTTP answer, `name` its stable code.
 
     SNS repeats a delivery only after a 5xx (AWS: "Amazon SNS message delivery retries"),

@@ -16,7 +16,7 @@ _ONE_PEM_BLOCK = re.compile(
 )
 
 
-class Untrusted(Exception):  # noqa: N818 - a verdict, not a fault
+class Untrusted(Exception):
     """The bytes are not a certificate that may sign for SNS now; the text says why."""
 
 

@@ -211,6 +211,14 @@ def test_what_is_not_exactly_one_pem_certificate_is_refused(server, content):
     assert "not " in refusal(CertificateStore(), server)
 
 
+def test_a_compressed_answer_is_not_unpacked(server):
+    server.answers[url().path] = lambda handler: send(
+        handler, gzip.compress(PEM), Content_Encoding="gzip"
+    )
+
+    assert "PEM" in refusal(CertificateStore(), server)
+
+
 def test_white_space_around_the_certificate_is_allowed(server):
     server.answers[url().path] = b"\r\n \t" + PEM.replace(b"\n", b"\r\n") + b"\n\n"
 
@@ -259,6 +267,7 @@ def test_a_body_without_end_is_cut(server):
 def drip_body(handler):
     handler.send_response(200)
     handler.send_header("Content-Length", str(len(PEM)))
+    handler.send_header("Connection", "close")
     handler.end_headers()
     drip(handler, PEM)
 

@@ -237,6 +237,7 @@ def test_a_url_of_any_other_form_is_a_400(url):
         (arn("s3-us-west-2"), "s3-us-west-2", "amazonaws.com"),
         (arn("s3"), "s3", "amazonaws.com"),
         (arn("eu-gov-west-1"), "eu-gov-west-1", "amazonaws.com"),
+        (arn(f"us-{'e' * 200}-1"), f"us-{'e' * 200}-1", "amazonaws.com"),
         ("us-east-1", "us-east-1", "amazonaws.com"),
         (arn() + "\n", "us-east-1", "amazonaws.com"),
         (arn().replace("sns", "sqs"), "us-east-1", "amazonaws.com"),
