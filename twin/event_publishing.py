@@ -10,7 +10,7 @@ from twin.sns.publishing import Publisher
 from twin.state import Store, regional
 
 # Far enough apart that concurrent deliveries don't put the order right again.
-_REORDER_GAP_SECONDS = 0.1
+_REORDER_GAP_SECONDS = 0.2
 
 
 class EventPublisher:

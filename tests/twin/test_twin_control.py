@@ -153,12 +153,12 @@ def test_a_reset_forgets_mail_calls_and_faults_but_keeps_identities(twin, verifi
 
 
 def test_a_reset_forgets_the_events_to_come_with_their_mail(twin, publishing, verified, quiet):
-    twin.fault(delay_events_ms=300)
+    twin.fault(delay_events_ms=600)
     send_raw(verified)
     twin.post("reset").raise_for_status()
     message_id = send_raw(verified)
     assert [each["mail"]["messageId"] for each in publishing.events(2)] == [message_id] * 2
-    time.sleep(0.3)
+    time.sleep(0.6)
     quiet()
     assert publishing.is_empty()
 

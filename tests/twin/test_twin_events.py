@@ -187,7 +187,7 @@ def test_reordered_events_come_backwards_with_their_true_times(twin, publishing,
 
 
 def test_delayed_events_come_later(twin, publishing, verified):
-    twin.fault(delay_events_ms=400)
+    twin.fault(delay_events_ms=800)
     send_raw(verified)
     assert twin.get("health").json()["pending_events"] == 2
     assert publishing.is_empty()

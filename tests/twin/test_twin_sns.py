@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
-from twin_running import wait_until
+from twin_running import Subscriber, wait_until
 
 QUICK = {
     "minDelayTarget": 1,
@@ -22,6 +22,9 @@ QUICK = {
     "numNoDelayRetries": 3,
     "backoffFunction": "linear",
 }
+
+
+PATIENT = {"minDelayTarget": 1, "maxDelayTarget": 1, "numRetries": 20}
 
 
 def certificate_of(twin, message):
@@ -181,6 +184,24 @@ def test_a_failed_delivery_is_tried_again_unchanged(sns, topic, subscribed, quie
     assert {each.headers["x-amz-sns-message-id"] for each in tries} == {tries[0].json["MessageId"]}
     quiet()
     assert subscribed.is_empty()
+
+
+def test_messages_wait_for_a_subscriber_that_is_down(sns, topic):
+    with Subscriber() as first:
+        arn = sns.subscribe(
+            TopicArn=topic,
+            Protocol="http",
+            Endpoint=first.url,
+            Attributes={"DeliveryPolicy": json.dumps({"healthyRetryPolicy": PATIENT})},
+            ReturnSubscriptionArn=True,
+        )["SubscriptionArn"]
+        sns.confirm_subscription(TopicArn=topic, Token=first.next().json["Token"])
+    sent = {sns.publish(TopicArn=topic, Message=str(n))["MessageId"] for n in range(3)}
+    with Subscriber(port=first.port) as second:
+        received = {second.next().json["MessageId"] for _ in sent}
+        sns.unsubscribe(SubscriptionArn=arn)
+        assert second.next().json["Type"] == "UnsubscribeConfirmation"
+    assert received == sent
 
 
 def test_a_message_is_given_up_when_its_policy_is_exhausted(twin, sns, topic, subscribed, quiet):

@@ -61,14 +61,15 @@ class Received:
 class Subscriber:
     """An HTTP endpoint that keeps what it gets and answers what it is told (200 if nothing)."""
 
-    def __init__(self):
+    def __init__(self, *, port=0):
         self.answers = []
         self.arn = None
         self._received = queue.Queue()
         handler = type("Handler", (_Handler,), {"subscriber": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
         self._server.block_on_close = False
-        self.url = f"http://127.0.0.1:{self._server.server_port}/sns?key=a%2Fb"
+        self.port = self._server.server_port
+        self.url = f"http://127.0.0.1:{self.port}/sns?key=a%2Fb"
 
     def __enter__(self):
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))

@@ -13,6 +13,8 @@ from twin.state import Store, Subscription
 
 _CONCURRENT_PER_SUBSCRIPTION = 50
 _TIMEOUT_SECONDS = 15
+# Shorter than servers keep an idle connection: a POST that meets a close counts as a failed try.
+_KEEPALIVE_SECONDS = 1
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +39,7 @@ class Courier:
 
     async def start(self) -> None:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_SECONDS),
             timeout=aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
