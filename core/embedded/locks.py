@@ -54,9 +54,9 @@ class ServiceLock:
         fcntl.flock(self._descriptor(), fcntl.LOCK_SH)
 
     def release(self) -> None:
-        if self._users is not None:
-            os.close(self._users)
-            self._users = None
+        users, self._users = self._users, None
+        if users is not None:
+            os.close(users)
 
     def _descriptor(self) -> int:
         if self._users is None:

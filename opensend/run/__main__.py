@@ -36,8 +36,10 @@ def _stop_on_signals(stack: Stack) -> None:
         else:
             stack.kill()
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handle)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        signal.signal(signal.SIGHUP, handle)
 
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ class Embedded:
     def __init__(self, name: str, server: Postgres | Redis, *, pipe: int) -> None:
         self.name = name
         self._server = server
-        self._pipe = pipe
+        self._pipe: int | None = pipe
 
     @property
     def pid(self) -> int | None:
@@ -121,9 +121,10 @@ class Embedded:
         self._close()
 
     def _close(self) -> None:
-        if self._pipe >= 0:
-            os.close(self._pipe)
-            self._pipe = -1
+        # Taken before it is closed: a second signal may kill while the first still stops.
+        pipe, self._pipe = self._pipe, None
+        if pipe is not None:
+            os.close(pipe)
 
 
 def _has_exited(pid: int) -> bool:

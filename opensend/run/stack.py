@@ -105,7 +105,8 @@ class Stack:
     def stop(self) -> None:
         """Stop all in order, and return when they are gone."""
         self.request_stop()
-        self.wait()
+        if self._thread.ident is not None:  # it was started
+            self._thread.join()
 
     def wait(self) -> None:
         """Return when the stack is stopped, by whomever; raises what broke it, if anything."""
