@@ -1,0 +1,38 @@
+"""boto3 clients, one a process and service: they are thread-safe and slow to make."""
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from django.conf import settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_sesv2 import SESV2Client
+    from mypy_boto3_sns import SNSClient
+
+
+def ses(region: str) -> "SESV2Client":
+    client: SESV2Client = _client("sesv2", region)
+    return client
+
+
+def sns(region: str) -> "SNSClient":
+    client: SNSClient = _client("sns", region)
+    return client
+
+
+@cache
+def _client(service: str, region: str) -> Any:
+    return boto3.client(
+        service,  # type: ignore[call-overload]
+        region_name=region,
+        endpoint_url=settings.AWS_ENDPOINT_URL or None,
+        config=Config(
+            connect_timeout=5,
+            read_timeout=15,
+            max_pool_connections=max(10, settings.SEND_CONCURRENCY),
+            # A retry belongs to the row that is the job: a hidden second try could send twice.
+            retries={"total_max_attempts": 1},
+        ),
+    )

@@ -1,0 +1,115 @@
+"""`/healthz`, `/readyz` and `/metrics`."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Count, Min
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from prometheus_client import CollectorRegistry, generate_latest, multiprocess
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import REGISTRY, Collector
+
+from core import redis
+from core.models import Heartbeat
+from core.work import work_models
+
+MISSED_TICKS = 6
+
+
+def healthz(request: HttpRequest) -> JsonResponse:
+    """The process answers; nothing else is asked."""
+    return JsonResponse({"status": "ok", "version": settings.VERSION})
+
+
+def readyz(request: HttpRequest) -> JsonResponse:
+    """200 when requests can be served, else 503; with what an operator wants to know."""
+    checks: dict[str, Any] = {"database": _database()}
+    if checks["database"] == "ok":
+        checks["migrations"] = _migrations()
+        checks["beat"] = _beat()
+        checks["queues"] = _queues()
+    checks["redis"] = "ok" if redis.attempt("readyz", lambda client: client.ping()) else "away"
+    checks["warnings"] = _warnings()
+    # Without Redis mail is still accepted and callbacks are still kept: that is ready.
+    ready = checks["database"] == "ok" and checks["migrations"] == "ok"
+    return JsonResponse(
+        {"status": "ready" if ready else "not ready", **checks}, status=200 if ready else 503
+    )
+
+
+def metrics(request: HttpRequest) -> HttpResponse:
+    registry = CollectorRegistry()
+    if settings.PROMETHEUS_MULTIPROC_DIR:
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        registry.register(_Queues())
+        return HttpResponse(generate_latest(registry), content_type=_TEXT)
+    registry.register(_Queues())
+    return HttpResponse(generate_latest(REGISTRY) + generate_latest(registry), content_type=_TEXT)
+
+
+_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class _Queues(Collector):
+    """Asked of the database at each scrape: how much is due and since when."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        due = GaugeMetricFamily("opensend_queue_due", "Rows that are due", labels=["queue"])
+        age = GaugeMetricFamily(
+            "opensend_queue_oldest_due_seconds", "Age of the oldest due row", labels=["queue"]
+        )
+        for name, queue in _queues().items():
+            due.add_metric([name], queue["due"])
+            age.add_metric([name], queue["oldest_due_seconds"])
+        yield due
+        yield age
+
+
+def _database() -> str:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return "away"
+    return "ok"
+
+
+def _migrations() -> str:
+    executor = MigrationExecutor(connection)
+    pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return f"{len(pending)} not applied" if pending else "ok"
+
+
+def _beat() -> str:
+    last = Heartbeat.objects.filter(name="beat").first()
+    if last is None:
+        return "never seen"
+    age = timezone.now() - last.at
+    late: timedelta = settings.SWEEP_INTERVAL * MISSED_TICKS
+    return f"last seen {int(age.total_seconds())} s ago" if age > late else "ok"
+
+
+def _queues() -> dict[str, dict[str, float]]:
+    now = timezone.now()
+    found = {}
+    for model in work_models():
+        due = model._default_manager.filter(next_attempt_at__lte=now)
+        told = due.aggregate(count=Count("pk"), oldest=Min("next_attempt_at"))
+        oldest = (now - told["oldest"]).total_seconds() if told["oldest"] else 0.0
+        found[model._meta.db_table] = {
+            "due": told["count"],
+            "oldest_due_seconds": round(oldest, 3),
+        }
+    return found
+
+
+def _warnings() -> list[str]:
+    """What makes a running installation deaf."""
+    if not settings.SES_EVENTS_SNS_TOPIC_ARN:
+        return ["SES_EVENTS_SNS_TOPIC_ARN is empty: every SES event is refused with 403"]
+    return []

@@ -1,0 +1,193 @@
+"""Rows that are also jobs: claimed in batches with SKIP LOCKED, leased, fenced and retried.
+
+`next_attempt_at` is the whole schedule: in the past it means "due", in the future "scheduled,
+backing off or leased to a worker", and null means "finished". The clock is PostgreSQL's.
+
+`claims` is the fencing counter: each claim adds one, and a worker may settle a row only while
+the counter is still the one it claimed. `unsettled_claims` counts the claims in a row that
+never came to a settlement, that is, how often a worker died over the row.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Self, TypeVar
+
+from django.db import models
+from django.db.models.functions import Now
+from psycopg import sql
+
+from core import bulk
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=60)
+# A row whose worker died is tried alone from the second time on, so that it takes no
+# neighbours with it; past the ceiling its own app gives it up.
+ALONE_FROM = 2
+CEILING = 5
+
+M = TypeVar("M", bound="WorkItem")
+
+
+class WorkQuerySet(models.QuerySet[M]):
+    def due(self) -> Self:
+        return self.filter(next_attempt_at__lte=Now())
+
+    def claim(
+        self,
+        *,
+        limit: int,
+        lease: timedelta = LEASE,
+        where: sql.Composable = sql.SQL("true"),
+        sets: sql.Composable | None = None,
+    ) -> list[M]:
+        """Lease up to `limit` due rows, oldest first, to this worker and to no other.
+
+        `where` narrows what may be claimed, `sets` is more of the SET clause; one statement.
+        """
+        due = sql.SQL(
+            "due AS (SELECT id, unsettled_claims, next_attempt_at, 1 AS turn FROM {table}"
+            " WHERE next_attempt_at <= now() AND {where}"
+            " ORDER BY next_attempt_at LIMIT {limit} FOR UPDATE SKIP LOCKED)"
+        ).format(table=self._table, where=where, limit=sql.Literal(limit))
+        return self._lease(due, limit=limit, lease=lease, sets=sets)
+
+    def claim_fairly(
+        self,
+        *,
+        limit: int,
+        key: str,
+        per_key: sql.Composable,
+        lease: timedelta = LEASE,
+        where: sql.Composable = sql.SQL("true"),
+        sets: sql.Composable | None = None,
+    ) -> list[M]:
+        """Lease up to `limit` due rows, by turns between the values of the column `key`.
+
+        `per_key` is an SQL expression for how many rows one value may give; it may use
+        `heads.key`. Needs an index on (key, next_attempt_at) that carries `where`: its first
+        entry of each key is found by skipping, so the cost grows with the number of keys that
+        have work and not with the work.
+        """
+        parts = {
+            "table": self._table,
+            "key": sql.Identifier(key),
+            "where": sql.SQL("next_attempt_at IS NOT NULL AND ") + where,
+            "per_key": per_key,
+        }
+        heads = sql.SQL(
+            "heads AS ("
+            " (SELECT {key} AS key, next_attempt_at FROM {table} WHERE {where}"
+            "  ORDER BY {key}, next_attempt_at LIMIT 1)"
+            " UNION ALL"
+            " SELECT following.* FROM heads CROSS JOIN LATERAL ("
+            "  SELECT {key}, next_attempt_at FROM {table} WHERE {where} AND {key} > heads.key"
+            "  ORDER BY {key}, next_attempt_at LIMIT 1) AS following)"
+        ).format(**parts)
+        due = sql.SQL(
+            "due AS (SELECT taken.*, row_number() OVER"
+            " (PARTITION BY heads.key ORDER BY taken.next_attempt_at) AS turn"
+            " FROM heads CROSS JOIN LATERAL ("
+            "  SELECT id, unsettled_claims, next_attempt_at FROM {table}"
+            "  WHERE {where} AND {key} = heads.key AND next_attempt_at <= now()"
+            "  ORDER BY next_attempt_at LIMIT greatest(0, {per_key})"
+            "  FOR UPDATE SKIP LOCKED) AS taken"
+            " WHERE heads.next_attempt_at <= now())"
+        ).format(**parts)
+        return self._lease(heads + sql.SQL(", ") + due, limit=limit, lease=lease, sets=sets)
+
+    def settle(self, outcomes: Sequence["Settlement"]) -> set[Any]:
+        """Write what became of claimed rows, in one statement; the ids that were still ours.
+
+        A row that another worker has claimed since, or that was finished, is left alone: the
+        caller must then publish nothing about it.
+        """
+        if not outcomes:
+            return set()
+        own = sql.SQL("unsettled_claims = 0, next_attempt_at = now() + new.delay")
+        sets = [own, *(_set_to_new(name) for name in outcomes[0].changes)]
+        rows = [
+            {
+                "id": outcome.row.pk,
+                "claims": outcome.row.claims,
+                "delay": outcome.retry_in,
+                **outcome.changes,
+            }
+            for outcome in outcomes
+        ]
+        return set(
+            bulk.update_each(
+                self.model,
+                rows,
+                sets=sql.SQL(", ").join(sets),
+                where=sql.SQL("old.claims = new.claims AND old.next_attempt_at IS NOT NULL"),
+                carried={"delay": "interval"},
+            )
+        )
+
+    @property
+    def _table(self) -> sql.Identifier:
+        return sql.Identifier(self.model._meta.db_table)
+
+    def _lease(
+        self, due: sql.Composable, *, limit: int, lease: timedelta, sets: sql.Composable | None
+    ) -> list[M]:
+        statement = sql.SQL(
+            "WITH RECURSIVE {due}, ranked AS ("
+            "  SELECT id, unsettled_claims < {alone} AS trusted,"
+            "  row_number() OVER (ORDER BY unsettled_claims >= {alone}, turn, next_attempt_at)"
+            "  AS place FROM due)"
+            " UPDATE {table} AS item SET claims = item.claims + 1,"
+            " unsettled_claims = item.unsettled_claims + 1,"
+            " next_attempt_at = now() + make_interval(secs => {lease}){sets}"
+            " FROM ranked WHERE item.id = ranked.id AND ranked.place <= {limit}"
+            " AND (ranked.trusted OR ranked.place = 1)"
+            " RETURNING item.*"
+        ).format(
+            due=due,
+            table=self._table,
+            alone=sql.Literal(ALONE_FROM),
+            lease=sql.Literal(lease.total_seconds()),
+            limit=sql.Literal(limit),
+            sets=sql.SQL(", ") + sets if sets else sql.SQL(""),
+        )
+        return list(self.model._default_manager.raw(statement.as_string(None)))
+
+
+class WorkItem(models.Model):
+    next_attempt_at = models.DateTimeField(null=True, db_default=Now(), editable=False)
+    claims = models.PositiveIntegerField(default=0, editable=False)
+    unsettled_claims = models.PositiveIntegerField(default=0, editable=False)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether this row has been claimed too often without an outcome to be tried again."""
+        return self.unsettled_claims > CEILING
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of one claimed row: due again after `retry_in`, or finished when None.
+
+    `changes` maps columns to values; every settlement of one call names the same columns.
+    """
+
+    row: WorkItem
+    retry_in: timedelta | None = None
+    changes: dict[str, Any] = field(default_factory=dict)
+
+
+def work_models() -> list[type[WorkItem]]:
+    """Every queue of the installation, for health checks and metrics."""
+    from django.apps import apps
+
+    return [model for model in apps.get_models() if issubclass(model, WorkItem)]
+
+
+def _set_to_new(column: str) -> sql.Composable:
+    return sql.SQL("{0} = new.{0}").format(sql.Identifier(column))
