@@ -1,0 +1,62 @@
+"""`Authorization: Bearer os_...`: one indexed look-up by the key's SHA-256."""
+
+import hashlib
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Q
+from django.utils import timezone
+from rest_framework import authentication, exceptions
+from rest_framework.request import Request
+
+from accounts.models import ApiKey, Workspace
+
+USED_RESOLUTION = timedelta(minutes=1)
+
+
+def digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class ApiKeyAuthentication(authentication.BaseAuthentication):
+    """Sets `request.user` to the workspace and `request.auth` to the key."""
+
+    def authenticate(self, request: Request) -> tuple[Workspace, ApiKey]:
+        scheme, _, token = request.headers.get("Authorization", "").strip().partition(" ")
+        if not scheme:
+            raise exceptions.NotAuthenticated(
+                "The API key is missing: send the header `Authorization: Bearer os_...`."
+            )
+        if scheme.lower() != "bearer" or not token.strip():
+            raise exceptions.NotAuthenticated(
+                "The Authorization header must have the form `Bearer os_...`."
+            )
+        key = _find(token.strip())
+        if key is None:
+            raise exceptions.AuthenticationFailed("The API key is unknown or revoked.")
+        _mark_used(key)
+        return key.workspace, key
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+class ApiRequest(Request):
+    """What a view gets once the key is accepted; for type checkers."""
+
+    auth: ApiKey
+    user: Any
+
+
+def _find(token: str) -> ApiKey | None:
+    keys = ApiKey.objects.live().select_related("workspace")
+    return keys.filter(digest=digest(token)).first()
+
+
+def _mark_used(key: ApiKey) -> None:
+    """At most once a minute a key, whatever its traffic."""
+    now = timezone.now()
+    stale = now - USED_RESOLUTION
+    if key.last_used_at is None or key.last_used_at < stale:
+        unmarked = Q(last_used_at=None) | Q(last_used_at__lt=stale)
+        ApiKey.objects.filter(unmarked, pk=key.pk).update(last_used_at=now)

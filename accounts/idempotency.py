@@ -1,0 +1,117 @@
+"""`Idempotency-Key`: a repeated POST gets the first one's answer and does nothing again.
+
+The record of the answer commits in the transaction of the work itself, so there is no moment
+at which one exists without the other. While that transaction runs, an advisory lock of the same
+transaction tells others that the key is in use; the lock ends with its connection, so a process
+that dies leaves nothing behind.
+"""
+
+import hashlib
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+from rest_framework.response import Response
+
+from accounts.authentication import ApiRequest
+from accounts.models import IdempotencyRecord, Workspace
+from core import crypto
+from core.errors import Conflict, DomainError
+
+RETRY_AFTER = 1
+
+
+class InvalidIdempotencyKey(DomainError):
+    name = "invalid_idempotency_key"
+    status = 400
+
+
+class InvalidIdempotentRequest(Conflict):
+    name = "invalid_idempotent_request"
+
+
+def idempotent(
+    request: ApiRequest, route: str, act: Callable[[], Response], *, variant: str = ""
+) -> Response:
+    """Run `act` once for this request's Idempotency-Key, if it has one.
+
+    `act` raises to refuse with nothing written; a 4xx that it returns keeps what it wrote, and
+    neither uses the key up. `variant` is what changes the meaning of the body, such as a header.
+    """
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return act()
+    if not 1 <= len(key) <= 256:
+        raise InvalidIdempotencyKey("The Idempotency-Key must have 1 to 256 characters.")
+    workspace = request.auth.workspace
+    fingerprint = _fingerprint(request.data, variant)
+    with transaction.atomic():
+        if not _lock(workspace, route, key):
+            return _in_flight()
+        if (kept := _find(workspace, route, key)) is not None:
+            return _replay(kept, fingerprint)
+        response = act()
+        if response.status_code < 400:
+            IdempotencyRecord.objects.create(
+                workspace=workspace,
+                route=route,
+                key=key,
+                fingerprint=fingerprint,
+                status=response.status_code,
+                encrypted_body=crypto.encrypt(orjson.dumps(response.data).decode()),
+            )
+        return response
+
+
+def _fingerprint(data: Any, variant: str) -> str:
+    canonical = orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(variant.encode() + b"\n" + canonical).hexdigest()
+
+
+def _lock(workspace: Workspace, route: str, key: str) -> bool:
+    name = hashlib.sha256(f"{workspace.pk}\n{route}\n{key}".encode()).digest()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_try_advisory_xact_lock(%s)", [int.from_bytes(name[:8], "big", signed=True)]
+        )
+        (locked,) = cursor.fetchone() or (False,)
+    return bool(locked)
+
+
+def _find(workspace: Workspace, route: str, key: str) -> IdempotencyRecord | None:
+    records = IdempotencyRecord.objects.filter(workspace=workspace, route=route, key=key)
+    kept = records.first()
+    if kept and kept.created_at < timezone.now() - _kept_for():
+        kept.delete()
+        return None
+    return kept
+
+
+def _kept_for() -> timedelta:
+    kept_for: timedelta = settings.IDEMPOTENCY_RETENTION
+    return kept_for
+
+
+def _replay(kept: IdempotencyRecord, fingerprint: str) -> Response:
+    if kept.fingerprint != fingerprint:
+        raise InvalidIdempotentRequest(
+            "This Idempotency-Key was used with another request body. Use a new key."
+        )
+    body = orjson.loads(crypto.decrypt(kept.encrypted_body))
+    return Response(body, status=kept.status, headers={"Idempotent-Replayed": "true"})
+
+
+def _in_flight() -> Response:
+    return Response(
+        {
+            "statusCode": 409,
+            "name": "concurrent_idempotent_requests",
+            "message": "A request with this Idempotency-Key is still running. Try again.",
+        },
+        status=409,
+        headers={"Retry-After": str(RETRY_AFTER)},
+    )

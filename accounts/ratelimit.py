@@ -1,0 +1,82 @@
+"""Requests a second and key: a token bucket in Redis. Without Redis, requests pass."""
+
+import math
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+
+from accounts.models import ApiKey
+from core import redis
+
+# Redis's own clock, so that web hosts need not agree on the time.
+_SCRIPT = """
+local rate, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
+local clock = redis.call('TIME')
+local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
+local bucket = redis.call('HMGET', KEYS[1], 'tokens', 'at')
+local tokens = tonumber(bucket[1]) or burst
+tokens = math.min(burst, tokens + math.max(0, now - (tonumber(bucket[2]) or now)) * rate)
+local allowed = tokens >= 1
+if allowed then tokens = tokens - 1 end
+redis.call('HSET', KEYS[1], 'tokens', tostring(tokens), 'at', tostring(now))
+redis.call('PEXPIRE', KEYS[1], math.ceil(burst / rate * 1000) + 1000)
+return {allowed and 1 or 0, tostring(tokens)}
+"""
+
+
+class RateLimit(NamedTuple):
+    allowed: bool
+    limit: int
+    remaining: int
+    reset: int  # seconds until the bucket is full again
+    retry_after: int  # seconds until the next request passes
+
+    def headers(self) -> dict[str, str]:
+        return {
+            "ratelimit-limit": str(self.limit),
+            "ratelimit-remaining": str(self.remaining),
+            "ratelimit-reset": str(self.reset),
+        }
+
+
+class ApiKeyThrottle(BaseThrottle):
+    def allow_request(self, request: Request, view: Any) -> bool:
+        if not isinstance(request.auth, ApiKey):
+            return True
+        self.verdict = take(request.auth)
+        if self.verdict is None:
+            return True
+        request._request.rate_limit = self.verdict  # type: ignore[attr-defined]
+        return self.verdict.allowed
+
+    def wait(self) -> float | None:
+        return self.verdict.retry_after if self.verdict else None
+
+
+def take(key: ApiKey) -> RateLimit | None:
+    """One token for one request; None when there is no limit or no Redis to count in."""
+    rate = settings.API_RATE_LIMIT if key.workspace.rate_limit is None else key.workspace.rate_limit
+    if not rate:
+        return None
+    own_burst = key.workspace.rate_burst
+    burst = max(1, own_burst if own_burst is not None else max(settings.API_RATE_BURST, rate))
+    answer = redis.attempt(
+        "rate_limit",
+        lambda client: client.register_script(_SCRIPT)(
+            keys=[f"opensend:rate:{key.pk}"], args=[rate, burst]
+        ),
+    )
+    return _verdict(answer, rate=rate, burst=burst) if answer else None
+
+
+def _verdict(answer: Any, *, rate: int, burst: int) -> RateLimit:
+    allowed, tokens = bool(answer[0]), float(answer[1])
+    return RateLimit(
+        allowed=allowed,
+        limit=rate,
+        remaining=math.floor(tokens),
+        reset=math.ceil((burst - tokens) / rate),
+        retry_after=max(1, math.ceil((1 - tokens) / rate)),
+    )

@@ -1,0 +1,69 @@
+"""The verbs on workspaces and keys."""
+
+import secrets
+from collections.abc import Callable
+from uuid import UUID
+
+from django.utils import timezone
+
+from accounts.authentication import digest
+from accounts.models import ApiKey, Workspace
+from core.errors import ValidationFailed
+
+PREFIX_LENGTH = 10
+
+# Who can tell whether a domain belongs to a workspace lives on a higher floor and says so at
+# start-up (domains.apps).
+_owns_domain: Callable[[Workspace, UUID], bool] | None = None
+
+
+def ask_domains_of(owns_domain: Callable[[Workspace, UUID], bool]) -> None:
+    global _owns_domain
+    _owns_domain = owns_domain
+
+
+def create_workspace(*, name: str) -> Workspace:
+    return Workspace.objects.create(name=name)
+
+
+def create_api_key(
+    *,
+    workspace: Workspace,
+    name: str,
+    permission: str = ApiKey.Permission.FULL_ACCESS,
+    domain_id: UUID | None = None,
+) -> tuple[ApiKey, str]:
+    """A new key and its token, which is shown this once: `os_` and 32 random characters."""
+    _check_domain(workspace, domain_id)
+    token = "os_" + secrets.token_urlsafe(24)
+    key = ApiKey.objects.create(
+        workspace=workspace,
+        name=name,
+        permission=permission,
+        domain_id=domain_id,
+        digest=digest(token),
+        prefix=token[:PREFIX_LENGTH],
+    )
+    return key, token
+
+
+def update_api_key(key: ApiKey, changes: dict[str, object]) -> ApiKey:
+    """Change `name`, `permission` or `domain_id`; what isn't named stays."""
+    if isinstance(domain_id := changes.get("domain_id"), UUID):
+        _check_domain(key.workspace, domain_id)
+    for field, value in changes.items():
+        setattr(key, field, value)
+    key.save(update_fields=list(changes))
+    return key
+
+
+def revoke_api_key(key: ApiKey) -> None:
+    """Refuse the key from the next request on. The row stays, for what was sent with it."""
+    ApiKey.objects.live().filter(pk=key.pk).update(revoked_at=timezone.now())
+
+
+def _check_domain(workspace: Workspace, domain_id: UUID | None) -> None:
+    if domain_id is None:
+        return
+    if _owns_domain is None or not _owns_domain(workspace, domain_id):
+        raise ValidationFailed({"domain_id": "is not a domain of this workspace"})
