@@ -1,0 +1,56 @@
+"""Handing events to their subscribers: "heard" and what it led to commit together."""
+
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+
+from django.db import transaction
+
+from core.work import Settlement
+from events.models import Event
+from events.subscriptions import subscribers
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500
+PATIENCE = timedelta(hours=1)
+
+
+def dispatch_due() -> int:
+    """Claim a batch and let every subscriber hear all of it; how many were claimed."""
+    events = Event.objects.claim(limit=BATCH)
+    alive = [event for event in events if not event.is_exhausted]
+    _shelve([event for event in events if event.is_exhausted])
+    try:
+        _hand_over(alive)
+    except Exception:  # one of them is bad: the others must not wait for it
+        logger.exception("A batch of events could not be dispatched; trying each alone")
+        for event in alive:
+            _hand_over_alone(event)
+    return len(events)
+
+
+def _hand_over(events: Sequence[Event]) -> None:
+    with transaction.atomic():
+        ours = Event.objects.settle([Settlement(event) for event in events])
+        held = [event for event in events if event.pk in ours]
+        if held:
+            for hear in subscribers:
+                hear(held)
+
+
+def _hand_over_alone(event: Event) -> None:
+    try:
+        _hand_over([event])
+    except Exception as error:
+        logger.exception("Event %s could not be dispatched", event.pk)
+        delay = min(timedelta(seconds=2 ** min(event.claims, 12)), PATIENCE)
+        Event.objects.settle(
+            [Settlement(event, retry_in=delay, changes={"last_error": str(error)[:1000]})]
+        )
+
+
+def _shelve(events: Sequence[Event]) -> None:
+    """An event that has killed its worker time and again waits for an operator."""
+    reason = {"last_error": "The worker died over this event each time it was claimed."}
+    Event.objects.settle([Settlement(event, changes=reason) for event in events])

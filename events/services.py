@@ -1,0 +1,65 @@
+"""How apps talk upwards: publish a fact; whoever subscribed hears of it later."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.db import connection
+from django.utils import timezone
+
+from core.context import request_id
+from core.ids import uuid7
+from core.times import iso
+from core.wake import wake
+from events.catalogue import CATALOGUE
+from events.models import Event
+from events.truncation import within_limit
+
+DISPATCH = "events.tasks.dispatch_due_events"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something that happened: `data` is a complete snapshot, as JSON."""
+
+    type: str
+    workspace_id: UUID
+    data: dict[str, Any]
+
+
+def publish(facts: Sequence[Fact]) -> list[Event]:
+    """Record facts together with the change that made them true: both, or neither.
+
+    RuntimeError outside a transaction, KeyError for a type that the catalogue doesn't have.
+    """
+    if not connection.in_atomic_block:
+        raise RuntimeError("publish() belongs in the transaction of the change itself")
+    if not facts:
+        return []
+    events = Event.objects.bulk_create([_event(fact) for fact in facts])
+    wake(DISPATCH)
+    return events
+
+
+def _event(fact: Fact) -> Event:
+    event = Event(
+        id=uuid7(),
+        workspace_id=fact.workspace_id,
+        type=CATALOGUE[fact.type].name,
+        request_id=request_id.get(),
+        created_at=timezone.now(),
+    )
+    envelope = {
+        "id": event.public_id,
+        "type": event.type,
+        "created_at": iso(event.created_at),
+        "data": fact.data,
+    }
+    event.body = within_limit(envelope)
+    return event
+
+
+def as_json(value: Any) -> str:
+    return orjson.dumps(value).decode()
