@@ -1,0 +1,87 @@
+"""`/domains`: names to send from."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, Field
+from rest_framework.response import Response
+
+from accounts.authentication import ApiRequest
+from accounts.idempotency import idempotent
+from accounts.views import ApiView, as_id
+from core.errors import NotFound
+from core.openapi import IDEMPOTENCY_KEY, PAGE, describe, list_of
+from core.pagination import page
+from core.schemas import RequestBody, Text, parse
+from domains import services
+from domains.models import Domain, DomainQuerySet
+from domains.names import normalise
+from domains.snapshots import DomainOut, snapshot
+
+
+class CreateDomain(RequestBody):
+    name: Annotated[Text, AfterValidator(normalise)]
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d{1,2}$")] | None = None
+
+
+class DomainDeleted(BaseModel):
+    object: Literal["domain"] = "domain"
+    id: str
+    deleted: Literal[True] = True
+
+
+class DomainsView(ApiView):
+    @describe(
+        "Add a domain",
+        request=CreateDomain,
+        response=DomainOut,
+        status=201,
+        parameters=[IDEMPOTENCY_KEY],
+        tag="Domains",
+    )
+    def post(self, request: ApiRequest) -> Response:
+        response = idempotent(request, "POST /domains", lambda: self._create(request))
+        if response.status_code == 201 and "Idempotent-Replayed" not in response.headers:
+            # SES is asked with no transaction open; if it doesn't answer, the worker goes on.
+            response.data = snapshot(services.establish(find(request, response.data["id"])))
+        return response
+
+    @describe("List domains", response=list_of(DomainOut), parameters=PAGE, tag="Domains")
+    def get(self, request: ApiRequest) -> Response:
+        return Response(page(request, visible(request).prefetch_related("records"), snapshot))
+
+    def _create(self, request: ApiRequest) -> Response:
+        wanted = parse(CreateDomain, request.data)
+        domain = services.create_domain(
+            workspace=request.auth.workspace, name=wanted.name, region=wanted.region
+        )
+        return Response(snapshot(domain), status=201)
+
+
+class DomainView(ApiView):
+    @describe("Get a domain", response=DomainOut, tag="Domains")
+    def get(self, request: ApiRequest, domain_id: str) -> Response:
+        return Response(snapshot(find(request, domain_id)))
+
+    @describe("Remove a domain", response=DomainDeleted, tag="Domains")
+    def delete(self, request: ApiRequest, domain_id: str) -> Response:
+        domain = find(request, domain_id)
+        services.delete_domain(domain)
+        return Response(DomainDeleted(id=str(domain.pk)).model_dump())
+
+
+class VerifyDomainView(ApiView):
+    @describe("Look the domain up at SES now", response=DomainOut, tag="Domains")
+    def post(self, request: ApiRequest, domain_id: str) -> Response:
+        return Response(snapshot(services.establish(find(request, domain_id))))
+
+
+def visible(request: ApiRequest) -> DomainQuerySet:
+    """The only way this API reaches domains: those of the caller's workspace."""
+    return Domain.objects.for_workspace(request.auth.workspace)
+
+
+def find(request: ApiRequest, domain_id: str) -> Domain:
+    domain = visible(request).filter(pk=as_id(domain_id, "domain")).first()
+    if domain is None:
+        raise NotFound(f"There is no domain `{domain_id}`.")
+    return domain

@@ -1,0 +1,165 @@
+"""The verbs on domains. Every change and the event that tells it commit together."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from accounts.models import Workspace
+from core.errors import Conflict, DomainError
+from core.wake import wake
+from domains import identities
+from domains.identities import IdentityStatus, IdentityUnavailable
+from domains.models import DnsRecord, Domain
+from domains.snapshots import snapshot
+from events.services import Fact, publish
+
+CHECK = "domains.tasks.check_due_domains"
+
+
+class DomainTaken(Conflict):
+    name = "domain_taken"
+
+
+class DomainNotVerified(DomainError):
+    name = "domain_not_verified"
+    status = 403
+
+
+def create_domain(
+    *,
+    workspace: Workspace,
+    name: str,
+    region: str | None = None,
+    receiving: bool = False,
+    sending: bool = True,
+) -> Domain:
+    """Write the domain down; its identity at SES is made by `establish` or by the worker.
+
+    DomainTaken when the name exists, whoever has it.
+    """
+    with transaction.atomic():
+        try:
+            with transaction.atomic():
+                domain = Domain.objects.create(
+                    workspace=workspace,
+                    name=name,
+                    region=region or settings.AWS_REGION,
+                    ses_configuration_set_name=settings.SES_CONFIGURATION_SET,
+                    status=Domain.Status.PENDING,
+                    sending=sending,
+                    receiving=receiving,
+                )
+        except IntegrityError:
+            raise DomainTaken(
+                f"The domain `{name}` is already in use on this installation."
+            ) from None
+        _tell("domain.created", domain)
+        wake(CHECK)
+    return domain
+
+
+def establish(domain: Domain) -> Domain:
+    """Make the identity at SES if need be and take over what SES says of it.
+
+    When SES doesn't answer, the domain keeps its status and shows the reason; the worker tries
+    again. No transaction is open during the calls.
+    """
+    try:
+        if not domain.dkim_tokens:
+            _keep_tokens(domain, identities.create_domain_identity(domain))
+        return take_over(domain, identities.check_domain_status(domain))
+    except IdentityUnavailable as error:
+        Domain.objects.filter(pk=domain.pk).update(reason=str(error)[:1000])
+        domain.reason = str(error)[:1000]
+        return domain
+
+
+@transaction.atomic
+def take_over(domain: Domain, found: IdentityStatus) -> Domain:
+    """Write SES's verdict; publishes `domain.updated` when the status changed."""
+    domain = Domain.objects.select_for_update().get(pk=domain.pk)
+    previous, domain.status, domain.reason = domain.status, found.status, ""
+    if found.verified and domain.verified_at is None:
+        domain.verified_at = timezone.now()
+    domain.save(update_fields=["status", "reason", "verified_at"])
+    domain.records.filter(purpose=DnsRecord.Purpose.DKIM).update(status=found.dkim_status)
+    if domain.status != previous:
+        _tell("domain.updated", domain, previous_status=previous, changed_fields=["status"])
+    return domain
+
+
+def delete_domain(domain: Domain) -> None:
+    """Stop using the domain now; its identity at SES is removed here or by the worker."""
+    with transaction.atomic():
+        live = Domain.objects.filter(pk=domain.pk, deleted_at=None)
+        if not live.update(deleted_at=timezone.now(), next_attempt_at=timezone.now()):
+            return
+        _tell("domain.deleted", domain)
+        wake(CHECK)
+    remove_identity(domain)
+
+
+def remove_identity(domain: Domain) -> bool:
+    """Whether the domain of a deleted row is gone at SES, and so the row as well."""
+    try:
+        identities.delete_domain_identity(domain)
+    except IdentityUnavailable as error:
+        Domain.objects.filter(pk=domain.pk).update(reason=str(error)[:1000])
+        return False
+    Domain.objects.filter(pk=domain.pk).delete()
+    return True
+
+
+def owns(workspace: Workspace, domain_id: UUID) -> bool:
+    return Domain.objects.for_workspace(workspace).filter(pk=domain_id).exists()
+
+
+def sending_domains(workspace: Workspace, names: Iterable[str]) -> dict[str, Domain]:
+    """By name, those of the names that this workspace has; see `require_sending`."""
+    domains = Domain.objects.for_workspace(workspace).filter(name__in=set(names))
+    return {domain.name: domain for domain in domains}
+
+
+def require_sending(domain: Domain | None, name: str) -> Domain:
+    """The domain if mail may leave from it; else DomainNotVerified says what to do."""
+    if domain is None:
+        raise DomainNotVerified(
+            f"The domain `{name}` is not one of yours. Add it with POST /domains and publish "
+            "its DNS records, or send from a domain that is verified."
+        )
+    if not domain.is_verified:
+        raise DomainNotVerified(
+            f"The domain `{name}` is not verified (status `{domain.status}`). Publish the DNS "
+            f"records shown by GET /domains/{domain.pk}, then POST /domains/{domain.pk}/verify."
+        )
+    if not domain.sending:
+        raise DomainNotVerified(f"Sending is switched off for the domain `{name}`.")
+    return domain
+
+
+@transaction.atomic
+def _keep_tokens(domain: Domain, tokens: list[str]) -> None:
+    domain.dkim_tokens = tokens
+    domain.save(update_fields=["dkim_tokens"])
+    DnsRecord.objects.bulk_create(
+        [
+            DnsRecord(
+                domain=domain,
+                purpose=DnsRecord.Purpose.DKIM,
+                name=f"{token}._domainkey.{domain.name}",
+                type="CNAME",
+                value=f"{token}.dkim.amazonses.com",
+                status=Domain.Status.PENDING,
+            )
+            for token in tokens
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def _tell(type_name: str, domain: Domain, **more: Any) -> None:
+    publish([Fact(type_name, domain.workspace_id, snapshot(domain) | more)])

@@ -1,0 +1,10 @@
+from celery import shared_task
+
+from core.draining import drain
+from domains.checking import check_due
+
+
+@shared_task
+def check_due_domains() -> int:
+    """Every domain that is due has been looked up at SES."""
+    return drain("domains.tasks.check_due_domains", check_due)
