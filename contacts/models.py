@@ -1,0 +1,91 @@
+"""People, and the addresses that get no more mail."""
+
+from typing import Self
+from uuid import UUID
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from accounts.models import Workspace
+from core.ids import uuid7
+
+
+class Contact(models.Model):
+    """One person of a workspace, known by one address."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="+")
+    email = models.EmailField(max_length=320)
+    first_name = models.CharField(max_length=200, blank=True)
+    last_name = models.CharField(max_length=200, blank=True)
+    unsubscribed = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        db_table = "contacts"
+        constraints = [
+            models.UniqueConstraint("workspace", Lower("email"), name="contacts_once"),
+        ]
+        indexes = [models.Index(fields=["workspace", "-id"], name="contacts_newest")]
+
+    def __str__(self) -> str:
+        return self.email
+
+
+class SuppressionQuerySet(models.QuerySet["Suppression"]):
+    def for_workspace(self, workspace: Workspace) -> Self:
+        return self.filter(workspace=workspace)
+
+
+class Suppression(models.Model):
+    """An address that a workspace no longer sends to, and why."""
+
+    class Origin(models.TextChoices):
+        UNSUBSCRIBED = "unsubscribed"
+        SOFT_BOUNCES = "soft_bounces"
+        BOUNCE = "bounce"
+        COMPLAINT = "complaint"
+        MANUAL = "manual"
+
+    # A weaker origin never overwrites a stronger one.
+    STRENGTH = {
+        Origin.UNSUBSCRIBED: 10,
+        Origin.SOFT_BOUNCES: 20,
+        Origin.BOUNCE: 30,
+        Origin.COMPLAINT: 40,
+        Origin.MANUAL: 50,
+    }
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="+")
+    # Lower case, so that equal addresses are equal rows.
+    email = models.CharField(max_length=320)
+    origin = models.CharField(max_length=20, choices=Origin)
+    # What caused it, on a higher floor: ids and no foreign keys.
+    email_id: "models.UUIDField[UUID | None, UUID | None]" = models.UUIDField(
+        null=True, blank=True, editable=False
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = SuppressionQuerySet.as_manager()
+
+    class Meta:
+        db_table = "suppressions"
+        constraints = [
+            models.UniqueConstraint(fields=["workspace", "email"], name="suppressions_once"),
+            models.CheckConstraint(
+                condition=Q(email=Lower("email")), name="suppressions_email_lower"
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    origin__in=["unsubscribed", "soft_bounces", "bounce", "complaint", "manual"]
+                ),
+                name="suppressions_origin_known",
+            ),
+        ]
+        indexes = [models.Index(fields=["workspace", "-id"], name="suppressions_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.email} ({self.origin})"

@@ -1,0 +1,169 @@
+"""The verbs on suppressions and contacts."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from accounts.models import Workspace
+from contacts.models import Contact, Suppression
+from core.ids import uuid7
+from core.times import iso
+from events.services import Fact, publish
+
+SIMULATOR = "@simulator.amazonses.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why an address is to be suppressed: `at` and `email_id` name the fact behind it."""
+
+    workspace_id: UUID
+    email: str
+    origin: str
+    at: datetime
+    email_id: UUID | None = None
+
+
+def suppressed_among(workspace: Workspace, addresses: Iterable[str]) -> dict[str, str]:
+    """Of these lower-case addresses, those that get no mail, with the origin."""
+    rows = Suppression.objects.filter(workspace=workspace, email__in=set(addresses))
+    return dict(rows.values_list("email", "origin"))
+
+
+def suppress(causes: Sequence[Cause]) -> None:
+    """Suppress the addresses; publishes `suppression.added` for each that wasn't.
+
+    The strongest cause of an address wins, and among equals the earliest, whatever the order
+    in which they come. SES's simulator is never suppressed.
+    """
+    strongest: dict[tuple[UUID, str], Cause] = {}
+    for cause in causes:
+        key = (cause.workspace_id, cause.email.lower())
+        if not key[1].endswith(SIMULATOR):
+            strongest[key] = min(strongest.get(key, cause), cause, key=_weight)
+    if not strongest:
+        return
+    with transaction.atomic():
+        added = _upsert([strongest[key] for key in sorted(strongest)])
+        publish([Fact("suppression.added", row.workspace_id, snapshot(row)) for row in added])
+
+
+def unsuppress(suppressions: Sequence[Suppression]) -> int:
+    """Let mail go to these addresses again; publishes `suppression.removed` for each."""
+    with transaction.atomic():
+        rows = Suppression.objects.filter(pk__in=[row.pk for row in suppressions])
+        found = list(rows.select_for_update())
+        rows.delete()
+        publish([Fact("suppression.removed", row.workspace_id, snapshot(row)) for row in found])
+    return len(found)
+
+
+def record_unsubscribe(people: Iterable[tuple[UUID, str]]) -> None:
+    """Note that the owners of (workspace, address) want no more mail.
+
+    Makes the contact when there is none; publishes contact.created or, when it was
+    subscribed, contact.updated.
+    """
+    with transaction.atomic():
+        facts = [fact for pair in sorted(set(people)) for fact in _unsubscribe(*pair)]
+        publish(facts)
+
+
+def snapshot(suppression: Suppression) -> dict[str, Any]:
+    return {
+        "id": str(suppression.pk),
+        "email": suppression.email,
+        "origin": suppression.origin,
+        "source_id": str(suppression.email_id) if suppression.email_id else None,
+        "created_at": iso(suppression.created_at),
+    }
+
+
+def contact_snapshot(contact: Contact) -> dict[str, Any]:
+    return {
+        "id": str(contact.pk),
+        "email": contact.email,
+        "first_name": contact.first_name or None,
+        "last_name": contact.last_name or None,
+        "unsubscribed": contact.unsubscribed,
+        "created_at": iso(contact.created_at),
+    }
+
+
+def _weight(cause: Cause) -> tuple[int, datetime, str]:
+    return -Suppression.STRENGTH[Suppression.Origin(cause.origin)], cause.at, str(cause.email_id)
+
+
+def _upsert(causes: list[Cause]) -> list[Suppression]:
+    """One statement; the rows that it added (xmax is 0 only for a fresh row)."""
+    strengths = ", ".join(
+        f"('{origin.value}', {strength})" for origin, strength in Suppression.STRENGTH.items()
+    )
+    columns = list(
+        zip(
+            *[
+                (
+                    uuid7(),
+                    cause.workspace_id,
+                    cause.email.lower(),
+                    cause.origin,
+                    cause.email_id,
+                    cause.at,
+                )
+                for cause in causes
+            ],
+            strict=True,
+        )
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH strength (origin, weight) AS (VALUES {strengths})
+            INSERT INTO suppressions AS kept
+                   (id, workspace_id, email, origin, email_id, created_at)
+            SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::uuid[],
+                                 %s::timestamptz[])
+            ON CONFLICT (workspace_id, email) DO UPDATE
+               SET origin = excluded.origin, email_id = excluded.email_id,
+                   created_at = excluded.created_at
+             WHERE ((SELECT -weight FROM strength WHERE origin = excluded.origin),
+                    excluded.created_at, excluded.email_id)
+                 < ((SELECT -weight FROM strength WHERE origin = kept.origin),
+                    kept.created_at, kept.email_id)
+            RETURNING id, workspace_id, email, origin, email_id, created_at, xmax = 0
+            """,  # noqa: S608 (only constants of this module)
+            [list(column) for column in columns],
+        )
+        found = cursor.fetchall()
+    return [
+        Suppression(
+            id=row[0],
+            workspace_id=row[1],
+            email=row[2],
+            origin=row[3],
+            email_id=row[4],
+            created_at=row[5],
+        )
+        for row in found
+        if row[6]
+    ]
+
+
+def _unsubscribe(workspace_id: UUID, email: str) -> list[Fact]:
+    contact, created = Contact.objects.get_or_create(
+        workspace_id=workspace_id,
+        email__iexact=email,
+        defaults={"workspace_id": workspace_id, "email": email, "unsubscribed": True},
+    )
+    if created:
+        return [Fact("contact.created", workspace_id, contact_snapshot(contact))]
+    changed = Contact.objects.filter(pk=contact.pk, unsubscribed=False).update(unsubscribed=True)
+    if not changed:
+        return []
+    contact.unsubscribed = True
+    data = contact_snapshot(contact) | {"changed_fields": ["unsubscribed"]}
+    return [Fact("contact.updated", workspace_id, data)]
