@@ -1,0 +1,115 @@
+"""The work behind `webhooks.tasks`: hundreds of requests in flight, rows read and written in bulk.
+
+One thread talks to the database while the event loop talks to the endpoints. Rows are claimed as
+requests finish, so a slow endpoint holds up nothing but its own share.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import uvloop
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from core import metrics
+from core.draining import stopping
+from core.outbound import OutboundClient, Outcome
+from webhooks import signing
+from webhooks.claiming import Job, claim
+from webhooks.recording import Result, record
+from webhooks.services import policy
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+MAX_BODY = 16 * 1024
+GATHER = 0.01  # seconds in which further answers join the ones to be written
+LOOK = 0.1  # seconds between looks for new work while requests are in flight
+USER_AGENT = f"OpenSend-Webhooks/{settings.VERSION}"
+
+
+def deliver_due() -> int:
+    """Deliver until nothing is due and nothing in flight; how many attempts were made."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_Dispatcher().run())
+
+
+@dataclass
+class _Dispatcher:
+    made: int = 0
+
+    def __post_init__(self) -> None:
+        self.in_flight: set[asyncio.Task[Result]] = set()
+        self.database = ThreadPoolExecutor(1, thread_name_prefix="webhooks-database")
+
+    async def run(self) -> int:
+        try:
+            async with OutboundClient(policy(), limit=settings.WEBHOOK_CONCURRENCY) as client:
+                finished: list[Result] = []
+                while True:
+                    jobs = await self._exchange(finished)
+                    self._start(client, jobs)
+                    if not self.in_flight:
+                        return self.made
+                    finished = await self._some_finished()
+        finally:
+            # A lambda: `connection` is another one in each thread.
+            await self._in_database(lambda: connection.close())
+            self.database.shutdown()
+
+    async def _exchange(self, finished: list[Result]) -> list[Job]:
+        """Write what is known and claim for the places that are free."""
+        free = 0 if stopping.is_set() else settings.WEBHOOK_CONCURRENCY - len(self.in_flight)
+
+        def exchange() -> list[Job]:
+            record(finished)
+            return claim(free) if free else []
+
+        return await self._in_database(exchange)
+
+    def _start(self, client: OutboundClient, jobs: list[Job]) -> None:
+        for job in jobs:
+            self.in_flight.add(asyncio.create_task(_attempt(client, job)))
+
+    async def _some_finished(self) -> list[Result]:
+        await asyncio.wait(self.in_flight, timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.sleep(GATHER)
+        done = {task for task in self.in_flight if task.done()}
+        self.in_flight -= done
+        self.made += len(done)
+        return [task.result() for task in done]
+
+    async def _in_database(self, action: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self.database, action)
+
+
+async def _attempt(client: OutboundClient, job: Job) -> Result:
+    started, clock = timezone.now(), time.perf_counter()
+    body = job.body.encode()
+    headers = signing.headers(
+        secret=job.secret,
+        key=job.key,
+        event_id=job.event_id,
+        attempt=job.number,
+        timestamp=int(started.timestamp()),
+        body=body,
+    )
+    headers["Content-Type"] = "application/json"
+    headers["User-Agent"] = USER_AGENT
+    outcome: Outcome = await client.request(
+        "POST",
+        job.url,
+        headers=headers,
+        body=body,
+        timeout=settings.WEBHOOK_TIMEOUT,
+        max_body=MAX_BODY,
+    )
+    metrics.WEBHOOK_SECONDS.observe(time.perf_counter() - clock)
+    return Result(job=job, outcome=outcome, at=started)
