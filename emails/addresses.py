@@ -1,0 +1,93 @@
+"""Mailboxes as callers write them: `a@b` or `Name <a@b>` (RFC 5322 section 3.4).
+
+Exactly one mailbox a string, so a comma or an unquoted special in a display name is no puzzle.
+"""
+
+import re
+from email.headerregistry import Address
+from functools import lru_cache
+from typing import NamedTuple
+
+import idna
+
+_ANGLE = re.compile(r"\s*(?P<name>.*?)\s*<\s*(?P<address>[^<>]*?)\s*>\s*", re.DOTALL)
+_LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
+
+
+class Mailbox(NamedTuple):
+    """`address` is ASCII with a lower-case A-label domain; `name` may hold any script."""
+
+    name: str
+    address: str
+
+    @property
+    def domain(self) -> str:
+        return self.address.rpartition("@")[2]
+
+    def __str__(self) -> str:
+        """For people and for the API: the name in its own script, quoted where RFC 5322 asks."""
+        if not self.name:
+            return self.address
+        if _ATOMS.fullmatch(self.name) or not self.name.isascii():
+            return f"{self.name} <{self.address}>"
+        escaped = self.name.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}" <{self.address}>'
+
+
+def parse(given: str) -> Mailbox:
+    """ValueError says what is wrong, in words that continue "the field ...".
+
+    Quoted local parts and local parts outside ASCII are refused: SES takes neither.
+    """
+    if _CONTROL.search(given):
+        raise ValueError("must not contain control characters such as line breaks")
+    angle = _ANGLE.fullmatch(given)
+    name, address = (angle["name"], angle["address"]) if angle else ("", given.strip())
+    if len(name) > 320:
+        raise ValueError("has a display name of more than 320 characters")
+    return Mailbox(_unquoted(name), normalise(address))
+
+
+def normalise(address: str) -> str:
+    """An address with its domain in lower-case A-labels; ValueError says what is wrong."""
+    local, at, domain = address.rpartition("@")
+    if not at or not local or not domain:
+        raise ValueError(f"`{address}` is not an email address such as `name@example.com`")
+    if not local.isascii():
+        raise ValueError(f"`{address}` has characters before the @ that SES doesn't deliver to")
+    if not _LOCAL.fullmatch(local) or len(local) > 64:
+        raise ValueError(f"`{address}` is not an email address: look at the part before the @")
+    return f"{local}@{_domain(domain, address)}"
+
+
+def identity(address: str) -> str:
+    """What makes two spellings of an address the same recipient: case doesn't count."""
+    return address.lower()
+
+
+@lru_cache(maxsize=10_000)
+def _domain(domain: str, address: str) -> str:
+    name = domain.lower()
+    if not name.isascii():
+        try:
+            name = idna.encode(name, uts46=True).decode().lower()
+        except idna.IDNAError as error:
+            raise ValueError(f"`{address}` has a malformed domain: {error}") from None
+    labels = name.split(".")
+    if len(labels) < 2 or len(name) > 253 or not all(map(_LABEL.fullmatch, labels)):
+        raise ValueError(f"`{address}` is not an email address: look at the domain after the @")
+    return name
+
+
+def _unquoted(name: str) -> str:
+    if len(name) >= 2 and name[0] == name[-1] == '"':
+        return re.sub(r"\\(.)", r"\1", name[1:-1]).strip()
+    return name
+
+
+def for_header(mailbox: Mailbox) -> Address:
+    local, _, domain = mailbox.address.rpartition("@")
+    return Address(display_name=mailbox.name, username=local, domain=domain)

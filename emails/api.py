@@ -1,0 +1,159 @@
+"""`/emails`: sending, and reading what was sent."""
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
+from pydantic import RootModel
+from rest_framework.response import Response
+
+from accounts.authentication import ApiRequest
+from accounts.idempotency import idempotent
+from accounts.permissions import SendingAccess
+from accounts.views import ApiView, as_id
+from core.errors import DomainError, NotFound, ValidationFailed, body
+from core.openapi import IDEMPOTENCY_KEY, PAGE, describe, list_of
+from core.pagination import page
+from emails import services
+from emails.models import Email, EmailEvent, EmailQuerySet
+from emails.rendering import (
+    BatchAccepted,
+    EmailAccepted,
+    EmailEventOut,
+    EmailListed,
+    EmailOut,
+    event_shown,
+    listed,
+    shown,
+)
+from emails.requests import SendEmail, parse_email
+
+MAX_BATCH = 100
+BATCH_VALIDATION = OpenApiParameter(
+    "x-batch-validation",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    enum=["strict", "permissive"],
+    description="strict (the default): all or nothing; permissive: the good ones go",
+)
+
+
+class SendBatch(RootModel[list[SendEmail]]):
+    """1 to 100 emails."""
+
+
+class EmailsView(ApiView):
+    permission_classes = [SendingAccess]
+
+    @describe(
+        "Send an email",
+        request=SendEmail,
+        response=EmailAccepted,
+        parameters=[IDEMPOTENCY_KEY],
+        tag="Emails",
+    )
+    def post(self, request: ApiRequest) -> Response:
+        return idempotent(request, "POST /emails", lambda: self._send(request))
+
+    @describe("List emails", response=list_of(EmailListed), parameters=PAGE, tag="Emails")
+    def get(self, request: ApiRequest) -> Response:
+        return Response(page(request, visible(request).without_content(), listed))
+
+    def _send(self, request: ApiRequest) -> Response:
+        wanted = parse_email(request.data)
+        (draft,) = services.accept(request.auth, [wanted])
+        if draft.goes_to_nobody:
+            return _suppressed(draft)
+        return Response({"id": str(draft.email.pk)})
+
+
+class EmailBatchView(ApiView):
+    permission_classes = [SendingAccess]
+
+    @describe(
+        "Send up to 100 emails",
+        request=SendBatch,
+        response=BatchAccepted,
+        parameters=[IDEMPOTENCY_KEY, BATCH_VALIDATION],
+        tag="Emails",
+    )
+    def post(self, request: ApiRequest) -> Response:
+        mode = request.headers.get("x-batch-validation", "strict")
+        if mode not in ("strict", "permissive"):
+            raise ValidationFailed({"x-batch-validation": "must be `strict` or `permissive`"})
+        return idempotent(
+            request, "POST /emails/batch", lambda: self._send(request, mode), variant=mode
+        )
+
+    def _send(self, request: ApiRequest, mode: str) -> Response:
+        items = request.data
+        if not isinstance(items, list) or not 1 <= len(items) <= MAX_BATCH:
+            raise ValidationFailed({"body": f"must be a list of 1 to {MAX_BATCH} emails"})
+        if mode == "strict":
+            wanted = [parse_email(item, prefix=f"{index}.") for index, item in enumerate(items)]
+            return Response({"data": _accepted(services.accept(request.auth, wanted))})
+        good, errors = _sifted(request, items)
+        return Response({"data": _accepted(services.accept(request.auth, good)), "errors": errors})
+
+
+class EmailView(ApiView):
+    permission_classes = [SendingAccess]
+
+    @describe("Get an email", response=EmailOut, tag="Emails")
+    def get(self, request: ApiRequest, email_id: str) -> Response:
+        return Response(shown(find(request, email_id)))
+
+
+class EmailEventsView(ApiView):
+    permission_classes = [SendingAccess]
+
+    @describe(
+        "List the events of an email",
+        response=list_of(EmailEventOut),
+        parameters=PAGE,
+        tag="Emails",
+    )
+    def get(self, request: ApiRequest, email_id: str) -> Response:
+        email = find(request, email_id)
+        return Response(page(request, EmailEvent.objects.filter(email=email), event_shown))
+
+
+def visible(request: ApiRequest) -> EmailQuerySet:
+    """The only way this API reaches emails: those that the caller's key may read."""
+    return Email.objects.for_key(request.auth)
+
+
+def find(request: ApiRequest, email_id: str) -> Email:
+    email = visible(request).filter(pk=as_id(email_id, "email")).first()
+    if email is None:
+        raise NotFound(f"There is no email `{email_id}`.")
+    return email
+
+
+def _accepted(drafts: list[services.Draft]) -> list[dict[str, str]]:
+    return [{"id": str(draft.email.pk)} for draft in drafts]
+
+
+def _suppressed(draft: services.Draft) -> Response:
+    details = {"email_id": str(draft.email.pk), "recipients": draft.suppressed()}
+    message = "Every recipient is on the suppression list, so there is nobody to send to."
+    return Response(body(422, "recipient_suppressed", message, details), status=422)
+
+
+def _sifted(request: ApiRequest, items: list[Any]) -> tuple[list[SendEmail], list[dict[str, Any]]]:
+    """The emails that may go, and what is wrong with the others by their place in the batch."""
+    parsed: list[tuple[int, SendEmail]] = []
+    errors: dict[int, str] = {}
+    for index, item in enumerate(items):
+        try:
+            parsed.append((index, parse_email(item)))
+        except DomainError as error:
+            errors[index] = error.message
+    problems = services.require_domains(request.auth, [wanted for _, wanted in parsed])
+    good = []
+    for (index, wanted), problem in zip(parsed, problems, strict=True):
+        if problem is None:
+            good.append(wanted)
+        else:
+            errors[index] = problem.message
+    return good, [{"index": index, "message": errors[index]} for index in sorted(errors)]

@@ -1,0 +1,196 @@
+"""Writing what the provider answered: a constant number of statements a batch."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from psycopg import sql
+
+from core import bulk
+from core.work import Settlement
+from emails.models import Email
+from emails.providers import Accepted, NotTaken, OutcomeUnknown
+from emails.reports import Report, take_in
+
+FIRST_DELAY = timedelta(seconds=5)
+LONGEST_DELAY = timedelta(minutes=15)
+TELL_EVERY = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one provider call."""
+
+    email: Email
+    result: Accepted | Exception
+
+
+def settle(outcomes: Sequence[Outcome]) -> None:
+    """One transaction for all of them; a worker that lost its lease writes only acceptances."""
+    accepted, put_off, unknown, failed = _sorted(outcomes)
+    with transaction.atomic():
+        _write_accepted(accepted)
+        _write_unknown(unknown)
+        _write_put_off(put_off)
+        _write_failed(failed)
+
+
+def settle_unknown() -> int:
+    """Sends whose worker died become `unknown`; those that stayed so long enough are settled.
+
+    By SEND_UNKNOWN_POLICY: `resend` makes them due again, `hold` leaves them to an operator.
+    """
+    lost = Email.objects.due().filter(status=Email.Status.SENDING)
+    found = lost.update(
+        status=Email.Status.UNKNOWN, next_attempt_at=timezone.now() + settings.SEND_UNKNOWN_GRACE
+    )
+    waited = Email.objects.due().filter(status=Email.Status.UNKNOWN)
+    if settings.SEND_UNKNOWN_POLICY == "hold":
+        return found + waited.update(next_attempt_at=None)
+    return found + waited.update(status=Email.Status.QUEUED)
+
+
+def backoff(attempt: int) -> timedelta:
+    """Full jitter below a ceiling that doubles from 5 seconds to 15 minutes."""
+    ceiling: timedelta = min(FIRST_DELAY * 2 ** min(attempt - 1, 20), LONGEST_DELAY)
+    return max(ceiling * random.random(), timedelta(seconds=1))  # noqa: S311
+
+
+def _sorted(
+    outcomes: Sequence[Outcome],
+) -> tuple[list[tuple[Email, Accepted]], list[Outcome], list[Outcome], list[Outcome]]:
+    accepted: list[tuple[Email, Accepted]] = []
+    put_off: list[Outcome] = []
+    unknown: list[Outcome] = []
+    failed: list[Outcome] = []
+    for outcome in outcomes:
+        match outcome.result:
+            case Accepted() as receipt:
+                accepted.append((outcome.email, receipt))
+            case OutcomeUnknown():
+                unknown.append(outcome)
+            case NotTaken() if not _given_up(outcome.email):
+                put_off.append(outcome)
+            case _:
+                failed.append(outcome)
+    return accepted, put_off, unknown, failed
+
+
+def _given_up(email: Email) -> bool:
+    since = email.first_attempt_at or email.created_at
+    too_long: bool = timezone.now() - since > settings.SEND_GIVE_UP_AFTER
+    return too_long
+
+
+def _write_accepted(accepted: Sequence[tuple[Email, Accepted]]) -> None:
+    """That the provider took a message is a fact, so no lease is asked after."""
+    if not accepted:
+        return
+    bulk.update_each(
+        Email,
+        [{"id": email.pk, "provider_response": _shown(receipt)} for email, receipt in accepted],
+        sets=sql.SQL("provider_response = new.provider_response, last_error = ''"),
+    )
+    take_in([_sent(email, receipt) for email, receipt in accepted])
+
+
+def _write_unknown(outcomes: Sequence[Outcome]) -> None:
+    Email.objects.settle(
+        [
+            Settlement(
+                outcome.email,
+                retry_in=settings.SEND_UNKNOWN_GRACE,
+                changes={"status": Email.Status.UNKNOWN.value, "last_error": _reason(outcome)},
+            )
+            for outcome in outcomes
+        ]
+    )
+
+
+def _write_put_off(outcomes: Sequence[Outcome]) -> None:
+    if not outcomes:
+        return
+    now = timezone.now()
+    telling = [
+        outcome
+        for outcome in outcomes
+        if outcome.email.delay_told_at is None or now - outcome.email.delay_told_at >= TELL_EVERY
+    ]
+    for outcome in telling:
+        outcome.email.delay_told_at = now
+    ours = Email.objects.settle(
+        [
+            Settlement(
+                outcome.email,
+                retry_in=backoff(outcome.email.claims),
+                changes={
+                    "status": Email.Status.QUEUED.value,
+                    "last_error": _reason(outcome),
+                    "delay_told_at": outcome.email.delay_told_at,
+                },
+            )
+            for outcome in outcomes
+        ]
+    )
+    take_in([_delayed(outcome) for outcome in telling if outcome.email.pk in ours])
+
+
+def _write_failed(outcomes: Sequence[Outcome]) -> None:
+    # The settlement tells which are still ours; the report then finishes them.
+    ours = Email.objects.settle(
+        [
+            Settlement(
+                outcome.email, retry_in=timedelta(0), changes={"last_error": _reason(outcome)}
+            )
+            for outcome in outcomes
+        ]
+    )
+    take_in([_failed(outcome) for outcome in outcomes if outcome.email.pk in ours])
+
+
+def _sent(email: Email, receipt: Accepted) -> Report:
+    return Report(
+        email_id=email.pk,
+        type="sent",
+        status=Email.Status.SENT.value,
+        occurred_at=timezone.now(),
+        provider_message_id=receipt.provider_message_id,
+        message_id=receipt.message_id,
+    )
+
+
+def _delayed(outcome: Outcome) -> Report:
+    told = {"reason": _reason(outcome)}
+    return Report(
+        email_id=outcome.email.pk,
+        type="delayed",
+        occurred_at=timezone.now(),
+        key=str(outcome.email.claims),
+        payload=told,
+        webhook={"delayed": told},
+    )
+
+
+def _failed(outcome: Outcome) -> Report:
+    told = {"reason": _reason(outcome)}
+    return Report(
+        email_id=outcome.email.pk,
+        type="failed",
+        status=Email.Status.FAILED.value,
+        detail=_reason(outcome),
+        occurred_at=timezone.now(),
+        payload=told,
+        webhook={"failed": told},
+    )
+
+
+def _reason(outcome: Outcome) -> str:
+    return str(outcome.result)[:1000].replace("\x00", "")
+
+
+def _shown(receipt: Accepted) -> str:
+    return str(receipt.provider_response)[:2000]

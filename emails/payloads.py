@@ -1,0 +1,26 @@
+"""What customers' software is told about an email."""
+
+from typing import Any
+
+from core.times import iso
+from emails.models import Email
+
+
+def about(email: Email, *, recipient: str = "", **more: Any) -> dict[str, Any]:
+    """The `data` of every email.* event: a complete snapshot, and `more` under its own names."""
+    data: dict[str, Any] = {
+        "email_id": str(email.pk),
+        "message_id": email.message_id,
+        "created_at": iso(email.created_at),
+        "from": email.sender,
+        "to": email.to,
+        "subject": email.subject,
+        "tags": email.tags,
+    }
+    if email.cc:
+        data["cc"] = email.cc
+    if email.bcc:
+        data["bcc"] = email.bcc
+    if recipient:
+        data["recipient"] = recipient
+    return data | more

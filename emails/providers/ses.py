@@ -1,0 +1,109 @@
+"""Amazon SES, API v2, SendEmail with raw content."""
+
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ProxyConnectionError,
+    SSLError,
+)
+
+from core import aws
+from emails.providers import Accepted, NotTaken, Outbound, OutcomeUnknown, Refused
+
+if TYPE_CHECKING:
+    from mypy_boto3_sesv2.type_defs import SendEmailRequestTypeDef
+
+EMAIL_TAG = "opensend_email_id"
+MAX_TAGS = 50  # of SES, with ours among them
+
+# Nothing can have been sent: there was no connection to say it over.
+_NEVER_CONNECTED = (
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ProxyConnectionError,
+    SSLError,
+)
+# SES API v2 Reference, SendEmail and Common Errors: what passes by itself or by an operator's
+# hand (a paused account, missing permissions), so the message must not be given up for it.
+_TEMPORARY = frozenset(
+    {
+        "TooManyRequestsException",
+        "LimitExceededException",
+        "Throttling",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+        "ServiceUnavailable",
+        "SendingPausedException",
+        "AccountSuspendedException",
+        "AccessDeniedException",
+        "ExpiredTokenException",
+        "UnrecognizedClientException",
+        "InvalidClientTokenId",
+        "SignatureDoesNotMatch",
+        "RequestExpired",
+        "ConcurrentModificationException",
+    }
+)
+
+
+class SesProvider:
+    name = "ses"
+
+    def send(self, message: Outbound) -> Accepted:
+        client = aws.ses(message.region)
+        try:
+            answer = client.send_email(**_request(message))
+        except ClientError as error:
+            raise _refusal(error) from error
+        except _NEVER_CONNECTED as error:
+            raise NotTaken(str(error)) from error
+        except BotoCoreError as error:  # no answer in time, or the connection broke
+            raise OutcomeUnknown(str(error)) from error
+        return Accepted(
+            provider_message_id=answer["MessageId"],
+            message_id=wire_message_id(answer["MessageId"], message.region),
+            provider_response={
+                "MessageId": answer["MessageId"],
+                "RequestId": answer["ResponseMetadata"].get("RequestId", ""),
+            },
+        )
+
+
+def wire_message_id(provider_message_id: str, region: str) -> str:
+    """The Message-ID header that SES puts in place of ours."""
+    host = "email" if region == "us-east-1" else region
+    return f"<{provider_message_id}@{host}.amazonses.com>"
+
+
+def _request(message: Outbound) -> "SendEmailRequestTypeDef":
+    tags = [{"Name": EMAIL_TAG, "Value": message.email_id}]
+    tags += [{"Name": name, "Value": value} for name, value in message.tags.items()]
+    request: Any = {
+        "FromEmailAddress": message.sender,
+        # For raw content this replaces the headers as the envelope.
+        "Destination": {
+            "ToAddresses": message.to,
+            "CcAddresses": message.cc,
+            "BccAddresses": message.bcc,
+        },
+        "Content": {"Raw": {"Data": message.mime}},
+        "EmailTags": tags[:MAX_TAGS],
+    }
+    if message.configuration_set:
+        request["ConfigurationSetName"] = message.configuration_set
+    final: SendEmailRequestTypeDef = request
+    return final
+
+
+def _refusal(error: ClientError) -> Exception:
+    code = error.response.get("Error", {}).get("Code", "")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _TEMPORARY or status == 429 or status >= 500:
+        return NotTaken(str(error))
+    return Refused(str(error))

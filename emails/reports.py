@@ -1,0 +1,229 @@
+"""Taking in what is known about emails: facts, recipients' statuses and events in one transaction.
+
+The send worker reports what the provider answered, ingest what it said later. Rows of emails
+are locked in the order of their ids, so batches that share emails wait for each other and never
+deadlock.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+from psycopg import sql
+
+from contacts.services import SIMULATOR, Cause, suppress
+from core import bulk
+from core.ids import uuid7
+from emails.addresses import identity
+from emails.models import Email, EmailEvent, EmailRecipient
+from emails.payloads import about
+from emails.soft_bounces import causes_from
+from emails.states import State, email_status, fold
+from events.services import Fact, publish
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One fact about one email, and what it means.
+
+    `recipient` is an address or "" for all of them; `status` what it brings them, or "".
+    `key` tells this fact from others of its type (a feedback id, say); reports with the same
+    type, recipient and key are one fact. `webhook` are the sub-objects for the event's data.
+    """
+
+    email_id: UUID
+    type: str
+    occurred_at: datetime
+    recipient: str = ""
+    status: str = ""
+    detail: str = ""
+    key: str = ""
+    payload: dict[str, Any] = field(default_factory=dict)
+    webhook: dict[str, Any] = field(default_factory=dict)
+    suppress_as: str = ""
+    provider_message_id: str = ""
+    message_id: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        parts = "\n".join((self.type, identity(self.recipient), self.key))
+        return hashlib.sha256(parts.encode()).hexdigest()
+
+
+def take_in(reports: Sequence[Report]) -> set[UUID]:
+    """Write what the reports bring; the ids of the emails that exist.
+
+    The number of statements doesn't grow with the batch. Reports that were taken in before
+    change nothing and publish nothing.
+    """
+    with transaction.atomic():
+        emails = _locked({report.email_id for report in reports})
+        known = [report for report in reports if report.email_id in emails]
+        if not known:
+            return set()
+        fresh = _keep(known, emails)
+        _identify(known, emails)
+        _advance(known, emails)
+        _suppress(fresh, emails)
+        publish([_told(report, emails[report.email_id]) for report in fresh])
+        return set(emails)
+
+
+def _locked(ids: set[UUID]) -> dict[UUID, Email]:
+    rows = Email.objects.without_content().filter(pk__in=ids).order_by("pk")
+    return {email.pk: email for email in rows.select_for_update(of=("self",))}
+
+
+def _keep(reports: Sequence[Report], emails: dict[UUID, Email]) -> list[Report]:
+    """Insert the facts; those of the reports that were new, the first of each."""
+    first: dict[tuple[UUID, str], Report] = {}
+    for report in reports:
+        first.setdefault((report.email_id, report.fingerprint), report)
+    now = timezone.now()
+    by_id = {uuid7(): (fingerprint, report) for (_, fingerprint), report in first.items()}
+    rows = [
+        {
+            "id": key,
+            "email_id": report.email_id,
+            "workspace_id": emails[report.email_id].workspace_id,
+            "type": report.type,
+            "recipient": report.recipient,
+            "status": report.status,
+            "fingerprint": fingerprint,
+            "payload": report.payload,
+            "occurred_at": report.occurred_at,
+            "received_at": now,
+        }
+        for key, (fingerprint, report) in by_id.items()
+    ]
+    written = bulk.insert_ignoring_conflicts(EmailEvent, rows)
+    return [report for key, (_, report) in by_id.items() if key in written]
+
+
+def _identify(reports: Sequence[Report], emails: dict[UUID, Email]) -> None:
+    """Note the provider's ids where they are not known yet, and when the email first left."""
+    rows: dict[UUID, dict[str, Any]] = {}
+    for report in reports:
+        email = emails[report.email_id]
+        if report.provider_message_id and not email.provider_message_id:
+            email.provider_message_id = report.provider_message_id
+            email.message_id = report.message_id or email.message_id
+        if report.type == "sent" and (email.sent_at is None or report.occurred_at < email.sent_at):
+            email.sent_at = report.occurred_at
+        rows[email.pk] = {
+            "id": email.pk,
+            "provider_message_id": email.provider_message_id,
+            "message_id": email.message_id,
+            "sent_at": email.sent_at,
+        }
+    bulk.update_each(
+        Email,
+        list(rows.values()),
+        sets=sql.SQL(
+            "provider_message_id = new.provider_message_id, message_id = new.message_id,"
+            " sent_at = new.sent_at"
+        ),
+        where=sql.SQL(
+            "(old.provider_message_id, old.sent_at)"
+            " IS DISTINCT FROM (new.provider_message_id, new.sent_at)"
+        ),
+    )
+
+
+def _advance(reports: Sequence[Report], emails: dict[UUID, Email]) -> None:
+    """Fold the reports into the recipients' statuses, and those into the emails'."""
+    moving = [report for report in reports if report.status]
+    if not moving:
+        return
+    by_email: defaultdict[UUID, list[EmailRecipient]] = defaultdict(list)
+    touched = {report.email_id for report in moving}
+    for recipient in EmailRecipient.objects.filter(email__in=touched):
+        by_email[recipient.email_id].append(recipient)
+    facts: defaultdict[tuple[UUID, str], list[State]] = defaultdict(list)
+    for report in moving:
+        state = State(report.status, report.occurred_at, report.detail[:1000])
+        facts[report.email_id, identity(report.recipient)].append(state)
+
+    changed: list[dict[str, Any]] = []
+    for email_id, recipients in by_email.items():
+        for recipient in recipients:
+            own = facts[email_id, identity(recipient.address)] + facts[email_id, ""]
+            before = State(recipient.status, recipient.status_at, recipient.detail)
+            after = fold(before, own)
+            if after != before:
+                recipient.status, recipient.status_at, recipient.detail = after
+                changed.append(
+                    {
+                        "id": recipient.pk,
+                        "status": after.status,
+                        "status_at": after.at,
+                        "detail": after.detail,
+                    }
+                )
+    _write_recipients(changed)
+    _write_emails(by_email, emails)
+
+
+def _write_recipients(changed: list[dict[str, Any]]) -> None:
+    bulk.update_each(
+        EmailRecipient,
+        changed,
+        sets=sql.SQL("status = new.status, status_at = new.status_at, detail = new.detail"),
+    )
+
+
+def _write_emails(by_email: dict[UUID, list[EmailRecipient]], emails: dict[UUID, Email]) -> None:
+    """An email that got anywhere is no longer due, even if it was about to be sent again."""
+    rows = []
+    for email_id, recipients in by_email.items():
+        email = emails[email_id]
+        status = email_status(recipient.status for recipient in recipients)
+        if status == "queued" or (status == email.status and email.next_attempt_at is None):
+            continue
+        email.status = status
+        rows.append({"id": email_id, "status": status})
+    bulk.update_each(
+        Email,
+        rows,
+        sets=sql.SQL("status = new.status, next_attempt_at = NULL, unsettled_claims = 0"),
+    )
+
+
+def _suppress(fresh: Sequence[Report], emails: dict[UUID, Email]) -> None:
+    causes = [
+        Cause(
+            workspace_id=emails[report.email_id].workspace_id,
+            email=report.recipient,
+            origin=report.suppress_as,
+            at=report.occurred_at,
+            email_id=report.email_id,
+        )
+        for report in fresh
+        if report.suppress_as and report.recipient
+    ]
+    soft = {
+        (emails[report.email_id].workspace_id, report.recipient)
+        for report in fresh
+        if report.status == "soft_bounced" and not report.recipient.endswith(SIMULATOR)
+    }
+    suppress(causes + causes_from(soft))
+
+
+def _told(report: Report, email: Email) -> Fact:
+    named = report.recipient or _only_recipient(email)
+    data = about(email, recipient=named, **report.webhook)
+    return Fact("email." + report.type, email.workspace_id, data)
+
+
+def _only_recipient(email: Email) -> str:
+    """An event that names nobody concerns the one recipient, if there is just one."""
+    everybody = email.to + email.cc + email.bcc
+    if len(everybody) != 1:
+        return ""
+    return everybody[0].rpartition("<")[2].rstrip(">")

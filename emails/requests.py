@@ -1,0 +1,116 @@
+"""The body of `POST /emails`, field by field."""
+
+import re
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic.json_schema import WithJsonSchema
+
+from core.errors import UnsupportedField
+from core.schemas import RequestBody, Text, parse
+from emails import addresses
+from emails.addresses import Mailbox
+
+MAX_RECIPIENTS = 50
+MAX_TAGS = 75
+# Known to the clients, not to this installation: refused by name, never silently dropped.
+UNSUPPORTED = ("attachments", "scheduled_at", "template", "topic_id")
+
+_HEADER_NAME = re.compile(r"[!-9;-~]{1,200}")  # RFC 5322 section 2.2: printable, no colon
+_OURS = re.compile(
+    r"(From|To|Cc|Bcc|Sender|Subject|Date|Message-ID|Return-Path|Received|Reply-To"
+    r"|(MIME|Content|DKIM|X-OpenSend)-.*)",
+    re.IGNORECASE,
+)
+_TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")
+
+
+def _mailbox(given: Any) -> Mailbox:
+    if not isinstance(given, str):
+        raise ValueError("must be a string such as `name@example.com` or `Name <name@example.com>`")
+    return addresses.parse(given)
+
+
+def _as_list(given: Any) -> Any:
+    return [given] if isinstance(given, str) else given
+
+
+def _one_line(value: str) -> str:
+    if "\r" in value or "\n" in value:
+        raise ValueError("must be a single line")
+    return value
+
+
+def _headers(given: dict[str, str]) -> dict[str, str]:
+    for name, value in given.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError(f"`{name}` is not a header name")
+        if _OURS.fullmatch(name):
+            raise ValueError(f"`{name}` is set by the platform and cannot be given")
+        if "\r" in value or "\n" in value or len(value) > 4000:
+            raise ValueError(f"`{name}` must be a single line of at most 4,000 characters")
+    return given
+
+
+def _tag_part(value: str) -> str:
+    if not _TAG.fullmatch(value):
+        raise ValueError("must be 1 to 256 ASCII letters, digits, `_` or `-`")
+    return value
+
+
+_STRING = WithJsonSchema({"type": "string"})
+_STRINGS = WithJsonSchema(
+    {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+)
+OneMailbox = Annotated[Mailbox, BeforeValidator(_mailbox), _STRING]
+Mailboxes = Annotated[list[OneMailbox], BeforeValidator(_as_list), _STRINGS]
+TagPart = Annotated[str, AfterValidator(_tag_part)]
+
+
+class Tag(RequestBody):
+    name: TagPart
+    value: TagPart
+
+
+class SendEmail(RequestBody):
+    """`from`, `to`, `cc`, `bcc` and `reply_to` are `a@b` or `Name <a@b>`."""
+
+    sender: OneMailbox = Field(alias="from")
+    to: Annotated[Mailboxes, Field(min_length=1)]
+    cc: Mailboxes = []
+    bcc: Mailboxes = []
+    reply_to: Mailboxes = []
+    subject: Annotated[Text, Field(min_length=1, max_length=998), AfterValidator(_one_line)]
+    html: Text | None = None
+    text: Text | None = None
+    headers: Annotated[dict[Text, Text], Field(max_length=50), AfterValidator(_headers)] = {}
+    tags: Annotated[list[Tag], Field(max_length=MAX_TAGS)] = []
+
+    @model_validator(mode="after")
+    def _has_content(self) -> Self:
+        if not self.html and not self.text:
+            raise ValueError("`html` or `text` is required, or both")
+        if len(self.recipients()) > MAX_RECIPIENTS:
+            raise ValueError(f"`to`, `cc` and `bcc` may have {MAX_RECIPIENTS} recipients in all")
+        return self
+
+    def recipients(self) -> list[tuple[str, Mailbox]]:
+        """Each address once, with the kind under which it came first."""
+        found: dict[str, tuple[str, Mailbox]] = {}
+        for kind, mailboxes in (("to", self.to), ("cc", self.cc), ("bcc", self.bcc)):
+            for mailbox in mailboxes:
+                found.setdefault(addresses.identity(mailbox.address), (kind, mailbox))
+        return list(found.values())
+
+
+def parse_email(data: Any, *, prefix: str = "") -> SendEmail:
+    """One email of a request; ValidationFailed or UnsupportedField name the fields at fault."""
+    if isinstance(data, dict):
+        for name in UNSUPPORTED:
+            if data.get(name) is not None:
+                raise UnsupportedField(
+                    f"`{prefix}{name}` is not supported by this version.",
+                    details={"fields": {prefix + name: "is not supported"}},
+                )
+        data = {name: value for name, value in data.items() if value is not None}
+    return parse(SendEmail, data, prefix=prefix)

@@ -1,0 +1,128 @@
+"""The work behind `emails.tasks`: claimed emails go to the provider, many at a time.
+
+A row is marked `sending` in the statement that claims it, and no more rows are claimed than can
+be handed over at once; so a worker that dies leaves at most that many sends in doubt.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+from django.conf import settings
+from psycopg import sql
+
+from core import metrics
+from core.draining import stopping
+from emails import mime
+from emails.addresses import parse
+from emails.models import Email
+from emails.outcomes import Outcome, settle
+from emails.providers import (
+    Accepted,
+    NotTaken,
+    Outbound,
+    OutcomeUnknown,
+    Provider,
+    Refused,
+    get_provider,
+)
+from emails.withholding import withhold_suppressed
+
+logger = logging.getLogger(__name__)
+
+_DEADLY = Refused("The worker died over this email each time it was claimed.")
+GATHER = 0.01  # seconds in which further answers join the ones to be written
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """One email and the envelope it goes out with."""
+
+    email: Email
+    to: list[str]
+    cc: list[str]
+    bcc: list[str]
+
+
+def send_due() -> int:
+    """Send until nothing is due; how many provider calls were made."""
+    provider = get_provider()
+    made = 0
+    in_flight: set[Future[Outcome]] = set()
+    with ThreadPoolExecutor(settings.SEND_CONCURRENCY, thread_name_prefix="send") as pool:
+        while True:
+            for send in _claim(settings.SEND_CONCURRENCY - len(in_flight)):
+                in_flight.add(pool.submit(_hand_over, provider, send))
+            if not in_flight:
+                return made
+            done = _some_finished(in_flight)
+            in_flight -= done
+            made += len(done)
+            settle([future.result() for future in done])
+
+
+def _some_finished(in_flight: set[Future[Outcome]]) -> set[Future[Outcome]]:
+    wait(in_flight, timeout=0.2, return_when=FIRST_COMPLETED)
+    time.sleep(GATHER)
+    return {future for future in in_flight if future.done()}
+
+
+def _claim(free: int) -> list[Send]:
+    if free <= 0 or stopping.is_set():
+        return []
+    emails = Email.objects.claim_fairly(
+        limit=free,
+        key="workspace_id",
+        per_key=sql.Literal(free),
+        lease=settings.SEND_LEASE,
+        where=sql.SQL("status IN ('queued', 'scheduled')"),
+        sets=sql.SQL(
+            "status = 'sending', first_attempt_at = coalesce(item.first_attempt_at, now())"
+        ),
+    )
+    exhausted = [email for email in emails if email.is_exhausted]
+    settle([Outcome(email, _DEADLY) for email in exhausted])
+    return _envelopes([email for email in emails if not email.is_exhausted])
+
+
+def _envelopes(emails: Sequence[Email]) -> list[Send]:
+    """The emails with those recipients that nothing speaks against right now."""
+    sends = []
+    for email, recipients in withhold_suppressed(emails):
+        by_kind: dict[str, list[str]] = {"to": [], "cc": [], "bcc": []}
+        for recipient in recipients:
+            by_kind[recipient.kind].append(recipient.address)
+        sends.append(Send(email, by_kind["to"], by_kind["cc"], by_kind["bcc"]))
+    return sends
+
+
+def _hand_over(provider: Provider, send: Send) -> Outcome:
+    """One provider call; no transaction is open, and no exception leaves."""
+    clock = time.perf_counter()
+    try:
+        result: Accepted | Exception = provider.send(_outbound(send))
+    except (NotTaken, OutcomeUnknown, Refused) as error:
+        result = error
+    except Exception as error:  # a bug: patience, and somebody must look
+        logger.exception("Sending email %s broke", send.email.pk)
+        result = NotTaken(str(error))
+    metrics.SEND_SECONDS.labels(provider.name).observe(time.perf_counter() - clock)
+    metrics.SENDS.labels(provider.name, type(result).__name__).inc()
+    return Outcome(send.email, result)
+
+
+def _outbound(send: Send) -> Outbound:
+    email = send.email
+    return Outbound(
+        email_id=str(email.pk),
+        sender=parse(email.sender).address,
+        to=send.to,
+        cc=send.cc,
+        bcc=send.bcc,
+        mime=mime.build(email),
+        region=email.region,
+        configuration_set=email.configuration_set,
+        tags=email.tags,
+    )

@@ -1,0 +1,159 @@
+"""Accepting mail: what is valid, allowed and not suppressed becomes rows in one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from accounts.models import ApiKey
+from contacts.services import suppressed_among
+from core.context import request_id
+from core.errors import DomainError
+from core.ids import uuid7
+from core.wake import wake
+from domains.models import Domain
+from domains.services import require_sending, sending_domains
+from emails.addresses import identity
+from emails.models import Email, EmailRecipient
+from emails.reports import take_in
+from emails.requests import SendEmail
+from emails.withholding import suppressed
+
+SEND = "emails.tasks.send_due_emails"
+
+
+class ApiKeyDomainRestricted(DomainError):
+    name = "api_key_domain_restricted"
+    status = 403
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An email and its recipients on the way to becoming rows."""
+
+    email: Email
+    recipients: list[EmailRecipient]
+    # Lower-case addresses that get no mail, with the origin of their suppression.
+    stopped: dict[str, str]
+
+    def suppressed(self) -> dict[str, str]:
+        """The addresses among the recipients that are dropped, with the reason."""
+        return {
+            each.address: self.stopped[identity(each.address)]
+            for each in self.recipients
+            if identity(each.address) in self.stopped
+        }
+
+    @property
+    def goes_to_nobody(self) -> bool:
+        return len(self.suppressed()) == len(self.recipients)
+
+
+def accept(key: ApiKey, requests: Sequence[SendEmail]) -> list[Draft]:
+    """Write the emails down, all of them or none; they are sent by a worker.
+
+    Suppressed recipients are dropped and told as `email.suppressed`; an email with no other
+    recipient is kept with status `suppressed` and never sent. DomainNotVerified or
+    ApiKeyDomainRestricted when the key may not send from a domain.
+    """
+    domains = _sending_domains(key, requests)
+    drafts = _draft(key, requests, domains)
+    with transaction.atomic():
+        Email.objects.bulk_create([draft.email for draft in drafts])
+        EmailRecipient.objects.bulk_create(
+            [recipient for draft in drafts for recipient in draft.recipients]
+        )
+        take_in(
+            [
+                suppressed(draft.email, address=address, origin=origin)
+                for draft in drafts
+                for address, origin in draft.suppressed().items()
+            ]
+        )
+        wake(SEND)
+    return drafts
+
+
+def require_domains(key: ApiKey, requests: Sequence[SendEmail]) -> list[DomainError | None]:
+    """For each request, why its From domain may not be sent from, or None when it may."""
+    found = sending_domains(key.workspace, (request.sender.domain for request in requests))
+    problems: list[DomainError | None] = []
+    for request in requests:
+        try:
+            _permitted(key, found.get(request.sender.domain), request.sender.domain)
+            problems.append(None)
+        except DomainError as error:
+            problems.append(error)
+    return problems
+
+
+def retry_now(emails: Sequence[Email]) -> int:
+    """Make failed or held emails due again; how many were."""
+    with transaction.atomic():
+        wanted = Email.objects.filter(
+            pk__in=[email.pk for email in emails],
+            status__in=[Email.Status.QUEUED, Email.Status.UNKNOWN],
+        )
+        made_due = wanted.update(status=Email.Status.QUEUED, next_attempt_at=Now())
+        wake(SEND)
+    return made_due
+
+
+def _sending_domains(key: ApiKey, requests: Sequence[SendEmail]) -> dict[str, Domain]:
+    names = {request.sender.domain for request in requests}
+    found = sending_domains(key.workspace, names)
+    return {name: _permitted(key, found.get(name), name) for name in names}
+
+
+def _permitted(key: ApiKey, domain: Domain | None, name: str) -> Domain:
+    usable = require_sending(domain, name)
+    if key.domain_id is not None and key.domain_id != usable.pk:
+        raise ApiKeyDomainRestricted(
+            f"This API key may not send from `{name}`: it is restricted to another domain."
+        )
+    return usable
+
+
+def _draft(key: ApiKey, requests: Sequence[SendEmail], domains: dict[str, Domain]) -> list[Draft]:
+    named = [request.recipients() for request in requests]
+    stopped = suppressed_among(
+        key.workspace, {identity(box.address) for boxes in named for _, box in boxes}
+    )
+    drafts = []
+    for request, boxes in zip(requests, named, strict=True):
+        email = _email(key, request, domains[request.sender.domain])
+        recipients = [
+            EmailRecipient(id=uuid7(), email_id=email.pk, kind=kind, address=box.address)
+            for kind, box in boxes
+        ]
+        drafts.append(Draft(email, recipients, stopped))
+    return drafts
+
+
+def _email(key: ApiKey, request: SendEmail, domain: Domain) -> Email:
+    now = timezone.now()
+    pk = uuid7()
+    return Email(
+        id=pk,
+        workspace_id=key.workspace_id,
+        api_key_id=key.pk,
+        domain_id=domain.pk,
+        region=domain.region,
+        configuration_set=domain.ses_configuration_set_name,
+        sender=str(request.sender),
+        to=[str(box) for box in request.to],
+        cc=[str(box) for box in request.cc],
+        bcc=[str(box) for box in request.bcc],
+        reply_to=[str(box) for box in request.reply_to],
+        subject=request.subject,
+        html=request.html or "",
+        text=request.text or "",
+        headers=request.headers,
+        tags={tag.name: tag.value for tag in request.tags},
+        message_id=f"<{pk}@{request.sender.domain}>",
+        request_id=request_id.get(),
+        created_at=now,
+        next_attempt_at=now,
+    )

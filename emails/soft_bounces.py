@@ -1,0 +1,53 @@
+"""Three soft bounces on three distinct days within thirty: the address gets no more mail."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from contacts.models import Suppression
+from contacts.services import Cause
+from emails.models import EmailEvent
+
+DAYS = 3
+WITHIN = timedelta(days=30)
+
+
+def causes_from(addresses: Iterable[tuple[UUID, str]]) -> list[Cause]:
+    """Of these (workspace, address), the ones that have bounced softly too often.
+
+    The cause is the bounce that filled the measure first in time, so it doesn't depend on the
+    order in which bounces are reported.
+    """
+    wanted = set(addresses)
+    if not wanted:
+        return []
+    rows = EmailEvent.objects.filter(
+        status="soft_bounced",
+        workspace__in={workspace for workspace, _ in wanted},
+        recipient__in={address for _, address in wanted},
+    ).order_by("occurred_at", "email_id")
+    bounces: defaultdict[tuple[UUID, str], list[tuple[datetime, UUID]]] = defaultdict(list)
+    for workspace, address, at, email_id in rows.values_list(
+        "workspace_id", "recipient", "occurred_at", "email_id"
+    ):
+        bounces[workspace, address].append((at, email_id))
+    return [
+        Cause(
+            workspace_id=workspace,
+            email=address,
+            origin=Suppression.Origin.SOFT_BOUNCES,
+            at=full[0],
+            email_id=full[1],
+        )
+        for workspace, address in sorted(wanted)
+        if (full := _filled(bounces[workspace, address]))
+    ]
+
+
+def _filled(bounces: list[tuple[datetime, UUID]]) -> tuple[datetime, UUID] | None:
+    for last in bounces:
+        window = {at.date() for at, _ in bounces if last[0] - WITHIN <= at <= last[0]}
+        if len(window) >= DAYS:
+            return last
+    return None

@@ -1,0 +1,18 @@
+from celery import shared_task
+
+from core import wake
+from emails.outcomes import settle_unknown
+from emails.sending import send_due
+
+
+@shared_task
+def send_due_emails() -> int:
+    """Every email that is due has been handed to the provider."""
+    wake.heard("emails.tasks.send_due_emails")
+    return send_due()
+
+
+@shared_task
+def settle_unknown_sends() -> int:
+    """No send is in doubt for longer than the lease and the grace."""
+    return settle_unknown()
