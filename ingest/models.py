@@ -1,0 +1,90 @@
+"""What providers told us, word for word, and how far we got with it."""
+
+from uuid import UUID
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from core.ids import uuid7
+from core.work import WorkItem, WorkQuerySet
+
+
+class ProviderEventQuerySet(WorkQuerySet["ProviderEvent"]):
+    pass
+
+
+class ProviderEvent(WorkItem):
+    """One callback, committed before it was answered. Due until it is understood or shelved."""
+
+    class Kind(models.TextChoices):
+        NOTIFICATION = "notification"
+        CONTROL = "control", "control message"
+        SUBSCRIPTION_CONFIRMED = "subscription_confirmed", "subscription confirmed"
+        UNSUBSCRIBED = "unsubscribed"
+
+    class State(models.TextChoices):
+        RECEIVED = "received"
+        PROCESSED = "processed"
+        UNMATCHED = "unmatched"  # of an email that we don't have (yet)
+        QUARANTINED = "quarantined"  # not understood
+        NOTED = "noted"  # nothing to be done
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    source = models.CharField(max_length=30)
+    # The provider's own id of this message: SNS repeats it on each retry.
+    event_id = models.CharField(max_length=200)
+    kind = models.CharField(max_length=30, choices=Kind, default=Kind.NOTIFICATION)
+    topic_arn = models.CharField(max_length=300, blank=True)
+    # The signed `Message` as it came.
+    body = models.TextField()
+    state = models.CharField(max_length=20, choices=State, default=State.RECEIVED)
+    reason = models.CharField(max_length=500, blank=True)
+    type = models.CharField(max_length=40, blank=True)
+    # The email concerned; on a lower floor, but it may be gone, so an id and no foreign key.
+    email_id: "models.UUIDField[UUID | None, UUID | None]" = models.UUIDField(null=True)
+    request_id = models.CharField(max_length=128, blank=True)
+    received_at = models.DateTimeField(default=timezone.now, editable=False)
+    processed_at = models.DateTimeField(null=True, editable=False)
+
+    objects = ProviderEventQuerySet.as_manager()
+
+    class Meta:
+        db_table = "provider_events"
+        constraints = [
+            models.UniqueConstraint(fields=["source", "event_id"], name="provider_events_once"),
+            models.CheckConstraint(
+                condition=Q(state__in=["received", "unmatched"])
+                | Q(state__in=["processed", "quarantined", "noted"], next_attempt_at__isnull=True),
+                name="provider_events_due_only_if_open",
+            ),
+        ]
+        indexes = [
+            # For claiming; what is understood is not in it.
+            models.Index(
+                fields=["next_attempt_at"],
+                name="provider_events_due",
+                condition=Q(next_attempt_at__isnull=False),
+            ),
+            # For operators looking at what went wrong.
+            models.Index(
+                fields=["state", "-id"],
+                name="provider_events_odd",
+                condition=Q(state__in=["unmatched", "quarantined"]),
+            ),
+            models.Index(
+                fields=["kind", "-id"],
+                name="provider_events_control",
+                condition=~Q(kind="notification"),
+            ),
+            models.Index(
+                fields=["email_id"],
+                name="provider_events_of_email",
+                condition=Q(email_id__isnull=False),
+            ),
+            # For retention.
+            models.Index(fields=["received_at"], name="provider_events_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.type or self.kind} {self.event_id}"

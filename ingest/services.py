@@ -1,0 +1,74 @@
+"""The verbs on callbacks: keep one, run some again."""
+
+from datetime import timedelta
+
+from django.db import connection, transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from core.context import request_id
+from core.ids import uuid7
+from core.wake import hint, wake
+from ingest.models import ProviderEvent
+from ingest.sns import SnsMessage, is_control
+
+PROCESS = "ingest.tasks.process_due_events"
+SES = "ses"
+
+
+def keep(message: SnsMessage) -> bool:
+    """Commit a verified notification, in one statement; False when it was here before."""
+    noted = is_control(message)
+    kind = ProviderEvent.Kind.CONTROL if noted else ProviderEvent.Kind.NOTIFICATION
+    kept = _insert(message, kind=kind, noted=noted)
+    if kept and not noted:
+        hint(PROCESS)
+    return kept
+
+
+def note(message: SnsMessage, kind: ProviderEvent.Kind) -> None:
+    """Keep a message that asks for no work: it shows in the admin."""
+    _insert(message, kind=kind, noted=True)
+
+
+def reprocess(rows: "QuerySet[ProviderEvent]") -> int:
+    """Make callbacks due again, whatever became of them; how many. Facts count once anyway."""
+    again = rows.exclude(state=ProviderEvent.State.NOTED)
+    with transaction.atomic():
+        count = again.update(
+            state=ProviderEvent.State.RECEIVED,
+            reason="",
+            next_attempt_at=Now(),
+            unsettled_claims=0,
+        )
+        wake(PROCESS)
+    return count
+
+
+def received_since(age: timedelta) -> "QuerySet[ProviderEvent]":
+    return ProviderEvent.objects.filter(received_at__gte=timezone.now() - age)
+
+
+def _insert(message: SnsMessage, *, kind: ProviderEvent.Kind, noted: bool) -> bool:
+    """Outside a transaction the statement is its own: it is durable when this returns."""
+    state = ProviderEvent.State.NOTED if noted else ProviderEvent.State.RECEIVED
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO provider_events (id, source, event_id, kind, topic_arn, body, state,"
+            " reason, type, request_id, received_at, next_attempt_at, claims, unsettled_claims)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, '', '', %s, now(),"
+            " CASE WHEN %s THEN NULL ELSE now() END, 0, 0) ON CONFLICT DO NOTHING",
+            [
+                uuid7(),
+                SES,
+                message.message_id.lower(),
+                kind.value,
+                message.topic_arn,
+                message.message.replace("\x00", "\N{REPLACEMENT CHARACTER}"),
+                state.value,
+                request_id.get(),
+                noted,
+            ],
+        )
+        return bool(cursor.rowcount)
