@@ -1,0 +1,286 @@
+"""Every setting comes from the environment; `.env.example` lists them with what they mean.
+
+Only DEBUG=true makes the defaults unsafe. Without it a missing SECRET_KEY, DATABASE_URL or
+REDIS_URL stops the process with its name.
+"""
+
+import base64
+import hashlib
+from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import django_stubs_ext
+import environ
+
+django_stubs_ext.monkeypatch()  # lets ModelAdmin[Email] be written at run time
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = "0.1.0"
+env = environ.Env()
+env.read_env(BASE_DIR / ".env")  # real variables win over the file; no file, no error
+
+# --- Core -------------------------------------------------------------------
+
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = env.str("SECRET_KEY", default="insecure-for-debug-only" if DEBUG else env.NOTSET)
+BASE_URL = env.str("BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[BASE_URL])
+VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))
+
+# Fernet keys, newest first: the first encrypts, all of them decrypt.
+ENCRYPTION_KEYS = env.list(
+    "ENCRYPTION_KEYS",
+    default=[base64.urlsafe_b64encode(hashlib.sha256(SECRET_KEY.encode()).digest()).decode()],
+)
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "core",
+    "accounts",
+    "events",
+    "domains",
+    "contacts",
+    "webhooks",
+    "emails",
+    "ingest",
+    "opensend",
+]
+
+MIDDLEWARE = [
+    "core.middleware.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "opensend.urls"
+WSGI_APPLICATION = "opensend.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "opensend" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+# Production runs collectstatic; a laptop serves what the packages hold.
+STATIC_ROOT = None if DEBUG else BASE_DIR / "static"
+WHITENOISE_USE_FINDERS = DEBUG
+WHITENOISE_AUTOREFRESH = False
+APPEND_SLASH = False
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BASE_URL.startswith("https://")
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# --- PostgreSQL: the truth ------------------------------------------------------
+
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.db_url("DATABASE_URL", default="postgres:///opensend" if DEBUG else env.NOTSET)
+}
+DATABASES["default"].setdefault("OPTIONS", {})["application_name"] = env.str(
+    "SERVICE", default="opensend"
+)
+# Connections a process keeps; 0 opens one a request, for a pooler that stands in front.
+DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=20)
+if DATABASE_POOL_SIZE:
+    DATABASES["default"]["OPTIONS"]["pool"] = {
+        "min_size": 1,
+        "max_size": DATABASE_POOL_SIZE,
+        "timeout": 10,
+    }
+
+# --- Redis: disposable ------------------------------------------------------------
+
+REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0" if DEBUG else env.NOTSET)
+
+# --- HTTP API -----------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.FullAccess"],
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.ratelimit.ApiKeyThrottle"],
+    "DEFAULT_RENDERER_CLASSES": ["core.http.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["core.http.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "core.errors.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "OpenSend",
+    "DESCRIPTION": "The email platform a team runs on its own Amazon SES account.",
+    "VERSION": VERSION,
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": "/",
+    "PREPROCESSING_HOOKS": ["opensend.openapi.only_canonical_paths"],
+}
+API_MAX_BODY_BYTES = env.int("API_MAX_BODY_BYTES", default=64 * 1024 * 1024)
+API_RATE_LIMIT = env.int("API_RATE_LIMIT", default=100)  # requests a second and key; 0: no limit
+API_RATE_BURST = env.int("API_RATE_BURST", default=200)
+IDEMPOTENCY_RETENTION = timedelta(hours=env.int("IDEMPOTENCY_RETENTION_HOURS", default=24))
+
+# --- AWS --------------------------------------------------------------------------
+
+AWS_REGION = env.str("AWS_REGION", default="us-east-1")
+# A stand-in for AWS (the twin). Empty: the real AWS.
+AWS_ENDPOINT_URL = env.str("AWS_ENDPOINT_URL", default="")
+
+# --- Sending ------------------------------------------------------------------------
+
+EMAIL_PROVIDER = env.str("EMAIL_PROVIDER", default="emails.providers.ses.SesProvider")
+SES_CONFIGURATION_SET = env.str("SES_CONFIGURATION_SET", default="")
+SEND_CONCURRENCY = env.int("SEND_CONCURRENCY", default=32)  # provider calls in flight a process
+SEND_LEASE = timedelta(seconds=env.int("SEND_LEASE", default=60))
+SEND_GIVE_UP_AFTER = timedelta(hours=env.int("SEND_GIVE_UP_AFTER_HOURS", default=24))
+SEND_UNKNOWN_GRACE = timedelta(seconds=env.int("SEND_UNKNOWN_GRACE", default=600))
+SEND_UNKNOWN_POLICY = env.str("SEND_UNKNOWN_POLICY", default="resend")  # or "hold"
+
+# --- What providers report --------------------------------------------------------------
+
+SES_EVENTS_SNS_TOPIC_ARN = env.list("SES_EVENTS_SNS_TOPIC_ARN", default=[])
+SNS_REQUIRE_SIGNATURE_V2 = env.bool("SNS_REQUIRE_SIGNATURE_V2", default=False)
+SNS_MAX_AGE = timedelta(seconds=env.int("SNS_MAX_AGE", default=7200))
+INGEST_BATCH = env.int("INGEST_BATCH", default=500)
+INGEST_UNMATCHED_FOR = timedelta(seconds=env.int("INGEST_UNMATCHED_FOR", default=3600))
+
+# --- Webhooks ---------------------------------------------------------------------------
+
+WEBHOOK_ALLOW_HTTP = env.bool("WEBHOOK_ALLOW_HTTP", default=False)
+WEBHOOK_ALLOWED_NETWORKS = [
+    ip_network(network) for network in env.list("WEBHOOK_ALLOWED_NETWORKS", default=[])
+]
+WEBHOOK_TIMEOUT = env.float("WEBHOOK_TIMEOUT", default=15.0)
+WEBHOOK_CONCURRENCY = env.int("WEBHOOK_CONCURRENCY", default=400)  # requests in flight a process
+WEBHOOK_PER_ENDPOINT = env.int("WEBHOOK_PER_ENDPOINT", default=20)  # in flight an endpoint
+
+# --- Retention ----------------------------------------------------------------------------
+
+EVENT_RETENTION = timedelta(days=env.int("EVENT_RETENTION_DAYS", default=90))
+ATTEMPT_RETENTION = timedelta(days=env.int("ATTEMPT_RETENTION_DAYS", default=30))
+PROVIDER_EVENT_RETENTION = timedelta(days=env.int("PROVIDER_EVENT_RETENTION_DAYS", default=90))
+
+# --- Background work --------------------------------------------------------------------
+# The database row is the job. A Celery message is only a hint that something is due; a lost
+# one costs a sweep, not an email.
+
+SWEEP_INTERVAL = timedelta(seconds=env.float("SWEEP_INTERVAL", default=5.0))
+CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_connect_timeout": 2,
+    "socket_keepalive": True,
+    "health_check_interval": 10,
+}
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "database"
+# What may wait for the outside has queues of its own, so that a provider that hangs or an
+# endpoint that drips never holds up what only needs the database.
+CELERY_TASK_ROUTES = {
+    "emails.tasks.send_due_emails": {"queue": "sending"},
+    "webhooks.tasks.deliver_due_webhooks": {"queue": "webhooks"},
+}
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+_SWEEPS = [
+    "emails.tasks.send_due_emails",
+    "emails.tasks.settle_unknown_sends",
+    "events.tasks.dispatch_due_events",
+    "ingest.tasks.process_due_events",
+    "webhooks.tasks.deliver_due_webhooks",
+    "domains.tasks.check_due_domains",
+    "core.tasks.tick",
+]
+_CLEANERS = [
+    "accounts.tasks.forget_old_idempotency_records",
+    "events.tasks.forget_old_events",
+    "ingest.tasks.forget_old_provider_events",
+    "webhooks.tasks.forget_old_attempts",
+]
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    **{
+        task: {
+            "task": task,
+            "schedule": SWEEP_INTERVAL,
+            "options": {"expires": SWEEP_INTERVAL.total_seconds() * 2},
+        }
+        for task in _SWEEPS
+    },
+    **{
+        task: {"task": task, "schedule": timedelta(minutes=10), "options": {"expires": 600}}
+        for task in _CLEANERS
+    },
+}
+
+# --- Metrics ---------------------------------------------------------------------------
+
+# A folder that the processes of one host count in together; emptied when they start.
+PROMETHEUS_MULTIPROC_DIR = env.str("PROMETHEUS_MULTIPROC_DIR", default="")
+
+# --- Logs ------------------------------------------------------------------------------
+
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "core.logs.JsonFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        "botocore": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
+        "django.request": {"level": "ERROR"},
+    },
+}
+
+# --- Admin -------------------------------------------------------------------------------
+
+UNFOLD = {
+    "SITE_TITLE": "OpenSend",
+    "SITE_HEADER": "OpenSend",
+    "SITE_SYMBOL": "outgoing_mail",
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+}

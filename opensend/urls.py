@@ -1,0 +1,32 @@
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
+
+from core import health
+from ingest.views import ses_events
+
+api = [
+    path("", include("accounts.urls")),
+    path("", include("domains.urls")),
+    path("", include("webhooks.urls")),
+    path("", include("emails.urls")),
+    path("", include("ingest.urls")),
+]
+
+urlpatterns = [
+    path("", RedirectView.as_view(url="/admin/")),
+    path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/", admin.site.urls),
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("metrics", health.metrics),
+    path("openapi.json", SpectacularJSONAPIView.as_view(), name="schema"),
+    path("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    # Ahead of /api/webhooks/<id>: the address under which SNS may know us already.
+    path("api/webhooks/ses", ses_events),
+    path("", include(api)),
+    path("api/", include(api)),
+]
+handler404 = "core.errors.not_found"
+handler500 = "core.errors.server_error"
