@@ -1,0 +1,57 @@
+"""The whole suite runs on a real PostgreSQL and a real Redis, started here unless given."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+VAR = Path(os.environ.get("TEST_VAR_DIR", ROOT / "var" / "test"))
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opensend.settings")
+os.environ.update(
+    DEBUG="true",
+    SECRET_KEY="for-tests-only",
+    BASE_URL="http://testserver",
+    VAR_DIR=str(VAR),
+    LOG_LEVEL="ERROR",
+    AWS_ACCESS_KEY_ID="test",
+    AWS_SECRET_ACCESS_KEY="test",
+    AWS_REGION="us-east-1",
+    SES_EVENTS_SNS_TOPIC_ARN="arn:aws:sns:us-east-1:123456789012:opensend-events",
+    SES_CONFIGURATION_SET="opensend",
+    WEBHOOK_ALLOW_HTTP="true",
+    WEBHOOK_ALLOWED_NETWORKS="127.0.0.0/8,::1/128",
+    API_RATE_LIMIT="0",
+    DATABASE_POOL_SIZE="0",
+)
+for stray in ("PROMETHEUS_MULTIPROC_DIR", "AWS_ENDPOINT_URL"):
+    os.environ.pop(stray, None)
+
+
+def _start_services() -> list[object]:
+    from core.embedded import Postgres, Redis, create_database
+
+    started: list[object] = []
+    if "DATABASE_URL" not in os.environ:
+        postgres = Postgres(VAR / "postgres", settings={"fsync": "off", "full_page_writes": "off"})
+        os.environ["DATABASE_URL"] = create_database(postgres.start(), "opensend")
+        started.append(postgres)
+    if "REDIS_URL" not in os.environ:
+        redis = Redis(VAR / "redis")
+        os.environ["REDIS_URL"] = redis.start()
+        started.append(redis)
+    return started
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    config._services = _start_services()
+    import django
+
+    django.setup()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    for service in reversed(getattr(config, "_services", [])):
+        service.stop()
