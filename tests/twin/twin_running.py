@@ -3,8 +3,10 @@
 import json
 import queue
 import signal
+import socket
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -63,6 +65,7 @@ class Subscriber:
 
     def __init__(self, *, port=0):
         self.answers = []
+        self.connections = []
         self.arn = None
         self._received = queue.Queue()
         handler = type("Handler", (_Handler,), {"subscriber": self})
@@ -80,6 +83,10 @@ class Subscriber:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+        # A kept-alive connection would go on being served by its thread.
+        for connection in self.connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def take(self, received):
         self._received.put(received)
@@ -100,6 +107,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 5
     subscriber: Subscriber
+
+    def setup(self):
+        super().setup()
+        self.subscriber.connections.append(self.connection)
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
