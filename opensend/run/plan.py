@@ -34,7 +34,7 @@ def _web(*, port: int, env: Mapping[str, str]) -> list[str]:
         *(*PYTHON, "granian", "--interface", "wsgi", "--no-ws"),
         *("--host", "127.0.0.1", "--port", str(port)),
         *("--workers", env.get("WEB_WORKERS", "2")),
-        *("--blocking-threads", env.get("WEB_THREADS", "8")),
+        *("--blocking-threads", env.get("WEB_THREADS", "4")),
         *("--respawn-failed-workers", "--respawn-interval", "0.5", "--workers-kill-timeout", "5"),
         *("--log-level", "warning", "opensend.wsgi:application"),
     ]
