@@ -25,7 +25,7 @@ def command(
         return [*PYTHON, "opensend.worker"]
     if name == "beat":
         schedule = str(var_dir / "celerybeat-schedule")
-        return [*PYTHON, "celery", "-A", "opensend", "beat", "-s", schedule, "--pidfile="]
+        return [*PYTHON, "celery", "-q", "-A", "opensend", "beat", "-s", schedule, "--pidfile="]
     raise ValueError(f"no such service: {name}")
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import ssl
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,10 +23,7 @@ def facts(stack: Stack, *, bootstrap: dict[str, Any]) -> dict[str, Any]:
         "job_token": env.get("INGESTER_JOB_TOKEN"),
         "sns_events_topic_arn": bootstrap.get("sns_events_topic_arn"),
         "sns_inbound_topic_arn": bootstrap.get("sns_inbound_topic_arn"),
-        "sns_signing": {
-            "cert_url": bootstrap.get("sns_cert_url"),
-            "private_key_path": str(stack.var_dir / "twin" / "sns-key.pem"),
-        },
+        "sns_signing": signing(stack.var_dir / "twin") if stack.pids["twin"] else None,
         "twin_url": env.get("AWS_ENDPOINT_URL"),
         "smtp_url": None,
         "database_url": env.get("DATABASE_URL"),
@@ -39,7 +39,7 @@ def welcome(stack: Stack) -> str:
     admin = known["admin"] or {}
     authorization = f"-H 'Authorization: Bearer {key}'"
     mail = (
-        '{"from": "hello@example.com", "to": ["someone@bounce.twin.test"],'
+        '{"from": "hello@demo.opensend.test", "to": ["someone@bounce.twin.test"],'
         ' "subject": "Hello", "text": "Hi"}'
     )
     return f"""
@@ -61,3 +61,14 @@ See what happened to it:
 Watch webhooks arrive, in a second terminal:
   {sys.executable} -m opensend.run.watch {stack.var_dir / "run.json"}
 """
+
+
+def signing(directory: Path) -> dict[str, str | None]:
+    """The key with which the twin signs SNS messages, and the URL it gives for its certificate."""
+    certificate = directory / "sns-cert.pem"
+    url = None
+    if certificate.exists():
+        der = ssl.PEM_cert_to_DER_cert(certificate.read_text())
+        name = hashlib.sha256(der).hexdigest()[:32]
+        url = f"https://sns.us-east-1.amazonaws.com/SimpleNotificationService-{name}.pem"
+    return {"cert_url": url, "private_key_path": str(directory / "sns-key.pem")}

@@ -6,6 +6,7 @@ import sys
 import tempfile
 import textwrap
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -74,7 +75,8 @@ def test_postgres_recovers_when_every_process_of_it_was_killed(postgres):
     ask(postgres.url, "CREATE TABLE kept AS SELECT 7 AS value")
     server = psutil.Process(postgres.pid)
     for process in (server, *server.children()):
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # some leave when they see it gone
+            process.kill()
     wait_until(lambda: postgres.pid is None)
     postgres.start()
     assert ask(postgres.url, "SELECT value FROM kept") == 7

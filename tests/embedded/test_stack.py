@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -17,7 +17,11 @@ import psycopg
 import pytest
 
 from core.embedded import Postgres, Redis, free_port
+from opensend.run import Stack
 from opensend.run.environment import local_settings, write_env_file
+from opensend.run.leftovers import Records
+from opensend.run.report import signing
+from twin.signing import Signer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAM = [sys.executable, str(Path(__file__).with_name("fake_product.py"))]
@@ -162,6 +166,28 @@ def test_the_next_run_ends_what_a_killed_one_left(var_dir):
             assert after[name] == before[name]
 
 
+@pytest.mark.parametrize(("whose", "ended"), [("ours", ["pool"]), ("theirs", [])])
+def test_a_process_without_its_leader_is_known_by_its_environment(var_dir, whose, ended):
+    mark = str(var_dir) if whose == "ours" else "/somewhere/else"
+    code = "import os; print(os.fork(), flush=True); import time; time.sleep(60)"
+    leader = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={"VAR_DIR": mark},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    child = max(int(leader.stdout.readline()), int(leader.stdout.readline()))
+    Records(var_dir).add("pool", leader.pid)
+    leader.kill()
+    leader.wait()
+    assert Records(var_dir).end_leftovers() == ended
+    assert alive(child) == (whose == "theirs")
+    with suppress(ProcessLookupError):
+        os.kill(child, signal.SIGKILL)
+    leader.stdout.close()
+
+
 def test_a_step_that_fails_ends_the_run_with_its_reason(var_dir):
     process = launch(var_dir, FAIL_STEP="migrate")
     printed = process.communicate(timeout=30)[0]
@@ -189,6 +215,17 @@ def test_a_taken_port_is_reported_before_anything_starts(var_dir):
         assert f"port {port} is in use" in other.communicate()[0]
         assert other.returncode == 1
         assert not (var_dir / "other" / "postgres").exists()
+
+
+def test_the_certificate_of_the_twin_is_named_as_the_twin_names_it(var_dir):
+    signer = Signer(var_dir)
+    expected = signer.certificate_url("us-east-1")
+    stack = Stack(var_dir, {})
+    assert stack.facts["sns_signing"] is None  # no twin of ours is running
+    assert signing(var_dir) == {
+        "cert_url": expected,
+        "private_key_path": str(var_dir / "sns-key.pem"),
+    }
 
 
 def test_secrets_are_made_once_and_a_shell_reads_them(var_dir):
