@@ -23,7 +23,7 @@ def facts(stack: Stack, *, bootstrap: dict[str, Any]) -> dict[str, Any]:
         "job_token": env.get("INGESTER_JOB_TOKEN"),
         "sns_events_topic_arn": bootstrap.get("sns_events_topic_arn"),
         "sns_inbound_topic_arn": bootstrap.get("sns_inbound_topic_arn"),
-        "sns_signing": signing(stack.var_dir / "twin") if stack.pids["twin"] else None,
+        "sns_signing": signing(stack.var_dir / "twin") if stack.has_twin else None,
         "twin_url": env.get("AWS_ENDPOINT_URL"),
         "smtp_url": None,
         "database_url": env.get("DATABASE_URL"),
@@ -39,7 +39,7 @@ def welcome(stack: Stack) -> str:
     admin = known["admin"] or {}
     authorization = f"-H 'Authorization: Bearer {key}'"
     mail = (
-        '{"from": "hello@demo.opensend.test", "to": ["someone@bounce.twin.test"],'
+        '{"from": "hello@demo.opensend.test", "to": ["someone@example.com"],'
         ' "subject": "Hello", "text": "Hi"}'
     )
     return f"""
@@ -52,7 +52,7 @@ OpenSend is running. Ctrl-C stops it.
   API key  {key}
   more     {stack.var_dir / "run.json"}
 
-Send an email (this address bounces, others are delivered):
+Send an email (to somebody @bounce.twin.test it would bounce):
   curl -s {base}/emails {authorization} -H 'Content-Type: application/json' -d '{mail}'
 
 See what happened to it:

@@ -79,6 +79,11 @@ class Stack:
         }
 
     @property
+    def has_twin(self) -> bool:
+        """Whether the AWS of this run is a twin that we started."""
+        return "twin" in self._keepers
+
+    @property
     def facts(self) -> dict[str, Any]:
         """The content of `run.json`."""
         return report.facts(self, bootstrap=read_json(self._bootstrap_file))
