@@ -1,6 +1,11 @@
 import os
+import warnings
 
 from celery import Celery
+from celery.platforms import SecurityWarning
+
+# In a container there is often nobody but root.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opensend.settings")
 

@@ -55,3 +55,70 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     for service in reversed(getattr(config, "_services", [])):
         service.stop()
+
+
+@pytest.fixture
+def workspace(db):
+    from accounts.services import create_workspace
+
+    return create_workspace(name="Alice's")
+
+
+@pytest.fixture
+def api_key(workspace):
+    """(ApiKey, token) with full access to Alice's workspace."""
+    from accounts.services import create_api_key
+
+    return create_api_key(workspace=workspace, name="alice")
+
+
+@pytest.fixture
+def api(api_key):
+    """Alice's HTTP client: `api.post("/emails", {...})` speaks JSON."""
+    return _client(api_key[1])
+
+
+@pytest.fixture
+def stranger(db):
+    """The HTTP client of another workspace, to which nothing of Alice's exists."""
+    from accounts.services import create_api_key, create_workspace
+
+    return _client(create_api_key(workspace=create_workspace(name="Bob's"), name="bob")[1])
+
+
+@pytest.fixture
+def domain(workspace):
+    """Alice's verified domain, example.com, with no identity behind it at any SES."""
+    from domains.models import Domain
+
+    return Domain.objects.create(
+        workspace=workspace,
+        name="example.com",
+        status=Domain.Status.VERIFIED,
+        region="us-east-1",
+        ses_configuration_set_name="opensend",
+        dkim_tokens=["a", "b", "c"],
+        next_attempt_at=None,
+    )
+
+
+@pytest.fixture
+def client_for():
+    """Make an HTTP client for any token."""
+    return _client
+
+
+def _client(token: str):
+    from rest_framework.test import APIClient
+
+    return APIClient(headers={"Authorization": f"Bearer {token}"})
+
+
+@pytest.fixture(autouse=True)
+def _fresh_redis():
+    """Nothing that one test left in Redis reaches another."""
+    yield
+    from core import redis
+
+    redis._silent_until = 0.0
+    redis.attempt("tests", lambda client: client.flushdb())
