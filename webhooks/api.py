@@ -7,7 +7,7 @@ from rest_framework.response import Response
 
 from accounts.authentication import ApiRequest
 from accounts.idempotency import idempotent
-from accounts.views import ApiView, as_id
+from accounts.resources import ApiView, as_id
 from core.errors import NotFound
 from core.openapi import IDEMPOTENCY_KEY, PAGE, describe, list_of
 from core.pagination import page

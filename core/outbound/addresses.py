@@ -14,7 +14,7 @@ _ISATAP_MASK = 0xFCFF_FFFF
 _ISATAP = 0x0000_5EFE
 
 
-class UnsafeAddress(Exception):  # noqa: N818 (named for the rule that was broken)
+class UnsafeAddress(Exception):
     """A name or address leads into a network that customers must not reach."""
 
 

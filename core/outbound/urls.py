@@ -28,7 +28,7 @@ _KEPT = "/?:@!$&'()*+,;=-._~[]%"
 _INTERNAL_SUFFIXES = (".local", ".internal", ".home.arpa", ".lan", ".intranet", ".corp")
 
 
-class UnsafeUrl(ValueError):  # noqa: N818 (named for the rule that was broken)
+class UnsafeUrl(ValueError):
     """A URL that we refuse to call; the text says what is wrong and how to mend it.
 
     `code` is `unsafe_address` when the host is the problem, otherwise `invalid_url`.
