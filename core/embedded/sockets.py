@@ -13,7 +13,7 @@ _FILE = ".s.PGSQL.5432"
 
 
 def socket_directory(data: Path) -> Path:
-    """Beside `data`; for a path too long for a socket, a private folder in the temp folder.
+    """Beside `data`; where that cannot hold a socket, a private folder in the temp folder.
 
     Raises EmbeddedError when somebody else's folder lies there.
     """
@@ -30,7 +30,9 @@ def socket_directory(data: Path) -> Path:
 
 
 def _fits(directory: Path) -> bool:
-    return len(os.fsencode(directory / _FILE)) <= _LONGEST
+    path = os.fsencode(directory / _FILE)
+    # To the server and to its clients alike, a comma or a quote in it begins another path.
+    return len(path) <= _LONGEST and not set(b",\"'\\") & set(path)
 
 
 def _refuse_foreign(directory: Path, *, data: Path) -> None:

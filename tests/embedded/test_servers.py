@@ -126,6 +126,18 @@ def test_a_path_too_long_for_a_socket_works(var_dir):
         server.kill()
 
 
+def test_any_folder_name_will_do(var_dir):
+    folder = var_dir / 'Eve\'s, mail "box" 100%?&#'
+    server, cache = Postgres(folder / "postgres", settings=FAST), Redis(folder / "redis")
+    try:
+        assert ask(create_database(server.start(), "mail"), "SELECT 1") == 1
+        cache.start()
+        assert ping(cache)
+    finally:
+        server.kill()
+        cache.kill()
+
+
 def test_servers_of_two_var_dirs_do_not_meet(var_dir, postgres, cache):
     other, other_cache = Postgres(var_dir / "b", settings=FAST), Redis(var_dir / "c")
     try:
