@@ -33,13 +33,28 @@ def var_dir():
         yield Path(directory)
 
 
+@pytest.fixture(autouse=True)
+def launched():
+    """A supervisor that a failed test forgot would run for ever."""
+    processes.clear()
+    yield
+    for process in processes:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+processes = []
+
+
 def launch(var_dir, **variables):
     # Nothing of the suite's own settings: here they are what an operator would have set.
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "VAR_DIR": str(var_dir)}
     env |= {"PORT": "0", **variables}
-    return subprocess.Popen(
+    process = subprocess.Popen(
         PROGRAM, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
+    processes.append(process)
+    return process
 
 
 @contextmanager
@@ -97,7 +112,7 @@ def test_a_run_is_described_in_run_json_and_leaves_no_process(var_dir):
             assert stat.S_IMODE((var_dir / name).stat().st_mode) == 0o600
 
         second = launch(var_dir)
-        assert "running already" in second.communicate()[0]
+        assert "running already" in second.communicate(timeout=30)[0]
         assert second.returncode == 1
 
         process.send_signal(signal.SIGINT)
@@ -212,7 +227,7 @@ def test_a_taken_port_is_reported_before_anything_starts(var_dir):
     port = free_port()
     with running(var_dir, PORT=str(port)):
         other = launch(var_dir / "other", PORT=str(port))
-        assert f"port {port} is in use" in other.communicate()[0]
+        assert f"port {port} is in use" in other.communicate(timeout=30)[0]
         assert other.returncode == 1
         assert not (var_dir / "other" / "postgres").exists()
 
