@@ -62,6 +62,8 @@ def take_in(reports: Sequence[Report]) -> set[UUID]:
     The number of statements doesn't grow with the batch. Reports that were taken in before
     change nothing and publish nothing.
     """
+    if not reports:
+        return set()
     with transaction.atomic():
         emails = _locked({report.email_id for report in reports})
         known = [report for report in reports if report.email_id in emails]
