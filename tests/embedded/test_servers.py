@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 import redis
 
 from core.embedded import EmbeddedError, Postgres, Redis, create_database
+from core.embedded.sockets import socket_directory
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FAST = {"fsync": "off", "shared_buffers": "16MB"}
@@ -124,6 +126,7 @@ def test_a_path_too_long_for_a_socket_works(var_dir):
         assert ask(server.start(), "SELECT 1") == 1
     finally:
         server.kill()
+        shutil.rmtree(socket_directory(server.directory / "data"))
 
 
 def test_any_folder_name_will_do(var_dir):
@@ -136,6 +139,7 @@ def test_any_folder_name_will_do(var_dir):
     finally:
         server.kill()
         cache.kill()
+        shutil.rmtree(socket_directory(server.directory / "data"))
 
 
 def test_servers_of_two_var_dirs_do_not_meet(var_dir, postgres, cache):
