@@ -6,12 +6,11 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 from rest_framework.response import Response
 
-from accounts import services
+from accounts import resources, services
 from accounts.authentication import ApiRequest
 from accounts.idempotency import idempotent
 from accounts.models import ApiKey, ApiKeyQuerySet
-from accounts.resources import ApiView, as_id
-from core.errors import NotFound
+from accounts.resources import ApiView
 from core.openapi import IDEMPOTENCY_KEY, PAGE, describe, list_of
 from core.pagination import page
 from core.schemas import RequestBody, Text, parse
@@ -107,10 +106,7 @@ def visible(request: ApiRequest) -> ApiKeyQuerySet:
 
 
 def find(request: ApiRequest, key_id: str) -> ApiKey:
-    key = visible(request).filter(pk=as_id(key_id, "API key")).first()
-    if key is None:
-        raise NotFound(f"There is no API key `{key_id}`.")
-    return key
+    return resources.find(visible(request), key_id, "API key")
 
 
 def shown(key: ApiKey) -> dict[str, object]:

@@ -1,14 +1,17 @@
 """The base of every API view: rate-limit headers, and ids that may be malformed."""
 
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
+from django.db.models import Model, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.authentication import ApiRequest
 from core.errors import NotFound
+
+M = TypeVar("M", bound=Model)
 
 
 class ApiView(APIView):
@@ -24,9 +27,15 @@ class ApiView(APIView):
         return final
 
 
-def as_id(given: str, what: str) -> UUID:
-    """A malformed id in a path is a thing that doesn't exist, so 404."""
+def find(rows: "QuerySet[M]", given: str, what: str) -> M:
+    """The row with this id among those the caller may see; NotFound for any other.
+
+    A malformed id in a path is a thing that doesn't exist too.
+    """
     try:
-        return UUID(given)
+        found = rows.filter(pk=UUID(given)).first()
     except ValueError:
-        raise NotFound(f"There is no {what} `{given}`.") from None
+        found = None
+    if found is None:
+        raise NotFound(f"There is no {what} `{given}`.")
+    return found

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field
 from rest_framework.response import Response
 
+from accounts import resources
 from accounts.authentication import ApiRequest
 from accounts.idempotency import idempotent
-from accounts.resources import ApiView, as_id
-from core.errors import NotFound
+from accounts.resources import ApiView
 from core.openapi import IDEMPOTENCY_KEY, PAGE, describe, list_of
 from core.pagination import page
 from core.schemas import RequestBody, Text, parse
@@ -81,7 +81,4 @@ def visible(request: ApiRequest) -> DomainQuerySet:
 
 
 def find(request: ApiRequest, domain_id: str) -> Domain:
-    domain = visible(request).filter(pk=as_id(domain_id, "domain")).first()
-    if domain is None:
-        raise NotFound(f"There is no domain `{domain_id}`.")
-    return domain
+    return resources.find(visible(request), domain_id, "domain")

@@ -7,11 +7,12 @@ from drf_spectacular.utils import OpenApiParameter
 from pydantic import RootModel
 from rest_framework.response import Response
 
+from accounts import resources
 from accounts.authentication import ApiRequest
 from accounts.idempotency import idempotent
 from accounts.permissions import SendingAccess
-from accounts.resources import ApiView, as_id
-from core.errors import DomainError, NotFound, ValidationFailed, body
+from accounts.resources import ApiView
+from core.errors import DomainError, ValidationFailed, body
 from core.openapi import IDEMPOTENCY_KEY, PAGE, describe, list_of
 from core.pagination import page
 from emails import services
@@ -124,10 +125,7 @@ def visible(request: ApiRequest) -> EmailQuerySet:
 
 
 def find(request: ApiRequest, email_id: str) -> Email:
-    email = visible(request).filter(pk=as_id(email_id, "email")).first()
-    if email is None:
-        raise NotFound(f"There is no email `{email_id}`.")
-    return email
+    return resources.find(visible(request), email_id, "email")
 
 
 def _accepted(drafts: list[services.Draft]) -> list[dict[str, str]]:

@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, BaseModel, Field
 from rest_framework.response import Response
 
+from accounts import resources
 from accounts.authentication import ApiRequest
 from accounts.idempotency import idempotent
-from accounts.resources import ApiView, as_id
-from core.errors import NotFound
+from accounts.resources import ApiView
 from core.openapi import IDEMPOTENCY_KEY, PAGE, describe, list_of
 from core.pagination import page
 from core.schemas import RequestBody, Text, parse
@@ -113,10 +113,7 @@ def visible(request: ApiRequest) -> EndpointQuerySet:
 
 
 def find(request: ApiRequest, webhook_id: str) -> Endpoint:
-    endpoint = visible(request).filter(pk=as_id(webhook_id, "webhook")).first()
-    if endpoint is None:
-        raise NotFound(f"There is no webhook `{webhook_id}`.")
-    return endpoint
+    return resources.find(visible(request), webhook_id, "webhook")
 
 
 def shown(endpoint: Endpoint) -> dict[str, Any]:
