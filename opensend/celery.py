@@ -2,7 +2,7 @@ import os
 import warnings
 
 from celery import Celery
-from celery.platforms import SecurityWarning
+from celery.exceptions import SecurityWarning
 
 # In a container there is often nobody but root.
 warnings.filterwarnings("ignore", category=SecurityWarning)
