@@ -1,5 +1,6 @@
 """How views describe themselves: request and response are pydantic models, errors are ours."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -39,7 +40,9 @@ def describe(
     parameters: list[OpenApiParameter] | None = None,
     tag: str,
 ) -> Callable[[Any], Any]:
+    """What the schema says of one method of a view; its operation is named after the summary."""
     return extend_schema(
+        operation_id=_operation_id(summary),
         summary=summary,
         request=request,
         responses={status: response, "4XX": Error},
@@ -56,3 +59,8 @@ def list_of(model: type[BaseModel]) -> type[BaseModel]:
         data=(list[model], ...),  # type: ignore[valid-type]
         has_more=(bool, ...),
     )
+
+
+def _operation_id(summary: str) -> str:
+    words = re.findall(r"[a-z0-9]+", summary.lower())
+    return "_".join(word for word in words if word not in {"a", "an", "the"})

@@ -70,7 +70,7 @@ class DomainView(ApiView):
 
 
 class VerifyDomainView(ApiView):
-    @describe("Look the domain up at SES now", response=DomainOut, tag="Domains")
+    @describe("Verify a domain", response=DomainOut, tag="Domains")
     def post(self, request: ApiRequest, domain_id: str) -> Response:
         return Response(snapshot(services.establish(find(request, domain_id))))
 
