@@ -45,9 +45,9 @@ def _hand_over_alone(event: Event) -> None:
     except Exception as error:
         logger.exception("Event %s could not be dispatched", event.pk)
         delay = min(timedelta(seconds=2 ** min(event.claims, 12)), PATIENCE)
-        Event.objects.settle(
-            [Settlement(event, retry_in=delay, changes={"last_error": str(error)[:1000]})]
-        )
+        # repr() escapes what PostgreSQL's text can't hold.
+        reason = {"last_error": repr(error)[:1000]}
+        Event.objects.settle([Settlement(event, retry_in=delay, changes=reason)])
 
 
 def _shelve(events: Sequence[Event]) -> None:

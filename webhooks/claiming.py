@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
 
 from django.conf import settings
 from django.db import connection, transaction
 from psycopg import sql
 
-from core import crypto
+from core.work import Settlement
 from events.models import Event
 from webhooks.models import Delivery, Endpoint
-from webhooks.signing import key_of
 
 PROBED_FROM = 5  # timeouts in a row
 
@@ -34,16 +32,33 @@ class Job:
     request_id: str
     body: str
     url: str
-    secret: str
-    key: bytes
     number: int
 
 
 def claim(limit: int) -> list[Job]:
-    """Lease up to `limit` deliveries, at most an endpoint's share of requests in flight."""
-    deliveries = _lease(limit)
-    if not deliveries:
-        return []
+    """Lease up to `limit` deliveries, at most an endpoint's share of requests in flight.
+
+    Nothing is due, or may be sent now, when the list is empty.
+    """
+    while leased := _lease(limit):
+        _give_up([delivery for delivery in leased if delivery.is_exhausted])
+        if jobs := _jobs([delivery for delivery in leased if not delivery.is_exhausted]):
+            return jobs
+    return []
+
+
+def lease_time() -> timedelta:
+    """Longer than a request and the writing of its result can take."""
+    return timedelta(seconds=settings.WEBHOOK_TIMEOUT * 2 + 30)
+
+
+def _give_up(deliveries: list[Delivery]) -> None:
+    """A delivery over which the dispatcher died time and again is not tried any more."""
+    failed = {"status": Delivery.Status.FAILED.value, "last_error": "dispatcher_died"}
+    Delivery.objects.settle([Settlement(delivery, changes=failed) for delivery in deliveries])
+
+
+def _jobs(deliveries: list[Delivery]) -> list[Job]:
     events = Event.objects.only("type", "body", "request_id").in_bulk(
         [delivery.event_id for delivery in deliveries]
     )
@@ -67,13 +82,12 @@ def _lease(limit: int) -> list[Delivery]:
             limit=limit,
             key="endpoint_id",
             per_key=share,
-            lease=timedelta(seconds=settings.WEBHOOK_TIMEOUT * 2 + 30),
+            lease=lease_time(),
             sets=sql.SQL("status = 'attempting'"),
         )
 
 
 def _job(delivery: Delivery, endpoint: Endpoint, event: Event) -> Job:
-    secret, key = _opened(endpoint.encrypted_secret)
     return Job(
         delivery=delivery,
         endpoint=endpoint,
@@ -82,13 +96,5 @@ def _job(delivery: Delivery, endpoint: Endpoint, event: Event) -> Job:
         request_id=event.request_id,
         body=event.body,
         url=endpoint.url,
-        secret=secret,
-        key=key,
         number=delivery.attempts + 1,
     )
-
-
-@lru_cache(maxsize=10_000)
-def _opened(encrypted: str) -> tuple[str, bytes]:
-    secret = crypto.decrypt(encrypted)
-    return secret, key_of(secret)

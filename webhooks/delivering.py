@@ -5,6 +5,7 @@ requests finish, so a slow endpoint holds up nothing but its own share.
 """
 
 import asyncio
+import binascii
 import logging
 import time
 from collections.abc import Callable
@@ -13,8 +14,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import uvloop
+from cryptography.fernet import InvalidToken
 from django.conf import settings
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from core import metrics
@@ -22,8 +24,9 @@ from core.draining import stopping
 from core.outbound import OutboundClient, Outcome
 from webhooks import signing
 from webhooks.claiming import Job, claim
-from webhooks.recording import Result, record
+from webhooks.recording import Result, record, still_leased
 from webhooks.services import policy
+from webhooks.signing import opened
 
 logger = logging.getLogger(__name__)
 
@@ -47,63 +50,93 @@ class _Dispatcher:
 
     def __post_init__(self) -> None:
         self.in_flight: set[asyncio.Task[Result]] = set()
+        self.unwritten: list[Result] = []
         self.database = ThreadPoolExecutor(1, thread_name_prefix="webhooks-database")
 
     async def run(self) -> int:
         try:
             async with OutboundClient(policy(), limit=settings.WEBHOOK_CONCURRENCY) as client:
-                finished: list[Result] = []
                 while True:
-                    jobs = await self._exchange(finished)
+                    jobs = await self._in_database(self._exchange)
                     self._start(client, jobs)
-                    if not self.in_flight:
+                    if not self._is_busy():
                         return self.made
-                    finished = await self._some_finished()
+                    await self._some_finished()
         finally:
+            for task in self.in_flight:
+                task.cancel()
             # A lambda: `connection` is another one in each thread.
             await self._in_database(lambda: connection.close())
             self.database.shutdown()
 
-    async def _exchange(self, finished: list[Result]) -> list[Job]:
+    def _exchange(self) -> list[Job]:
         """Write what is known and claim for the places that are free."""
         free = 0 if stopping.is_set() else settings.WEBHOOK_CONCURRENCY - len(self.in_flight)
-
-        def exchange() -> list[Job]:
-            record(finished)
+        try:
+            record(self.unwritten)
+            self.unwritten = []
             return claim(free) if free else []
+        except (InterfaceError, OperationalError):
+            connection.close()
+            self.unwritten = still_leased(self.unwritten)
+            if not self._is_busy():
+                raise
+            # Requests that were made are not to be made again: their results are kept for
+            # as long as nobody else can have claimed the rows.
+            logger.warning("The database does not answer", exc_info=True)
+            return []
 
-        return await self._in_database(exchange)
+    def _is_busy(self) -> bool:
+        return bool(self.in_flight or self.unwritten)
 
     def _start(self, client: OutboundClient, jobs: list[Job]) -> None:
         for job in jobs:
             self.in_flight.add(asyncio.create_task(_attempt(client, job)))
 
-    async def _some_finished(self) -> list[Result]:
-        await asyncio.wait(self.in_flight, timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.sleep(GATHER)
+    async def _some_finished(self) -> None:
+        if self.unwritten or not self.in_flight:
+            await asyncio.sleep(LOOK)
+        else:
+            await asyncio.wait(self.in_flight, timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.sleep(GATHER)
         done = {task for task in self.in_flight if task.done()}
         self.in_flight -= done
         self.made += len(done)
-        return [task.result() for task in done]
+        self.unwritten += [task.result() for task in done]
 
     async def _in_database(self, action: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.database, action)
 
 
 async def _attempt(client: OutboundClient, job: Job) -> Result:
+    """Whatever goes wrong is a result: it must not take other requests down."""
     started, clock = timezone.now(), time.perf_counter()
+    try:
+        outcome = await _post(client, job, timestamp=int(started.timestamp()))
+    except (InvalidToken, binascii.Error):
+        logger.exception("No key of ENCRYPTION_KEYS opens the secret of %s", job.endpoint.pk)
+        outcome = _unsent("secret_unreadable", "The signing secret could not be decrypted")
+    except Exception:
+        logger.exception("Delivery %s could not be attempted", job.delivery.pk)
+        outcome = _unsent("internal_error", "The request could not be made")
+    metrics.WEBHOOK_SECONDS.observe(time.perf_counter() - clock)
+    return Result(job=job, outcome=outcome, at=started)
+
+
+async def _post(client: OutboundClient, job: Job, *, timestamp: int) -> Outcome:
+    secret, key = opened(job.endpoint.encrypted_secret)
     body = job.body.encode()
     headers = signing.headers(
-        secret=job.secret,
-        key=job.key,
+        secret=secret,
+        key=key,
         event_id=job.event_id,
         attempt=job.number,
-        timestamp=int(started.timestamp()),
+        timestamp=timestamp,
         body=body,
     )
     headers["Content-Type"] = "application/json"
     headers["User-Agent"] = USER_AGENT
-    outcome: Outcome = await client.request(
+    return await client.request(
         "POST",
         job.url,
         headers=headers,
@@ -111,5 +144,15 @@ async def _attempt(client: OutboundClient, job: Job) -> Result:
         timeout=settings.WEBHOOK_TIMEOUT,
         max_body=MAX_BODY,
     )
-    metrics.WEBHOOK_SECONDS.observe(time.perf_counter() - clock)
-    return Result(job=job, outcome=outcome, at=started)
+
+
+def _unsent(error: str, message: str) -> Outcome:
+    return Outcome(
+        status=None,
+        error=error,
+        message=message,
+        body=b"",
+        truncated=False,
+        duration_ms=0,
+        address="",
+    )

@@ -2,17 +2,19 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from uuid import UUID
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
+from django.utils import timezone
 from psycopg import sql
 
 from core import bulk, metrics
 from core.ids import uuid7
 from core.outbound import Outcome
 from core.work import Settlement
-from webhooks.claiming import Job
+from webhooks.claiming import Job, lease_time
 from webhooks.models import Attempt, Delivery, Endpoint
 from webhooks.schedule import next_delay
 
@@ -26,6 +28,9 @@ class Result:
     job: Job
     outcome: Outcome
     at: datetime
+    # Of the attempt's row: a result that is written twice, because the connection broke at
+    # the commit, is one row all the same.
+    id: UUID = field(default_factory=uuid7)
 
     @property
     def succeeded(self) -> bool:
@@ -39,16 +44,49 @@ class Result:
 
 
 def record(results: Sequence[Result]) -> None:
-    """Settle the deliveries, keep the attempts, and count timeouts in a row."""
+    """Settle the deliveries, keep the attempts, and count timeouts in a row.
+
+    OperationalError or InterfaceError when the database is away: then nothing is lost by doing
+    it again. A result that can't be written for another reason is logged, and its delivery
+    tried again after the lease.
+    """
+    try:
+        _record_together(results)
+    except (InterfaceError, OperationalError):
+        raise
+    except Exception:  # one of them is bad: the others must not be lost with it
+        logger.exception("A batch of webhook results could not be written; trying each alone")
+        for result in results:
+            _record_alone(result)
+
+
+def still_leased(results: Sequence[Result]) -> list[Result]:
+    """Those whose deliveries nobody else can have claimed since."""
+    since = timezone.now() - lease_time()
+    return [result for result in results if result.at > since]
+
+
+def _record_together(results: Sequence[Result]) -> None:
     if not results:
         return
     with transaction.atomic():
+        # Endpoints before deliveries, as where an endpoint is disabled or deleted: the other
+        # way round the two would wait for each other.
+        _count_timeouts(results)
         ours = Delivery.objects.settle([_settlement(result) for result in results])
         held = [result for result in results if result.job.delivery.pk in ours]
         bulk.insert_ignoring_conflicts(Attempt, [_attempt(result) for result in held])
-        _count_timeouts(held)
     for result in results:
         _report(result)
+
+
+def _record_alone(result: Result) -> None:
+    try:
+        _record_together([result])
+    except (InterfaceError, OperationalError):
+        raise
+    except Exception:
+        logger.exception("The result of delivery %s could not be written", result.job.delivery.pk)
 
 
 def _settlement(result: Result) -> Settlement:
@@ -77,7 +115,7 @@ def _delay(result: Result) -> timedelta | None:
 def _attempt(result: Result) -> dict[str, object]:
     outcome = result.outcome
     return {
-        "id": uuid7(),
+        "id": result.id,
         "delivery_id": result.job.delivery.pk,
         "number": result.job.number,
         "status_code": outcome.status,
@@ -134,4 +172,6 @@ def _report(result: Result) -> None:
 
 
 def _printable(text: str) -> str:
-    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    """Without what PostgreSQL's text can't hold: NUL, and halves of surrogate pairs."""
+    storable = text.encode("utf-8", "replace").decode()
+    return storable.replace("\x00", "\N{REPLACEMENT CHARACTER}")

@@ -2,6 +2,9 @@
 
 import random
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
+
+from django.utils import timezone
 
 # After the first failure, the second, ...: ten attempts in about 75 hours.
 DELAYS = [
@@ -22,13 +25,20 @@ _HEEDED = {429, 503}
 def next_delay(attempts: int, status_code: int | None, retry_after: str = "") -> timedelta | None:
     """How long to wait after that many attempts; None when there are no more.
 
-    `Retry-After` in seconds (RFC 9110 section 10.2.3) counts on 429 and 503, between the
-    planned delay and twice that.
+    `Retry-After`, in seconds or as a date (RFC 9110 section 10.2.3), counts on 429 and 503,
+    between the planned delay and twice that.
     """
     if attempts > len(DELAYS):
         return None
     planned = DELAYS[attempts - 1] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
-    if status_code in _HEEDED and retry_after.isascii() and retry_after.isdigit():
-        asked = timedelta(seconds=min(int(retry_after[:9]), 10**6))
-        return min(max(planned, asked), planned * 2)
-    return planned
+    asked = _asked(retry_after) if status_code in _HEEDED else timedelta()
+    return min(max(planned, asked), planned * 2)
+
+
+def _asked(retry_after: str) -> timedelta:
+    if retry_after.isascii() and retry_after.isdigit():
+        return timedelta(seconds=int(retry_after[:6]))
+    try:
+        return parsedate_to_datetime(retry_after) - timezone.now()
+    except (TypeError, ValueError, OverflowError):  # no date, or one without a zone
+        return timedelta()

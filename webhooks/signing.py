@@ -8,6 +8,9 @@ import base64
 import hashlib
 import hmac
 import secrets
+from functools import lru_cache
+
+from core import crypto
 
 PREFIX = "whsec_"
 
@@ -20,6 +23,13 @@ def new_secret() -> str:
 def key_of(secret: str) -> bytes:
     """The HMAC key inside a secret; binascii.Error when it isn't one of ours."""
     return base64.b64decode(secret.removeprefix(PREFIX), validate=True)
+
+
+@lru_cache(maxsize=10_000)
+def opened(encrypted: str) -> tuple[str, bytes]:
+    """A stored secret and its key; InvalidToken or binascii.Error when it can't be read."""
+    secret = crypto.decrypt(encrypted)
+    return secret, key_of(secret)
 
 
 def headers(

@@ -19,6 +19,7 @@ def fan_out(events: Sequence[Event]) -> None:
     """Two statements a batch, whatever the number of events and endpoints."""
     wanted = _subscriptions({event.workspace_id for event in events})
     now = timezone.now()
+    # Due by the default of `next_attempt_at`, which is the database's clock.
     owed = [
         {
             "id": uuid7(),
@@ -28,7 +29,6 @@ def fan_out(events: Sequence[Event]) -> None:
             "attempts": 0,
             "last_error": "",
             "created_at": now,
-            "next_attempt_at": now,
             "claims": 0,
             "unsettled_claims": 0,
         }
