@@ -27,6 +27,8 @@ LEASE = timedelta(seconds=60)
 # neighbours with it; past the ceiling its own app gives it up.
 ALONE_FROM = 2
 CEILING = 5
+# It lets the others go first, but not for longer than this: a queue may never run empty.
+PATIENCE = timedelta(seconds=60)
 
 M = TypeVar("M", bound="WorkItem")
 
@@ -137,18 +139,22 @@ class WorkQuerySet(models.QuerySet[M]):
         statement = sql.SQL(
             "WITH RECURSIVE {due}, ranked AS ("
             "  SELECT id, unsettled_claims < {alone} AS trusted,"
-            "  row_number() OVER (ORDER BY unsettled_claims >= {alone}, turn, next_attempt_at)"
-            "  AS place FROM due)"
+            "  row_number() OVER ranking AS place,"
+            "  first_value(unsettled_claims < {alone}) OVER ranking AS in_company FROM due"
+            "  WINDOW ranking AS (ORDER BY unsettled_claims >= {alone} AND"
+            "   next_attempt_at > now() - make_interval(secs => {patience}), turn,"
+            "   next_attempt_at))"
             " UPDATE {table} AS item SET claims = item.claims + 1,"
             " unsettled_claims = item.unsettled_claims + 1,"
             " next_attempt_at = now() + make_interval(secs => {lease}){sets}"
             " FROM ranked WHERE item.id = ranked.id AND ranked.place <= {limit}"
-            " AND (ranked.trusted OR ranked.place = 1)"
+            " AND (ranked.place = 1 OR ranked.trusted AND ranked.in_company)"
             " RETURNING item.*"
         ).format(
             due=due,
             table=self._table,
             alone=sql.Literal(ALONE_FROM),
+            patience=sql.Literal(PATIENCE.total_seconds()),
             lease=sql.Literal(lease.total_seconds()),
             limit=sql.Literal(limit),
             sets=sql.SQL(", ") + sets if sets else sql.SQL(""),
