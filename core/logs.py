@@ -1,5 +1,6 @@
 """One JSON object a line. Addresses, bodies, keys and secrets are never logged at INFO."""
 
+import json
 import logging
 from datetime import UTC, datetime
 from typing import Any
@@ -24,4 +25,7 @@ class JsonFormatter(logging.Formatter):
         line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        try:
+            return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        except TypeError:  # half a surrogate pair from a hostile mail, or an enormous number
+            return json.dumps(line, default=str)
