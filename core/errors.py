@@ -97,12 +97,16 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
 def _headers(exc: exceptions.APIException) -> dict[str, str]:
     if wait := getattr(exc, "wait", None):
         return {"retry-after": str(max(1, int(wait)))}
-    return {"www-authenticate": "Bearer"} if exc.status_code == 401 else {}
+    return {"www-authenticate": "Bearer"} if isinstance(exc, exceptions.NotAuthenticated) else {}
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
     message = f"There is no {request.path}. The paths are listed at {settings.BASE_URL}/docs."
     return JsonResponse(body(404, "not_found", message), status=404)
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
+    return JsonResponse(body(400, "bad_request", "The request is malformed."), status=400)
 
 
 def server_error(request: HttpRequest) -> JsonResponse:

@@ -9,6 +9,7 @@ from core import metrics
 from core.context import request_id
 from core.ids import uuid7
 
+METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 WELL_FORMED = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
 
 
@@ -25,6 +26,8 @@ class RequestIdMiddleware:
         finally:
             request_id.reset(token)
         response["x-request-id"] = name
-        route = request.resolver_match.route if request.resolver_match else "unknown"
-        metrics.HTTP_REQUESTS.labels(request.method or "", route, response.status_code).inc()
+        route = (request.resolver_match and request.resolver_match.route) or "unknown"
+        # Any caller can invent a method, and every label value is kept for good.
+        method = request.method if request.method in METHODS else "other"
+        metrics.HTTP_REQUESTS.labels(method, route, response.status_code).inc()
         return response

@@ -1,9 +1,9 @@
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
-from core import health
+from core import errors, health
 from ingest.views import ses_events
 
 api = [
@@ -27,6 +27,9 @@ urlpatterns = [
     path("api/webhooks/ses", ses_events),
     path("", include(api)),
     path("api/", include(api)),
+    # Not handler404 alone: with DEBUG on, Django would answer with a page of its own.
+    re_path("", errors.not_found),
 ]
+handler400 = "core.errors.bad_request"
 handler404 = "core.errors.not_found"
 handler500 = "core.errors.server_error"
