@@ -1,5 +1,6 @@
 """`/healthz`, `/readyz` and `/metrics`."""
 
+import logging
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -17,6 +18,8 @@ from prometheus_client.registry import REGISTRY, Collector
 from core import redis
 from core.models import Heartbeat
 from core.work import work_models
+
+logger = logging.getLogger(__name__)
 
 MISSED_TICKS = 6
 
@@ -63,7 +66,7 @@ class _Queues(Collector):
         age = GaugeMetricFamily(
             "opensend_queue_oldest_due_seconds", "Age of the oldest due row", labels=["queue"]
         )
-        for name, queue in _queues().items():
+        for name, queue in _queues_if_reachable().items():
             due.add_metric([name], queue["due"])
             age.add_metric([name], queue["oldest_due_seconds"])
         yield due
@@ -106,6 +109,15 @@ def _queues() -> dict[str, dict[str, float]]:
             "oldest_due_seconds": round(oldest, 3),
         }
     return found
+
+
+def _queues_if_reachable() -> dict[str, dict[str, float]]:
+    # Without a database the counters of the process are what an operator needs most.
+    try:
+        return _queues()
+    except DatabaseError:
+        logger.warning("The database does not answer; its metrics are left out")
+        return {}
 
 
 def _warnings() -> list[str]:
