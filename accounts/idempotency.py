@@ -15,6 +15,7 @@ import orjson
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
+from rest_framework.exceptions import ParseError
 from rest_framework.response import Response
 
 from accounts.authentication import ApiRequest
@@ -23,6 +24,7 @@ from core import crypto
 from core.errors import Conflict, DomainError
 
 RETRY_AFTER = 1
+REPLAYED = "Idempotent-Replayed"
 
 
 class InvalidIdempotencyKey(DomainError):
@@ -35,16 +37,35 @@ class InvalidIdempotentRequest(Conflict):
 
 
 def idempotent(
-    request: ApiRequest, route: str, act: Callable[[], Response], *, variant: str = ""
+    request: ApiRequest,
+    route: str,
+    act: Callable[[], Response],
+    *,
+    variant: str = "",
+    afterwards: Callable[[Response], Any] | None = None,
 ) -> Response:
     """Run `act` once for this request's Idempotency-Key, if it has one.
 
     `act` raises to refuse with nothing written; a 4xx that it returns keeps what it wrote, and
     neither uses the key up. `variant` is what changes the meaning of the body, such as a header.
+    `afterwards` is what must run once `act` is committed, with no transaction open: it makes the
+    body that is answered, also to repetitions. It isn't run for those nor for a 4xx.
     """
     key = request.headers.get("Idempotency-Key")
-    if key is None:
-        return act()
+    response = act() if key is None else _once(request, route, key, act, variant)
+    if afterwards is None or response.status_code >= 400 or REPLAYED in response.headers:
+        return response
+    response.data = afterwards(response)
+    if key is not None:
+        IdempotencyRecord.objects.filter(
+            workspace=request.auth.workspace, route=route, key=key
+        ).update(encrypted_body=_sealed(response))
+    return response
+
+
+def _once(
+    request: ApiRequest, route: str, key: str, act: Callable[[], Response], variant: str
+) -> Response:
     if not 1 <= len(key) <= 256:
         raise InvalidIdempotencyKey("The Idempotency-Key must have 1 to 256 characters.")
     workspace = request.auth.workspace
@@ -62,13 +83,20 @@ def idempotent(
                 key=key,
                 fingerprint=fingerprint,
                 status=response.status_code,
-                encrypted_body=crypto.encrypt(orjson.dumps(response.data).decode()),
+                encrypted_body=_sealed(response),
             )
         return response
 
 
+def _sealed(response: Response) -> str:
+    return crypto.encrypt(orjson.dumps(response.data).decode())
+
+
 def _fingerprint(data: Any, variant: str) -> str:
-    canonical = orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
+    try:
+        canonical = orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as error:  # it reads 1,024 levels and writes 254
+        raise ParseError("The request body is nested too deeply.") from error
     return hashlib.sha256(variant.encode() + b"\n" + canonical).hexdigest()
 
 
@@ -102,7 +130,7 @@ def _replay(kept: IdempotencyRecord, fingerprint: str) -> Response:
             "This Idempotency-Key was used with another request body. Use a new key."
         )
     body = orjson.loads(crypto.decrypt(kept.encrypted_body))
-    return Response(body, status=kept.status, headers={"Idempotent-Replayed": "true"})
+    return Response(body, status=kept.status, headers={REPLAYED: "true"})
 
 
 def _in_flight() -> Response:

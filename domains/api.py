@@ -39,11 +39,13 @@ class DomainsView(ApiView):
         tag="Domains",
     )
     def post(self, request: ApiRequest) -> Response:
-        response = idempotent(request, "POST /domains", lambda: self._create(request))
-        if response.status_code == 201 and "Idempotent-Replayed" not in response.headers:
+        return idempotent(
+            request,
+            "POST /domains",
+            lambda: self._create(request),
             # SES is asked with no transaction open; if it doesn't answer, the worker goes on.
-            response.data = snapshot(services.establish(find(request, response.data["id"])))
-        return response
+            afterwards=lambda made: snapshot(services.establish(find(request, made.data["id"]))),
+        )
 
     @describe("List domains", response=list_of(DomainOut), parameters=PAGE, tag="Domains")
     def get(self, request: ApiRequest) -> Response:
