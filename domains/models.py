@@ -87,7 +87,8 @@ class DnsRecord(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     domain = models.ForeignKey(Domain, models.CASCADE, related_name="records")
     purpose = models.CharField(max_length=10, choices=Purpose)
-    name = models.CharField(max_length=255)
+    # Longer than DNS allows: SES makes DKIM tokens for the longest of domain names as well.
+    name = models.CharField(max_length=320)
     type = models.CharField(max_length=10)
     value = models.TextField()
     ttl = models.CharField(max_length=10, default="Auto")

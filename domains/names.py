@@ -12,7 +12,7 @@ _suffixes = PublicSuffixList()
 def normalise(given: str) -> str:
     """The A-label form in lower case; ValueError says what is wrong with the name."""
     name = given.strip().rstrip(".").lower()
-    if not name.isascii():
+    if not name.isascii() or "xn--" in name:
         name = _to_ascii(name)
     if len(name) > 253:
         raise ValueError("must have at most 253 characters")

@@ -46,7 +46,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('purpose', models.CharField(choices=[('DKIM', 'Dkim')], max_length=10)),
-                ('name', models.CharField(max_length=255)),
+                ('name', models.CharField(max_length=320)),
                 ('type', models.CharField(max_length=10)),
                 ('value', models.TextField()),
                 ('ttl', models.CharField(default='Auto', max_length=10)),
