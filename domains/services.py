@@ -6,10 +6,11 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import Workspace
-from core.errors import Conflict, DomainError
+from core.errors import Conflict, DomainError, NotFound
 from core.wake import wake
 from domains import identities
 from domains.identities import IdentityStatus, IdentityUnavailable
@@ -66,7 +67,7 @@ def establish(domain: Domain) -> Domain:
     """Make the identity at SES if need be and take over what SES says of it.
 
     When SES doesn't answer, the domain keeps its status and shows the reason; the worker tries
-    again. No transaction is open during the calls.
+    again. No transaction is open during the calls. NotFound when it was removed meanwhile.
     """
     try:
         if not domain.dkim_tokens:
@@ -80,8 +81,11 @@ def establish(domain: Domain) -> Domain:
 
 @transaction.atomic
 def take_over(domain: Domain, found: IdentityStatus) -> Domain:
-    """Write SES's verdict; publishes `domain.updated` when the status changed."""
-    domain = Domain.objects.select_for_update().get(pk=domain.pk)
+    """Write SES's verdict; publishes `domain.updated` when the status changed.
+
+    NotFound when the domain was removed while SES was asked.
+    """
+    domain = _locked(domain)
     previous, domain.status, domain.reason = domain.status, found.status, ""
     if found.verified and domain.verified_at is None:
         domain.verified_at = timezone.now()
@@ -96,7 +100,9 @@ def delete_domain(domain: Domain) -> None:
     """Stop using the domain now; its identity at SES is removed here or by the worker."""
     with transaction.atomic():
         live = Domain.objects.filter(pk=domain.pk, deleted_at=None)
-        if not live.update(deleted_at=timezone.now(), next_attempt_at=timezone.now()):
+        removed = {"deleted_at": timezone.now(), "next_attempt_at": timezone.now()}
+        # One claim more, so that a check in progress can't put the removal off.
+        if not live.update(claims=F("claims") + 1, **removed):
             return
         _tell("domain.deleted", domain)
         wake(CHECK)
@@ -141,8 +147,16 @@ def require_sending(domain: Domain | None, name: str) -> Domain:
     return domain
 
 
+def _locked(domain: Domain) -> Domain:
+    live = Domain.objects.select_for_update().filter(pk=domain.pk, deleted_at=None).first()
+    if live is None:
+        raise NotFound(f"The domain `{domain.name}` was removed.")
+    return live
+
+
 @transaction.atomic
 def _keep_tokens(domain: Domain, tokens: list[str]) -> None:
+    domain = _locked(domain)
     domain.dkim_tokens = tokens
     domain.save(update_fields=["dkim_tokens"])
     DnsRecord.objects.bulk_create(
