@@ -1,0 +1,194 @@
+import threading
+
+import pytest
+from django.db import connection, transaction
+from django.db.models import F
+from psycopg import sql
+
+from accounts.services import create_workspace
+from core.work import CEILING
+from emails.models import Email
+from events.models import Event
+
+pytestmark = pytest.mark.django_db
+
+WAITING = sql.SQL("status IN ('queued', 'scheduled')")
+
+
+def claim_by_turns(limit, per_key=None):
+    return Email.objects.claim_fairly(
+        limit=limit,
+        key="workspace_id",
+        per_key=sql.Literal(per_key or limit),
+        where=WAITING,
+        sets=sql.SQL("status = 'sending'"),
+    )
+
+
+def elsewhere(action):
+    """Run it with a database connection of its own, as another worker would."""
+    found = []
+
+    def run():
+        try:
+            found.append(action())
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(timeout=10)
+    return found[0]
+
+
+def explain(statements):
+    (statement,) = [query["sql"] for query in statements if "SKIP LOCKED" in query["sql"]]
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN (ANALYZE, FORMAT TEXT) " + statement)
+        return "\n".join(line for (line,) in cursor.fetchall())
+
+
+def test_the_oldest_due_rows_are_claimed_first(events):
+    first, second, third = events(3)
+    assert {row.pk for row in Event.objects.claim(limit=2)} == {first.pk, second.pk}
+    assert [row.pk for row in Event.objects.claim(limit=2)] == [third.pk]
+
+
+def test_a_claimed_row_is_not_due_until_its_lease_ends(events, make_due):
+    (row,) = events(1)
+    assert Event.objects.claim(limit=1)
+    assert Event.objects.claim(limit=1) == []
+    make_due([row])
+    (again,) = Event.objects.claim(limit=1)
+    assert (again.claims, again.unsettled_claims) == (2, 2)
+
+
+def test_neither_future_nor_finished_rows_are_claimed(events):
+    future, finished, _ = events(3)
+    Event.objects.filter(pk=future.pk).update(next_attempt_at="2100-01-01T00:00Z")
+    Event.objects.filter(pk=finished.pk).update(next_attempt_at=None)
+    assert len(Event.objects.claim(limit=10)) == 1
+    assert Event.objects.due().count() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_second_worker_skips_what_the_first_one_is_claiming(events):
+    events(4)
+    with transaction.atomic():
+        ours = Event.objects.claim(limit=2)
+        theirs = elsewhere(lambda: Event.objects.claim(limit=4))
+    assert len(ours) == len(theirs) == 2
+    assert {row.pk for row in ours}.isdisjoint(row.pk for row in theirs)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_second_worker_skips_locked_rows_when_claiming_by_turns(workspace, emails_due):
+    emails_due(workspace, 4)
+    with transaction.atomic():
+        ours = claim_by_turns(2)
+        theirs = elsewhere(lambda: claim_by_turns(4))
+    assert len(ours) == len(theirs) == 2
+    assert {row.pk for row in ours}.isdisjoint(row.pk for row in theirs)
+
+
+def test_a_row_whose_worker_died_twice_is_tried_alone(events, make_due):
+    rows = events(3)
+    for _ in range(2):
+        assert len(Event.objects.claim(limit=3)) == 3
+        make_due(rows)
+    claims = [Event.objects.claim(limit=3) for _ in range(4)]
+    assert [len(claim) for claim in claims] == [1, 1, 1, 0]
+
+
+def test_rows_that_never_failed_go_before_one_whose_worker_died(events):
+    suspect, _, _ = events(3)
+    Event.objects.filter(pk=suspect.pk).update(unsettled_claims=2)
+    assert suspect.pk not in {row.pk for row in Event.objects.claim(limit=3)}
+    assert [row.pk for row in Event.objects.claim(limit=3)] == [suspect.pk]
+
+
+def test_a_suspect_gets_its_turn_although_the_queue_never_runs_empty(events, make_due):
+    suspect, *_ = events(5)
+    Event.objects.filter(pk=suspect.pk).update(unsettled_claims=2)
+    make_due([suspect], ago="2 minutes")
+    assert [row.pk for row in Event.objects.claim(limit=3)] == [suspect.pk]
+    assert len(Event.objects.claim(limit=3)) == 3
+
+
+def test_a_row_that_kills_its_worker_each_time_is_exhausted_past_the_ceiling(events, make_due):
+    (row,) = events(1)
+    for _ in range(CEILING):
+        (claimed,) = Event.objects.claim(limit=5)
+        assert not claimed.is_exhausted
+        make_due([row])
+    (claimed,) = Event.objects.claim(limit=5)
+    assert claimed.is_exhausted
+
+
+def test_ten_thousand_emails_of_one_workspace_do_not_delay_another(workspace, emails_due):
+    emails_due(workspace, 10_000, ago="1 hour")
+    small = create_workspace(name="Small")
+    emails_due(small, 1)
+    claimed = claim_by_turns(10)
+    assert [email.workspace_id for email in claimed].count(small.pk) == 1
+    assert len(claimed) == 10
+
+
+def test_a_key_gives_no_more_rows_than_its_share(workspace, emails_due):
+    emails_due(workspace, 10)
+    assert len(claim_by_turns(10, per_key=3)) == 3
+
+
+def test_a_share_below_nothing_is_nothing(workspace, emails_due):
+    emails_due(workspace, 2)
+    assert claim_by_turns(10, per_key=-1) == []
+
+
+def test_claiming_by_turns_costs_the_same_whatever_one_key_has_waiting(
+    workspace, emails_due, django_assert_num_queries
+):
+    emails_due(workspace, 20_000)
+    emails_due(create_workspace(name="Small"), 5)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE emails")
+    with django_assert_num_queries(1) as captured:
+        claim_by_turns(10)
+    plan = explain(captured.captured_queries)
+    assert "emails_due" in plan
+    assert "Seq Scan on emails" not in plan
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = on")
+        cursor.execute("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + _statement(captured))
+        (found,) = cursor.fetchone()
+    assert found[0]["Plan"]["Shared Hit Blocks"] < 1500  # the table alone is larger
+
+
+def test_claiming_reads_the_partial_index_and_not_the_finished_rows(
+    events, workspace, django_assert_num_queries
+):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO events (id, workspace_id, type, body, request_id, last_error, created_at,"
+            " claims, unsettled_claims, next_attempt_at) SELECT gen_random_uuid(), %s, 'x', '{}',"
+            " '', '', now(), 1, 0, null FROM generate_series(1, 20000)",
+            [workspace.pk],
+        )
+        cursor.execute("ANALYZE events")
+    events(3)
+    with django_assert_num_queries(1) as captured:
+        assert len(Event.objects.claim(limit=500)) == 3
+    plan = explain(captured.captured_queries)
+    assert "events_due" in plan
+    assert "Seq Scan on events" not in plan
+
+
+def test_more_can_be_set_in_the_statement_that_claims(events):
+    events(1)
+    (row,) = Event.objects.claim(limit=1, sets=sql.SQL("last_error = 'claimed'"))
+    assert row.last_error == "claimed"
+    assert Event.objects.filter(last_error="claimed", claims=F("unsettled_claims")).count() == 1
+
+
+def _statement(captured):
+    (query,) = captured.captured_queries
+    return query["sql"]
