@@ -4,7 +4,8 @@ Exactly one mailbox a string, so a comma or an unquoted special in a display nam
 """
 
 import re
-from email.headerregistry import Address
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -13,8 +14,13 @@ import idna
 _ANGLE = re.compile(r"\s*(?P<name>.*?)\s*<\s*(?P<address>[^<>]*?)\s*>\s*", re.DOTALL)
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
+# C0, C1 and the separators of lines and paragraphs, at which some software breaks lines.
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_SPECIALS = re.compile(r'[()<>\[\]:;@\\,."]')
+# Laxer than RFC 2047 section 2, as readers of mail are.
+_ENCODED_WORD = re.compile(r"=\?[^?]*\?[qb]\?.*?\?=", re.IGNORECASE)
+_LONGEST_NAME = 320
+_LONGEST = 700  # as written, which is what the columns hold
 
 
 class Mailbox(NamedTuple):
@@ -31,7 +37,7 @@ class Mailbox(NamedTuple):
         """For people and for the API: the name in its own script, quoted where RFC 5322 asks."""
         if not self.name:
             return self.address
-        if _ATOMS.fullmatch(self.name) or not self.name.isascii():
+        if not _SPECIALS.search(self.name):
             return f"{self.name} <{self.address}>"
         escaped = self.name.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}" <{self.address}>'
@@ -42,13 +48,13 @@ def parse(given: str) -> Mailbox:
 
     Quoted local parts and local parts outside ASCII are refused: SES takes neither.
     """
-    if _CONTROL.search(given):
-        raise ValueError("must not contain control characters such as line breaks")
+    _refuse_control(given)
     angle = _ANGLE.fullmatch(given)
     name, address = (angle["name"], angle["address"]) if angle else ("", given.strip())
-    if len(name) > 320:
-        raise ValueError("has a display name of more than 320 characters")
-    return Mailbox(_unquoted(name), normalise(address))
+    mailbox = Mailbox(_decoded(_unquoted(name)), normalise(address))
+    if len(mailbox.name) > _LONGEST_NAME or len(str(mailbox)) > _LONGEST:
+        raise ValueError(f"has a display name of more than {_LONGEST_NAME} characters")
+    return mailbox
 
 
 def normalise(address: str) -> str:
@@ -82,12 +88,27 @@ def _domain(domain: str, address: str) -> str:
     return name
 
 
+def _refuse_control(text: str) -> None:
+    if CONTROL.search(text):
+        raise ValueError("must not contain control characters such as line breaks")
+
+
 def _unquoted(name: str) -> str:
     if len(name) >= 2 and name[0] == name[-1] == '"':
         return re.sub(r"\\(.)", r"\1", name[1:-1]).strip()
     return name
 
 
-def for_header(mailbox: Mailbox) -> Address:
-    local, _, domain = mailbox.address.rpartition("@")
-    return Address(display_name=mailbox.name, username=local, domain=domain)
+def _decoded(name: str) -> str:
+    """The words behind RFC 2047's encoded words, which could hide what is refused in the clear."""
+    if not _ENCODED_WORD.search(name):
+        return name
+    try:
+        words = str(make_header(decode_header(name))).strip()
+        words.encode()
+    except (HeaderParseError, LookupError, UnicodeError):
+        raise ValueError("has a display name with a malformed encoded word") from None
+    _refuse_control(words)
+    if _ENCODED_WORD.search(words):
+        raise ValueError("has a display name with an encoded word inside another")
+    return words

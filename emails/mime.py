@@ -6,7 +6,8 @@ from email.utils import format_datetime
 
 from django.utils import timezone
 
-from emails import addresses
+from emails.addresses import parse
+from emails.headers import address_field, raw_field, text_field
 from emails.html import as_text
 from emails.models import Email
 
@@ -18,30 +19,27 @@ _POLICY = SMTP.clone(cte_type="7bit", max_line_length=78)
 
 def build(email: Email) -> bytes:
     """The message as it is handed to the provider. Bcc is nowhere in it."""
-    message = EmailMessage(policy=_POLICY)
-    message["From"] = _list([email.sender])
-    message["To"] = _list(email.to)
-    if email.cc:
-        message["Cc"] = _list(email.cc)
-    if email.reply_to:
-        message["Reply-To"] = _list(email.reply_to)
-    message["Subject"] = email.subject
-    message["Date"] = format_datetime(timezone.now())
-    message["Message-ID"] = own_message_id(email)
-    message[ID_HEADER] = str(email.pk)
-    for name, value in email.headers.items():
-        message[name] = value
-    _fill(message, email)
-    return message.as_bytes()
+    content = EmailMessage(policy=_POLICY)
+    _fill(content, email)
+    fields = "".join(f"{each}\r\n" for each in _fields(email))
+    return fields.encode("ascii") + content.as_bytes()
 
 
 def own_message_id(email: Email) -> str:
-    domain = addresses.parse(email.sender).domain
-    return f"<{email.pk}@{domain}>"
+    return f"<{email.pk}@{parse(email.sender).domain}>"
 
 
-def _list(mailboxes: list[str]) -> list[object]:
-    return [addresses.for_header(addresses.parse(mailbox)) for mailbox in mailboxes]
+def _fields(email: Email) -> list[str]:
+    given = (("To", email.to), ("Cc", email.cc), ("Reply-To", email.reply_to))
+    return [
+        address_field("From", [parse(email.sender)]),
+        *(address_field(name, [parse(each) for each in boxes]) for name, boxes in given if boxes),
+        text_field("Subject", email.subject),
+        f"Date: {format_datetime(timezone.now())}",
+        f"Message-ID: {own_message_id(email)}",
+        f"{ID_HEADER}: {email.pk}",
+        *(raw_field(name, value) for name, value in email.headers.items()),
+    ]
 
 
 def _fill(message: EmailMessage, email: Email) -> None:

@@ -9,7 +9,8 @@ from pydantic.json_schema import WithJsonSchema
 from core.errors import UnsupportedField
 from core.schemas import RequestBody, Text, parse
 from emails import addresses
-from emails.addresses import Mailbox
+from emails.addresses import CONTROL, Mailbox
+from emails.providers.ses import EMAIL_TAG
 
 MAX_RECIPIENTS = 50
 MAX_TAGS = 75
@@ -36,9 +37,13 @@ def _as_list(given: Any) -> Any:
 
 
 def _one_line(value: str) -> str:
-    if "\r" in value or "\n" in value:
-        raise ValueError("must be a single line")
+    if not _is_line(value):
+        raise ValueError("must be a single line without control characters")
     return value
+
+
+def _is_line(value: str) -> bool:
+    return not CONTROL.search(value.replace("\t", " "))
 
 
 def _headers(given: dict[str, str]) -> dict[str, str]:
@@ -47,8 +52,11 @@ def _headers(given: dict[str, str]) -> dict[str, str]:
             raise ValueError(f"`{name}` is not a header name")
         if _OURS.fullmatch(name):
             raise ValueError(f"`{name}` is set by the platform and cannot be given")
-        if "\r" in value or "\n" in value or len(value) > 4000:
-            raise ValueError(f"`{name}` must be a single line of at most 4,000 characters")
+        if not _is_line(value) or len(value) > 4000:
+            raise ValueError(
+                f"`{name}` must be a single line of at most 4,000 characters,"
+                " none of them a control character"
+            )
     return given
 
 
@@ -67,8 +75,14 @@ Mailboxes = Annotated[list[OneMailbox], BeforeValidator(_as_list), _STRINGS]
 TagPart = Annotated[str, AfterValidator(_tag_part)]
 
 
+def _tag_name(value: str) -> str:
+    if value.lower() == EMAIL_TAG:
+        raise ValueError(f"`{EMAIL_TAG}` is set by the platform and cannot be given")
+    return value
+
+
 class Tag(RequestBody):
-    name: TagPart
+    name: Annotated[TagPart, AfterValidator(_tag_name)]
     value: TagPart
 
 
