@@ -6,6 +6,7 @@ from uuid import UUID
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 from django.utils import timezone
 
 from accounts.models import ApiKey, Workspace
@@ -178,7 +179,9 @@ class EmailEvent(models.Model):
         indexes = [
             # For counting the soft bounces of an address.
             models.Index(
-                fields=["workspace", "recipient", "occurred_at"],
+                "workspace",
+                Lower("recipient"),
+                "occurred_at",
                 name="email_events_soft",
                 condition=Q(status="soft_bounced"),
             ),

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.db.models.functions import Lower
+
 from contacts.models import Suppression
 from contacts.services import Cause
 from emails.models import EmailEvent
@@ -14,7 +16,7 @@ WITHIN = timedelta(days=30)
 
 
 def causes_from(addresses: Iterable[tuple[UUID, str]]) -> list[Cause]:
-    """Of these (workspace, address), the ones that have bounced softly too often.
+    """Of these (workspace, lower-case address), the ones that have bounced softly too often.
 
     The cause is the bounce that filled the measure first in time, so it doesn't depend on the
     order in which bounces are reported.
@@ -22,14 +24,18 @@ def causes_from(addresses: Iterable[tuple[UUID, str]]) -> list[Cause]:
     wanted = set(addresses)
     if not wanted:
         return []
-    rows = EmailEvent.objects.filter(
-        status="soft_bounced",
-        workspace__in={workspace for workspace, _ in wanted},
-        recipient__in={address for _, address in wanted},
-    ).order_by("occurred_at", "email_id")
+    rows = (
+        EmailEvent.objects.alias(address=Lower("recipient"))
+        .filter(
+            status="soft_bounced",
+            workspace__in={workspace for workspace, _ in wanted},
+            address__in={address for _, address in wanted},
+        )
+        .order_by("occurred_at", "email_id")
+    )
     bounces: defaultdict[tuple[UUID, str], list[tuple[datetime, UUID]]] = defaultdict(list)
     for workspace, address, at, email_id in rows.values_list(
-        "workspace_id", "recipient", "occurred_at", "email_id"
+        "workspace_id", Lower("recipient"), "occurred_at", "email_id"
     ):
         bounces[workspace, address].append((at, email_id))
     return [
