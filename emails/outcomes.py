@@ -153,11 +153,13 @@ def _write_failed(outcomes: Sequence[Outcome]) -> None:
 
 
 def _sent(email: Email, receipt: Accepted) -> Report:
+    now = timezone.now()
     return Report(
         email_id=email.pk,
         type="sent",
         status=Email.Status.SENT.value,
-        occurred_at=timezone.now(),
+        occurred_at=now,
+        taken_at=now,
         provider_message_id=receipt.provider_message_id,
         message_id=receipt.message_id,
     )

@@ -8,7 +8,7 @@ deadlock.
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -35,6 +35,7 @@ class Report:
     `recipient` is an address or "" for all of them; `status` what it brings them, or "".
     `key` tells this fact from others of its type (a feedback id, say); reports with the same
     type, recipient and key are one fact. `webhook` are the sub-objects for the event's data.
+    `taken_at` is when the provider took the email, if the report proves that it did.
     """
 
     email_id: UUID
@@ -49,6 +50,7 @@ class Report:
     suppress_as: str = ""
     provider_message_id: str = ""
     message_id: str = ""
+    taken_at: datetime | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -66,12 +68,13 @@ def take_in(reports: Sequence[Report]) -> set[UUID]:
         return set()
     with transaction.atomic():
         emails = _locked({report.email_id for report in reports})
-        known = [report for report in reports if report.email_id in emails]
-        if not known:
+        if not emails:
             return set()
+        recipients = _recipients(emails)
+        known = _spelled([each for each in reports if each.email_id in emails], recipients)
         fresh = _keep(known, emails)
         _identify(known, emails)
-        _advance(known, emails)
+        _advance(known, emails, recipients)
         _suppress(fresh, emails)
         publish([_told(report, emails[report.email_id]) for report in fresh])
         return set(emails)
@@ -80,6 +83,30 @@ def take_in(reports: Sequence[Report]) -> set[UUID]:
 def _locked(ids: set[UUID]) -> dict[UUID, Email]:
     rows = Email.objects.without_content().filter(pk__in=ids).order_by("pk")
     return {email.pk: email for email in rows.select_for_update(of=("self",))}
+
+
+def _recipients(emails: dict[UUID, Email]) -> dict[UUID, list[EmailRecipient]]:
+    found: defaultdict[UUID, list[EmailRecipient]] = defaultdict(list)
+    for recipient in EmailRecipient.objects.filter(email__in=list(emails)):
+        found[recipient.email_id].append(recipient)
+    return found
+
+
+def _spelled(
+    reports: Sequence[Report], recipients: dict[UUID, list[EmailRecipient]]
+) -> list[Report]:
+    """The reports with addresses as the mail has them, in lower case when it doesn't."""
+    spellings = {
+        (email_id, identity(each.address)): each.address
+        for email_id, group in recipients.items()
+        for each in group
+    }
+    return [
+        replace(report, recipient=spellings.get((report.email_id, address), address))
+        if (address := identity(report.recipient))
+        else report
+        for report in reports
+    ]
 
 
 def _keep(reports: Sequence[Report], emails: dict[UUID, Email]) -> list[Report]:
@@ -116,8 +143,8 @@ def _identify(reports: Sequence[Report], emails: dict[UUID, Email]) -> None:
         if report.provider_message_id and not email.provider_message_id:
             email.provider_message_id = report.provider_message_id
             email.message_id = report.message_id or email.message_id
-        if report.type == "sent" and (email.sent_at is None or report.occurred_at < email.sent_at):
-            email.sent_at = report.occurred_at
+        if report.taken_at and (email.sent_at is None or report.taken_at < email.sent_at):
+            email.sent_at = report.taken_at
         rows[email.pk] = {
             "id": email.pk,
             "provider_message_id": email.provider_message_id,
@@ -138,23 +165,17 @@ def _identify(reports: Sequence[Report], emails: dict[UUID, Email]) -> None:
     )
 
 
-def _advance(reports: Sequence[Report], emails: dict[UUID, Email]) -> None:
+def _advance(
+    reports: Sequence[Report],
+    emails: dict[UUID, Email],
+    recipients: dict[UUID, list[EmailRecipient]],
+) -> None:
     """Fold the reports into the recipients' statuses, and those into the emails'."""
-    moving = [report for report in reports if report.status]
-    if not moving:
-        return
-    by_email: defaultdict[UUID, list[EmailRecipient]] = defaultdict(list)
-    touched = {report.email_id for report in moving}
-    for recipient in EmailRecipient.objects.filter(email__in=touched):
-        by_email[recipient.email_id].append(recipient)
-    facts: defaultdict[tuple[UUID, str], list[State]] = defaultdict(list)
-    for report in moving:
-        state = State(report.status, report.occurred_at, report.detail[:1000])
-        facts[report.email_id, identity(report.recipient)].append(state)
-
+    facts = _facts(reports)
+    by_email = {email_id: recipients[email_id] for email_id, _ in facts if email_id in recipients}
     changed: list[dict[str, Any]] = []
-    for email_id, recipients in by_email.items():
-        for recipient in recipients:
+    for email_id, group in by_email.items():
+        for recipient in group:
             own = facts[email_id, identity(recipient.address)] + facts[email_id, ""]
             before = State(recipient.status, recipient.status_at, recipient.detail)
             after = fold(before, own)
@@ -170,6 +191,19 @@ def _advance(reports: Sequence[Report], emails: dict[UUID, Email]) -> None:
                 )
     _write_recipients(changed)
     _write_emails(by_email, emails)
+
+
+def _facts(reports: Sequence[Report]) -> defaultdict[tuple[UUID, str], list[State]]:
+    """By email and address, or "" for all of them. What the provider reports it has sent, so a
+    bounce of one recipient proves that the email went to the others as well."""
+    facts: defaultdict[tuple[UUID, str], list[State]] = defaultdict(list)
+    for report in reports:
+        if report.taken_at:
+            facts[report.email_id, ""].append(State(Email.Status.SENT.value, report.taken_at))
+        if report.status:
+            state = State(report.status, report.occurred_at, report.detail[:1000])
+            facts[report.email_id, identity(report.recipient)].append(state)
+    return facts
 
 
 def _write_recipients(changed: list[dict[str, Any]]) -> None:
@@ -201,7 +235,7 @@ def _suppress(fresh: Sequence[Report], emails: dict[UUID, Email]) -> None:
     causes = [
         Cause(
             workspace_id=emails[report.email_id].workspace_id,
-            email=report.recipient,
+            email=identity(report.recipient),
             origin=report.suppress_as,
             at=report.occurred_at,
             email_id=report.email_id,
@@ -210,9 +244,9 @@ def _suppress(fresh: Sequence[Report], emails: dict[UUID, Email]) -> None:
         if report.suppress_as and report.recipient
     ]
     soft = {
-        (emails[report.email_id].workspace_id, report.recipient)
+        (emails[report.email_id].workspace_id, identity(report.recipient))
         for report in fresh
-        if report.status == "soft_bounced" and not report.recipient.endswith(SIMULATOR)
+        if report.status == "soft_bounced" and not identity(report.recipient).endswith(SIMULATOR)
     }
     suppress(causes + causes_from(soft))
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
 
 from contacts.services import record_unsubscribe
@@ -64,6 +64,8 @@ def _read(row: ProviderEvent) -> Reading:
 def _take_in_alone(reading: Reading) -> None:
     try:
         _take_in([reading])
+    except OperationalError:  # the database's trouble: the callback is due again after its lease
+        raise
     except Exception as error:
         logger.exception("Callback %s could not be taken in", reading.row.pk)
         _take_in([Reading(reading.row, None, f"taking it in broke: {error!r}"[:500])])
@@ -155,6 +157,7 @@ def _reports(reading: Reading, owners: dict[UUID, UUID]) -> list[Report]:
             suppress_as=effect.suppress_as,
             provider_message_id=event.message_id,
             message_id=wire_message_id(event.message_id, region),
+            taken_at=event.taken_at,
         )
         for effect in event.effects
     ]

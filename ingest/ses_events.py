@@ -43,10 +43,14 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class SesEvent:
-    """An event that was understood. `email_id` is ours when the event carries it."""
+    """An event that was understood. `email_id` is ours when the event carries it.
+
+    `taken_at` is when SES took the mail.
+    """
 
     type: str
     message_id: str
+    taken_at: datetime | None
     email_id: UUID | None
     effects: list[Effect]
     unsubscribed: list[str]
@@ -60,6 +64,8 @@ def understand(message: str) -> SesEvent:
         raise NotUnderstood(f"Message is not JSON: {error}") from None
     if not isinstance(event, dict):
         raise NotUnderstood("Message is not a JSON object")
+    if "\\u0000" in message:
+        event = _without_nul(event)
     mail = event.get("mail")
     if not isinstance(mail, dict) or not isinstance(mail.get("messageId"), str):
         raise NotUnderstood("Message has no mail.messageId")
@@ -78,6 +84,7 @@ def understand(message: str) -> SesEvent:
     return SesEvent(
         type=str(name),
         message_id=mail["messageId"],
+        taken_at=_time(mail.get("timestamp")),
         email_id=_email_id(mail),
         effects=effects,
         unsubscribed=_unsubscribed(mail, told) if key == "subscription" else [],
@@ -101,6 +108,17 @@ def _email_id(mail: dict[str, Any]) -> UUID | None:
     return None
 
 
+def _without_nul(value: Any) -> Any:
+    """Strangers' servers word the diagnostic codes, and PostgreSQL holds no U+0000."""
+    if isinstance(value, str):
+        return value.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    if isinstance(value, list):
+        return [_without_nul(item) for item in value]
+    if isinstance(value, dict):
+        return {_without_nul(key): _without_nul(item) for key, item in value.items()}
+    return value
+
+
 def _time(given: Any) -> datetime | None:
     """ISO 8601; SES's identity notifications also write `2018-10-08T14:05:45 +0000`."""
     if not isinstance(given, str):
@@ -120,11 +138,13 @@ def _at(moment: datetime | None) -> datetime:
 
 def _address(given: Any) -> str:
     """`Name <a@b>`, odd case, A- or U-labels: as the recipient's row has it, or as it came."""
-    text = str(given).strip()
+    text = given.strip()
+    if not text:
+        raise ValueError("an empty address")
     try:
         return parse(text).address
     except ValueError:
-        return text[:320].replace("\x00", "")
+        return str(text[:320])
 
 
 def _for_all(type_name: str, status: str, key: str) -> "Reader":
@@ -138,7 +158,7 @@ def _failed(key: str, reason: Callable[[dict[str, Any]], str]) -> "Reader":
     def read(told: dict[str, Any], at: datetime | None) -> list[Effect]:
         why = reason(told)
         webhook = {key: told, "failed": {"reason": why}}
-        return [Effect("failed", _at(at), told, webhook, status=Status.FAILED, detail=why)]
+        return [Effect("failed", _at(at), told, webhook, status=Status.FAILED, detail=why, key=key)]
 
     return read
 
