@@ -68,9 +68,12 @@ def record_unsubscribe(people: Iterable[tuple[UUID, str]]) -> None:
     Makes the contact when there is none; publishes contact.created or, when it was
     subscribed, contact.updated.
     """
+    # In one order everywhere, so that two workers with the same people never deadlock.
+    wanted = sorted({(workspace_id, email.lower()) for workspace_id, email in people})
+    if not wanted:
+        return
     with transaction.atomic():
-        facts = [fact for pair in sorted(set(people)) for fact in _unsubscribe(*pair)]
-        publish(facts)
+        publish([_unsubscribed(*row) for row in _unsubscribe(wanted)])
 
 
 def snapshot(suppression: Suppression) -> dict[str, Any]:
@@ -153,17 +156,43 @@ def _upsert(causes: list[Cause]) -> list[Suppression]:
     ]
 
 
-def _unsubscribe(workspace_id: UUID, email: str) -> list[Fact]:
-    contact, created = Contact.objects.get_or_create(
-        workspace_id=workspace_id,
-        email__iexact=email,
-        defaults={"workspace_id": workspace_id, "email": email, "unsubscribed": True},
-    )
+def _unsubscribe(people: list[tuple[UUID, str]]) -> list[tuple[Contact, bool]]:
+    """One statement; the contacts that it added or changed, and whether it added them."""
+    rows = [(uuid7(), workspace_id, email) for workspace_id, email in people]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO contacts AS kept
+                   (id, workspace_id, email, first_name, last_name, unsubscribed, created_at)
+            SELECT id, workspace_id, email, '', '', true, now()
+              FROM unnest(%s::uuid[], %s::uuid[], %s::text[]) AS new (id, workspace_id, email)
+            ON CONFLICT (workspace_id, lower(email)) DO UPDATE SET unsubscribed = true
+             WHERE NOT kept.unsubscribed
+            RETURNING id, workspace_id, email, first_name, last_name, created_at, xmax = 0
+            """,
+            [list(column) for column in zip(*rows, strict=True)],
+        )
+        found = cursor.fetchall()
+    return [
+        (
+            Contact(
+                id=row[0],
+                workspace_id=row[1],
+                email=row[2],
+                first_name=row[3],
+                last_name=row[4],
+                unsubscribed=True,
+                created_at=row[5],
+            ),
+            row[6],
+        )
+        for row in found
+    ]
+
+
+def _unsubscribed(contact: Contact, created: bool) -> Fact:
+    data = contact_snapshot(contact)
     if created:
-        return [Fact("contact.created", workspace_id, contact_snapshot(contact))]
-    changed = Contact.objects.filter(pk=contact.pk, unsubscribed=False).update(unsubscribed=True)
-    if not changed:
-        return []
-    contact.unsubscribed = True
-    data = contact_snapshot(contact) | {"changed_fields": ["unsubscribed"]}
-    return [Fact("contact.updated", workspace_id, data)]
+        return Fact("contact.created", contact.workspace_id, data)
+    changed = data | {"changed_fields": ["unsubscribed"]}
+    return Fact("contact.updated", contact.workspace_id, changed)
