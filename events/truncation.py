@@ -9,13 +9,20 @@ _STEPS = (16_384, 4_096, 1_024, 256, 64)
 
 
 def within_limit(envelope: dict[str, Any]) -> str:
-    """The envelope as JSON; over the limit its texts are shortened and `data.truncated` is set."""
+    """The envelope as JSON.
+
+    Over the limit its texts and lists are shortened, and if need be all that is nested left
+    out; `data.truncated` tells.
+    """
     body = orjson.dumps(envelope)
     for length in _STEPS:
         if len(body) <= LIMIT:
             break
         data = _shortened(envelope["data"], length) | {"truncated": True}
         body = orjson.dumps(envelope | {"data": data})
+    if len(body) > LIMIT:  # its size is in no text: what identifies it is left
+        flat = {key: value for key, value in data.items() if not isinstance(value, list | dict)}
+        body = orjson.dumps(envelope | {"data": flat})
     return body.decode()
 
 
