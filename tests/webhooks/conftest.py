@@ -1,0 +1,88 @@
+import threading
+from contextlib import contextmanager
+
+import pytest
+from django.db import connection, transaction
+from django.db.models.functions import Now
+from receiving_end import Sink
+
+
+@pytest.fixture
+def sink():
+    with Sink() as running:
+        yield running
+
+
+@pytest.fixture
+def endpoint_at(workspace):
+    """Make an endpoint of Alice's at a URL; it has `signing_secret` too."""
+    from webhooks.services import create_endpoint
+
+    def make(url, event_types=("*",), of=workspace):
+        endpoint, secret = create_endpoint(workspace=of, url=url, event_types=list(event_types))
+        endpoint.signing_secret = secret
+        return endpoint
+
+    return make
+
+
+@pytest.fixture
+def happen(workspace):
+    """Publish facts and let the subscribers hear them; the events."""
+    from events.dispatch import dispatch_due
+    from events.services import Fact, publish
+
+    def make(*types, count=1, data=None, of=workspace):
+        facts = [
+            Fact(kind, of.pk, {"n": n} if data is None else data)
+            for kind in types or ["contact.created"]
+            for n in range(count)
+        ]
+        with transaction.atomic():
+            events = publish(facts)
+        while dispatch_due():
+            pass
+        return events
+
+    return make
+
+
+@pytest.fixture
+def make_due(db):
+    """Every delivery that waits for a later attempt, or for its lease to end, is due now."""
+    from webhooks.models import Delivery
+
+    def make():
+        Delivery.objects.exclude(next_attempt_at=None).update(next_attempt_at=Now())
+
+    return make
+
+
+@pytest.fixture
+def dispatching():
+    """Run `deliver_due` in a thread of its own while the block lasts, and wait for its end."""
+    from webhooks.delivering import deliver_due
+
+    @contextmanager
+    def run():
+        raised = []
+
+        def work():
+            try:
+                deliver_due()
+            except BaseException as error:
+                raised.append(error)
+            finally:
+                connection.close()
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            yield thread
+        finally:
+            thread.join(20)
+        assert not thread.is_alive(), "the dispatcher goes on and on"
+        if raised:
+            raise raised[0]
+
+    return run
