@@ -1,0 +1,62 @@
+"""Starting the load generator and the sink, which are processes of their own."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+
+from bench.load import Job, Result, parsed
+from core.embedded import die_with_parent
+
+
+class Load:
+    """A run of the load generator; `result()` waits for its end."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "bench.load"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=die_with_parent(signal.SIGKILL),
+        )
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(asdict(job)) + "\n")
+        self._process.stdin.flush()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def result(self) -> Result:
+        try:
+            answer, _ = self._process.communicate(timeout=self._job.seconds + 60)
+        finally:
+            self._process.kill()
+        if self._process.returncode:
+            raise RuntimeError("the load generator failed; see its lines above")
+        result = parsed(answer)
+        if result.errors or set(result.statuses) - {"200", "201", "202"}:
+            raise RuntimeError(f"not all requests succeeded: {result.statuses} {result.errors}")
+        return result
+
+
+@contextmanager
+def sink(*, delay_ms: int) -> Iterator[tuple[int, int]]:
+    """A running sink: its port and its process id."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.sink", str(delay_ms)],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=die_with_parent(signal.SIGKILL),
+    )
+    try:
+        assert process.stdout is not None
+        yield int(process.stdout.readline()), process.pid
+    finally:
+        process.terminate()
+        process.wait()

@@ -1,0 +1,149 @@
+"""Backlogs, written with COPY as the product itself would have left them."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+import orjson
+from psycopg import sql
+
+from bench import mails
+from bench.mails import MailRef
+from bench.notifications import Event, new_provider_id, ses_message
+from bench.system import System
+from core.ids import uuid7
+
+
+def new_mails(count: int) -> list[MailRef]:
+    return [MailRef(uuid7(), number, new_provider_id()) for number in range(count)]
+
+
+def write_mails(system: System, refs: Sequence[MailRef], *, status: str) -> None:
+    """Emails with one recipient each: `queued` and due, or `sent`."""
+    workspace, domain = _tenant(system)
+    _copy(
+        system,
+        "emails",
+        "id workspace_id domain_id region configuration_set sender to cc bcc reply_to subject html"
+        " text headers tags status last_error provider_message_id provider_response message_id"
+        " request_id created_at next_attempt_at claims unsettled_claims",
+        (_mail_row(ref, workspace, domain, status=status) for ref in refs),
+    )
+    _copy(
+        system,
+        "email_recipients",
+        "id email_id kind address status detail",
+        ((uuid7(), ref.id, "to", ref.address, status, "") for ref in refs),
+    )
+
+
+def write_callbacks(system: System, events: Sequence[Event], *, topic_arn: str) -> None:
+    """Callbacks that were accepted and wait to be understood."""
+    _copy(
+        system,
+        "provider_events",
+        "id source event_id kind topic_arn body state reason type request_id received_at"
+        " next_attempt_at claims unsettled_claims",
+        (
+            (
+                *(uuid7(), "ses", str(uuid4()), "notification", topic_arn, ses_message(event)),
+                *("received", "", "", "", "now", "now", 0, 0),
+            )
+            for event in events
+        ),
+    )
+
+
+def write_deliveries(system: System, endpoints: Sequence[UUID], *, count: int) -> None:
+    """Events that were dispatched, each owed to one endpoint, the endpoints by turns."""
+    workspace, _ = _tenant(system)
+    ids = [uuid7() for _ in range(count)]
+    _copy(
+        system,
+        "events",
+        "id workspace_id type body request_id last_error created_at claims unsettled_claims",
+        (
+            (key, workspace, "email.delivered", _event_body(key, number), "", "", "now", 1, 0)
+            for number, key in enumerate(ids)
+        ),
+    )
+    _copy(
+        system,
+        "webhook_deliveries",
+        "id endpoint_id event_id status attempts last_error created_at next_attempt_at claims"
+        " unsettled_claims",
+        (
+            (uuid7(), endpoints[number % len(endpoints)], key, "pending", 0, "", "now", "now", 0, 0)
+            for number, key in enumerate(ids)
+        ),
+    )
+
+
+def add_endpoints(system: System, *, port: int, count: int, events: list[str]) -> list[UUID]:
+    """Endpoints of the sink on that port, made by the API."""
+    made = []
+    for number in range(count):
+        body = {"endpoint": f"http://127.0.0.1:{port}/hooks/{number}", "events": events}
+        status, answer = system.call("POST", "/webhooks", body)
+        if status != 201:
+            raise RuntimeError(f"POST /webhooks: {status} {answer!r}")
+        made.append(UUID(orjson.loads(answer)["id"]))
+    return made
+
+
+def _tenant(system: System) -> tuple[UUID, UUID]:
+    """The workspace and the verified domain that every local stack has."""
+    row = system.database.execute(
+        "SELECT workspace_id, id FROM domains WHERE name = 'demo.opensend.test'"
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+def _mail_row(ref: MailRef, workspace: UUID, domain: UUID, *, status: str) -> tuple[Any, ...]:
+    body = mails.api_body(ref.number)
+    headers = orjson.dumps(body["headers"]).decode()
+    tags = orjson.dumps({"campaign": "welcome"}).decode()
+    due = status == "queued"
+    return (
+        *(ref.id, workspace, domain, "us-east-1", "opensend", body["from"], body["to"], [], []),
+        *([], body["subject"], body["html"], body["text"], headers, tags, status, ""),
+        *("" if due else ref.provider_message_id, "", f"<{ref.id}@demo.opensend.test>", "", "now"),
+        *("now" if due else None, 0, 0),
+    )
+
+
+def _event_body(key: UUID, number: int) -> str:
+    data = {
+        "email_id": str(uuid7()),
+        "message_id": f"<{new_provider_id()}@email.amazonses.com>",
+        "created_at": "2026-11-02T10:00:00.000Z",
+        "from": mails.SENDER,
+        "to": [mails.address(number)],
+        "subject": mails.SUBJECT.format(number=number),
+        "tags": {"campaign": "welcome"},
+        "recipient": mails.address(number),
+        "delivery": {
+            "timestamp": "2026-11-02T10:00:01.000Z",
+            "processingTimeMillis": 1042,
+            "recipients": [mails.address(number)],
+            "smtpResponse": "250 2.6.0 Message received",
+            "reportingMTA": "a8-70.smtp-out.amazonses.com",
+        },
+    }
+    envelope = {
+        "id": f"whd_{key}",
+        "type": "email.delivered",
+        "created_at": "2026-11-02T10:00:01.123Z",
+        "data": data,
+    }
+    return orjson.dumps(envelope).decode()
+
+
+def _copy(system: System, table: str, columns: str, rows: Iterable[Sequence[Any]]) -> None:
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
+        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns.split()))
+    )
+    with system.database.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)

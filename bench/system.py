@@ -1,0 +1,170 @@
+"""The product under test: a stack of its own, and a worker that can be switched on and off."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import psycopg
+from celery import Celery
+
+from core.embedded import die_with_parent
+from opensend.run import Stack
+from opensend.run.files import read_json
+from opensend.run.http import request
+
+# Of the environment, what would lead the bench to data or services that are not its own.
+_FOREIGN = (
+    *("DATABASE_URL", "REDIS_URL", "AWS_ENDPOINT_URL", "BASE_URL", "PORT", "TWIN_PORT"),
+    *("REDIS_PORT", "BOOTSTRAP_FILE", "EMAIL_PROVIDER"),
+)
+_OURS = {"PORT": "0", "API_RATE_LIMIT": "0", "LOG_LEVEL": "WARNING"}
+
+_QUEUES = {
+    "ingest.tasks.process_due_events": "database",
+    "events.tasks.dispatch_due_events": "database",
+    "emails.tasks.send_due_emails": "sending",
+    "webhooks.tasks.deliver_due_webhooks": "webhooks",
+}
+_SWEEP_SECONDS = 5.0
+_TABLES = (
+    *("provider_events", "emails", "email_recipients", "email_events", "events"),
+    *("webhook_endpoints", "webhook_deliveries", "webhook_attempts", "suppressions"),
+)
+
+
+class OutOfTime(Exception):
+    """The product did not finish within the bound that the part gave it."""
+
+
+class System:
+    """PostgreSQL, Redis, the twin and the web processes; the worker only inside `worker()`."""
+
+    def __init__(self, var_dir: Path, log: BinaryIO) -> None:
+        self._log = log
+        self._stack = Stack(
+            var_dir, _OURS, services=("postgres", "redis", "twin", "web"), output=log
+        )
+        self._worker: subprocess.Popen[bytes] | None = None
+        self.var_dir = var_dir
+
+    def start(self) -> None:
+        self._stack.start()
+        self._celery = Celery(broker=self.env["REDIS_URL"])
+        self.database = psycopg.connect(self.env["DATABASE_URL"], autocommit=True)
+
+    def stop(self) -> None:
+        if hasattr(self, "database"):
+            self.database.close()
+        self._stack.stop()
+
+    @property
+    def env(self) -> dict[str, str]:
+        return self._stack.env
+
+    @property
+    def base_url(self) -> str:
+        return self._stack.base_url
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return read_json(self.var_dir / "run.json")
+
+    @property
+    def roots(self) -> dict[str, int]:
+        """The first process of each service, by name."""
+        found = {name: pid for name, pid in self._stack.pids.items() if pid is not None}
+        return found | ({"worker": self._worker.pid} if self._worker else {})
+
+    @contextmanager
+    def worker(self) -> Iterator[None]:
+        """The ordinary worker processes, idle and connected, for the time of the block."""
+        self._worker = subprocess.Popen(
+            [sys.executable, "-m", "opensend.worker"],
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
+            preexec_fn=die_with_parent(signal.SIGTERM),
+        )
+        try:
+            self._await_workers()
+            yield
+        finally:
+            worker, self._worker = self._worker, None
+            os.kill(worker.pid, signal.SIGTERM)
+            worker.wait()
+
+    def empty(self) -> None:
+        """Forget mail, events and endpoints; tenants, keys and domains stay."""
+        self.database.execute(f"TRUNCATE {', '.join(_TABLES)} CASCADE")
+        self.database.execute("VACUUM")
+
+    def vacuum(self) -> None:
+        """What autovacuum would have done by the time a real table is that large."""
+        self.database.execute("VACUUM ANALYZE")
+        self.database.execute("CHECKPOINT")
+
+    def call(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
+        return request(
+            method, f"{self.base_url}{path}", body=body, key=self.facts["api_key"], seconds=30
+        )
+
+    def twin(self, **faults: Any) -> None:
+        """Switch faults of the stand-in for AWS on; none: all off."""
+        url = f"{self.env['AWS_ENDPOINT_URL']}/_twin/faults"
+        status, answer = request("DELETE", url)
+        if faults:
+            status, answer = request("POST", url, body=faults)
+        if status >= 300:
+            raise RuntimeError(f"the twin answered {status} {answer!r}")
+
+    def hint(self) -> None:
+        """What beat does in production: tell every worker to look for due rows."""
+        for task, queue in _QUEUES.items():
+            self._celery.send_task(task, queue=queue, ignore_result=True)
+
+    def until_none(self, *conditions: str, seconds: float) -> list[float]:
+        """For each SQL query, the moment (monotonic) from which it found no row any more."""
+        began = swept = time.monotonic()
+        moments: list[float] = []
+        for condition in conditions:
+            while self.database.execute(f"SELECT EXISTS ({condition})").fetchone() != (False,):
+                now = time.monotonic()
+                if now - began > seconds:
+                    raise OutOfTime(f"after {seconds:.0f} s there was still: {condition}")
+                if now - swept > _SWEEP_SECONDS:
+                    self.hint()
+                    swept = now
+                time.sleep(0.05)
+            moments.append(time.monotonic())
+        return moments
+
+    def count(self, query: str) -> int:
+        (number,) = self.database.execute(query).fetchone() or (0,)
+        return int(number)
+
+    def _await_workers(self) -> None:
+        deadline = time.monotonic() + 60
+        while len(self._celery.control.ping(timeout=0.5) or []) < len(set(_QUEUES.values())):
+            if time.monotonic() > deadline:
+                raise OutOfTime("the workers did not answer within 60 s")
+
+
+def expect(system: System, query: str, number: int) -> None:
+    """A figure of work that was not done would be worth nothing."""
+    found = system.count(query)
+    if found != number:
+        raise RuntimeError(f"{query}: {found}, expected {number}")
+
+
+def without_foreign_settings() -> None:
+    """Must come before anything else: the bench empties the tables that it is pointed to."""
+    for name in _FOREIGN:
+        os.environ.pop(name, None)
