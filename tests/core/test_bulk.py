@@ -1,0 +1,108 @@
+import pytest
+from django.utils import timezone
+from psycopg import sql
+
+from core import bulk
+from core.ids import uuid7
+from domains.models import DnsRecord
+from emails.models import EmailEvent
+from events.models import Event
+
+pytestmark = pytest.mark.django_db
+
+
+def record(domain, name, **more):
+    return {
+        "id": uuid7(),
+        "domain_id": domain.pk,
+        "purpose": "DKIM",
+        "name": name,
+        "type": "CNAME",
+        "value": "x",
+        "ttl": "Auto",
+        "priority": None,
+        "status": "pending",
+    } | more
+
+
+def test_rows_that_break_a_constraint_are_left_out_and_the_written_ones_told(domain):
+    first, again, other = (record(domain, name) for name in ("a", "a", "b"))
+    written = bulk.insert_ignoring_conflicts(DnsRecord, [first, again, other])
+    assert written == {first["id"], other["id"]}
+    assert bulk.insert_ignoring_conflicts(DnsRecord, [record(domain, "a")]) == set()
+    assert DnsRecord.objects.count() == 2
+
+
+def test_another_column_can_be_told_of_the_written_rows(domain):
+    rows = [record(domain, "a"), record(domain, "b")]
+    assert bulk.insert_ignoring_conflicts(DnsRecord, rows, returning="name") == {"a", "b"}
+
+
+def test_a_thousand_rows_are_one_statement(domain, django_assert_num_queries):
+    rows = [record(domain, str(number)) for number in range(1000)]
+    with django_assert_num_queries(1):
+        assert len(bulk.insert_ignoring_conflicts(DnsRecord, rows)) == 1000
+
+
+def test_no_rows_are_no_statement(db, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        assert bulk.insert_ignoring_conflicts(DnsRecord, []) == set()
+        assert bulk.update_each(DnsRecord, [], sets=sql.SQL("name = new.name")) == []
+
+
+def test_json_times_and_nulls_arrive_as_they_are(workspace, emails_due):
+    from emails.models import Email
+
+    emails_due(workspace, 1)
+    payload = {"a": [1, None, "ü\u2028"], "b": {"c": 1.5}}
+    now = timezone.now()
+    bulk.insert_ignoring_conflicts(
+        EmailEvent,
+        [
+            {
+                "id": uuid7(),
+                "email_id": Email.objects.get().pk,
+                "workspace_id": workspace.pk,
+                "type": "delivery",
+                "recipient": "",
+                "status": "",
+                "fingerprint": "f",
+                "payload": payload,
+                "occurred_at": now,
+                "received_at": now,
+            }
+        ],
+    )
+    kept = EmailEvent.objects.get()
+    assert (kept.payload, kept.occurred_at) == (payload, now)
+
+
+def test_each_row_gets_its_own_values(events):
+    one, two, three = events(3)
+    changed = bulk.update_each(
+        Event,
+        [
+            {"id": one.pk, "last_error": "first", "claims": 1},
+            {"id": two.pk, "last_error": "second", "claims": 9},
+            {"id": uuid7(), "last_error": "nobody", "claims": 9},
+        ],
+        sets=sql.SQL("last_error = new.last_error || new.claims"),
+        where=sql.SQL("old.claims < new.claims"),
+    )
+    assert set(changed) == {one.pk, two.pk}
+    errors = {row.pk: row.last_error for row in Event.objects.all()}
+    assert errors == {one.pk: "first1", two.pk: "second9", three.pk: ""}
+
+
+def test_a_condition_decides_which_rows_are_updated(events):
+    one, two = events(2)
+    rows = [{"id": one.pk, "claims": 0}, {"id": two.pk, "claims": 7}]
+    changed = bulk.update_each(
+        Event,
+        rows,
+        sets=sql.SQL("last_error = 'x'"),
+        where=sql.SQL("old.claims = new.claims"),
+        returning="type",
+    )
+    assert changed == ["webhook.test"]
+    assert Event.objects.get(last_error="x").pk == one.pk
