@@ -1,0 +1,226 @@
+"""What the API says when it refuses: always JSON, one shape, never a 500 for a caller's mistake."""
+
+import json
+
+import pytest
+from django.test import Client
+from django.urls import path
+
+from accounts.services import create_api_key
+
+pytestmark = pytest.mark.django_db
+ENVELOPE = {"statusCode", "name", "message"}
+EMAIL = {"from": "a@example.com", "to": "b@example.net", "subject": "s", "text": "t"}
+
+
+def refused(answer, status, name):
+    assert answer.status_code == status, answer.content
+    assert answer["content-type"] == "application/json"
+    body = answer.json()
+    assert body.keys() >= ENVELOPE
+    assert (body["statusCode"], body["name"]) == (status, name)
+    assert body["message"]
+    assert answer["x-request-id"]
+    return body
+
+
+def post_raw(api, raw, path="/api-keys", content_type="application/json", **headers):
+    return api.generic("POST", path, raw, content_type=content_type, headers=headers)
+
+
+def test_a_missing_key_is_401_and_says_how_to_send_one():
+    for client in (Client(), Client(headers={"Authorization": "Basic YTpi"})):
+        answer = client.get("/emails")
+        refused(answer, 401, "missing_api_key")
+        assert answer["www-authenticate"] == "Bearer"
+    refused(Client(headers={"Authorization": "Bearer "}).get("/emails"), 401, "missing_api_key")
+
+
+@pytest.mark.parametrize("token", ["os_unknown", "x" * 10_000, "ü", "os_a b", "\x00"])
+def test_an_unknown_key_is_403(client_for, token):
+    refused(client_for(token).get("/emails"), 403, "invalid_api_key")
+
+
+def test_a_key_for_sending_may_do_nothing_else(workspace, client_for):
+    client = client_for(
+        create_api_key(workspace=workspace, name="s", permission="sending_access")[1]
+    )
+    for url in ("/api-keys", "/domains", "/webhooks"):
+        refused(client.get(url), 403, "restricted_api_key")
+        refused(client.post(url, {}), 403, "restricted_api_key")
+
+
+@pytest.mark.parametrize(
+    "url", ["/nothing", "/emails/", "/api/nothing", "/emails/a/b/c", "/%00", "/%ff", "/.env"]
+)
+def test_an_unknown_path_is_a_404_in_json(url):
+    refused(Client().get(url), 404, "not_found")
+
+
+def test_an_unknown_path_is_a_404_in_json_also_while_debugging(settings):
+    settings.DEBUG = True
+    refused(Client().get("/nothing"), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "given", ["nonsense", "1", "%00", "a" * 5000, "'", "0" * 31, "%F0%9F%98%80"]
+)
+@pytest.mark.parametrize("kind", ["emails", "domains", "webhooks", "api-keys"])
+def test_a_malformed_id_is_a_404(api, kind, given):
+    refused(api.get(f"/{kind}/{given}"), 404, "not_found")
+
+
+def test_the_id_of_nothing_is_a_404(api):
+    for url in ("/emails/{}", "/emails/{}/events", "/domains/{}", "/webhooks/{}", "/api-keys/{}"):
+        refused(api.get(url.format("01890000-0000-7000-8000-000000000000")), 404, "not_found")
+
+
+@pytest.mark.parametrize("url", ["/emails", "/emails/batch", "/api-keys", "/domains"])
+def test_another_method_is_405_and_names_those_allowed(api, url):
+    answer = api.put(url, {})
+    refused(answer, 405, "method_not_allowed")
+    assert "POST" in answer["allow"]
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "x"]
+)
+def test_a_body_that_is_not_json_by_its_type_is_415(api, content_type):
+    answer = post_raw(api, b'{"name": "x"}', content_type=content_type)
+    refused(answer, 415, "unsupported_media_type")
+
+
+def test_json_may_say_its_charset(api):
+    answer = post_raw(api, b'{"name": "x"}', content_type="application/json; charset=utf-8")
+    assert answer.status_code == 201
+
+
+def test_a_caller_that_does_not_take_json_gets_406_in_json(api):
+    refused(api.get("/emails", headers={"Accept": "text/html"}), 406, "not_acceptable")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"{",
+        b'{"name": "x",}',
+        b'{"name": NaN}',
+        b'{"name": 1e999}',
+        b"\xff\xfe",
+        b'{"name": "\xff"}',
+        b'{"name": "\\ud800"}',
+        b'{"name": "\xed\xa0\x80"}',
+        b"\xef\xbb\xbf{}",
+        b"[" * 100_000,
+        b"[" * 100_000 + b"]" * 100_000,
+        b'{"a":' * 2000 + b"1" + b"}" * 2000,
+        b"\x00",
+    ],
+    ids=lambda raw: repr(raw[:20]),
+)
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k"}], ids=["", "with key"])
+def test_what_is_no_json_is_400(api, raw, headers):
+    refused(post_raw(api, raw, **headers), 400, "invalid_json")
+    refused(post_raw(api, raw, path="/emails", **headers), 400, "invalid_json")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b'"text"',
+        b"5",
+        b'{"name": "a\\u0000b"}',
+        b'{"name": {"a": 1}}',
+        b'{"name": 123456789012345678901234567890}',
+        b'{"name": "x", "domain_id": "nonsense"}',
+        b'{"name": "x", "domain_id": 5}',
+        b'{"\\u0000": 1}',
+        b'{"name": "' + b"x" * 100_000 + b'"}',
+        b"[" * 200 + b"]" * 200,
+        b'{"name": ' + b"[" * 900 + b"]" * 900 + b"}",
+    ],
+    ids=lambda raw: repr(raw[:40]),
+)
+def test_json_of_another_shape_is_422(api, raw):
+    answer = post_raw(api, raw)
+    missing = "is required" in answer.json()["message"]
+    name = "missing_required_field" if missing and len(raw) == 0 else "validation_error"
+    assert refused(answer, 422, name)["details"]["fields"]
+
+
+def test_a_body_too_deep_to_be_compared_with_its_repetition_is_400(api):
+    raw = b'{"name": ' + b"[" * 900 + b"]" * 900 + b"}"
+    refused(post_raw(api, raw, **{"Idempotency-Key": "k"}), 400, "invalid_json")
+
+
+def test_a_body_over_the_limit_is_413(api, settings):
+    settings.API_MAX_BODY_BYTES = 100
+    refused(post_raw(api, json.dumps({"name": "x" * 100}).encode()), 413, "payload_too_large")
+    assert post_raw(api, b'{"name": "fits"}').status_code == 201
+
+
+def test_missing_fields_have_a_name_of_their_own(api):
+    body = refused(api.post("/emails", {"from": "a@example.com"}), 422, "missing_required_field")
+    assert set(body["details"]["fields"]) == {"to", "subject"}
+
+
+def test_a_wrong_field_is_named_by_its_path(api):
+    email = EMAIL | {"tags": [{"name": "a", "value": "b"}, {"name": "a b", "value": "c"}]}
+    body = refused(api.post("/emails", email), 422, "validation_error")
+    assert set(body["details"]["fields"]) == {"tags.1.name"}
+    body = refused(api.post("/emails/batch", [EMAIL, EMAIL | {"to": 5}]), 422, "validation_error")
+    assert [field.split(".")[:2] for field in body["details"]["fields"]] == [["1", "to"]]
+
+
+def test_too_many_requests_are_429_and_say_when_to_come_back(api, settings):
+    settings.API_RATE_LIMIT = settings.API_RATE_BURST = 1
+    api.get("/emails")
+    answer = api.get("/emails")
+    refused(answer, 429, "rate_limit_exceeded")
+    assert answer["retry-after"] == "1"
+
+
+def test_a_host_that_is_not_ours_is_refused_in_json():
+    refused(Client(headers={"Host": "evil.example"}).get("/docs"), 400, "bad_request")
+
+
+def _break(request):
+    raise RuntimeError("SELECT secret FROM vault")
+
+
+class _Broken:
+    urlpatterns = [path("broken", _break)]
+    handler400 = "core.errors.bad_request"
+    handler404 = "core.errors.not_found"
+    handler500 = "core.errors.server_error"
+
+
+def test_a_bug_is_a_500_that_shows_nothing_but_the_request_to_quote(settings):
+    settings.ROOT_URLCONF = _Broken
+    client = Client(raise_request_exception=False, headers={"x-request-id": "quote-me"})
+    answer = client.get("/broken")
+    body = refused(answer, 500, "internal_server_error")
+    assert "quote-me" in body["message"]
+    assert b"SELECT" not in answer.content
+    assert b"Traceback" not in answer.content
+
+
+def test_a_bug_in_a_view_of_the_api_is_a_500_in_json(api, monkeypatch):
+    def broken(*args, **more):
+        raise RuntimeError("SELECT secret FROM vault")
+
+    monkeypatch.setattr("accounts.services.create_api_key", broken)
+    api.raise_request_exception = False
+    answer = api.post("/api-keys", {"name": "x"})
+    refused(answer, 500, "internal_server_error")
+    assert b"vault" not in answer.content
+
+
+def test_every_answer_is_json_deletion_too(api):
+    made = api.post("/api-keys", {"name": "x"}).json()["id"]
+    answer = api.delete(f"/api-keys/{made}")
+    assert answer["content-type"] == "application/json"
+    assert answer.json() == {"object": "api_key", "id": made, "deleted": True}

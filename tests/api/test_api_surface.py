@@ -1,0 +1,243 @@
+"""Request ids, aliases, health, metrics and the documentation of the API itself."""
+
+import json
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.db import OperationalError, connection
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
+
+from core import health, redis
+from core.models import Heartbeat
+from core.tasks import tick
+from events.models import Event
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def schema():
+    return Client().get("/openapi.json").json()
+
+
+# --- Request ids ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", ["abc", "01HX-3_4.5:6/7@8+9=", "a" * 128])
+def test_a_well_formed_request_id_comes_back(given):
+    assert Client(headers={"x-request-id": given}).get("/healthz")["x-request-id"] == given
+
+
+@pytest.mark.parametrize("given", ["", "a" * 129, "a b", "<script>", "ü", "a\tb"])
+def test_any_other_request_id_is_replaced(given):
+    made = Client(headers={"x-request-id": given}).get("/healthz")["x-request-id"]
+    assert made != given
+    assert re.fullmatch(r"[0-9a-f-]{36}", made)
+
+
+def test_every_request_has_an_id_of_its_own():
+    client = Client()
+    assert client.get("/healthz")["x-request-id"] != client.get("/healthz")["x-request-id"]
+
+
+def test_the_request_id_goes_with_the_events_of_the_request(api, settings):
+    settings.AWS_ENDPOINT_URL = "http://127.0.0.1:9"
+    from core import aws
+
+    aws._client.cache_clear()
+    api.post("/domains", {"name": "traced.example"}, headers={"x-request-id": "trace-me"})
+    aws._client.cache_clear()
+    assert Event.objects.get(type="domain.created").request_id == "trace-me"
+
+
+# --- Paths --------------------------------------------------------------------------------
+
+
+def test_every_path_answers_under_api_too(api):
+    for url in ("/api-keys", "/domains", "/emails", "/webhooks"):
+        assert api.get(url).json() == api.get(f"/api{url}").json()
+    made = api.post("/api/api-keys", {"name": "x"})
+    assert made.status_code == 201
+    assert api.get(f"/api/api-keys/{made.json()['id']}").status_code == 200
+
+
+def test_the_root_leads_an_operator_to_the_admin():
+    for url in ("/", "/admin"):
+        assert Client().get(url)["location"] == "/admin/"
+
+
+# --- Health -----------------------------------------------------------------------------------
+
+
+def test_healthz_asks_nothing_of_the_database(django_assert_num_queries):
+    with django_assert_num_queries(0):
+        answer = Client().get("/healthz")
+    assert answer.json()["status"] == "ok"
+
+
+def test_readyz_tells_the_state_of_every_part(workspace):
+    tick()
+    Event.objects.create(
+        workspace=workspace,
+        type="webhook.test",
+        body="{}",
+        next_attempt_at=timezone.now() - timedelta(minutes=1),
+    )
+    answer = Client().get("/readyz")
+    told = answer.json()
+    assert (answer.status_code, told["status"]) == (200, "ready")
+    assert [told[part] for part in ("database", "migrations", "redis", "beat")] == ["ok"] * 4
+    assert told["queues"]["events"]["due"] == 1
+    assert 60 <= told["queues"]["events"]["oldest_due_seconds"] < 70
+    assert told["queues"]["emails"] == {"due": 0, "oldest_due_seconds": 0.0}
+    assert told["warnings"] == []
+
+
+def test_readyz_tells_when_beat_was_last_seen():
+    assert Client().get("/readyz").json()["beat"] == "never seen"
+    Heartbeat.objects.create(name="beat", at=timezone.now() - timedelta(minutes=5))
+    assert re.match(r"last seen 30\d s ago", Client().get("/readyz").json()["beat"])
+
+
+def test_without_redis_requests_can_still_be_served(monkeypatch):
+    monkeypatch.setattr(redis, "attempt", lambda use, action: None)
+    answer = Client().get("/readyz")
+    assert (answer.status_code, answer.json()["redis"]) == (200, "away")
+
+
+def test_with_migrations_not_applied_the_process_is_not_ready(settings):
+    from django.db.migrations.recorder import MigrationRecorder
+
+    MigrationRecorder(connection).record_unapplied("core", "0001_initial")
+    answer = Client().get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
+    assert answer.json()["migrations"] != "ok"
+
+
+def _away(*args, **more):
+    raise OperationalError("the database is away")
+
+
+def test_without_a_database_the_process_is_not_ready(monkeypatch):
+    monkeypatch.setattr(health.connection, "cursor", _away)
+    answer = Client().get("/readyz")
+    assert (answer.status_code, answer.json()["database"]) == (503, "away")
+
+
+def test_an_installation_that_hears_no_ses_event_warns(settings):
+    settings.SES_EVENTS_SNS_TOPIC_ARN = []
+    assert "SES_EVENTS_SNS_TOPIC_ARN" in Client().get("/readyz").json()["warnings"][0]
+
+
+def test_metrics_tell_what_is_due_and_what_was_answered(api, workspace):
+    Event.objects.create(workspace=workspace, type="webhook.test", body="{}")
+    api.get("/emails/nonsense")
+    told = Client().get("/metrics").content.decode()
+    assert 'opensend_queue_due{queue="events"} 1.0' in told
+    assert 'opensend_queue_oldest_due_seconds{queue="emails"} 0.0' in told
+    assert re.search(
+        r'http_requests_total\{method="GET",route="emails/<str:email_id>",status="404"\}', told
+    )
+
+
+def test_metrics_are_served_without_a_database(monkeypatch):
+    monkeypatch.setattr(health, "_queues", _away)
+    answer = Client().get("/metrics")
+    assert answer.status_code == 200
+    assert b"opensend_http_requests_total" in answer.content
+
+
+def test_no_caller_can_make_up_metrics():
+    Client().generic("BREW", "/healthz")
+    Client().get("/made-up/path")
+    told = Client().get("/metrics").content.decode()
+    assert "BREW" not in told
+    assert "made-up" not in told
+
+
+# --- Documentation --------------------------------------------------------------------------------
+
+
+def test_the_committed_schema_is_the_one_that_is_served(schema, tmp_path):
+    written = tmp_path / "openapi.json"
+    call_command(
+        "spectacular",
+        "--validate",
+        "--fail-on-warn",
+        "--format=openapi-json",
+        f"--file={written}",
+    )
+    assert json.loads(written.read_text()) == json.loads((ROOT / "docs/openapi.json").read_text())
+    assert schema == json.loads(written.read_text())
+
+
+def test_every_view_of_the_api_is_described_once(schema):
+    described = {re.sub(r"\{\w+\}", "<>", url) for url in schema["paths"]}
+    assert described == {re.sub(r"<[\w:]+>", "<>", url) for url in _api_paths()}
+    names = [each["operationId"] for each in _operations(schema)]
+    assert len(names) == len(set(names))
+
+
+def test_every_operation_says_who_may_call_it_and_what_it_answers(schema):
+    for operation in _operations(schema):
+        assert operation["security"] == [{"api_key": []}], operation["operationId"]
+        error = operation["responses"]["4XX"]["content"]["application/json"]["schema"]
+        assert error["$ref"].endswith("/Error")
+        assert operation["summary"]
+        assert any(status.startswith("2") for status in operation["responses"])
+    assert schema["components"]["securitySchemes"]["api_key"]["scheme"] == "bearer"
+
+
+def test_every_post_that_creates_takes_an_idempotency_key(schema):
+    for url, operations in schema["paths"].items():
+        if "post" in operations and not url.endswith("/verify"):
+            names = {each["name"] for each in operations["post"]["parameters"]}
+            assert "Idempotency-Key" in names, url
+
+
+def test_lists_take_the_parameters_of_a_page(schema):
+    for url in ("/api-keys", "/domains", "/emails", "/webhooks"):
+        names = {each["name"] for each in schema["paths"][url]["get"]["parameters"]}
+        assert names == {"limit", "after", "before"}
+
+
+def test_the_documentation_needs_nothing_from_elsewhere():
+    answer = Client().get("/docs")
+    page = answer.content.decode()
+    assert answer.status_code == 200
+    assert "swagger-ui" in page
+    sources = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert sources
+    assert not [source for source in sources if re.match(r"(https?:)?//", source)]
+    for source in sources:
+        if source.startswith("/static/"):
+            assert _static_exists(source.removeprefix("/static/")), source
+
+
+def _static_exists(name):
+    from django.contrib.staticfiles import finders
+
+    return finders.find(name) is not None
+
+
+def _operations(schema):
+    for operations in schema["paths"].values():
+        yield from operations.values()
+
+
+def _api_paths(patterns=None, prefix="/"):
+    """The paths whose views are the API's own, as Django has them."""
+    for pattern in get_resolver().url_patterns if patterns is None else patterns:
+        route = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver) and route == prefix:
+            yield from _api_paths(pattern.url_patterns, prefix)
+        elif isinstance(pattern, URLPattern):
+            view = getattr(pattern.callback, "cls", None)
+            if view is not None and not view.__module__.startswith("drf_spectacular"):
+                yield route
