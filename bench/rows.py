@@ -61,9 +61,10 @@ def write_deliveries(system: System, endpoints: Sequence[UUID], *, count: int) -
     _copy(
         system,
         "events",
-        "id workspace_id type body request_id last_error created_at claims unsettled_claims",
+        "id workspace_id type body request_id last_error created_at next_attempt_at claims"
+        " unsettled_claims",
         (
-            (key, workspace, "email.delivered", _event_body(key, number), "", "", "now", 1, 0)
+            (key, workspace, "email.delivered", _event_body(key, number), "", "", "now", None, 1, 0)
             for number, key in enumerate(ids)
         ),
     )
