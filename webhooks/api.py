@@ -36,8 +36,10 @@ class CreateWebhook(RequestBody):
 
 
 class UpdateWebhook(RequestBody):
-    """What isn't named stays as it is."""
+    """What isn't named stays as it is. `webhook_id` is the path's, and not looked at."""
 
+    # Resend's Python client sends all it was given.
+    webhook_id: Text = Field(default="", max_length=100)
     url: Url = ""
     event_types: EventTypes = []
     description: Description = ""
@@ -97,7 +99,9 @@ class WebhookView(ApiView):
     @describe("Change a webhook", request=UpdateWebhook, response=WebhookOut, tag="Webhooks")
     def patch(self, request: ApiRequest, webhook_id: str) -> Response:
         endpoint = find(request, webhook_id)
-        changes = parse(UpdateWebhook, request.data).model_dump(exclude_unset=True)
+        changes = parse(UpdateWebhook, request.data).model_dump(
+            exclude_unset=True, exclude={"webhook_id"}
+        )
         return Response(shown(services.update_endpoint(endpoint, changes)))
 
     @describe("Delete a webhook", response=WebhookDeleted, tag="Webhooks")
