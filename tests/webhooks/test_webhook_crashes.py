@@ -1,0 +1,262 @@
+"""Dispatchers that die, and a database that goes away, cost time and lose nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from django.db import OperationalError, connection
+from django.db.models import F
+from django.db.models.functions import Now
+
+from core.work import CEILING
+from webhooks import claiming, delivering, recording
+from webhooks.claiming import claim
+from webhooks.delivering import deliver_due
+from webhooks.models import Attempt, Delivery, Endpoint
+from webhooks.recording import Result, record
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+DISPATCHER = """
+import django
+django.setup()
+from webhooks.delivering import deliver_due
+deliver_due()
+"""
+
+
+@pytest.fixture
+def killable():
+    """A dispatcher in a process of its own, on the same database."""
+    base, _, _ = os.environ["DATABASE_URL"].partition("?")
+    _, _, query = os.environ["DATABASE_URL"].partition("?")
+    url = base.rpartition("/")[0] + "/" + connection.settings_dict["NAME"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", DISPATCHER],
+        env=os.environ | {"DATABASE_URL": f"{url}?{query}" if query else url},
+    )
+    yield process
+    process.kill()
+    process.wait()
+
+
+def end_leases():
+    Delivery.objects.filter(status="attempting").update(next_attempt_at=Now())
+
+
+def test_what_a_killed_dispatcher_held_is_delivered_after_the_lease(
+    sink, endpoint_at, happen, request
+):
+    endpoint_at(sink.url())
+    sink.answers["/hook"] = sink.hold
+    happen(count=3)
+    process = request.getfixturevalue("killable")
+    sink.wait_for(3, timeout=20)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    sink.answers.clear()
+    leased = Delivery.objects.annotate(wait=F("next_attempt_at") - Now())
+    assert {delivery.status for delivery in leased} == {"attempting"}
+    assert {20 < delivery.wait.total_seconds() <= 60 for delivery in leased} == {True}
+    assert deliver_due() == 0  # the lease holds
+
+    end_leases()
+    assert deliver_due() == 3
+    assert set(Delivery.objects.values_list("status", "attempts")) == {("success", 1)}
+    assert [got.header("X-Attempt") for got in sink.received] == ["1"] * 6
+    assert len({got.header("webhook-id") for got in sink.received}) == 3
+
+
+def test_a_result_that_comes_after_the_lease_changes_nothing(
+    sink, endpoint_at, happen, dispatching
+):
+    endpoint_at(sink.url())
+    sink.answers["/hook"] = sink.hold
+    happen()
+    with dispatching():
+        sink.wait_for(1)
+        end_leases()
+        [job] = claim(10)  # by another
+        sink.release()
+    delivery = Delivery.objects.get()
+    assert (delivery.status, delivery.claims) == ("attempting", job.delivery.claims)
+    assert not Attempt.objects.exists()
+
+
+def test_a_delivery_that_keeps_killing_dispatchers_is_given_up(sink, endpoint_at, happen):
+    endpoint_at(sink.url())
+    happen()
+    for _ in range(CEILING):
+        assert len(claim(10)) == 1  # and the dispatcher died
+        end_leases()
+    happen()
+    assert deliver_due() == 1
+    assert sorted(Delivery.objects.values_list("status", "last_error")) == [
+        ("failed", "dispatcher_died"),
+        ("success", ""),
+    ]
+
+
+@pytest.fixture
+def hang_up(monkeypatch):
+    """Make the server hang up on the dispatcher's connection, the given number of times."""
+    real = recording._record_together
+
+    def arrange(times):
+        left = iter(range(times))
+
+        def write(results):
+            if results and next(left, None) is not None:
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+            real(results)
+
+        monkeypatch.setattr(recording, "_record_together", write)
+
+    return arrange
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_results_are_written_once_the_database_is_back(
+    sink, endpoint_at, happen, hang_up, times, caplog
+):
+    endpoint_at(sink.url())
+    happen(count=5)
+    hang_up(times)
+    assert deliver_due() == 5
+    assert len(sink.received) == 5  # no request was made again
+    assert set(Delivery.objects.values_list("status", "attempts")) == {("success", 1)}
+    assert Attempt.objects.count() == 5
+
+
+def test_a_database_that_stays_away_ends_the_dispatcher_and_the_lease_the_wait(
+    sink, endpoint_at, happen, hang_up, monkeypatch, settings, caplog
+):
+    endpoint_at(sink.url())
+    happen(count=2)
+    hang_up(1000)
+    monkeypatch.setattr(delivering, "still_leased", lambda results: [])
+    with pytest.raises(OperationalError):
+        deliver_due()
+    assert set(Delivery.objects.values_list("status", flat=True)) == {"attempting"}
+    monkeypatch.undo()
+    end_leases()
+    assert deliver_due() == 2
+    assert set(Delivery.objects.values_list("status", flat=True)) == {"success"}
+
+
+def test_results_are_kept_no_longer_than_the_lease(endpoint_at, happen):
+    endpoint_at("https://hooks.example.com/")
+    happen(count=2)
+    fresh, stale = (_result(job) for job in claim(2))
+    stale = Result(stale.job, stale.outcome, at=stale.at - claiming.lease_time())
+    assert recording.still_leased([fresh, stale]) == [fresh]
+
+
+def test_a_claim_that_fails_leaves_requests_in_flight_alone(
+    sink, endpoint_at, happen, monkeypatch, dispatching, caplog
+):
+    endpoint_at(sink.url())
+    sink.answers["/hook"] = sink.hold
+    happen(count=2)
+    broken = iter([False, True, True, True])
+
+    def claim_or_fail(limit):
+        if next(broken, False):
+            raise OperationalError("the server closed the connection")
+        return claim(limit)
+
+    monkeypatch.setattr(delivering, "claim", claim_or_fail)
+    with dispatching():
+        sink.wait_for(2)
+        happen()
+        sink.wait_for(3)
+        sink.release()
+    assert set(Delivery.objects.values_list("status", "attempts")) == {("success", 1)}
+
+
+def test_a_dispatcher_that_cannot_begin_says_so(endpoint_at, happen, monkeypatch):
+    def fail(limit):
+        raise OperationalError("the server is starting up")
+
+    monkeypatch.setattr(delivering, "claim", fail)
+    with pytest.raises(OperationalError):
+        deliver_due()
+
+
+def test_a_dispatcher_leaves_no_connection_behind(sink, endpoint_at, happen):
+    endpoint_at(sink.url())
+    happen(count=3)
+    before = _connections()
+    for _ in range(3):
+        deliver_due()
+    assert _connections() == before
+
+
+def _connections():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return cursor.fetchone()[0]
+
+
+def _result(job, status=200):
+    outcome = delivering.Outcome(
+        status=status,
+        error=None,
+        message="",
+        body=b"",
+        truncated=False,
+        duration_ms=1,
+        address="127.0.0.1",
+    )
+    return Result(job=job, outcome=outcome, at=delivering.timezone.now())
+
+
+def test_one_result_that_cannot_be_written_does_not_lose_the_others(endpoint_at, happen, caplog):
+    endpoint_at("https://hooks.example.com/")
+    happen(count=3)
+    jobs = claim(3)
+    record([_result(jobs[0]), _result(jobs[1], status=10**9), _result(jobs[2])])
+    by_id = dict(Delivery.objects.values_list("pk", "status"))
+    assert [by_id[job.delivery.pk] for job in jobs] == ["success", "attempting", "success"]
+    assert Attempt.objects.count() == 2
+
+
+def test_results_that_are_written_twice_are_one_attempt_each(endpoint_at, happen):
+    """A connection can break between the commit and our hearing of it."""
+    endpoint_at("https://hooks.example.com/")
+    happen(count=2)
+    results = [_result(job, status=500) for job in claim(2)]
+    record(results)
+    record(results)
+    assert sorted(Attempt.objects.values_list("number", flat=True)) == [1, 1]
+    assert set(Delivery.objects.values_list("status", "attempts")) == {("pending", 1)}
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_results_cost_as_many_statements_however_many_there_are(
+    endpoint_at, happen, count, django_assert_num_queries
+):
+    for _ in range(2):
+        endpoint_at("https://hooks.example.com/")
+    Endpoint.objects.update(timeouts_in_a_row=1)
+    happen(count=count)
+    results = [_result(job) for job in claim(count)]
+    with django_assert_num_queries(5):  # begin, endpoints, deliveries, attempts, commit
+        record(results)
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_claiming_costs_as_many_statements_however_many_there_are(
+    endpoint_at, happen, count, django_assert_num_queries
+):
+    endpoint_at("https://hooks.example.com/")
+    endpoint_at("https://hooks.example.com/")
+    happen(count=count)
+    with django_assert_num_queries(6):  # begin, lock, claim, commit, events, endpoints
+        assert len(claim(1000)) == min(count, 20) * 2

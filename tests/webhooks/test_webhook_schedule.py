@@ -1,0 +1,100 @@
+"""5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h, each +-20 %."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from webhooks import schedule
+from webhooks.schedule import next_delay
+
+PLANNED = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400]  # seconds
+
+
+@pytest.fixture
+def jitter(monkeypatch):
+    """Set where between -20 % and +20 % the delay falls; exactly as planned at first."""
+
+    def fix(share):
+        monkeypatch.setattr(
+            schedule.random, "uniform", lambda low, high: low + (high - low) * share
+        )
+
+    fix(0.5)
+    return fix
+
+
+@pytest.mark.parametrize(("attempts", "seconds"), list(enumerate(PLANNED, 1)))
+def test_each_attempt_is_followed_by_its_own_delay(attempts, seconds, jitter):
+    for share, expected in [(0, 0.8), (0.5, 1), (1, 1.2)]:
+        jitter(share)
+        assert next_delay(attempts, 500).total_seconds() == pytest.approx(seconds * expected)
+
+
+def test_delays_are_spread_over_the_whole_of_the_jitter():
+    delays = [next_delay(2, None).total_seconds() for _ in range(500)]
+    assert 240 <= min(delays) < 250
+    assert 350 < max(delays) <= 360
+
+
+@pytest.mark.parametrize("attempts", [10, 11, 100])
+def test_nothing_follows_the_tenth_attempt(attempts):
+    assert next_delay(attempts, 500) is None
+    assert next_delay(attempts, 429, "5") is None
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [
+        ("0", 300),
+        ("299", 300),
+        ("301", 301),
+        ("450", 450),
+        ("600", 600),
+        ("601", 600),
+        ("99999999999999999999999", 600),
+    ],
+)
+def test_retry_after_counts_between_the_planned_delay_and_twice_that(
+    status, asked, seconds, jitter
+):
+    assert next_delay(2, status, asked) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(("ahead", "seconds"), [(-60, 300), (450, 450), (86_400, 600)])
+def test_retry_after_may_be_a_date(ahead, seconds, jitter):
+    date = datetime.now(UTC) + timedelta(seconds=ahead)
+    got = next_delay(2, 503, format_datetime(date, usegmt=True))
+    assert got.total_seconds() == pytest.approx(seconds, abs=2)
+
+
+@pytest.mark.parametrize("status", [None, 200, 301, 400, 500, 502, 504])
+def test_other_answers_have_no_say_in_when(status, jitter):
+    assert next_delay(2, status, "450") == timedelta(seconds=300)
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        "",
+        "soon",
+        "-450",
+        "450.5",
+        "4e2",
+        " 450",
+        "450, 500",
+        "\u0664\u0665\u0660",  # digits, but not of HTTP
+        "\u00b2",
+        "Wed, 21 Oct 2099 07:28:00",
+        "Wed, 21 Oct 2099 07:28:00 -0000",
+        "Wed, 99 Foo 2099 99:99:99 GMT",
+        "Mon, 01 Jan 99999 00:00:00 GMT",
+        "Fri, 31 Dec 9999 23:59:59 -2359",
+        "9" * 5000 + " GMT",
+        "\x00",
+    ],
+)
+def test_a_retry_after_that_makes_no_sense_is_ignored(garbage, jitter):
+    expected = 600 if garbage.startswith("Fri, 31 Dec 9999") else 300
+    assert next_delay(2, 429, garbage) == timedelta(seconds=expected)
