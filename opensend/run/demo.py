@@ -19,7 +19,6 @@ from opensend.run.hooks import Hooks
 
 _SENDER = "OpenSend Demo <demo@demo.opensend.test>"
 _SECONDS = 30.0  # in which everything must have followed from the mails
-_OUTCOMES = {"email.delivered", "email.bounced"}
 
 
 def main() -> int:
@@ -112,16 +111,19 @@ def _told(answer: dict[str, str], mail: dict[str, Any], note: str = "") -> str:
 
 
 def _show_webhooks(hooks: Hooks, sent: dict[str, dict[str, Any]]) -> None:
-    """Until the fate of every recipient was heard; StackError when that takes too long."""
+    """Until every mail was told as sent, and what became of it for each of its recipients.
+
+    StackError when that takes too long.
+    """
     print("\nWebhooks, as they arrive")
     until = time.monotonic() + _SECONDS
-    waiting = {key: len(mail["to"] + mail.get("cc", [])) for key, mail in sent.items()}
+    waiting = {key: 1 + len(mail["to"] + mail.get("cc", [])) for key, mail in sent.items()}
     known = set()  # a webhook may come twice: it is delivered at least once
-    while any(waiting.values()):
+    while any(left > 0 for left in waiting.values()):
         heard = hooks.next(seconds=until - time.monotonic())
         if heard is None:
-            names = ", ".join(sent[key]["subject"] for key, left in waiting.items() if left)
-            raise StackError(f"no webhook told within {_SECONDS:.0f} s what became of: {names}")
+            names = ", ".join(sent[key]["subject"] for key, left in waiting.items() if left > 0)
+            raise StackError(f"webhooks are missing after {_SECONDS:.0f} s, for: {names}")
         event, genuine = heard
         data = event["data"]
         if event["id"] in known or data["email_id"] not in sent:  # mail of somebody else here
@@ -132,8 +134,7 @@ def _show_webhooks(hooks: Hooks, sent: dict[str, dict[str, Any]]) -> None:
         print(f"  {event['type']:16} {data['subject']:10}  {to:42} {verdict}")
         if not genuine:
             raise StackError("a webhook came whose signature is wrong")
-        if event["type"] in _OUTCOMES:
-            waiting[data["email_id"]] -= 1
+        waiting[data["email_id"]] -= 1
 
 
 def _show_ends(api: _Api, sent: dict[str, dict[str, Any]]) -> None:
