@@ -1,0 +1,119 @@
+"""Customers who send at a steady pace and repeat, with the same key, what got no good answer."""
+
+import queue
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+import requests
+
+# What the stand-in for AWS does with an address, by its domain: the status that the email ends
+# with, the events that the customer must hear of, and how many of a hundred mails go there.
+OUTCOMES = {
+    "example.com": ("delivered", {"sent", "delivered"}, 60),
+    "bounce.twin.test": ("bounced", {"sent", "bounced"}, 10),
+    "softbounce.twin.test": ("soft_bounced", {"sent", "bounced"}, 10),
+    "complaint.twin.test": ("complained", {"sent", "delivered", "complained"}, 10),
+    "delay.twin.test": ("delivered", {"sent", "delivery_delayed", "delivered"}, 10),
+}
+PATIENCE = 90.0  # seconds in which a customer repeats one request
+
+
+@dataclass
+class Mail:
+    """One mail to an address that gets no other; `email_id` is what the API answered."""
+
+    number: int
+    domain: str
+    email_id: str = ""
+    tries: int = 0
+
+    @property
+    def key(self):
+        return f"chaos-{self.number}"
+
+    @property
+    def request(self):
+        return {
+            "from": "Chaos <chaos@demo.opensend.test>",
+            "to": [f"Number {self.number} <n{self.number}@{self.domain}>"],
+            "subject": self.key,
+            "text": "Is anybody there?",
+        }
+
+    @property
+    def status(self):
+        return OUTCOMES[self.domain][0]
+
+    @property
+    def events(self):
+        return {f"email.{name}" for name in OUTCOMES[self.domain][1]}
+
+
+@dataclass
+class Load:
+    """`count` mails over `seconds`, from several customers at once."""
+
+    facts: dict
+    count: int
+    seconds: float
+    random: object
+    mails: list = field(default_factory=list)
+    troubles: Counter = field(default_factory=Counter)
+
+    def __post_init__(self):
+        domains = list(OUTCOMES)
+        weights = [share for _, _, share in OUTCOMES.values()]
+        chosen = self.random.choices(domains, weights, k=self.count)
+        self.mails = [Mail(number, domain) for number, domain in enumerate(chosen)]
+        self._waiting = queue.SimpleQueue()
+        self._customers = [threading.Thread(target=self._send_all) for _ in range(8)]
+        self._clock = threading.Thread(target=self._keep_pace)
+
+    def start(self):
+        for thread in (self._clock, *self._customers):
+            thread.start()
+
+    def join(self):
+        for thread in (self._clock, *self._customers):
+            thread.join()
+
+    @property
+    def repeated(self):
+        return sum(mail.tries - 1 for mail in self.mails)
+
+    def _keep_pace(self):
+        begin = time.monotonic()
+        for place, mail in enumerate(self.mails):
+            due = begin + place * self.seconds / self.count
+            time.sleep(max(0.0, due - time.monotonic()))
+            self._waiting.put(mail)
+        for _ in self._customers:
+            self._waiting.put(None)
+
+    def _send_all(self):
+        with requests.Session() as session:
+            session.headers["Authorization"] = f"Bearer {self.facts['api_key']}"
+            while (mail := self._waiting.get()) is not None:
+                self._send(session, mail)
+
+    def _send(self, session, mail):
+        end = time.monotonic() + PATIENCE
+        while not mail.email_id and time.monotonic() < end:
+            mail.tries += 1
+            try:
+                answer = session.post(
+                    f"{self.facts['base_url']}/emails",
+                    json=mail.request,
+                    headers={"Idempotency-Key": mail.key},
+                    timeout=10,
+                )
+            except requests.RequestException as error:
+                self.troubles[type(error).__name__] += 1
+            else:
+                if answer.status_code == 200:
+                    mail.email_id = answer.json()["id"]
+                    return
+                self.troubles[answer.status_code] += 1
+            time.sleep(0.2)
