@@ -1,0 +1,259 @@
+"""The promise behind at-least-once and no order: the same facts end in the same rows.
+
+Whatever SES reports about some emails, in any order, with any repetition, cut into any batches.
+"""
+
+import json
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from accounts.services import create_workspace
+from contacts.models import Contact, Suppression
+from emails.models import Email, EmailEvent, EmailRecipient
+from events.models import Event
+from ingest.models import ProviderEvent
+from ingest.processing import process_due
+
+SENT_AT = datetime(2026, 3, 1, 23, 50, tzinfo=UTC)
+# Two share an address, one is the simulator's, one is written in capitals.
+RECIPIENTS = [
+    ["ann@example.org", "Bob@example.org", "bounce@simulator.amazonses.com"],
+    ["bob@example.org", "carl@xn--bcher-kva.example"],
+    ["ann@example.org"],
+]
+STATUSES = ["sent", "unknown", "sending"]
+KINDS = [
+    *("send", "delivery", "delay", "hard", "soft", "soft", "soft", "undetermined", "temporary"),
+    *("complaint", "not_spam", "reject", "failure", "open", "click", "leave"),
+]
+UNNAMED = {"delivery", "delay"}  # SES gives these no id
+STRANGER = "forwarded@example.net"
+SPELLINGS = [str, str.upper, lambda address: f"Some Name <{address}>"]
+
+
+@st.composite
+def happenings(draw):
+    """One thing that SES reports; the same thing can be reported by two ways."""
+    number = draw(st.integers(0, len(RECIPIENTS) - 1))
+    kind = draw(st.sampled_from(KINDS))
+    addresses = draw(
+        st.lists(st.sampled_from([*RECIPIENTS[number], STRANGER]), min_size=1, unique=True)
+    )
+    spelled = [draw(st.sampled_from(SPELLINGS))(address) for address in addresses]
+    days, seconds = draw(st.sampled_from([0, 0, 1, 2, 5, 29, 40])), draw(st.integers(0, 3))
+    at = SENT_AT + timedelta(days=days, seconds=seconds)
+    ways = draw(st.sampled_from([["tag"], ["header"], ["plain"], ["tag", "plain"]]))
+    return number, kind, spelled, at, ways
+
+
+def told_apart(happened):
+    """A delivery at the same time to the same address is the same one, so no two are."""
+    return [
+        (number, kind, spelled, at + timedelta(milliseconds=place * (kind in UNNAMED)), ways)
+        for place, (number, kind, spelled, at, ways) in enumerate(happened)
+    ]
+
+
+def feedback(number, kind, spelled, at):
+    return "-".join([str(number), kind, *spelled, at.isoformat()])
+
+
+def sub_object(number, kind, spelled, at):
+    """eventType, key and content, as in the fixtures but with what was drawn."""
+    stamp = at.isoformat().replace("+00:00", "Z")
+    named = [{"emailAddress": each} for each in spelled]
+    told = {"timestamp": stamp, "feedbackId": feedback(number, kind, spelled, at)}
+    bounced = told | {"bounceSubType": "General", "bouncedRecipients": named}
+    complained = told | {"complainedRecipients": named}
+    match kind:
+        case "send":
+            return "Send", "send", {}
+        case "delivery":
+            return "Delivery", "delivery", {"timestamp": stamp, "recipients": spelled}
+        case "delay":
+            content = {"timestamp": stamp, "delayType": "General", "delayedRecipients": named}
+            return "DeliveryDelay", "deliveryDelay", content
+        case "hard":
+            return "Bounce", "bounce", bounced | {"bounceType": "Permanent"}
+        case "temporary":
+            part = [{"emailAddress": each, "action": "delayed"} for each in spelled]
+            content = bounced | {"bounceType": "Permanent", "bouncedRecipients": part}
+            return "Bounce", "bounce", content
+        case "soft":
+            return "Bounce", "bounce", bounced | {"bounceType": "Transient"}
+        case "undetermined":
+            return "Bounce", "bounce", bounced | {"bounceType": "Undetermined"}
+        case "complaint":
+            return "Complaint", "complaint", complained | {"complaintFeedbackType": "abuse"}
+        case "not_spam":
+            return "Complaint", "complaint", complained | {"complaintFeedbackType": "not-spam"}
+        case "reject":
+            return "Reject", "reject", {"reason": "Bad content"}
+        case "failure":
+            return "Rendering Failure", "failure", {"errorMessage": "No such name."}
+        case "open":
+            return "Open", "open", {"timestamp": stamp, "userAgent": "Mozilla/5.0"}
+        case "click":
+            return "Click", "click", {"timestamp": stamp, "link": "https://example.com/"}
+        case "leave":
+            return "Subscription", "subscription", {"newTopicPreferences": {"unsubscribeAll": True}}
+    raise AssertionError(kind)
+
+
+def reports(emails, happening):
+    """The happening as JSON, once for each way in which it comes."""
+    number, kind, spelled, at, ways = happening
+    name, key, content = sub_object(number, kind, spelled, at)
+    for way in ways:
+        mail = {
+            "timestamp": SENT_AT.isoformat(),
+            "messageId": f"0100-{number}",
+            "destination": spelled,
+        }
+        ours = str(emails[number].pk)
+        if way == "tag":
+            mail["tags"] = {"opensend_email_id": [ours], "ses:operation": ["SendRawEmail"]}
+        elif way == "header":
+            mail["headers"] = [{"name": "X-OpenSend-Email-ID", "value": ours}]
+        type_key = "notificationType" if way == "plain" else "eventType"
+        yield json.dumps({type_key: name, "mail": mail, key: content})
+
+
+def build(workspaces):
+    """Three emails of two workspaces: one is known to have left, one in doubt, one leaving."""
+    emails = []
+    for number, (to, status) in enumerate(zip(RECIPIENTS, STATUSES, strict=True)):
+        email = Email.objects.create(
+            workspace=workspaces[number == 2],
+            region="us-east-1",
+            sender="ada@example.com",
+            to=to,
+            subject=f"Number {number}",
+            text="Hello",
+            status=status,
+            message_id=f"<{number}@example.com>",
+            provider_message_id="0100-0" if number == 0 else "",
+            created_at=SENT_AT,
+            next_attempt_at=None if status == "sent" else timezone.now() + timedelta(minutes=9),
+        )
+        for address in to:
+            state = "sent" if status == "sent" else "queued"
+            EmailRecipient.objects.create(email=email, kind="to", address=address, status=state)
+        emails.append(email)
+    return emails
+
+
+def run(bodies, batches):
+    """Process the bodies in slices of these sizes, and the rest in one."""
+    rest = list(bodies)
+    for size in [*batches, len(rest)]:
+        now, rest = rest[:size], rest[size:]
+        if now:
+            process(now)
+    for _ in range(3):  # what came before its email was known is tried again
+        open_rows = ProviderEvent.objects.filter(state="unmatched")
+        open_rows.update(next_attempt_at=timezone.now() - timedelta(minutes=1))
+        process_due()
+
+
+def process(bodies):
+    ProviderEvent.objects.bulk_create(
+        ProviderEvent(
+            source="ses",
+            event_id=str(ProviderEvent.objects.count() + number),
+            topic_arn="arn:aws:sns:us-east-1:123456789012:opensend-events",
+            body=body,
+            next_attempt_at=timezone.now() - timedelta(minutes=1),
+        )
+        for number, body in enumerate(bodies)
+    )
+    assert process_due() >= len(bodies)
+
+
+def outcome(emails):
+    """All that is left behind, without what differs from run to run."""
+    number = {email.pk: place for place, email in enumerate(emails)}
+    return {
+        "emails": [
+            (row.status, row.provider_message_id, row.message_id, row.sent_at, row.next_attempt_at)
+            if row.next_attempt_at is None
+            else (row.status, "due")
+            for row in Email.objects.order_by("subject")
+        ],
+        "recipients": sorted(
+            (number[row.email_id], row.address, row.status, str(row.status_at), row.detail)
+            for row in EmailRecipient.objects.all()
+        ),
+        "events": sorted(
+            (
+                *(number[row.email_id], row.type, row.recipient, row.status, row.fingerprint),
+                *(str(row.occurred_at), json.dumps(row.payload, sort_keys=True)),
+            )
+            for row in EmailEvent.objects.all()
+        ),
+        "suppressions": sorted(
+            (str(row.workspace_id), row.email, row.origin, number[row.email_id], row.created_at)
+            for row in Suppression.objects.all()
+        ),
+        "contacts": sorted(Contact.objects.values_list("email", "unsubscribed")),
+        "published": sorted(told(row, number) for row in Event.objects.all()),
+    }
+
+
+def told(event, number):
+    data = event.data()
+    if event.type == "suppression.added":
+        # Its origin is the one that was heard of first; a stronger one only changes the row.
+        return event.type, str(event.workspace_id), data["email"]
+    if event.type == "contact.created":
+        return event.type, data["email"], data["unsubscribed"]
+    return event.type, number[UUID(data["email_id"])], json.dumps(data, sort_keys=True)
+
+
+def in_a_world_of_its_own(workspaces, happened, arrange, batches):
+    with transaction.atomic():
+        emails = build(workspaces)
+        bodies = [body for each in happened for body in reports(emails, each)]
+        run(arrange(bodies), batches)
+        found = outcome(emails)
+        transaction.set_rollback(True)
+    # Ids are new in each world, and some events name them.
+    text = json.dumps(found, default=str)
+    for place, email in enumerate(emails):
+        text = text.replace(str(email.pk), f"email-{place}")
+    return json.loads(text)
+
+
+@pytest.mark.django_db
+@settings(
+    max_examples=120,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+)
+@given(data=st.data())
+def test_any_order_any_repetition_any_batches_end_in_the_same_rows(workspace, data):
+    workspaces = [workspace, create_workspace(name="Bob's")]
+    happened = data.draw(st.lists(happenings(), min_size=1, max_size=12).map(told_apart))
+    count = sum(len(each[4]) for each in happened)
+    order = data.draw(st.permutations(range(count)))
+    repeated = data.draw(st.lists(st.integers(0, count - 1), max_size=6))
+    places = [data.draw(st.integers(0, count)) for _ in repeated]
+    batches = data.draw(st.lists(st.integers(1, 5), max_size=8))
+
+    def shuffle(bodies):
+        shuffled = [bodies[index] for index in order]
+        for place, index in zip(places, repeated, strict=True):
+            shuffled.insert(place, bodies[index])
+        return shuffled
+
+    straight = in_a_world_of_its_own(workspaces, happened, list, [])
+    shuffled = in_a_world_of_its_own(workspaces, happened, shuffle, batches)
+
+    assert shuffled == straight

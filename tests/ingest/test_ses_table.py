@@ -1,0 +1,414 @@
+"""Each event that SES documents, and what it does to every table and to the webhooks."""
+
+import pytest
+
+from contacts.models import Contact, Suppression
+from emails.models import EmailEvent, EmailRecipient
+from ingest.models import ProviderEvent
+
+R, OTHER = "recipient@example.com", "other@example.com"
+MACHINE = {"machine": False}
+
+
+def recipients(email):
+    return dict(EmailRecipient.objects.filter(email=email).values_list("address", "status"))
+
+
+def facts(email):
+    rows = EmailEvent.objects.filter(email=email).order_by("recipient")
+    return [(row.type, row.recipient, row.status) for row in rows]
+
+
+def suppressions():
+    return dict(Suppression.objects.values_list("email", "origin"))
+
+
+def bounce(kind, subtype, code=None):
+    told = {"type": kind, "subType": subtype, "message": code or f"{kind} bounce: {subtype}"}
+    return told | ({"diagnosticCode": code} if code else {})
+
+
+UNKNOWN_USER = "smtp; 550 5.1.1 user unknown"
+FULL = "smtp; 552 5.2.2 mailbox is full"
+LISTED = (
+    "Amazon SES did not send the message to this address because it is on the suppression list "
+    "for your account."
+)
+
+# sample: (event, recipient's status, what suppresses the recipient, the webhook's sub-object)
+EACH = {
+    "delivery": ("delivered", "delivered", None, ("delivery", None)),
+    "delivery_delay": ("delivery_delayed", "delayed", None, ("deliveryDelay", None)),
+    "bounce_permanent_general": (
+        *("bounced", "bounced", "bounce"),
+        ("bounce", bounce("Permanent", "General", UNKNOWN_USER)),
+    ),
+    "bounce_permanent_no_email": (
+        *("bounced", "bounced", "bounce"),
+        ("bounce", bounce("Permanent", "NoEmail", UNKNOWN_USER)),
+    ),
+    **{
+        f"bounce_permanent_{name}": (
+            *("bounced", "bounced", origin),
+            ("bounce", bounce("Permanent", subtype, LISTED)),
+        )
+        for name, subtype, origin in (
+            ("suppressed", "Suppressed", "bounce"),
+            ("on_account_suppression_list", "OnAccountSuppressionList", "bounce"),
+            ("on_tenant_suppression_list", "OnTenantSuppressionList", "bounce"),
+            ("email_validation_suppressed", "EmailValidationSuppressed", "bounce"),
+            ("unsubscribed_recipient", "UnsubscribedRecipient", "unsubscribed"),
+        )
+    },
+    **{
+        f"bounce_transient_{name}": (
+            *("bounced", "soft_bounced", None),
+            ("bounce", bounce("Transient", subtype, FULL)),
+        )
+        for name, subtype in (
+            ("mailbox_full", "MailboxFull"),
+            ("message_too_large", "MessageTooLarge"),
+            ("content_rejected", "ContentRejected"),
+            ("attachment_rejected", "AttachmentRejected"),
+            ("custom_timeout_exceeded", "CustomTimeoutExceeded"),
+        )
+    },
+    "bounce_transient_general": (
+        *("bounced", "soft_bounced", None),
+        ("bounce", bounce("Transient", "General")),
+    ),
+    "bounce_undetermined": (
+        *("bounced", "soft_bounced", None),
+        ("bounce", bounce("Undetermined", "Undetermined")),
+    ),
+    "complaint_abuse": ("complained", "complained", "complaint", ("complaint", None)),
+    "complaint_on_account_suppression_list": (
+        *("complained", "complained", "complaint"),
+        ("complaint", None),
+    ),
+    "notification_bounce": (
+        *("bounced", "bounced", "bounce"),
+        ("bounce", bounce("Permanent", "General", UNKNOWN_USER)),
+    ),
+    "notification_complaint": ("complained", "complained", "complaint", ("complaint", None)),
+    "notification_delivery": ("delivered", "delivered", None, ("delivery", None)),
+}
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_an_event_about_one_recipient(name, sample, make_email, take_in, published):
+    kind, status, origin, (key, told) = EACH[name]
+    event, email = sample(name), make_email()
+
+    (row,) = take_in(event)
+
+    assert (row.state, row.email_id) == ("processed", email.pk)
+    assert recipients(email) == {R: status, OTHER: "sent"}
+    assert facts(email) == [(kind, R, status)]
+    assert EmailEvent.objects.get().payload == event[key]
+    assert suppressions() == ({R: origin} if origin else {})
+    ((_, data),) = published(f"email.{kind}")
+    assert data[key] == (told or event[key])
+    assert data["recipient"] == R
+    assert len(published("suppression.added")) == bool(origin)
+    assert len(published()) == 1 + bool(origin)
+    email.refresh_from_db()
+    # The mail is as far as it got with anybody it didn't fail with.
+    assert email.status == (status if status in ("delivered", "delayed") else "sent")
+
+
+# sample: (event, status of all recipients and of the email, the webhook's sub-objects)
+ALL = {
+    "send": ("sent", "sent", {"send": {}}),
+    "reject": (
+        *("failed", "failed"),
+        {"reject": {"reason": "Bad content"}, "failed": {"reason": "Bad content"}},
+    ),
+    "rendering_failure": (
+        *("failed", "failed"),
+        {"failed": {"reason": "Attribute 'attributeName' is not present in the rendering data."}},
+    ),
+}
+ALL["rendering_failure_in_one_word"] = ALL["rendering_failure"]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_event_about_all_recipients(name, sample, make_email, take_in, published):
+    kind, status, told = ALL[name]
+    email = make_email()
+
+    take_in(sample(name))
+
+    assert recipients(email) == {R: status, OTHER: status}
+    assert facts(email) == [(kind, "", status)]
+    email.refresh_from_db()
+    assert email.status == status
+    ((found, data),) = published()
+    assert found == f"email.{kind}"
+    assert {key: data[key] for key in told} == told
+    assert "recipient" not in data  # there are two
+    assert not suppressions()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "key"),
+    [
+        ("open", "opened", "open"),
+        ("click", "clicked", "click"),
+        ("click_without_link_tags", "clicked", "click"),
+    ],
+)
+@pytest.mark.parametrize("to", [[R], [R, OTHER]])
+def test_opens_and_clicks_move_nothing(name, kind, key, to, sample, make_email, take_in, published):
+    event, email = sample(name), make_email(to=to, status="delivered")
+
+    take_in(event)
+
+    assert set(recipients(email).values()) == {"delivered"}
+    assert facts(email) == [(kind, "", "")]
+    ((found, data),) = published()
+    assert found == f"email.{kind}"
+    assert data[key] == event[key] | MACHINE
+    assert data.get("recipient") == (R if to == [R] else None)
+
+
+def test_an_image_proxy_is_no_person(sample, make_email, take_in, published):
+    event = sample("open")
+    event["open"]["userAgent"] = "Mozilla/5.0 (via ggpht.com GoogleImageProxy)"
+    make_email()
+
+    take_in(event)
+
+    ((_, data),) = published()
+    assert data["open"]["machine"] is True
+
+
+def test_a_complaint_that_says_not_spam_only_records(sample, make_email, take_in, published):
+    email = make_email(status="delivered")
+
+    take_in(sample("complaint_not_spam"))
+
+    assert recipients(email) == {R: "delivered", OTHER: "delivered"}
+    assert facts(email) == [("complained", R, "")]
+    assert not suppressions()
+    assert not published("suppression.added")
+
+
+def test_a_recipient_that_is_only_put_off_is_not_suppressed(sample, make_email, take_in):
+    email = make_email()
+
+    take_in(sample("bounce_permanent_one_delayed"))
+
+    assert recipients(email) == {R: "bounced", OTHER: "bounced"}
+    assert suppressions() == {R: "bounce"}
+
+
+def test_an_unsubscribe_makes_the_contact_and_changes_no_status(
+    sample, make_email, take_in, published
+):
+    email = make_email()
+
+    take_in(sample("subscription_unsubscribe_all"))
+    take_in(sample("subscription_unsubscribe_all"))
+
+    assert list(Contact.objects.values_list("email", "unsubscribed")) == [(R, True)]
+    assert recipients(email) == {R: "sent", OTHER: "sent"}
+    assert [kind for kind, _ in published()] == ["contact.created"]
+
+
+def test_an_unsubscribe_changes_the_contact_that_is_there(
+    workspace, sample, make_email, take_in, published
+):
+    contact = Contact.objects.create(workspace=workspace, email=R.upper(), first_name="Rita")
+    make_email()
+
+    take_in(sample("subscription_unsubscribe_all"), sample("subscription_unsubscribe_all"))
+
+    contact.refresh_from_db()
+    assert contact.unsubscribed
+    ((kind, data),) = published()
+    assert kind == "contact.updated"
+    assert data["changed_fields"] == ["unsubscribed"]
+    assert (data["first_name"], data["email"]) == ("Rita", R.upper())
+
+
+def test_leaving_one_topic_is_no_unsubscribe(sample, make_email, take_in, published):
+    make_email()
+
+    (row,) = take_in(sample("subscription_one_topic"))
+
+    assert row.state == ProviderEvent.State.PROCESSED
+    assert not Contact.objects.exists()
+    assert not published()
+
+
+def test_every_webhook_carries_the_whole_email(sample, make_email, take_in, published):
+    email = make_email()
+
+    take_in(sample("delivery"))
+
+    ((_, data),) = published()
+    assert data["email_id"] == str(email.pk)
+    assert data["from"] == "Sender Name <sender@example.com>"
+    assert data["to"] == [R, OTHER]
+    assert data["subject"] == "Hello"
+    assert data["tags"] == {"campaign": "spring"}
+    assert data["message_id"] == email.message_id
+    assert data["created_at"]
+
+
+def test_the_time_is_the_sub_objects_own(sample, make_email, take_in):
+    email = make_email()
+
+    take_in(sample("delivery"), sample("send"))
+
+    times = dict(EmailEvent.objects.values_list("type", "occurred_at"))
+    assert times["delivered"].isoformat() == "2017-08-05T00:41:02.669000+00:00"
+    assert times["sent"].isoformat() == "2017-08-05T00:40:02.012000+00:00"
+    email.refresh_from_db()
+    assert email.sent_at == times["sent"]
+    assert EmailRecipient.objects.get(address=R).status_at == times["delivered"]
+
+
+def test_the_odd_timestamp_of_notifications_is_read(sample, make_email, take_in):
+    event = sample("notification_bounce")
+    event["bounce"]["timestamp"] = "2018-10-08T14:05:45 +0000"
+    make_email()
+
+    take_in(event)
+
+    assert EmailEvent.objects.get().occurred_at.isoformat() == "2018-10-08T14:05:45+00:00"
+
+
+def test_a_bounce_that_comes_by_two_ways_counts_once(sample, make_email, take_in, published):
+    email = make_email()
+
+    take_in(sample("bounce_permanent_general"), sample("notification_bounce"))
+    take_in(sample("notification_bounce"))
+
+    assert facts(email) == [("bounced", R, "bounced")]
+    assert sorted(kind for kind, _ in published()) == ["email.bounced", "suppression.added"]
+
+
+def test_two_bounces_count_twice(sample, make_email, take_in):
+    event = sample("bounce_permanent_general")
+    email = make_email()
+
+    take_in(event, event | {"bounce": event["bounce"] | {"feedbackId": "another"}})
+
+    assert len(facts(email)) == 2
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        f"Rita Recipient <{R}>",
+        '"Recipient, Rita" <RECIPIENT@Example.COM>',
+        " Recipient@EXAMPLE.com ",
+        "=?utf-8?q?R=C3=ADta?= <recipient@example.com>",
+    ],
+)
+def test_a_recipient_is_known_in_every_spelling(spelling, sample, make_email, take_in, published):
+    event = sample("bounce_permanent_general")
+    event["bounce"]["bouncedRecipients"][0]["emailAddress"] = spelling
+    email = make_email()
+
+    take_in(event)
+
+    assert recipients(email) == {R: "bounced", OTHER: "sent"}
+    assert facts(email) == [("bounced", R, "bounced")]
+    assert suppressions() == {R: "bounce"}
+    assert published("email.bounced")[0][1]["recipient"] == R
+
+
+def test_a_recipient_is_named_as_the_mail_spells_it(sample, make_email, take_in, published):
+    email = make_email(to=["Recipient@example.com"])
+
+    take_in(sample("bounce_permanent_general"))
+
+    assert facts(email) == [("bounced", "Recipient@example.com", "bounced")]
+    assert published("email.bounced")[0][1]["recipient"] == "Recipient@example.com"
+    assert suppressions() == {R: "bounce"}
+
+
+def test_a_u_label_is_its_a_label(sample, make_email, take_in):
+    event = sample("bounce_permanent_general")
+    event["bounce"]["bouncedRecipients"][0]["emailAddress"] = "rita@BÜCHER.example"
+    email = make_email(to=["rita@xn--bcher-kva.example"])
+
+    take_in(event)
+
+    assert recipients(email) == {"rita@xn--bcher-kva.example": "bounced"}
+    assert suppressions() == {"rita@xn--bcher-kva.example": "bounce"}
+
+
+def test_a_bounce_of_somebody_the_mail_was_forwarded_to_is_kept(
+    sample, make_email, take_in, published
+):
+    event = sample("bounce_permanent_general")
+    event["bounce"]["bouncedRecipients"][0]["emailAddress"] = "Elsewhere@example.net"
+    email = make_email()
+
+    take_in(event)
+
+    assert recipients(email) == {R: "sent", OTHER: "sent"}
+    assert facts(email) == [("bounced", "elsewhere@example.net", "bounced")]
+    assert published("email.bounced")[0][1]["recipient"] == "elsewhere@example.net"
+
+
+def test_the_simulators_addresses_are_never_suppressed(sample, make_email, take_in, published):
+    bounce, complaint = sample("bounce_permanent_general"), sample("complaint_abuse")
+    address = "Bounce Test <bounce+label@Simulator.amazonses.com>"
+    bounce["bounce"]["bouncedRecipients"][0]["emailAddress"] = address
+    complaint["complaint"]["complainedRecipients"][0]["emailAddress"] = address
+    email = make_email(to=["bounce+label@simulator.amazonses.com"])
+
+    take_in(bounce, complaint)
+
+    assert recipients(email) == {"bounce+label@simulator.amazonses.com": "complained"}
+    assert not suppressions()
+    assert not published("suppression.added")
+
+
+def test_an_out_of_office_reply_after_the_delivery_changes_nothing_but_the_record(
+    sample, make_email, take_in
+):
+    email = make_email()
+
+    take_in(sample("delivery"))
+    take_in(sample("bounce_transient_general"))
+
+    assert recipients(email) == {R: "delivered", OTHER: "sent"}
+    assert len(facts(email)) == 2
+
+
+def test_a_complaint_is_stronger_than_a_bounce_whichever_comes_first(sample, make_email, take_in):
+    make_email()
+
+    take_in(sample("complaint_abuse"))
+    take_in(sample("bounce_permanent_general"))
+
+    assert suppressions() == {R: "complaint"}
+
+
+def test_an_email_that_failed_with_everybody_shows_the_worst(sample, make_email, take_in):
+    bounce = sample("bounce_transient_mailbox_full")
+    bounce["bounce"]["bouncedRecipients"][0]["emailAddress"] = OTHER
+    email = make_email()
+
+    take_in(bounce, sample("complaint_abuse"))
+
+    email.refresh_from_db()
+    assert recipients(email) == {R: "complained", OTHER: "soft_bounced"}
+    assert email.status == "complained"
+
+
+def test_a_diagnostic_code_with_a_nul_is_kept_without_it(sample, make_email, take_in):
+    event = sample("bounce_permanent_general")
+    event["bounce"]["bouncedRecipients"][0]["diagnosticCode"] = "smtp; 550 \x00 gone"
+    email = make_email()
+
+    (row,) = take_in(event)
+
+    assert (row.state, row.reason) == ("processed", "")
+    assert EmailRecipient.objects.get(email=email, address=R).detail == "smtp; 550 \ufffd gone"
