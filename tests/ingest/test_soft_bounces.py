@@ -1,0 +1,91 @@
+"""Three soft bounces on three distinct days within thirty: the address gets no more mail."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+
+import pytest
+
+from contacts.models import Suppression
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def bounce(sample, make_email, take_in):
+    """Let mail to an address bounce softly after so many days."""
+
+    def happen(*days, address="recipient@example.com", **fields):
+        for day in days:
+            at = START + timedelta(days=day)
+            event = sample("bounce_transient_mailbox_full")
+            identity = f"{address}-{at.isoformat()}"
+            event["mail"]["messageId"] = identity
+            event["bounce"] |= {
+                "timestamp": at.isoformat(),
+                "feedbackId": identity,
+                "bouncedRecipients": [{"emailAddress": address}],
+            }
+            make_email(to=[address], provider_message_id=identity, **fields)
+            take_in(event)
+
+    return happen
+
+
+def origins():
+    return dict(Suppression.objects.values_list("email", "origin"))
+
+
+def test_three_days_within_thirty_suppress(bounce, published):
+    bounce(0, 10)
+    assert not origins()
+    bounce(30)
+
+    assert origins() == {"recipient@example.com": "soft_bounces"}
+    assert len(published("suppression.added")) == 1
+    assert Suppression.objects.get().created_at == START + timedelta(days=30)
+
+
+@pytest.mark.parametrize("days", [(0, 0.1, 0.2), (0, 1), (0, 15, 30.5), (0, 1, 40, 41, 80)])
+def test_fewer_days_or_longer_spans_do_not(days, bounce):
+    bounce(*days)
+
+    assert not origins()
+
+
+def test_the_same_three_days_suppress_alike_in_any_order(bounce):
+    for number, days in enumerate(permutations((0, 1, 2, 3))):
+        bounce(*days, address=f"r{number}@example.com")
+
+    assert {row.created_at for row in Suppression.objects.all()} == {START + timedelta(days=2)}
+    assert Suppression.objects.count() == 24
+
+
+def test_the_case_of_the_address_does_not_count(bounce):
+    bounce(0, address="Recipient@example.com")
+    bounce(1, address="recipient@EXAMPLE.com")
+    bounce(2, address="RECIPIENT@example.com")
+
+    assert origins() == {"recipient@example.com": "soft_bounces"}
+
+
+def test_another_workspaces_bounces_are_not_counted(bounce, db):
+    from accounts.services import create_workspace
+
+    bounce(0, 1)
+    bounce(2, workspace=create_workspace(name="Bob's"))
+
+    assert not origins()
+
+
+def test_the_simulator_may_bounce_every_day(bounce):
+    bounce(0, 1, 2, address="ooto@simulator.amazonses.com")
+
+    assert not origins()
+
+
+def test_a_hard_bounce_afterwards_is_the_stronger_reason(bounce, sample, make_email, take_in):
+    bounce(0, 1, 2)
+    make_email()
+    take_in(sample("bounce_permanent_general"))
+
+    assert origins() == {"recipient@example.com": "bounce"}
