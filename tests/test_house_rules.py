@@ -1,0 +1,182 @@
+"""Conventions a reviewer should never have to point out."""
+
+import ast
+import re
+import subprocess
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.core.management import call_command
+from django.db.models import Q
+
+from core.work import work_models
+
+ROOT = Path(__file__).resolve().parent.parent
+OURS = [app for app in settings.INSTALLED_APPS if (ROOT / app).is_dir()]
+
+
+def modules(*packages):
+    return [
+        path
+        for package in packages
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if "migrations" not in path.parts
+    ]
+
+
+PRODUCT_MODULES = modules(*OURS, "tracking")
+MODULES = [*PRODUCT_MODULES, *modules("twin", "bench")]
+# Written apart, so that this file keeps the rule as well.
+REGISTRIES = [
+    "pypi" + ".org",
+    "pythonhosted" + ".org",
+    "npmjs" + ".org",
+    "npmjs" + ".com",
+    "yarnpkg" + ".com",
+    "docker" + ".io",
+    "ghcr" + ".io",
+    "quay" + ".io",
+    "proxy.golang" + ".org",
+    "crates" + ".io",
+]
+UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+@cache
+def tracked():
+    """Every text file of the repository, with its text."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    paths = [ROOT / name for name in listed.stdout.split("\0") if name]
+    found = {}
+    for path in paths or (path for path in MODULES if path.is_file()):
+        try:
+            found[name_of(path)] = path.read_text()
+        except (UnicodeDecodeError, FileNotFoundError):
+            continue  # an image, or a file that was just deleted
+    return found
+
+
+def functions(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def test_modules_stay_small():
+    assert not [name_of(path) for path in MODULES if path.read_text().count("\n") > 400]
+
+
+def test_functions_stay_small():
+    assert not [
+        f"{name_of(path)}: {node.name}"
+        for path in MODULES
+        for node in functions(path)
+        if node.end_lineno - node.lineno >= 60
+    ]
+
+
+@pytest.mark.parametrize("model", work_models(), ids=lambda model: model._meta.label)
+def test_claiming_work_never_scans_finished_rows(model):
+    """Each index that leads to due rows leaves the finished ones out."""
+    due = [index for index in model._meta.indexes if "next_attempt_at" in index.fields]
+    assert due
+    for index in due:
+        assert index.condition is not None, index.name
+        assert ("next_attempt_at__isnull", False) in conjuncts(index.condition), index.name
+
+
+def conjuncts(condition):
+    assert condition.connector == Q.AND
+    for child in condition.children:
+        if isinstance(child, Q) and child.connector == Q.AND:
+            yield from conjuncts(child)
+        else:
+            yield child
+
+
+def test_the_broker_is_only_told_by_way_of_hints():
+    """Work is a row; whoever writes one calls core.wake, which tells Celery after commit."""
+    ways = re.compile(r"\.(delay|apply_async|send_task)\(")
+    telling = {name_of(path) for path in PRODUCT_MODULES if ways.search(path.read_text())}
+    assert telling == {"core/wake.py"}
+
+
+def test_tasks_carry_nothing_that_is_not_in_a_row():
+    assert not [
+        f"{name_of(path)}: {node.name}"
+        for path in PRODUCT_MODULES
+        if path.name == "tasks.py"
+        for node in functions(path)
+        if node.decorator_list and node.args.args
+    ]
+
+
+def test_nothing_is_left_for_later():
+    assert not [name for name, text in tracked().items() if UNFINISHED.search(text)]
+
+
+def test_no_file_names_a_registry():
+    """Where packages come from is the business of whoever installs them."""
+    named = [
+        (name, registry)
+        for name, text in tracked().items()
+        for registry in REGISTRIES
+        if registry in text
+    ]
+    assert not named
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_requirements_are_pinned_with_hashes(name):
+    text = re.sub(r"\\\n\s*", "", (ROOT / name).read_text())
+    lines = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
+    assert lines
+    for line in lines:
+        assert re.match(r"[A-Za-z0-9._\[\],-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", line), line[:80]
+
+
+@pytest.mark.parametrize("name", ["requirements.in", "requirements-dev.in"])
+def test_every_requirement_that_is_asked_for_is_pinned(name):
+    pinned = (ROOT / name.replace(".in", ".txt")).read_text().lower().replace("_", "-")
+    for line in (ROOT / name).read_text().splitlines():
+        asked = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line)
+        if asked:
+            assert f"\n{asked[0].lower().replace('_', '-')}" in f"\n{pinned}", asked[0]
+
+
+@pytest.mark.django_db
+def test_migrations_say_what_the_models_say():
+    call_command("makemigrations", "--check", "--dry-run", verbosity=0)
+
+
+@pytest.mark.parametrize("app", OURS)
+def test_apps_with_models_have_migrations(app):
+    if list(apps.get_app_config(app).get_models()):
+        assert (ROOT / app / "migrations" / "0001_initial.py").is_file()
+
+
+@pytest.mark.parametrize("app", [app for app in OURS if app != "opensend"])
+def test_every_app_has_tests(app):
+    assert list((ROOT / "tests" / app).rglob("test_*.py"))
+
+
+def test_test_modules_have_names_of_their_own():
+    """Folders of tests are no packages, so two modules of one name would be taken for one."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert not [name for name, count in names.items() if count > 1]
+
+
+@pytest.mark.parametrize("model", apps.get_models(), ids=lambda model: model._meta.label)
+def test_tables_bear_plain_names(model):
+    if model._meta.app_label in OURS:
+        assert not model._meta.db_table.startswith(f"{model._meta.app_label}_")
