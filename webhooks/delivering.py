@@ -35,6 +35,7 @@ T = TypeVar("T")
 MAX_BODY = 16 * 1024
 GATHER = 0.01  # seconds in which further answers join the ones to be written
 LOOK = 0.1  # seconds between looks for new work while requests are in flight
+AWAY = 0.5  # seconds before a database that didn't answer is asked again
 USER_AGENT = f"OpenSend-Webhooks/{settings.VERSION}"
 
 
@@ -76,14 +77,15 @@ class _Dispatcher:
             record(self.unwritten)
             self.unwritten = []
             return claim(free) if free else []
-        except (InterfaceError, OperationalError):
+        except (InterfaceError, OperationalError) as error:
             connection.close()
             self.unwritten = still_leased(self.unwritten)
             if not self._is_busy():
                 raise
             # Requests that were made are not to be made again: their results are kept for
             # as long as nobody else can have claimed the rows.
-            logger.warning("The database does not answer", exc_info=True)
+            logger.warning("The database does not answer", extra={"reason": str(error)})
+            time.sleep(AWAY)  # in the database's thread: requests go on
             return []
 
     def _is_busy(self) -> bool:
@@ -94,9 +96,7 @@ class _Dispatcher:
             self.in_flight.add(asyncio.create_task(_attempt(client, job)))
 
     async def _some_finished(self) -> None:
-        if self.unwritten or not self.in_flight:
-            await asyncio.sleep(LOOK)
-        else:
+        if self.in_flight:
             await asyncio.wait(self.in_flight, timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
             await asyncio.sleep(GATHER)
         done = {task for task in self.in_flight if task.done()}
