@@ -1,11 +1,12 @@
 """One dead or slow endpoint costs only itself."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from receiving_end import response
 
 from core import draining
@@ -179,6 +180,19 @@ def test_two_dispatchers_together_keep_to_an_endpoints_share(
     assert len({(request.path, request.body) for request in sink.received}) == 300
     assert len(sink.received) == 300  # none was sent twice
     assert Attempt.objects.count() == 300
+
+
+def test_claims_wait_for_each_other_so_that_the_share_is_counted_right(endpoint_at, happen):
+    endpoint_at("https://hooks.example.com/")
+    happen(count=50)
+    with ThreadPoolExecutor(1) as elsewhere:
+        with transaction.atomic():
+            assert len(claim(15)) == 15  # not visible to others yet
+            second = elsewhere.submit(claim, 100)
+            with pytest.raises(TimeoutError):
+                second.result(timeout=0.2)
+        assert len(second.result(timeout=5)) == 5
+        elsewhere.submit(lambda: connection.close()).result()
 
 
 def test_the_second_dispatcher_takes_nothing_while_the_share_is_used_up(
