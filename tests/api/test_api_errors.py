@@ -208,7 +208,10 @@ def test_a_bug_is_a_500_that_shows_nothing_but_the_request_to_quote(settings):
     assert b"Traceback" not in answer.content
 
 
-def test_a_bug_in_a_view_of_the_api_is_a_500_in_json(api, monkeypatch):
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_bug_in_a_view_of_the_api_is_a_500_in_json(api, monkeypatch, settings, debug):
+    settings.DEBUG = debug
+
     def broken(*args, **more):
         raise RuntimeError("SELECT secret FROM vault")
 
