@@ -1,0 +1,203 @@
+"""Mail as its recipients see it, and what became of it."""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+
+from core.admin_base import (
+    BY_WORKSPACE,
+    Alert,
+    BoundedFilter,
+    Label,
+    Panel,
+    RecordAdmin,
+    alerts,
+    as_uuid,
+    bounded_count,
+    folded,
+    labelled,
+    link,
+    list_url,
+    overdue,
+    picked,
+)
+from emails import services
+from emails.models import Email, EmailEvent, EmailRecipient
+from emails.preview import preview
+
+SHOWN = 200
+
+
+def waiting_long(emails: "QuerySet[Email]") -> "QuerySet[Email]":
+    """Overdue, status by status, as the indexes of due mail are."""
+    return overdue(emails.filter(status__in=["queued", "scheduled", "sending", "unknown"]))
+
+
+def held(emails: "QuerySet[Email]") -> "QuerySet[Email]":
+    return emails.filter(status=Email.Status.UNKNOWN, next_attempt_at=None).order_by("-pk")
+
+
+class StateFilter(BoundedFilter):
+    title = "state"
+    parameter_name = "state"
+    questions: ClassVar[Any] = {
+        "overdue": ("Overdue", waiting_long),
+        "held": ("In doubt and held for you", held),
+        "exhausted": (
+            "Claimed again and again",
+            lambda rows: rows.filter(next_attempt_at__isnull=False, unsettled_claims__gte=2),
+        ),
+    }
+
+
+@admin.register(Email)
+class EmailAdmin(RecordAdmin[Email]):
+    list_display = [
+        "subject_start",
+        labelled("status"),
+        "recipients_start",
+        "workspace",
+        "created_at",
+        "next_attempt_at",
+        "last_error",
+    ]
+    list_select_related = ["workspace"]
+    list_filter = ["status", StateFilter, BY_WORKSPACE]
+    search_help_text = "Address, id, Message-ID or provider's id, in full"
+    fieldsets: ClassVar[Any] = [
+        (
+            None,
+            {
+                "fields": [
+                    ("status", "workspace"),
+                    ("id", "api_key"),
+                    ("created_at", "sent_at"),
+                    ("scheduled_at", "next_attempt_at"),
+                    ("message_id", "provider_message_id"),
+                    ("region", "configuration_set"),
+                    ("claims", "unsettled_claims"),
+                    ("tags", "request_id"),
+                    "last_error",
+                    "provider_response",
+                ]
+            },
+        ),
+    ]
+    actions = ["retry_now"]
+    change_form_outer_before_template = "emails/admin/email.html"
+    panels: ClassVar[Any] = []
+
+    def find(self, term: str) -> Q:
+        if term.startswith("<") or "@" not in term:
+            # A Message-ID's local part is the provider's id, or ours while it has none.
+            local = term.strip("<>").partition("@")[0]
+            found = Q(provider_message_id=local) & ~Q(provider_message_id="")
+            return found | Q(pk=known) if (known := as_uuid(local)) else found
+        local, _, domain = term.rpartition("@")
+        theirs = EmailRecipient.objects.filter(address=f"{local}@{domain.lower()}")
+        return Q(pk__in=theirs.order_by("-pk").values("email")[:SHOWN])
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Email]:
+        emails = super().get_queryset(request).select_related("workspace")
+        return emails.defer("html", "text", "headers", "provider_response")
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        extra = extra_context or {}
+        email = self.get_object(request, object_id)
+        if email is not None:
+            images = request.GET.get("images") == "1"
+            extra |= {"mail": email, "images": images, "preview": preview(email.html, images)}
+        response = super().change_view(request, object_id, form_url, extra)
+        # A link that is followed inside the preview must not load there either.
+        response["Content-Security-Policy"] = "frame-src 'none'; object-src 'none'"
+        return response
+
+    @admin.display(description="subject")
+    def subject_start(self, email: Email) -> str:
+        return email.subject[:80] or "(no subject)"
+
+    @admin.display(description="to")
+    def recipients_start(self, email: Email) -> str:
+        everybody = email.to + email.cc + email.bcc
+        more = f" and {len(everybody) - 1} more" if len(everybody) > 1 else ""
+        return "".join(everybody[:1]) + more
+
+    @admin.action(description="Send now (waiting or in doubt)", permissions=["operate"])
+    def retry_now(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
+        rows = picked(queryset.select_related(None))
+        self.say(request, services.retry_now(rows), "will be sent now")
+
+
+@admin.register(EmailRecipient)
+class EmailRecipientAdmin(RecordAdmin[EmailRecipient]):
+    list_display = ["address", "kind", labelled("status"), "status_at", "detail", "email_id"]
+    raw_id_fields = ["email"]
+    search_help_text = "Address or an email's id, in full"
+
+    def find(self, term: str) -> Q:
+        if (identifier := as_uuid(term)) is not None:
+            return super().find(term) | Q(email=identifier)
+        local, _, domain = term.rpartition("@")
+        return Q(address=f"{local}@{domain.lower()}")
+
+
+@admin.register(EmailEvent)
+class EmailEventAdmin(RecordAdmin[EmailEvent]):
+    list_display = ["type", "recipient", labelled("status"), "occurred_at", "email_id"]
+    raw_id_fields = ["email"]
+    search_help_text = "An email's id, in full"
+
+    def find(self, term: str) -> Q:
+        found = super().find(term)
+        if (identifier := as_uuid(term)) is None:
+            return found
+        return found | Q(email=identifier)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[EmailEvent]:
+        return super().get_queryset(request).defer("payload")
+
+
+def _recipients(email: Email) -> Panel:
+    rows = [
+        [link(each, each.address), each.kind, Label(each.status), each.status_at, each.detail]
+        for each in email.recipients.order_by("pk")[:SHOWN]
+    ]
+    return Panel("Recipients", ["Address", "As", "Status", "Since", "Detail"], rows)
+
+
+def _timeline(email: Email) -> Panel:
+    events = sorted(email.events.all()[:SHOWN], key=lambda event: event.occurred_at)
+    rows = [
+        [event.occurred_at, Label(event.type), event.recipient, _payload(event)] for event in events
+    ]
+    return Panel("Timeline", ["At", "What", "Recipient", "Reported"], rows, empty="Nothing yet.")
+
+
+def _payload(event: EmailEvent) -> str:
+    return folded("payload", event.payload) if event.payload else format_html("")
+
+
+EmailAdmin.panels.extend([_recipients, _timeline])
+alerts.append(
+    lambda: Alert(
+        "emails are overdue",
+        bounded_count(waiting_long(Email.objects.all())),
+        list_url(Email, state="overdue"),
+    )
+)
+alerts.append(
+    lambda: Alert(
+        "emails are in doubt and wait for you",
+        bounded_count(held(Email.objects.all())),
+        list_url(Email, state="held"),
+    )
+)
