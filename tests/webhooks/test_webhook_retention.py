@@ -1,0 +1,50 @@
+"""Attempts and events are kept for as long as the settings say, and no longer."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from receiving_end import response
+
+from events.models import Event
+from events.tasks import forget_old_events
+from webhooks.delivering import deliver_due
+from webhooks.models import Attempt, Delivery, Endpoint
+from webhooks.tasks import forget_old_attempts
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def tried(sink, endpoint_at, happen):
+    """Three events, each with one failed attempt, the first of them the oldest."""
+    sink.answers["/hook"] = response(500)
+    endpoint_at(sink.url())
+    events = happen(count=3)
+    deliver_due()
+    return events
+
+
+def test_old_attempts_are_forgotten_and_their_deliveries_kept(tried, settings):
+    settings.ATTEMPT_RETENTION = timedelta(days=30)
+    old = Attempt.objects.get(delivery__event=tried[0])
+    Attempt.objects.filter(pk=old.pk).update(at=timezone.now() - timedelta(days=30, minutes=1))
+    assert forget_old_attempts() == 1
+    assert not Attempt.objects.filter(pk=old.pk).exists()
+    assert Attempt.objects.count() == 2
+    assert Delivery.objects.count() == 3
+
+
+def test_old_events_are_forgotten_with_all_that_hangs_on_them(tried, settings):
+    settings.EVENT_RETENTION = timedelta(days=90)
+    past = timezone.now() - timedelta(days=90, minutes=1)
+    Event.objects.filter(pk=tried[0].pk).update(created_at=past)
+    assert forget_old_events() == 1
+    assert Delivery.objects.count() == Attempt.objects.count() == 2
+    assert Endpoint.objects.count() == 1
+
+
+def test_an_event_that_nobody_has_heard_is_never_too_old(tried):
+    Event.objects.update(created_at="2020-01-01T00:00Z", next_attempt_at=timezone.now())
+    assert forget_old_events() == 0
+    assert Event.objects.count() == 3
