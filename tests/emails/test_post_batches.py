@@ -1,0 +1,104 @@
+"""`POST /emails/batch`: all or nothing, or the good ones."""
+
+import pytest
+
+from emails.models import Email
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def post(api, domain):
+    def batch(items, mode=None):
+        headers = {"x-batch-validation": mode} if mode else {}
+        return api.post("/emails/batch", items, headers=headers)
+
+    return batch
+
+
+def test_a_batch_answers_in_its_order(post, message):
+    answer = post([message | {"subject": f"Number {number}"} for number in range(100)])
+
+    assert answer.status_code == 200
+    found = [Email.objects.get(pk=each["id"]).subject for each in answer.json()["data"]]
+    assert found == [f"Number {number}" for number in range(100)]
+    assert list(answer.json()) == ["data"]
+
+
+@pytest.mark.parametrize("items", [[], {}, "x", [{}] * 101])
+@pytest.mark.parametrize("mode", ["strict", "permissive"])
+def test_a_batch_has_1_to_100_emails(items, mode, post):
+    answer = post(items, mode)
+
+    assert answer.status_code == 422
+    assert list(answer.json()["details"]["fields"]) == ["body"]
+
+
+def test_one_bad_email_stops_a_strict_batch(post, message):
+    answer = post([message, message | {"to": ["bob@example.net", "nobody"]}])
+
+    assert answer.status_code == 422
+    assert list(answer.json()["details"]["fields"]) == ["1.to.1"]
+    assert not Email.objects.exists()
+
+
+def test_a_foreign_domain_stops_a_strict_batch(post, message):
+    answer = post([message, message | {"from": "ada@example.org"}], "strict")
+
+    assert (answer.status_code, answer.json()["name"]) == (403, "domain_not_verified")
+    assert not Email.objects.exists()
+
+
+def test_an_unsupported_field_is_named_with_its_place(post, message):
+    answer = post([message, message | {"scheduled_at": "tomorrow"}])
+
+    assert answer.json()["name"] == "unsupported_field"
+    assert list(answer.json()["details"]["fields"]) == ["1.scheduled_at"]
+
+
+def test_the_good_ones_of_a_permissive_batch_go(post, message):
+    answer = post(
+        [
+            message | {"subject": ""},
+            message,
+            "no email",
+            message | {"from": "ada@example.org"},
+            message | {"attachments": [{}]},
+            message | {"subject": "Another"},
+        ],
+        "permissive",
+    )
+
+    assert answer.status_code == 200
+    found = [Email.objects.get(pk=each["id"]).subject for each in answer.json()["data"]]
+    assert found == ["Hello", "Another"]
+    assert Email.objects.count() == 2
+    errors = answer.json()["errors"]
+    assert [error["index"] for error in errors] == [0, 2, 3, 4]
+    assert "subject" in errors[0]["message"]
+    assert "POST /domains" in errors[2]["message"]
+    assert "attachments" in errors[3]["message"]
+
+
+def test_a_permissive_batch_may_have_no_good_one(post, message):
+    answer = post([{}], "permissive")
+
+    assert answer.status_code == 200
+    assert answer.json()["data"] == []
+    assert [error["index"] for error in answer.json()["errors"]] == [0]
+
+
+def test_there_are_two_modes(post, message):
+    answer = post([message], "lenient")
+
+    assert list(answer.json()["details"]["fields"]) == ["x-batch-validation"]
+
+
+def test_a_batch_takes_as_many_statements_as_one_email(
+    post, message, django_assert_max_num_queries
+):
+    post([message])
+    with django_assert_max_num_queries(40) as one:
+        post([message])
+    with django_assert_max_num_queries(len(one)):
+        post([message] * 100)

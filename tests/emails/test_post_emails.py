@@ -1,0 +1,332 @@
+"""`POST /emails`: every field, and what is said when it is wrong."""
+
+from uuid import UUID
+
+import pytest
+
+from emails.models import Email, EmailRecipient
+
+pytestmark = pytest.mark.django_db
+
+
+def wrong(answer):
+    """The fields at fault, by their paths."""
+    assert answer.status_code == 422, answer.json()
+    return answer.json()["details"]["fields"]
+
+
+def stored(answer):
+    assert answer.status_code == 200, answer.json()
+    return Email.objects.get(pk=answer.json()["id"])
+
+
+def test_an_email_is_stored_as_it_was_written(send, workspace, api_key, domain):
+    answer = send(
+        sender='"Lovelace, Ada" <ada@example.com>',
+        to=["bob@example.net", "Carla Cruz <carla@example.net>"],
+        cc="dan@example.net",
+        bcc=["eve@example.net"],
+        reply_to=["replies@elsewhere.example"],
+        subject="Grüße",
+        html="<p>Hello</p>",
+        text="Hello",
+        headers={"X-Order": "7"},
+        tags=[{"name": "campaign", "value": "spring"}],
+    )
+
+    assert list(answer.json()) == ["id"]
+    assert UUID(answer.json()["id"]).version == 7
+    email = stored(answer)
+    assert (email.workspace, email.api_key, email.domain_id) == (workspace, api_key[0], domain.pk)
+    assert (email.status, email.region, email.configuration_set) == (
+        *("queued", "us-east-1"),
+        "opensend",
+    )
+    assert email.next_attempt_at is not None
+    assert email.sender == '"Lovelace, Ada" <ada@example.com>'
+    assert email.to == ["bob@example.net", "Carla Cruz <carla@example.net>"]
+    assert (email.cc, email.bcc) == (["dan@example.net"], ["eve@example.net"])
+    assert email.reply_to == ["replies@elsewhere.example"]
+    assert (email.subject, email.html, email.text) == ("Grüße", "<p>Hello</p>", "Hello")
+    assert (email.headers, email.tags) == ({"X-Order": "7"}, {"campaign": "spring"})
+    recipients = email.recipients.order_by("pk").values_list("kind", "address", "status")
+    assert list(recipients) == [
+        ("to", "bob@example.net", "queued"),
+        ("to", "carla@example.net", "queued"),
+        ("cc", "dan@example.net", "queued"),
+        ("bcc", "eve@example.net", "queued"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("bob@example.net", "bob@example.net"),
+        (" Bob@EXAMPLE.net ", "Bob@example.net"),
+        ("<bob@example.net>", "bob@example.net"),
+        ("Bob Brown <bob@example.net>", "Bob Brown <bob@example.net>"),
+        ('"Brown, Bob" <bob@example.net>', '"Brown, Bob" <bob@example.net>'),
+        ("Brown, Bob <bob@example.net>", '"Brown, Bob" <bob@example.net>'),
+        ('"Bob \\"B\\" Brown" <bob@example.net>', '"Bob \\"B\\" Brown" <bob@example.net>'),
+        ("Jürgen Müller <bob@example.net>", "Jürgen Müller <bob@example.net>"),
+        ("Müller, Jürgen <bob@example.net>", '"Müller, Jürgen" <bob@example.net>'),
+        ("=?utf-8?q?J=C3=BCrgen?= <bob@example.net>", "Jürgen <bob@example.net>"),
+        ("=?ISO-8859-1?B?SvxyZ2Vu?= M <bob@example.net>", "Jürgen M <bob@example.net>"),
+        ("bob@BÜCHER.example", "bob@xn--bcher-kva.example"),
+        ("Bob <bob@例え.テスト>", "Bob <bob@xn--r8jz45g.xn--zckzah>"),
+        ("o'brien+tag=x@example.net", "o'brien+tag=x@example.net"),
+        ('"" <bob@example.net>', "bob@example.net"),
+    ],
+)
+def test_mailboxes_are_read_in_all_their_forms(given, kept, send):
+    assert stored(send(to=given)).to == [kept]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *("", "bob", "bob@", "@example.net", "bob@localhost", "bob brown@example.net"),
+        *("bob@example..net", "bob@-example.net", "bob@exa mple.net", "a@b@example.net"),
+        *(".bob@example.net", "bob.@example.net", "b..b@example.net", "bob@example.net,"),
+        *("bob@example.net, eve@example.net", "Bob <bob@example.net", "Bob bob@example.net>"),
+        *("bøb@example.net", '"b b"@example.net', "bob@[127.0.0.1]", f"{'b' * 65}@example.net"),
+        *(f"bob@{'e' * 64}.net", "bob@example.net\r\nBcc: eve@example.net", "Bob\n<b@example.net>"),
+        *("Bob\x00 <bob@example.net>", "B\u2028ob <bob@example.net>", "bob@xn--a.example\x7f"),
+        *("=?utf-8?q?a=0D=0ABcc:_x?= <bob@example.net>", "=?utf-8?b?a?= <bob@example.net>"),
+        *("=?no-such?q?a?= <bob@example.net>", f"{'B' * 321} <bob@example.net>"),
+        '"""' + '"' * 316 + f'" <{"b" * 64}@{".".join(["e" * 60] * 4)}>',
+    ],
+)
+def test_what_is_no_mailbox_is_refused_by_its_place(given, send):
+    assert list(wrong(send(to=["eve@example.net", given]))) == ["to.1"]
+    assert not Email.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"sender": "nobody"}, "from"),
+        ({"sender": ["ada@example.com"]}, "from"),
+        ({"to": []}, "to"),
+        ({"to": 7}, "to"),
+        ({"to": {"email": "bob@example.net"}}, "to"),
+        ({"to": [7]}, "to.0"),
+        ({"cc": ["bob@example.net", "nobody"]}, "cc.1"),
+        ({"bcc": "nobody"}, "bcc.0"),
+        ({"reply_to": ["nobody"]}, "reply_to.0"),
+        ({"subject": ""}, "subject"),
+        ({"subject": "x" * 999}, "subject"),
+        ({"subject": 7}, "subject"),
+        ({"subject": "Hello\r\nBcc: eve@example.net"}, "subject"),
+        ({"subject": "Hello\n"}, "subject"),
+        ({"subject": "Hello\u2028there"}, "subject"),
+        ({"subject": "Hello\x0bthere"}, "subject"),
+        ({"subject": "Hello\x85there"}, "subject"),
+        ({"subject": "Hello\x00"}, "subject"),
+        ({"html": 7}, "html"),
+        ({"text": "Hello\x00"}, "text"),
+        ({"text": ""}, "body"),
+        ({"text": None}, "body"),
+        ({"text": None, "html": ""}, "body"),
+        ({"headers": ["X-A: b"]}, "headers"),
+        ({"headers": {"X-A": 7}}, "headers.X-A"),
+        ({"headers": {f"X-{number}": "" for number in range(51)}}, "headers"),
+        ({"tags": {"a": "b"}}, "tags"),
+        ({"tags": [{"name": "a", "value": "b c"}]}, "tags.0.value"),
+        ({"tags": [{"name": "ä", "value": "b"}]}, "tags.0.name"),
+        ({"tags": [{"name": "", "value": "b"}]}, "tags.0.name"),
+        ({"tags": [{"name": "a" * 257, "value": "b"}]}, "tags.0.name"),
+        ({"tags": [{"name": "a"}]}, "tags.0.value"),
+        ({"tags": [{"name": "a", "value": "b", "more": "c"}]}, "tags.0.more"),
+        ({"tags": [{"name": "OpenSend_email_id", "value": "b"}]}, "tags.0.name"),
+        ({"tags": [{"name": f"t{number}", "value": "x"} for number in range(76)]}, "tags"),
+        ({"subjct": "Hello"}, "subjct"),
+        ({"sender_name": "Ada"}, "sender_name"),
+    ],
+)
+def test_a_wrong_field_is_named_by_its_path(changes, path, send):
+    answer = send(**changes)
+
+    assert list(wrong(answer)) == [path]
+    assert answer.json()["message"].startswith(f"`{path}`: ")
+    assert not Email.objects.exists()
+
+
+@pytest.mark.parametrize("field", ["sender", "to", "subject"])
+def test_a_missing_field_has_an_error_of_its_own(field, send):
+    answer = send(**{field: None})
+
+    assert answer.json()["name"] == "missing_required_field"
+    assert wrong(answer) == {"from" if field == "sender" else field: "is required"}
+
+
+def test_all_wrong_fields_are_named_at_once(send):
+    answer = send(sender="nobody", to=["nobody"], subject="")
+
+    assert set(wrong(answer)) == {"from", "to.0", "subject"}
+
+
+@pytest.mark.parametrize("body", [[], "Hello", 7, None])
+def test_a_body_that_is_no_object_is_refused(body, api, domain):
+    answer = api.post("/emails", body)
+
+    assert answer.status_code in (400, 422)
+    assert not Email.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["attachments", "scheduled_at", "template", "topic_id"])
+def test_what_is_not_supported_yet_is_not_silently_dropped(name, send):
+    answer = send(**{name: "something"})
+
+    assert (answer.status_code, answer.json()["name"]) == (422, "unsupported_field")
+    assert list(wrong(answer)) == [name]
+
+
+def test_fields_that_are_null_are_not_given(api, domain, message):
+    whole = message | {"cc": None, "html": None, "attachments": None}
+
+    assert stored(api.post("/emails", whole)).cc == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("From", "to", "CC", "bcc", "Sender", "Subject", "Date", "message-id", "Reply-To"),
+        *("MIME-Version", "Content-Type", "content-x", "DKIM-Signature", "Return-Path"),
+        *("Received", "X-OpenSend-Email-ID", "x-opensend-anything"),
+    ],
+)
+def test_headers_of_the_platform_cannot_be_given(name, send):
+    assert "set by the platform" in wrong(send(headers={name: "x"}))["headers"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("", "x"), ("X A", "x"), ("X:A", "x"), ("Ä", "x"), ("X\r\nBcc", "x"), ("X" * 201, "x")),
+        *(("X-A", "x\r\nBcc: eve@example.net"), ("X-A", "x\n"), ("X-A", "x\u2029")),
+        *(("X-A", "x\x1b"), ("X-A", "x" * 4001)),
+    ],
+)
+def test_headers_are_names_and_single_lines(name, value, send):
+    assert next(iter(wrong(send(headers={name: value})))).startswith("headers")
+
+
+def test_the_usual_headers_can_be_given(send):
+    headers = {
+        "List-Unsubscribe": "<https://example.com/leave>",
+        "In-Reply-To": "<x@example.net>",
+        "References": "<x@example.net> <y@example.net>",
+        "X-Entity-Ref-ID": "tab\tand ünïcode",
+    }
+
+    assert stored(send(headers=headers)).headers == headers
+
+
+def test_a_subject_has_up_to_998_characters(send):
+    assert stored(send(subject="ü" * 998)).subject == "ü" * 998
+
+
+def test_an_email_has_up_to_75_tags(send):
+    tags = [{"name": f"t{number}", "value": "x" * 256} for number in range(75)]
+
+    assert len(stored(send(tags=tags)).tags) == 75
+
+
+def test_an_email_has_up_to_50_recipients_in_all(send):
+    def some(count, domain):
+        return [f"r{number}@{domain}" for number in range(count)]
+
+    most = {"to": some(20, "a.example"), "cc": some(20, "b.example"), "bcc": some(10, "c.example")}
+    assert stored(send(**most)).recipients.count() == 50
+    assert "50" in wrong(send(**most | {"bcc": some(11, "c.example")}))["body"]
+
+
+def test_nobody_gets_a_mail_twice(send):
+    email = stored(
+        send(
+            to=["bob@example.net", "Bob <BOB@example.net>"],
+            cc=["bob@EXAMPLE.net", "carla@example.net"],
+            bcc=["Carla@example.net"] * 60,
+        )
+    )
+
+    recipients = email.recipients.order_by("pk").values_list("kind", "address")
+    assert list(recipients) == [("to", "bob@example.net"), ("cc", "carla@example.net")]
+
+
+@pytest.mark.parametrize("change", [{"status": "pending"}, {"sending": False}])
+def test_a_domain_must_be_ready_to_send(change, send, domain):
+    type(domain).objects.update(**change)
+
+    answer = send()
+
+    assert (answer.status_code, answer.json()["name"]) == (403, "domain_not_verified")
+    expected = "POST /domains/" if "status" in change else "switched off"
+    assert expected in answer.json()["message"]
+    assert not Email.objects.exists()
+
+
+def test_a_foreign_domain_says_how_to_make_it_ones_own(send):
+    answer = send(sender="ada@example.org")
+
+    assert (answer.status_code, answer.json()["name"]) == (403, "domain_not_verified")
+    assert "POST /domains" in answer.json()["message"]
+
+
+def test_a_strangers_domain_is_as_good_as_none(stranger, domain, message):
+    assert stranger.post("/emails", message).json()["name"] == "domain_not_verified"
+
+
+def test_a_sender_of_a_domain_beyond_ascii_is_known(send, domain):
+    type(domain).objects.update(name="xn--bcher-kva.example")
+
+    assert stored(send(sender="Ada <ada@Bücher.example>")).sender == (
+        "Ada <ada@xn--bcher-kva.example>"
+    )
+
+
+def test_a_key_for_another_domain_may_not_send(send, api_key, domain, workspace):
+    from domains.models import Domain
+
+    other = Domain.objects.create(
+        workspace=workspace, name="other.example", region="us-east-1", next_attempt_at=None
+    )
+    type(api_key[0]).objects.update(permission="sending_access", domain_id=other.pk)
+
+    assert send().json()["name"] == "api_key_domain_restricted"
+
+
+def test_an_email_reads_back_as_it_was_given(api, send, stranger):
+    email_id = send(cc="Carla <carla@example.net>", tags=[{"name": "a", "value": "b"}]).json()["id"]
+
+    shown = api.get(f"/emails/{email_id}").json()
+
+    assert shown["from"] == "Ada <ada@example.com>"
+    assert (shown["to"], shown["cc"]) == (["bob@example.net"], ["Carla <carla@example.net>"])
+    assert (shown["bcc"], shown["reply_to"], shown["html"]) == ([], [], None)
+    assert (shown["status"], shown["last_event"]) == ("queued", "queued")
+    assert shown["tags"] == [{"name": "a", "value": "b"}]
+    assert shown["recipients"] == [
+        {
+            "address": address,
+            "kind": kind,
+            "status": "queued",
+            "status_at": None,
+            "detail": None,
+        }
+        for address, kind in (("bob@example.net", "to"), ("carla@example.net", "cc"))
+    ]
+    assert stranger.get(f"/emails/{email_id}").status_code == 404
+    assert stranger.get(f"/emails/{email_id}/events").status_code == 404
+    assert stranger.get("/emails").json()["data"] == []
+    assert [each["id"] for each in api.get("/emails").json()["data"]] == [email_id]
+
+
+def test_statements_do_not_grow_with_the_recipients(send, django_assert_max_num_queries):
+    send()
+    with django_assert_max_num_queries(40) as few:
+        send(to="one@example.net")
+    with django_assert_max_num_queries(len(few)):
+        send(to=[f"r{number}@example.net" for number in range(50)])
+    assert EmailRecipient.objects.count() == 52
