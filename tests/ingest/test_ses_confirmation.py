@@ -1,0 +1,125 @@
+"""The handshake with SNS, and events on their way from a send to the tables, against the twin."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+import boto3
+import pytest
+import requests
+from django.core.wsgi import get_wsgi_application
+from django.utils import timezone
+
+from core import aws
+from ingest import views
+from ingest.models import ProviderEvent
+from ingest.sns import CertificateStore
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Quiet(WSGIRequestHandler):
+    def log_message(self, *args):
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def twin(tmp_path_factory):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "twin", "--port", "0", f"--var-dir={tmp_path_factory.mktemp('t')}"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        yield process.stdout.readline().split()[-1]
+        process.terminate()
+
+
+@pytest.fixture(autouse=True)
+def connected(twin, settings, monkeypatch):
+    settings.DEBUG = True
+    settings.AWS_ENDPOINT_URL = twin
+    settings.ALLOWED_HOSTS = ["127.0.0.1", "testserver"]
+    monkeypatch.setattr(views, "CERTIFICATES", CertificateStore())
+    aws._client.cache_clear()
+    views.policy.cache_clear()
+    requests.post(f"{twin}/_twin/reset?all=true", timeout=5).raise_for_status()
+    yield
+    aws.sns("us-east-1").close()
+    aws._client.cache_clear()
+    views.policy.cache_clear()
+
+
+@pytest.fixture
+def sns(twin):
+    client = boto3.client("sns", region_name="us-east-1", endpoint_url=twin)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def product():
+    """The application behind a real port, for the twin to post to."""
+    server = WSGIServer(("127.0.0.1", 0), Quiet)
+    server.set_app(get_wsgi_application())
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def eventually(found, timeout=5):
+    end = timezone.now().timestamp() + timeout
+    while not (result := found()):
+        assert timezone.now().timestamp() < end, "it did not happen in time"
+    return result
+
+
+def calls(twin, operation):
+    return requests.get(f"{twin}/_twin/calls", {"operation": operation}, timeout=5).json()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_subscription_is_confirmed_through_the_api(twin, sns, product):
+    topic = sns.create_topic(Name="opensend-events")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=f"{product}/events/ses")
+
+    row = eventually(lambda: ProviderEvent.objects.first())
+
+    assert (row.kind, row.state) == ("subscription_confirmed", "noted")
+    (call,) = calls(twin, "ConfirmSubscription")
+    assert (call["status"], call["region"]) == (200, "us-east-1")
+    (subscription,) = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    found = sns.get_subscription_attributes(SubscriptionArn=subscription["SubscriptionArn"])
+    assert found["Attributes"]["ConfirmationWasAuthenticated"] == "true"
+
+    sent = sns.publish(TopicArn=topic, Message='{"eventType": "Send"}')["MessageId"]
+    event = eventually(lambda: ProviderEvent.objects.filter(kind="notification").first())
+    assert (event.event_id, event.body) == (sent, '{"eventType": "Send"}')
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_failed_confirmation_asks_for_another_try(twin, sns, product, caplog):
+    fault = {"fail_calls": {"ConfirmSubscription": "InternalErrorException"}}
+    requests.post(f"{twin}/_twin/faults", json=fault, timeout=5).raise_for_status()
+    topic = sns.create_topic(Name="opensend-events")["TopicArn"]
+    answers = []
+    genuine = views._refused
+
+    def note(rejection):
+        answers.append((rejection.status, rejection.name))
+        return genuine(rejection)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(views, "_refused", note)
+        sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=f"{product}/events/ses")
+        eventually(lambda: answers)
+        requests.delete(f"{twin}/_twin/faults", timeout=5).raise_for_status()
+
+    assert answers[0] == (503, "confirmation_failed")
+    requests.post(f"{twin}/_twin/reset?all=true", timeout=5)

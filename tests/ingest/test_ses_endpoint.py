@@ -1,0 +1,279 @@
+"""`POST /events/ses` from the outside: signed messages, every refusal, and one INSERT."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import psycopg
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from sns_server import running_server
+from sns_signer import body, certificate, signed
+
+from ingest import views
+from ingest.models import ProviderEvent
+from ingest.sns import CertificateStore
+from ingest.sns.messages import MAX_BODY_BYTES
+
+PATH = "/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
+CERT_URL = f"https://sns.us-east-1.amazonaws.com{PATH}"
+TOPIC = "arn:aws:sns:us-east-1:123456789012:opensend-events"
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture(scope="module")
+def signing():
+    """A server with the certificate of the key that signs, valid today."""
+    with running_server() as server:
+        day = timedelta(days=1)
+        server.answers[PATH] = certificate(since=NOW - day, until=NOW + day)
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def trusted(signing, settings, monkeypatch):
+    settings.DEBUG = True
+    settings.AWS_ENDPOINT_URL = signing.origin
+    monkeypatch.setattr(views, "CERTIFICATES", CertificateStore())
+    views.policy.cache_clear()
+    yield signing
+    views.policy.cache_clear()
+
+
+def fields(kind="notification", *, age=timedelta(0), **changes):
+    """A genuine message of now."""
+    at = datetime.now(UTC) - age
+    changes = {
+        "MessageId": str(uuid4()),
+        "TopicArn": TOPIC,
+        "SigningCertURL": CERT_URL,
+        "Timestamp": at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z",
+    } | changes
+    return signed(kind, **changes)
+
+
+def post(message, *, path="/events/ses", header=None):
+    raw = message if isinstance(message, bytes) else body(message)
+    headers = {"x-amz-sns-message-type": header} if header else {}
+    return Client().post(path, raw, content_type="text/plain; charset=UTF-8", headers=headers)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/events/ses", "/api/events/ses", "/api/webhooks/ses"])
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_a_genuine_notification_is_kept(path, version):
+    message = fields(SignatureVersion=version)
+
+    answer = post(message, path=path, header="Notification")
+
+    assert (answer.status_code, answer.content) == (200, b"OK")
+    row = ProviderEvent.objects.get()
+    assert (row.source, row.event_id, row.kind) == ("ses", message["MessageId"], "notification")
+    assert (row.state, row.topic_arn, row.body) == ("received", TOPIC, message["Message"])
+    assert row.next_attempt_at is not None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_row_is_durable_when_the_answer_is_given():
+    message = fields()
+
+    post(message)
+
+    with psycopg.connect(**connection.get_connection_params() | {"cursor_factory": None}) as other:
+        found = other.execute("SELECT event_id FROM provider_events").fetchall()
+    assert found == [(message["MessageId"],)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_request_is_one_statement_outside_any_transaction():
+    post(fields())  # the certificate is fetched
+
+    with CaptureQueriesContext(connection) as queries:
+        assert post(fields()).status_code == 200
+
+    assert len(queries) == 1
+    assert queries[0]["sql"].startswith("INSERT INTO provider_events")
+
+
+@pytest.mark.django_db
+def test_a_repetition_is_welcome_and_changes_nothing():
+    message = fields()
+    post(message)
+    ProviderEvent.objects.update(state="processed", next_attempt_at=None)
+    before = ProviderEvent.objects.values().get()
+
+    for again in (message, message | {"UnsubscribeURL": "https://sns.example/other"}):
+        answer = post(again)
+        assert (answer.status_code, answer.content) == (200, b"OK")
+
+    assert ProviderEvent.objects.values().get() == before
+
+
+@pytest.mark.django_db
+def test_the_case_of_a_message_id_makes_no_second_message():
+    name = str(uuid4())
+
+    assert post(fields(MessageId=name)).status_code == 200
+    assert post(fields(MessageId=name.upper())).status_code == 200
+
+    assert ProviderEvent.objects.count() == 1
+
+
+OTHER_TOPIC = TOPIC + "-of-somebody-else"
+HOUR = timedelta(hours=1)
+
+# In the order of the checks: what is wrong, the answer, and whether a certificate was fetched.
+REFUSED = {
+    "too long": (lambda: b" " * (MAX_BODY_BYTES + 1), 413, "payload_too_large", False),
+    "no JSON": (lambda: b"Hello", 400, None, False),
+    "nested too deep": (lambda: b"[" * 100_000, 400, None, False),
+    "a field missing": (
+        lambda: {k: v for k, v in fields().items() if k != "TopicArn"},
+        *(400, None, False),
+    ),
+    "no string": (lambda: fields() | {"Timestamp": 7}, 400, None, False),
+    "a control character": (lambda: fields() | {"TopicArn": TOPIC + "\n"}, 400, None, False),
+    "no UUID": (lambda: fields(MessageId=f"{uuid4()}\nSubject\nHello"), 400, None, False),
+    "another topic": (lambda: fields(TopicArn=OTHER_TOPIC), 403, "topic_not_allowed", False),
+    "another certificate": (
+        lambda: fields(SigningCertURL=f"https://sns.us-east-1.amazonaws.com.example{PATH}"),
+        *(400, None, False),
+    ),
+    "another region's certificate": (
+        lambda: fields(SigningCertURL=CERT_URL.replace("us-east-1", "eu-west-1")),
+        *(400, None, False),
+    ),
+    "an unknown version": (
+        lambda: fields() | {"SignatureVersion": "3"},
+        *(403, None, False),
+    ),
+    "a changed message": (lambda: fields() | {"Message": "{}"}, 403, None, True),
+    "an undecodable signature": (lambda: fields() | {"Signature": "ä"}, 403, None, True),
+    "version 2 labelled 1": (
+        lambda: fields(SignatureVersion="2") | {"SignatureVersion": "1"},
+        *(403, None, True),
+    ),
+    "too old": (lambda: fields(age=3 * HOUR), 403, None, True),
+    "from the future": (lambda: fields(age=-HOUR), 403, None, True),
+}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("wrong", REFUSED)
+def test_what_is_refused_leaves_nothing(wrong, trusted):
+    make, status, name, fetched = REFUSED[wrong]
+    trusted.asked.clear()
+
+    with CaptureQueriesContext(connection) as queries:
+        answer = post(make())
+
+    assert answer.status_code == status
+    assert answer.json()["statusCode"] == status
+    assert name is None or answer.json()["name"] == name
+    assert not queries.captured_queries
+    assert bool(trusted.asked) == fetched
+
+
+@pytest.mark.django_db
+def test_the_header_must_say_what_the_body_says():
+    assert post(fields(), header="SubscriptionConfirmation").status_code == 400
+    assert not ProviderEvent.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_body_without_an_envelope_names_raw_delivery():
+    answer = post(b'{"eventType": "Send", "mail": {"messageId": "x"}, "send": {}}')
+
+    assert answer.status_code == 400
+    assert "RawMessageDelivery" in answer.json()["message"]
+
+
+@pytest.mark.django_db
+def test_only_posts_are_taken():
+    assert Client().get("/events/ses").status_code == 405
+
+
+@pytest.mark.django_db
+def test_without_topics_everything_is_refused(settings):
+    settings.SES_EVENTS_SNS_TOPIC_ARN = []
+    views.policy.cache_clear()
+
+    assert post(fields()).status_code == 403
+
+
+@pytest.mark.django_db
+def test_version_1_is_refused_when_version_2_is_required(settings):
+    settings.SNS_REQUIRE_SIGNATURE_V2 = True
+    views.policy.cache_clear()
+
+    assert post(fields(SignatureVersion="1")).status_code == 403
+    assert post(fields(SignatureVersion="2")).status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_certificate_that_cannot_be_had_asks_for_another_try(trusted):
+    url = CERT_URL.replace("0123", "9999")
+
+    answer = post(fields(SigningCertURL=url))
+
+    assert answer.status_code == 503
+    assert not ProviderEvent.objects.exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Successfully validated SNS topic for Amazon SES event publishing.",
+        json.dumps(
+            {
+                "notificationType": "AmazonSnsSubscriptionSucceeded",
+                "message": "You have successfully subscribed your Amazon SNS topic",
+            }
+        ),
+    ],
+)
+def test_control_messages_are_noted_and_ask_for_no_work(text):
+    assert post(fields(Message=text)).status_code == 200
+
+    row = ProviderEvent.objects.get()
+    assert (row.kind, row.state, row.next_attempt_at) == ("control", "noted", None)
+
+
+@pytest.mark.django_db
+def test_the_end_of_a_subscription_is_noted_and_never_followed(trusted, caplog):
+    trusted.asked.clear()
+
+    answer = post(fields("unsubscribe_confirmation"))
+
+    assert answer.status_code == 200
+    row = ProviderEvent.objects.get()
+    assert (row.kind, row.state, row.next_attempt_at) == ("unsubscribed", "noted", None)
+    assert set(trusted.asked) <= {PATH}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_a_database_the_message_is_asked_for_again(monkeypatch, caplog):
+    post(fields())
+    parameters = connection.get_connection_params()
+    connection.close()
+    # The server is there and the database isn't: a connection is refused for real.
+    monkeypatch.setitem(connection.settings_dict, "NAME", parameters["dbname"] + "_gone")
+    try:
+        answer = post(fields())
+    finally:
+        monkeypatch.undo()
+        connection.close()
+
+    assert answer.status_code == 503
+    assert answer.json()["name"] == "storage_failure"
+    assert ProviderEvent.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_a_nul_in_a_message_is_no_reason_to_lose_it():
+    assert post(fields(Message="a\x00b")).status_code == 200
+
+    assert ProviderEvent.objects.get().body == "a\ufffdb"
