@@ -12,7 +12,7 @@ from psycopg import sql
 
 from core import bulk
 from core.work import Settlement
-from emails.models import Email
+from emails.models import Email, EmailQuerySet
 from emails.providers import Accepted, NotTaken, OutcomeUnknown
 from emails.reports import Report, take_in
 
@@ -33,6 +33,8 @@ def settle(outcomes: Sequence[Outcome]) -> None:
     """One transaction for all of them; a worker that lost its lease writes only acceptances."""
     accepted, put_off, unknown, failed = _sorted(outcomes)
     with transaction.atomic():
+        if len(accepted) < len(outcomes):
+            _lock([outcome.email for outcome in outcomes])
         _write_accepted(accepted)
         _write_unknown(unknown)
         _write_put_off(put_off)
@@ -44,14 +46,15 @@ def settle_unknown() -> int:
 
     By SEND_UNKNOWN_POLICY: `resend` makes them due again, `hold` leaves them to an operator.
     """
-    lost = Email.objects.due().filter(status=Email.Status.SENDING)
-    found = lost.update(
-        status=Email.Status.UNKNOWN, next_attempt_at=timezone.now() + settings.SEND_UNKNOWN_GRACE
-    )
-    waited = Email.objects.due().filter(status=Email.Status.UNKNOWN)
-    if settings.SEND_UNKNOWN_POLICY == "hold":
-        return found + waited.update(next_attempt_at=None)
-    return found + waited.update(status=Email.Status.QUEUED)
+    with transaction.atomic():
+        found = _unlocked(Email.Status.SENDING).update(
+            status=Email.Status.UNKNOWN,
+            next_attempt_at=timezone.now() + settings.SEND_UNKNOWN_GRACE,
+        )
+        waited = _unlocked(Email.Status.UNKNOWN)
+        if settings.SEND_UNKNOWN_POLICY == "hold":
+            return found + waited.update(next_attempt_at=None)
+        return found + waited.update(status=Email.Status.QUEUED)
 
 
 def backoff(attempt: int) -> timedelta:
@@ -86,16 +89,30 @@ def _given_up(email: Email) -> bool:
     return too_long
 
 
+def _unlocked(status: Email.Status) -> EmailQuerySet:
+    """Due emails with this status; one that somebody is writing can wait for the next sweep."""
+    due = Email.objects.due().filter(status=status).select_for_update(skip_locked=True)
+    return Email.objects.filter(pk__in=due.values("pk"))
+
+
+def _lock(emails: Sequence[Email]) -> None:
+    # Callbacks about the same emails are taken in meanwhile. They lock rows in the order of
+    # the ids, an UPDATE of several rows in any order: the two could wait for each other.
+    rows = Email.objects.filter(pk__in=[email.pk for email in emails]).order_by("pk")
+    list(rows.select_for_update(of=("self",)).values_list("pk"))
+
+
 def _write_accepted(accepted: Sequence[tuple[Email, Accepted]]) -> None:
     """That the provider took a message is a fact, so no lease is asked after."""
     if not accepted:
         return
+    # First of the two, because it locks the rows in their order.
+    take_in([_sent(email, receipt) for email, receipt in accepted])
     bulk.update_each(
         Email,
         [{"id": email.pk, "provider_response": _shown(receipt)} for email, receipt in accepted],
         sets=sql.SQL("provider_response = new.provider_response, last_error = ''"),
     )
-    take_in([_sent(email, receipt) for email, receipt in accepted])
 
 
 def _write_unknown(outcomes: Sequence[Outcome]) -> None:
