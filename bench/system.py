@@ -5,18 +5,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import psycopg
+import redis
 from celery import Celery
 
 from core.embedded import die_with_parent
-from opensend.run import Stack
+from opensend.run import Stack, plan
 from opensend.run.files import read_json
-from opensend.run.http import request
+from opensend.run.http import answers, request
 
 # Of the environment, what would lead the bench to data or services that are not its own.
 _FOREIGN = (
@@ -24,6 +25,9 @@ _FOREIGN = (
     *("REDIS_PORT", "BOOTSTRAP_FILE", "EMAIL_PROVIDER"),
 )
 _OURS = {"PORT": "0", "API_RATE_LIMIT": "0", "LOG_LEVEL": "WARNING"}
+# With DEBUG, which the local stack needs to set itself up, Django keeps a formatted copy of
+# every SQL statement: the processes that are measured run as in production.
+_PRODUCTION = {"DEBUG": "false"}
 
 _QUEUES = {
     "ingest.tasks.process_due_events": "database",
@@ -32,6 +36,7 @@ _QUEUES = {
     "webhooks.tasks.deliver_due_webhooks": "webhooks",
 }
 _SWEEP_SECONDS = 5.0
+_READY_SECONDS = 60.0
 _TABLES = (
     *("provider_events", "emails", "email_recipients", "email_events", "events"),
     *("webhook_endpoints", "webhook_deliveries", "webhook_attempts", "suppressions"),
@@ -47,18 +52,22 @@ class System:
 
     def __init__(self, var_dir: Path, log: BinaryIO) -> None:
         self._log = log
-        self._stack = Stack(
-            var_dir, _OURS, services=("postgres", "redis", "twin", "web"), output=log
-        )
-        self._worker: subprocess.Popen[bytes] | None = None
+        self._stack = Stack(var_dir, _OURS, services=("postgres", "redis", "twin"), output=log)
+        self._started: dict[str, subprocess.Popen[bytes]] = {}
         self.var_dir = var_dir
 
     def start(self) -> None:
         self._stack.start()
         self._celery = Celery(broker=self.env["REDIS_URL"])
         self.database = psycopg.connect(self.env["DATABASE_URL"], autocommit=True)
+        self._share_certificate()
+        ports = self._stack.ports
+        self._start("web", plan.command("web", var_dir=self.var_dir, ports=ports, env=self.env))
+        self._until(lambda: answers(f"{self.base_url}/readyz"), "the web processes")
 
     def stop(self) -> None:
+        for name in list(self._started):
+            self._end(name)
         if hasattr(self, "database"):
             self.database.close()
         self._stack.stop()
@@ -79,27 +88,17 @@ class System:
     def roots(self) -> dict[str, int]:
         """The first process of each service, by name."""
         found = {name: pid for name, pid in self._stack.pids.items() if pid is not None}
-        return found | ({"worker": self._worker.pid} if self._worker else {})
+        return found | {name: process.pid for name, process in self._started.items()}
 
     @contextmanager
     def worker(self) -> Iterator[None]:
         """The ordinary worker processes, idle and connected, for the time of the block."""
-        self._worker = subprocess.Popen(
-            [sys.executable, "-m", "opensend.worker"],
-            env=self.env,
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-            start_new_session=True,
-            preexec_fn=die_with_parent(signal.SIGTERM),
-        )
+        self._start("worker", [sys.executable, "-m", "opensend.worker"])
         try:
-            self._await_workers()
+            self._until(self._all_queues_answer, "the worker")
             yield
         finally:
-            worker, self._worker = self._worker, None
-            os.kill(worker.pid, signal.SIGTERM)
-            worker.wait()
+            self._end("worker")
 
     def empty(self) -> None:
         """Forget mail, events and endpoints; tenants, keys and domains stay."""
@@ -150,11 +149,43 @@ class System:
         (number,) = self.database.execute(query).fetchone() or (0,)
         return int(number)
 
-    def _await_workers(self) -> None:
-        deadline = time.monotonic() + 60
-        while len(self._celery.control.ping(timeout=0.5) or []) < len(set(_QUEUES.values())):
+    def _start(self, name: str, argv: list[str]) -> None:
+        self._started[name] = subprocess.Popen(
+            argv,
+            env=self.env | _PRODUCTION | {"SERVICE": name},
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
+            preexec_fn=die_with_parent(signal.SIGTERM),
+        )
+
+    def _end(self, name: str) -> None:
+        process = self._started.pop(name)
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def _share_certificate(self) -> None:
+        """Where the processes keep SNS's certificate: in production no stand-in's is fetched."""
+        url = self.facts["sns_signing"]["cert_url"]
+        pem = (self.var_dir / "twin" / "sns-cert.pem").read_bytes()
+        with redis.Redis.from_url(self.env["REDIS_URL"]) as client:
+            client.set(f"opensend:sns-certificate:{url}", pem)
+
+    def _all_queues_answer(self) -> bool:
+        answered = self._celery.control.ping(timeout=0.5) or []
+        return len(answered) == len(set(_QUEUES.values()))
+
+    def _until(self, condition: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + _READY_SECONDS
+        while not condition():
             if time.monotonic() > deadline:
-                raise OutOfTime("the workers did not answer within 60 s")
+                raise OutOfTime(f"{what} did not answer within {_READY_SECONDS:.0f} s")
+            time.sleep(0.05)
 
 
 def expect(system: System, query: str, number: int) -> None:
