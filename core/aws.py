@@ -4,6 +4,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from django.conf import settings
 
@@ -20,6 +21,17 @@ def ses(region: str) -> "SESV2Client":
 def sns(region: str) -> "SNSClient":
     client: SNSClient = _client("sns", region)
     return client
+
+
+@cache
+def ses_regions() -> frozenset[str]:
+    """The regions where SES is, as far as botocore knows, and the installation's own."""
+    session = botocore.session.get_session()
+    return frozenset(
+        region
+        for partition in session.get_available_partitions()
+        for region in session.get_available_regions("sesv2", partition)
+    ) | {settings.AWS_REGION}
 
 
 @cache

@@ -73,6 +73,7 @@ def test_the_identity_is_made_in_the_region_that_was_asked_for(api, twin):
         ({"name": "a\x00.com"}, "name"),
         ({"name": 5}, "name"),
         ({"name": "shop.example", "region": "moon"}, "region"),
+        ({"name": "shop.example", "region": "eu-moon-1"}, "region"),
         ({"name": "shop.example", "status": "verified"}, "status"),
     ],
 )
