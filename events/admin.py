@@ -39,16 +39,11 @@ class EventAdmin(RecordAdmin[Event]):
     list_select_related = ["workspace"]
     list_filter = [EventWorkFilter, BY_WORKSPACE]
     fields = [
-        "id",
-        "public_id",
-        "type",
-        "workspace",
-        "created_at",
-        "next_attempt_at",
-        "claims",
-        "unsettled_claims",
+        ("type", "workspace"),
+        ("public_id", "request_id"),
+        ("created_at", "next_attempt_at"),
+        ("claims", "unsettled_claims"),
         "last_error",
-        "request_id",
         "shown_body",
     ]
     readonly_fields = ["public_id", "shown_body"]

@@ -73,21 +73,14 @@ class ProviderEventAdmin(RecordAdmin[ProviderEvent]):
     list_filter = [OddFilter, WorkFilter]
     search_help_text = "MessageId, our id or an email's id, in full"
     fields = [
-        "id",
-        "source",
-        "event_id",
-        "kind",
-        "type",
-        "topic_arn",
-        "state",
-        "reason",
-        "about_email",
-        "received_at",
-        "processed_at",
+        ("state", "reason"),
+        ("kind", "type"),
+        ("about_email", "topic_arn"),
+        ("source", "event_id"),
+        ("id", "request_id"),
+        ("received_at", "processed_at"),
+        ("claims", "unsettled_claims"),
         "next_attempt_at",
-        "claims",
-        "unsettled_claims",
-        "request_id",
         "shown_body",
     ]
     readonly_fields = ["about_email", "shown_body"]

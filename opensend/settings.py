@@ -98,6 +98,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
+FORMAT_MODULE_PATH = "opensend.formats"
 STATIC_URL = "static/"
 # Production runs collectstatic; a laptop serves what the packages hold.
 STATIC_ROOT = None if DEBUG else BASE_DIR / "static"
@@ -299,7 +300,7 @@ UNFOLD = {
     "STYLES": [lambda request: static("core/admin.css")],
     "SIDEBAR": {
         "navigation": [
-            _group("", _page("Overview", "monitoring", "index")),
+            {"items": [_page("Overview", "monitoring", "index")]},
             _group(
                 "Mail",
                 _page("Emails", "mail", "emails_email_changelist"),

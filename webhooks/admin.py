@@ -61,15 +61,11 @@ class EndpointAdmin(RecordAdmin[Endpoint]):
     list_select_related = ["workspace"]
     list_filter = [EndpointFilter, BY_WORKSPACE]
     fields = [
-        "id",
-        "workspace",
         "url",
-        "description",
-        "event_types",
-        "status",
-        "disabled_reason",
-        "timeouts_in_a_row",
-        "created_at",
+        ("workspace", "id"),
+        ("status", "disabled_reason"),
+        ("event_types", "description"),
+        ("timeouts_in_a_row", "created_at"),
     ]
     actions = ["enable", "disable"]
     panels: ClassVar[Any] = []
@@ -116,14 +112,10 @@ class DeliveryAdmin(RecordAdmin[Delivery]):
     ]
     list_filter = [DeliveryFilter]
     fields = [
-        "id",
-        "endpoint",
-        "event",
-        "status",
-        "attempts",
-        "last_status_code",
-        "last_error",
-        "next_attempt_at",
+        ("endpoint", "event"),
+        ("status", "id"),
+        ("last_status_code", "last_error"),
+        ("attempts", "next_attempt_at"),
         "created_at",
     ]
     actions = ["deliver_now"]
