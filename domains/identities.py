@@ -20,6 +20,10 @@ class IdentityUnavailable(Exception):
     """SES did not do what was asked of it; the step is worth another try."""
 
 
+class IdentityMissing(IdentityUnavailable):
+    """SES has no such identity (any more)."""
+
+
 @dataclass(frozen=True, slots=True)
 class IdentityStatus:
     verified: bool
@@ -42,8 +46,11 @@ def create_domain_identity(domain: Domain) -> list[str]:
 
 def check_domain_status(domain: Domain) -> IdentityStatus:
     """What SES knows; only VerifiedForSendingStatus allows sending."""
+    client = aws.ses(domain.region)
     try:
-        answer = aws.ses(domain.region).get_email_identity(EmailIdentity=domain.name)
+        answer = client.get_email_identity(EmailIdentity=domain.name)
+    except client.exceptions.NotFoundException as error:
+        raise IdentityMissing(str(error)) from error
     except (BotoCoreError, ClientError) as error:
         raise IdentityUnavailable(str(error)) from error
     dkim = answer.get("DkimAttributes", {})

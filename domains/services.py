@@ -14,7 +14,7 @@ from accounts.models import Workspace
 from core.errors import Conflict, DomainError, NotFound
 from core.wake import wake
 from domains import identities
-from domains.identities import IdentityStatus, IdentityUnavailable
+from domains.identities import IdentityMissing, IdentityStatus, IdentityUnavailable
 from domains.models import DnsRecord, Domain
 from domains.snapshots import snapshot
 from events.services import Fact, publish
@@ -72,8 +72,13 @@ def establish(domain: Domain) -> Domain:
     """
     try:
         if not domain.dkim_tokens:
-            _keep_tokens(domain, identities.create_domain_identity(domain))
-        return take_over(domain, identities.check_domain_status(domain))
+            _make_identity(domain)
+        try:
+            found = identities.check_domain_status(domain)
+        except IdentityMissing:  # somebody removed it at AWS
+            _make_identity(domain)
+            found = identities.check_domain_status(domain)
+        return take_over(domain, found)
     except IdentityUnavailable as error:
         Domain.objects.filter(pk=domain.pk).update(reason=str(error)[:1000])
         domain.reason = str(error)[:1000]
@@ -156,6 +161,10 @@ def require_sending(domain: Domain | None, name: str) -> Domain:
     return domain
 
 
+def _make_identity(domain: Domain) -> None:
+    _keep_tokens(domain, identities.create_domain_identity(domain))
+
+
 def _locked(domain: Domain) -> Domain:
     live = Domain.objects.select_for_update().filter(pk=domain.pk, deleted_at=None).first()
     if live is None:
@@ -168,6 +177,7 @@ def _keep_tokens(domain: Domain, tokens: list[str]) -> None:
     domain = _locked(domain)
     domain.dkim_tokens = tokens
     domain.save(update_fields=["dkim_tokens"])
+    domain.records.filter(purpose=DnsRecord.Purpose.DKIM).delete()
     DnsRecord.objects.bulk_create(
         [
             DnsRecord(
@@ -179,8 +189,7 @@ def _keep_tokens(domain: Domain, tokens: list[str]) -> None:
                 status=Domain.Status.PENDING,
             )
             for token in tokens
-        ],
-        ignore_conflicts=True,
+        ]
     )
 
 

@@ -84,6 +84,17 @@ def test_an_identity_that_exists_already_is_adopted(api, twin):
     assert (domain.dkim_tokens, domain.is_verified) == (tokens, True)
 
 
+def test_an_identity_that_was_removed_at_aws_is_made_anew_with_its_records(api, twin):
+    made = add(api).json()
+    identities.delete_domain_identity(Domain.objects.get())
+    again = api.post(f"/domains/{made['id']}/verify").json()
+    assert (again["status"], again["reason"], len(again["records"])) == ("verified", None, 3)
+    there = identities.check_domain_status(Domain.objects.get()).dkim_tokens
+    assert Domain.objects.get().dkim_tokens == there
+    values = {f"{token}.dkim.amazonses.com" for token in there}
+    assert {record["value"] for record in again["records"]} == values
+
+
 def test_a_check_that_cannot_be_made_does_not_set_a_verified_domain_back(workspace, no_aws, told):
     made = Domain.objects.create(
         workspace=workspace,
