@@ -206,3 +206,20 @@ def test_a_holder_that_died_leaves_nothing_behind(api_key, client_for, monkeypat
     assert answer.status_code == 201
     assert "idempotent-replayed" not in answer
     assert ApiKey.objects.filter(name="x").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_lock_outlives_its_request(api, monkeypatch):
+    """A connection goes back to a pool, maybe one that is shared with other hosts."""
+
+    def broken(**fields):
+        raise RuntimeError("killed")
+
+    post(api, "/api-keys", {"name": "x"}, "made")
+    post(api, "/api-keys", {"name": ""}, "refused")
+    monkeypatch.setattr(services, "create_api_key", broken)
+    api.raise_request_exception = False
+    post(api, "/api-keys", {"name": "x"}, "broken")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+        assert cursor.fetchone() == (0,)
