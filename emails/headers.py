@@ -60,10 +60,11 @@ def _phrase(name: str, indent: int) -> str:
 
 def _folded(line: str) -> str:
     """Lines of at most 78 characters where there are blanks to break them at."""
-    lines = [""]
-    for word in re.findall(r"[ \t]*[^ \t]+", line):
-        # The first word is the field's name, and the second stays beside it if it can.
-        if lines[-1] and len(lines[-1]) + len(word) > 78 and word[0] in " \t":
+    name, *words = re.findall(r"[ \t]*[^ \t]+", line)
+    # Beside the name even if it is long: some readers keep the blank of a fold that comes first.
+    lines = [name + (words.pop(0) if words else "")]
+    for word in words:
+        if len(lines[-1]) + len(word) > 78:
             lines.append(word)
         else:
             lines[-1] += word

@@ -28,7 +28,7 @@ def read(field):
     """Name and raw value of each field that a reader finds, unfolded."""
     message = message_from_bytes(f"{field}\r\nX-Next: next\r\n\r\nbody".encode("ascii"))
     assert message.get_payload() == "body"
-    fields = [(name, value.replace("\r\n", "").lstrip()) for name, value in message.items()]
+    fields = [(name, value.replace("\r\n", "")) for name, value in message.items()]
     assert fields.pop() == ("X-Next", "next")
     return fields
 
