@@ -1,0 +1,130 @@
+"""Suppressed recipients are dropped, at accept and again right before the provider call."""
+
+import pytest
+
+from contacts.models import Suppression
+from emails.models import Email
+from emails.sending import send_due
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def suppress(workspace):
+    def add(address, origin="bounce"):
+        return Suppression.objects.create(workspace=workspace, email=address, origin=origin)
+
+    return add
+
+
+def statuses(email):
+    return dict(email.recipients.values_list("address", "status"))
+
+
+def test_an_email_to_nobody_else_is_refused_kept_and_told(send, suppress, published, provider, api):
+    suppress("bob@example.net", "complaint")
+
+    answer = send(to="Bob@example.net")
+
+    assert (answer.status_code, answer.json()["name"]) == (422, "recipient_suppressed")
+    details = answer.json()["details"]
+    assert details["recipients"] == {"Bob@example.net": "complaint"}
+    email = Email.objects.get(pk=details["email_id"])
+    assert (email.status, email.next_attempt_at) == ("suppressed", None)
+    assert statuses(email) == {"Bob@example.net": "suppressed"}
+    ((kind, data),) = published()
+    assert (kind, data["recipient"]) == ("email.suppressed", "Bob@example.net")
+    assert data["suppressed"]["type"] == "complaint"
+    assert (data["email_id"], data["to"]) == (str(email.pk), ["Bob@example.net"])
+    assert send_due() == 0
+    assert api.get(f"/emails/{email.pk}/events").json()["data"][0]["type"] == "suppressed"
+
+
+def test_the_others_still_get_the_mail(accepted, suppress, published, provider):
+    suppress("bob@example.net")
+    suppress("eve@example.net", "unsubscribed")
+
+    email = accepted(
+        to=["bob@example.net", "ann@example.net"], cc="carla@example.net", bcc="eve@example.net"
+    )
+    assert sorted(data["recipient"] for _, data in published("email.suppressed")) == [
+        "bob@example.net",
+        "eve@example.net",
+    ]
+    assert email.status == "queued"
+    assert send_due() == 1
+
+    (sent,) = provider.sent
+    assert (sent.to, sent.cc, sent.bcc) == (["ann@example.net"], ["carla@example.net"], [])
+    assert statuses(email) == {
+        "bob@example.net": "suppressed",
+        "ann@example.net": "sent",
+        "carla@example.net": "sent",
+        "eve@example.net": "suppressed",
+    }
+    email.refresh_from_db()
+    assert email.status == "sent"
+
+
+def test_a_suppression_after_accept_is_respected(accepted, suppress, published, provider):
+    email = accepted(to=["bob@example.net", "ann@example.net"])
+    suppress("bob@example.net")
+
+    assert send_due() == 1
+
+    assert provider.sent[0].to == ["ann@example.net"]
+    assert statuses(email) == {"bob@example.net": "suppressed", "ann@example.net": "sent"}
+    assert [data["recipient"] for _, data in published("email.suppressed")] == ["bob@example.net"]
+
+
+def test_an_email_whose_last_recipient_was_suppressed_is_not_sent(
+    accepted, suppress, published, provider
+):
+    email = accepted()
+    suppress("bob@example.net")
+
+    assert send_due() == 0
+
+    email.refresh_from_db()
+    assert (email.status, email.next_attempt_at) == ("suppressed", None)
+    assert [kind for kind, _ in published()] == ["email.suppressed"]
+
+
+def test_a_retry_leaves_out_who_was_suppressed_meanwhile(accepted, suppress, provider):
+    from emails.providers import NotTaken
+
+    accepted(to=["bob@example.net", "ann@example.net"])
+    provider.script = [NotTaken("throttled")]
+    send_due()
+    suppress("ann@example.net")
+    Email.objects.update(next_attempt_at="2026-01-01T00:00Z")
+    send_due()
+
+    assert [sent.to for sent in provider.sent] == [
+        ["bob@example.net", "ann@example.net"],
+        ["bob@example.net"],
+    ]
+
+
+def test_a_strangers_suppression_is_nothing_to_us(accepted, provider, db):
+    from accounts.services import create_workspace
+
+    Suppression.objects.create(
+        workspace=create_workspace(name="Bob's"), email="bob@example.net", origin="bounce"
+    )
+    accepted()
+
+    assert send_due() == 1
+
+
+def test_a_batch_keeps_an_email_to_nobody_and_sends_the_others(
+    api, domain, message, suppress, published
+):
+    suppress("bob@example.net")
+
+    answer = api.post("/emails/batch", [message, message | {"to": "ann@example.net"}])
+
+    assert answer.status_code == 200
+    found = [Email.objects.get(pk=each["id"]).status for each in answer.json()["data"]]
+    assert found == ["suppressed", "queued"]
+    assert len(published("email.suppressed")) == 1
