@@ -1,0 +1,358 @@
+"""From a due row to a provider's answer: retries, giving up, leases, turns and crashes."""
+
+import os
+import threading
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from django.db import connection, connections
+from django.utils import timezone
+
+from accounts.services import create_workspace
+from core.draining import stopping
+from core.ids import uuid7
+from emails.models import Email, EmailEvent
+from emails.outcomes import Outcome, backoff, settle, settle_unknown
+from emails.providers import Accepted, NotTaken, OutcomeUnknown, Refused
+from emails.sending import send_due
+from ingest.models import ProviderEvent
+from ingest.processing import process_due
+
+LONG_AGO = "2026-01-01T00:00Z"
+
+
+def make_due(**changes):
+    Email.objects.exclude(next_attempt_at=None).update(next_attempt_at=LONG_AGO, **changes)
+
+
+def report(email, kind="Send", recipients=()):
+    """SES tells of the email, by the tag that it was sent with."""
+    import orjson
+
+    event = {
+        "eventType": kind,
+        "mail": {
+            "timestamp": "2026-03-01T12:00:00.000Z",
+            "messageId": "0100-theirs",
+            "tags": {"opensend_email_id": [str(email.pk)]},
+        },
+        "send": {},
+        "bounce": {
+            "timestamp": "2026-03-01T12:00:01.000Z",
+            "bounceType": "Permanent",
+            "bouncedRecipients": [{"emailAddress": each} for each in recipients],
+        },
+        "open": {"timestamp": "2026-03-01T12:00:02.000Z"},
+    }
+    ProviderEvent.objects.create(
+        source="ses",
+        event_id=str(uuid7()),
+        body=orjson.dumps(event).decode(),
+        next_attempt_at=LONG_AGO,
+    )
+    assert process_due() == 1
+
+
+@pytest.mark.django_db
+def test_an_accepted_mail_is_sent(accepted, provider, published):
+    email = accepted()
+
+    assert send_due() == 1
+
+    (sent,) = provider.sent
+    assert (sent.email_id, sent.sender) == (str(email.pk), "ada@example.com")
+    assert (sent.region, sent.configuration_set) == ("us-east-1", "opensend")
+    email.refresh_from_db()
+    assert (email.status, email.next_attempt_at) == ("sent", None)
+    assert email.provider_message_id == f"0100-{email.pk}"
+    assert email.message_id == f"<0100-{email.pk}@email.amazonses.com>"
+    assert f"0100-{email.pk}" in email.provider_response
+    assert email.sent_at is not None
+    ((kind, data),) = published()
+    assert (kind, data["message_id"]) == ("email.sent", email.message_id)
+    assert send_due() == 0
+
+
+@pytest.mark.django_db
+def test_ses_saying_sent_again_is_not_told_twice(accepted, provider, published):
+    email = accepted()
+    send_due()
+
+    report(email)
+
+    assert [kind for kind, _ in published()] == ["email.sent"]
+
+
+@pytest.mark.django_db
+def test_ses_can_say_sent_before_we_know_it_ourselves(accepted, provider, published):
+    email = accepted()
+    Email.objects.update(status="sending", claims=1)
+    claimed = Email.objects.get()
+    report(email)
+    email.refresh_from_db()
+    assert (email.status, email.next_attempt_at) == ("sent", None)
+
+    receipt = Accepted(
+        provider_message_id="0100-theirs", message_id="<x@y>", provider_response={"a": "b"}
+    )
+    settle([Outcome(claimed, receipt)])
+
+    email.refresh_from_db()
+    assert (email.status, email.provider_message_id) == ("sent", "0100-theirs")
+    assert email.provider_response == "{'a': 'b'}"
+    assert [kind for kind, _ in published()] == ["email.sent"]
+
+
+@pytest.mark.django_db
+def test_what_was_not_taken_is_tried_again_and_told_once_an_hour(accepted, provider, published):
+    email = accepted()
+    provider.script = [NotTaken("Maximum sending rate exceeded.")] * 3
+
+    for expected in (1, 1, 2):
+        send_due()
+        assert len(published("email.delayed")) == expected
+        email.refresh_from_db()
+        assert email.status == "queued"
+        assert email.next_attempt_at > timezone.now()
+        assert email.last_error == "Maximum sending rate exceeded."
+        make_due()
+        if expected == 1 and len(provider.sent) == 2:
+            told = email.delay_told_at - timedelta(minutes=61)
+            Email.objects.update(delay_told_at=told)
+    assert published("email.delayed")[0][1]["delayed"]["reason"] == "Maximum sending rate exceeded."
+    send_due()
+
+    email.refresh_from_db()
+    assert (email.status, email.last_error) == ("sent", "")
+
+
+@pytest.mark.parametrize("attempt", [1, 2, 5, 8, 9, 50, 10_000])
+def test_the_pause_doubles_from_5_seconds_to_15_minutes_at_most(attempt):
+    ceiling = min(5 * 2 ** min(attempt - 1, 30), 900)
+    pauses = [backoff(attempt).total_seconds() for _ in range(300)]
+
+    assert min(pauses) >= 1
+    assert ceiling / 2 < max(pauses) <= ceiling
+
+
+@pytest.mark.django_db
+def test_what_is_refused_fails_at_once(accepted, provider, published):
+    email = accepted(cc="carla@example.net")
+    provider.script = [Refused("Email address is not verified.")]
+
+    send_due()
+
+    email.refresh_from_db()
+    assert (email.status, email.next_attempt_at) == ("failed", None)
+    assert email.last_error == "Email address is not verified."
+    assert set(email.recipients.values_list("status", flat=True)) == {"failed"}
+    ((kind, data),) = published()
+    assert kind == "email.failed"
+    assert data["failed"]["reason"] == "Email address is not verified."
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("hours", "status"), [(23, "queued"), (25, "failed")])
+def test_after_a_day_of_trying_a_mail_is_given_up(hours, status, accepted, provider, published):
+    email = accepted()
+    since = timezone.now() - timedelta(hours=hours)
+    Email.objects.update(first_attempt_at=since, created_at=since)
+    provider.script = [NotTaken("still throttled")]
+
+    send_due()
+
+    email.refresh_from_db()
+    assert email.status == status
+    assert bool(published("email.failed")) == (status == "failed")
+
+
+@pytest.mark.django_db
+def test_a_bug_in_a_provider_is_no_reason_to_lose_mail(accepted, provider, caplog):
+    email = accepted()
+    provider.script = [KeyError("MessageId")]
+
+    send_due()
+
+    email.refresh_from_db()
+    assert (email.status, email.last_error) == ("queued", "'MessageId'")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("result", [NotTaken("x"), OutcomeUnknown("x"), Refused("x")])
+def test_a_worker_that_lost_its_lease_changes_nothing(result, accepted, published):
+    accepted()
+    Email.objects.update(status="sending", claims=1)
+    stale = Email.objects.get()
+    Email.objects.update(claims=2)
+    before = Email.objects.values().get()
+
+    settle([Outcome(stale, result)])
+
+    assert Email.objects.values().get() == before
+    assert not published()
+
+
+@pytest.mark.django_db
+def test_that_the_provider_took_a_mail_is_true_without_a_lease(accepted, published):
+    accepted()
+    Email.objects.update(status="sending", claims=1)
+    stale = Email.objects.get()
+    Email.objects.update(claims=2, status="queued")
+
+    receipt = Accepted(provider_message_id="m", message_id="<m@x>", provider_response={})
+    settle([Outcome(stale, receipt)])
+
+    email = Email.objects.get()
+    assert (email.status, email.next_attempt_at, email.provider_message_id) == ("sent", None, "m")
+    assert [kind for kind, _ in published()] == ["email.sent"]
+
+
+@pytest.mark.django_db
+def test_a_mail_that_kills_its_workers_fails(accepted, provider, published):
+    email = accepted()
+    Email.objects.update(unsettled_claims=5)
+
+    assert send_due() == 0
+
+    email.refresh_from_db()
+    assert email.status == "failed"
+    assert "worker died" in published("email.failed")[0][1]["failed"]["reason"]
+
+
+@pytest.mark.django_db
+def test_ten_thousand_mails_of_one_workspace_do_not_delay_anothers(
+    accepted, provider, settings, workspace
+):
+    copied = accepted()
+    other = create_workspace(name="Bob's")
+    pile_up(copied, 10_000)
+    late = accepted()
+    Email.objects.filter(pk=late.pk).update(workspace=other)
+    settings.SEND_CONCURRENCY = 32
+    provider.script = [None] * 63 + [lambda _: stopping.set()]
+
+    try:
+        send_due()
+    finally:
+        stopping.clear()
+
+    # It is the youngest of all, and in the first hands full nevertheless.
+    assert str(late.pk) in [sent.email_id for sent in provider.sent[:32]]
+    assert len(provider.sent) < 200
+
+
+def pile_up(email, count):
+    """Copies of an email, due and older than it."""
+    columns = [field.column for field in Email._meta.concrete_fields]
+    kept = ", ".join(f'"{name}"' for name in columns if name not in ("id", "next_attempt_at"))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO emails (id, next_attempt_at, {kept})"
+            f" SELECT gen_random_uuid(), next_attempt_at - interval '1 hour', {kept}"
+            f" FROM emails, generate_series(1, {count}) WHERE id = %s",
+            [email.pk],
+        )
+        cursor.execute(
+            "INSERT INTO email_recipients (id, email_id, kind, address, status, detail)"
+            " SELECT gen_random_uuid(), id, 'to', 'bob@example.net', 'queued', '' FROM emails"
+            " WHERE id <> %s",
+            [email.pk],
+        )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_never_send_one_mail_twice(accepted, provider):
+    pile_up(accepted(), 150)
+    barrier = threading.Barrier(2)
+
+    def work():
+        try:
+            barrier.wait()
+            send_due()
+        finally:
+            connections.close_all()
+
+    workers = [threading.Thread(target=work) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+    assert set(Counter(sent.email_id for sent in provider.sent).values()) == {1}
+    assert len(provider.sent) == 151
+    assert set(Email.objects.values_list("status", flat=True)) == {"sent"}
+    assert EmailEvent.objects.filter(type="sent").count() == 151
+
+
+@pytest.fixture
+def crashed(accepted, provider):
+    """A mail whose worker, a real process, died between the provider's yes and its own commit."""
+    email = accepted(cc="carla@example.net")
+    connections.close_all()
+    provider.script = [lambda _: os._exit(7)]
+    child = os.fork()
+    if child == 0:
+        try:
+            send_due()
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    provider.script = []
+    email.refresh_from_db()
+    assert email.status == "sending"
+    assert settle_unknown() == 0  # its lease still runs
+    make_due()
+    assert settle_unknown() == 1
+    email.refresh_from_db()
+    assert email.status == "unknown"
+    assert timedelta(minutes=9) < email.next_attempt_at - timezone.now() <= timedelta(minutes=10)
+    assert send_due() == 0
+    return email
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("kind", "recipients", "bounced"),
+    [("Send", [], 0), ("Bounce", ["carla@example.net"], 1), ("Open", [], 0)],
+)
+def test_anything_that_ses_reports_settles_a_send_in_doubt(
+    kind, recipients, bounced, crashed, provider
+):
+    report(crashed, kind, recipients)
+
+    crashed.refresh_from_db()
+    assert (crashed.status, crashed.next_attempt_at) == ("sent", None)
+    assert crashed.provider_message_id == "0100-theirs"
+    statuses = Counter(crashed.recipients.values_list("status", flat=True))
+    assert (statuses["bounced"], statuses["sent"]) == (bounced, 2 - bounced)
+    make_due()
+    assert settle_unknown() == 0
+    assert send_due() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_send_in_doubt_goes_out_again_when_nothing_is_heard(crashed, provider, settings):
+    settings.SEND_UNKNOWN_POLICY = "resend"
+    make_due()
+    assert settle_unknown() == 1
+    assert send_due() == 1
+
+    crashed.refresh_from_db()
+    assert crashed.status == "sent"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_send_in_doubt_can_be_held_for_somebody_to_decide(crashed, provider, settings):
+    settings.SEND_UNKNOWN_POLICY = "hold"
+    make_due()
+    assert settle_unknown() == 1
+    assert settle_unknown() == 0
+    assert send_due() == 0
+    crashed.refresh_from_db()
+    assert (crashed.status, crashed.next_attempt_at) == ("unknown", None)
+
+    report(crashed)
+
+    crashed.refresh_from_db()
+    assert crashed.status == "sent"
