@@ -18,16 +18,20 @@ class Havoc:
         self._product = product
         self._random = random
         self._say = say
+        self._begin = time.monotonic()
+        self._number = 0
 
     def rage(self, rounds, *, seconds):
         """Strike once in each of `rounds` spans of that many seconds."""
         begin = time.monotonic()
-        for number in range(rounds):
-            moment = begin + seconds * (number + self._random.uniform(0.1, 0.9))
+        for place in range(rounds):
+            moment = begin + seconds * (place + self._random.uniform(0.1, 0.9))
             time.sleep(max(0.0, moment - time.monotonic()))
-            victim = self.VICTIMS[number % len(self.VICTIMS)]
+            victim = self.VICTIMS[self._number % len(self.VICTIMS)]
+            self._number += 1
             told = self._strike(victim)
-            self._say(f"{time.monotonic() - begin:6.1f} s  round {number + 1}: {victim} {told}")
+            at = time.monotonic() - self._begin
+            self._say(f"{at:6.1f} s  round {self._number}: {victim} {told}")
 
     def _strike(self, victim):
         match victim:
