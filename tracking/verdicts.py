@@ -23,7 +23,8 @@ _MARKS = {
         re.IGNORECASE,
     ),
     "script": re.compile(
-        r"\b(bot|crawler|spider|curl|wget|python-requests|python-urllib|aiohttp|httpx|okhttp|"
+        # Cubot makes telephones.
+        r"\b((?!cubot)\w*(?:bot|crawler|spider)|curl|wget|python-requests|python-urllib|aiohttp|httpx|okhttp|"
         r"Go-http-client|libwww-perl|Java/|HeadlessChrome|PhantomJS|axios|node-fetch)\b",
         re.IGNORECASE,
     ),
