@@ -44,14 +44,19 @@ def heard(task: str) -> None:
 
 def _ensure_teller() -> None:
     global _teller, _teller_pid, _hints
-    if _teller is not None and _teller_pid == os.getpid():  # a fork doesn't inherit threads
+    if _is_telling():
         return
     with _lock:
-        if _teller is None or _teller_pid != os.getpid():
+        if not _is_telling():
             _hints = queue.SimpleQueue()
             _teller = threading.Thread(target=_tell, args=(_hints,), name="wake", daemon=True)
             _teller_pid = os.getpid()
             _teller.start()
+
+
+def _is_telling() -> bool:
+    # A fork doesn't inherit threads, and one that a bug ended must not stay the last.
+    return _teller is not None and _teller.is_alive() and _teller_pid == os.getpid()
 
 
 def _tell(hints: "queue.SimpleQueue[str]") -> None:

@@ -179,6 +179,21 @@ def test_every_task_that_is_hinted_at_exists_and_is_swept():
     assert {CHECK, SEND, DISPATCH} <= swept
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_bug_costs_one_hint_and_not_all_that_follow(db, monkeypatch):
+    def broken(task):
+        raise RuntimeError("a bug")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(wake, "_send", broken)
+        wake.hint(TASK)
+        teller = next(thread for thread in threading.enumerate() if thread.name == "wake")
+        teller.join(3)
+        assert not teller.is_alive()
+    wake.hint(TASK)
+    wait_for(lambda: messages() == [TASK])
+
+
 def test_hints_from_many_threads_start_one_teller(db):
     threads = [threading.Thread(target=wake.hint, args=(TASK,)) for _ in range(20)]
     for thread in threads:
