@@ -40,9 +40,6 @@ class SuppressForm(forms.ModelForm[Suppression]):
             raise forms.ValidationError("SES's simulator is never suppressed.")
         return str(email)
 
-    def validate_unique(self) -> None:
-        """Suppressing what is suppressed makes the origin manual, which is no error."""
-
 
 @admin.register(Suppression)
 class SuppressionAdmin(RecordAdmin[Suppression]):

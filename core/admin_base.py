@@ -304,7 +304,7 @@ def as_uuid(term: str) -> UUID | None:
 
 def picked(queryset: "QuerySet[Any]", *columns: str) -> list[Any]:
     """The rows that an action is for, with these columns only."""
-    return list(queryset.only("pk", *columns)[:MOST])
+    return list(queryset.select_related(None).only("pk", *columns)[:MOST])
 
 
 @dataclass(frozen=True, slots=True)

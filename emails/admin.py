@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html
 
 from core.admin_base import (
     BY_WORKSPACE,
@@ -32,8 +31,11 @@ SHOWN = 200
 
 
 def waiting_long(emails: "QuerySet[Email]") -> "QuerySet[Email]":
-    """Overdue, status by status, as the indexes of due mail are."""
-    return overdue(emails.filter(status__in=["queued", "scheduled", "sending", "unknown"]))
+    return overdue(_underway(emails))
+
+
+def claimed_often(emails: "QuerySet[Email]") -> "QuerySet[Email]":
+    return _underway(emails).filter(next_attempt_at__isnull=False, unsettled_claims__gte=2)
 
 
 def held(emails: "QuerySet[Email]") -> "QuerySet[Email]":
@@ -46,10 +48,7 @@ class StateFilter(BoundedFilter):
     questions: ClassVar[Any] = {
         "overdue": ("Overdue", waiting_long),
         "held": ("In doubt and held for you", held),
-        "exhausted": (
-            "Claimed again and again",
-            lambda rows: rows.filter(next_attempt_at__isnull=False, unsettled_claims__gte=2),
-        ),
+        "exhausted": ("Claimed again and again", claimed_often),
     }
 
 
@@ -133,8 +132,7 @@ class EmailAdmin(RecordAdmin[Email]):
 
     @admin.action(description="Send now (waiting or in doubt)", permissions=["operate"])
     def retry_now(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
-        rows = picked(queryset.select_related(None))
-        self.say(request, services.retry_now(rows), "will be sent now")
+        self.say(request, services.retry_now(picked(queryset)), "will be sent now")
 
 
 @admin.register(EmailRecipient)
@@ -166,6 +164,11 @@ class EmailEventAdmin(RecordAdmin[EmailEvent]):
         return super().get_queryset(request).defer("payload")
 
 
+def _underway(emails: "QuerySet[Email]") -> "QuerySet[Email]":
+    """Named by status, because that is what there is an index on."""
+    return emails.filter(status__in=["queued", "scheduled", "sending", "unknown"])
+
+
 def _recipients(email: Email) -> Panel:
     rows = [
         [link(each, each.address), each.kind, Label(each.status), each.status_at, each.detail]
@@ -183,7 +186,7 @@ def _timeline(email: Email) -> Panel:
 
 
 def _payload(event: EmailEvent) -> str:
-    return folded("payload", event.payload) if event.payload else format_html("")
+    return folded("payload", event.payload) if event.payload else ""
 
 
 EmailAdmin.panels.extend([_recipients, _timeline])

@@ -141,8 +141,7 @@ class DeliveryAdmin(RecordAdmin[Delivery]):
 
     @admin.action(description="Deliver now", permissions=["operate"])
     def deliver_now(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
-        rows = picked(queryset.select_related(None))
-        self.say(request, services.deliver_now(rows), "will be tried now")
+        self.say(request, services.deliver_now(picked(queryset)), "will be tried now")
 
 
 @admin.register(Attempt)
