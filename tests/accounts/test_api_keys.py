@@ -99,6 +99,14 @@ def test_what_a_change_does_not_name_stays(api, domain):
     assert api.patch(f"/api-keys/{made}", {"token": "os_x"}).status_code == 422
 
 
+def test_a_key_cannot_be_changed_to_a_domain_of_others(stranger, domain):
+    made = stranger.post("/api-keys", {"name": "x"}).json()["id"]
+    answer = stranger.patch(f"/api-keys/{made}", {"domain_id": str(domain.pk)})
+    assert answer.status_code == 422
+    assert set(answer.json()["details"]["fields"]) == {"domain_id"}
+    assert stranger.get(f"/api-keys/{made}").json()["domain_id"] is None
+
+
 def test_a_changed_permission_bites_on_the_next_request(api, client_for):
     made = api.post("/api-keys", {"name": "x"}).json()
     client = client_for(made["token"])
