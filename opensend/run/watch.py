@@ -6,12 +6,14 @@ Listens on a free loopback port, creates an endpoint for it, and deletes that at
 import json
 import signal
 import sys
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NoReturn
 
 from opensend.run.files import read_json
+from opensend.run.hooks import Hooks
 from opensend.run.http import request
+
+_LOOK = 3600.0  # seconds; a wait without end could not be interrupted everywhere
 
 
 def main() -> None:
@@ -20,35 +22,24 @@ def main() -> None:
     if not run:
         sys.exit(f"{path}: no such file; is the stack running?")
     signal.signal(signal.SIGTERM, _interrupt)
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Listener) as server:
-        url = f"http://127.0.0.1:{server.server_address[1]}/"
-        endpoint = _call(run, "POST", "/webhooks", {"endpoint": url, "events": ["*"]})
-        print(f"Endpoint {endpoint['id']} -> {url}; Ctrl-C deletes it.", flush=True)
+    with Hooks() as hooks:
+        endpoint = _call(run, "POST", "/webhooks", {"endpoint": hooks.url, "events": ["*"]})
+        hooks.secret = endpoint["signing_secret"]
+        print(f"Endpoint {endpoint['id']} -> {hooks.url}; Ctrl-C deletes it.", flush=True)
         try:
-            server.serve_forever()
+            _print_all(hooks)
         except KeyboardInterrupt:
             print()
         finally:
             _call(run, "DELETE", f"/webhooks/{endpoint['id']}")
 
 
-class _Listener(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        print(_readable(body), flush=True)
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        """The event itself is all there is to print."""
-
-
-def _readable(body: bytes) -> str:
-    try:
-        event = json.loads(body)
-        return f"{event['type']:24} {json.dumps(event['data'])}"
-    except (ValueError, KeyError, TypeError):
-        return body.decode(errors="replace")
+def _print_all(hooks: Hooks) -> NoReturn:
+    while True:
+        if heard := hooks.next(seconds=_LOOK):
+            event, genuine = heard
+            note = "" if genuine else "  SIGNATURE WRONG"
+            print(f"{event['type']:24} {json.dumps(event['data'])}{note}", flush=True)
 
 
 def _call(run: dict[str, Any], method: str, path: str, body: Any = None) -> dict[str, Any]:
