@@ -122,7 +122,7 @@ class RecordAdmin(ModelAdmin[M]):
     list_filter_submit = True
     list_fullwidth = True
     change_form_outer_before_template = "core/admin/buttons.html"
-    change_form_outer_after_template = "core/admin/panels.html"
+    change_form_outer_after_template: str | None = "core/admin/panels.html"
     # Each makes a panel of a record; higher floors append theirs.
     panels: "ClassVar[list[Callable[[Any], Panel]]]" = []
     search_fields = ["pk"]  # that there is a search box; `find` says what it looks for

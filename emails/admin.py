@@ -86,7 +86,9 @@ class EmailAdmin(RecordAdmin[Email]):
         ),
     ]
     actions = ["retry_now"]
+    # What became of the mail comes before the columns of its row.
     change_form_outer_before_template = "emails/admin/email.html"
+    change_form_outer_after_template = None
     panels: ClassVar[Any] = []
 
     def find(self, term: str) -> Q:
