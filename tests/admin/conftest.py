@@ -1,0 +1,61 @@
+"""An operator at the console of an installation with some of everything in it."""
+
+import pytest
+
+
+@pytest.fixture
+def operator(db):
+    from django.contrib.auth import get_user_model
+    from django.test import Client
+
+    user = get_user_model().objects.create_superuser("op", password="a pass phrase")
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def clerk(db):
+    """Somebody who may sign in and nothing else."""
+    from django.contrib.auth import get_user_model
+    from django.test import Client
+
+    user = get_user_model().objects.create_user("clerk", password="a pass phrase", is_staff=True)
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def fill(workspace):
+    """Add `count` rows of everything, each with a workspace of its own."""
+
+    from everything import one_of_each
+
+    from accounts.services import create_workspace
+
+    def fill(count):
+        for number in range(count):
+            one_of_each(create_workspace(name=f"Tenant {number}"))
+
+    return fill
+
+
+@pytest.fixture
+def make_email(workspace):
+    from core.ids import uuid7
+    from emails.models import Email
+
+    def make(**fields):
+        fields = {"status": "delivered", "next_attempt_at": None, "text": "Hi"} | fields
+        return Email.objects.create(
+            workspace=fields.pop("workspace", workspace),
+            sender="Ada <ada@example.com>",
+            to=fields.pop("to", ["bob@example.org"]),
+            subject=fields.pop("subject", "Hello"),
+            region="us-east-1",
+            message_id=f"<{uuid7()}@example.com>",
+            **fields,
+        )
+
+    return make

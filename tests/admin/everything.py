@@ -1,0 +1,73 @@
+"""One row of every table, with things in it that nobody is to see."""
+
+import hashlib
+
+from django.utils import timezone
+
+from accounts.models import ApiKey, IdempotencyRecord
+from contacts.models import Contact, Suppression
+from core.ids import uuid7
+from core.models import Heartbeat
+from domains.models import DnsRecord, Domain
+from emails.models import Email, EmailEvent, EmailRecipient
+from events.models import Event
+from ingest.models import ProviderEvent
+from webhooks.models import Attempt, Delivery, Endpoint
+
+DIGEST = "d16e57" * 10
+SECRET = "gAAAA-encrypted-secret"
+ANSWER = "gAAAA-encrypted-answer"
+LEVER = "https://sns.us-east-1.amazonaws.com/?Action=Unsubscribe&SubscriptionArn=x"
+
+
+def one_of_each(tenant):
+    unique = uuid7().hex
+    key = ApiKey.objects.create(
+        workspace=tenant, name="key", prefix="os_abcdefg", digest=(unique + DIGEST)[:64]
+    )
+    IdempotencyRecord.objects.create(
+        workspace=tenant, route="/emails", key=unique, status=200, encrypted_body=ANSWER
+    )
+    domain = Domain.objects.create(workspace=tenant, name=f"{unique}.test", region="us-east-1")
+    DnsRecord.objects.create(domain=domain, purpose="DKIM", name="a", type="CNAME", value="b")
+    Contact.objects.create(workspace=tenant, email=f"{unique}@example.org")
+    Suppression.objects.create(workspace=tenant, email=f"{unique}@example.org", origin="bounce")
+    email = Email.objects.create(
+        workspace=tenant,
+        api_key=key,
+        sender="ada@example.com",
+        to=["bob@example.org"],
+        subject="Hello",
+        html="<p>Hi</p>",
+        region="us-east-1",
+        message_id=f"<{unique}@example.com>",
+        status="delivered",
+        next_attempt_at=None,
+    )
+    EmailRecipient.objects.create(email=email, kind="to", address="bob@example.org")
+    EmailEvent.objects.create(
+        email=email,
+        workspace=tenant,
+        type="delivered",
+        fingerprint=hashlib.sha256(unique.encode()).hexdigest(),
+        payload={"smtpResponse": "250 ok"},
+        occurred_at=timezone.now(),
+    )
+    ProviderEvent.objects.create(
+        source="ses",
+        event_id=str(uuid7()),
+        body=f'{{"eventType": "Delivery", "UnsubscribeURL": "{LEVER}", "Token": "t0k3n"}}',
+        email_id=email.pk,
+    )
+    event = Event.objects.create(workspace=tenant, type="email.sent", body='{"data": {}}')
+    endpoint = Endpoint.objects.create(
+        workspace=tenant,
+        url=f"https://{unique}.test/hook",
+        event_types=["*"],
+        encrypted_secret=SECRET,
+    )
+    delivery = Delivery.objects.create(endpoint=endpoint, event=event, attempts=1)
+    Attempt.objects.create(
+        delivery=delivery, number=1, status_code=500, duration_ms=5, at=timezone.now()
+    )
+    Heartbeat.objects.create(name=unique, at=timezone.now())

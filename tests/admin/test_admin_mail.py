@@ -1,0 +1,115 @@
+"""A mail is shown as its recipient sees it, and can do nothing."""
+
+import re
+from html import unescape
+from html.parser import HTMLParser
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from ingest.admin import sanitised
+from ingest.models import ProviderEvent
+
+pytestmark = pytest.mark.django_db
+
+HOSTILE = """</iframe></section><script>alert('owned')</script>
+<img src="https://tracker.test/pixel.gif" onerror="alert(1)"><body onload="alert(2)">
+"><svg/onload=alert(3)><meta http-equiv="Content-Security-Policy" content="default-src *">
+<base href="https://evil.test/"><form action="https://evil.test/"><button>x</button></form>"""
+
+
+class Page(HTMLParser):
+    """The tags that a browser sees outside of attributes."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.tags = []
+        self.feed(source)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def frame(self):
+        frames = [attrs for tag, attrs in self.tags if tag == "iframe"]
+        assert len(frames) == 1
+        return frames[0]
+
+
+def shown(operator, email, query=""):
+    address = reverse("admin:emails_email_change", args=[email.pk])
+    response = operator.get(address + query)
+    assert response.status_code == 200
+    return response
+
+
+def test_hostile_html_stays_inside_its_frame(operator, make_email):
+    email = make_email(html=HOSTILE, subject="<script>alert('subject')</script>")
+    source = shown(operator, email).content.decode()
+    page = Page(source)
+    assert "alert(" not in re.sub(r'srcdoc="[^"]*"', "", source).replace("alert(&#x27;subject", "")
+    assert not [tag for tag, attrs in page.tags if "onload" in attrs or "onerror" in attrs]
+    assert not [tag for tag, attrs in page.tags if "test/" in str(attrs.get("src"))]
+    assert page.frame()["sandbox"] == ""
+    assert page.frame()["srcdoc"].endswith(HOSTILE)
+
+
+def test_the_frame_forbids_everything_before_the_mail_says_a_word(operator, make_email):
+    document = Page(shown(operator, make_email(html=HOSTILE)).content.decode()).frame()["srcdoc"]
+    policy = document.index("default-src 'none'; style-src 'unsafe-inline'")
+    assert policy < document.index(HOSTILE)
+    assert "img-src data:" in document
+    assert "script-src" not in document.partition(HOSTILE)[0]
+
+
+def test_links_in_a_mail_cannot_load_pages_into_the_frame(operator, make_email):
+    policy = shown(operator, make_email(html="<a href='https://evil.test'>x</a>"))
+    assert "frame-src 'none'" in policy["Content-Security-Policy"]
+
+
+def test_remote_images_are_loaded_only_when_asked_for(operator, make_email):
+    email = make_email(html='<img src="https://tracker.test/pixel.gif">')
+    unasked = Page(shown(operator, email).content.decode()).frame()["srcdoc"]
+    asked = Page(shown(operator, email, "?images=1").content.decode()).frame()["srcdoc"]
+    assert 'img-src data:"' in unasked
+    assert 'img-src data: https: http:"' in asked
+    assert "default-src 'none'" in asked
+
+
+def test_text_headers_recipients_and_timeline_are_there(operator, make_email):
+    email = make_email(text="Dear <b>Bob</b>", headers={"X-Campaign": "june & july"})
+    email.recipients.create(kind="bcc", address="eve@example.net", status="bounced", detail="gone")
+    for type_, payload in (("bounced", {"subType": "NoEmail"}), ("sent", {})):
+        email.events.create(
+            workspace=email.workspace,
+            type=type_,
+            fingerprint=type_,
+            payload=payload,
+            occurred_at=timezone.now(),
+        )
+    source = unescape(shown(operator, email).content.decode())
+    for piece in ("Dear <b>Bob</b>", "june & july", "eve@example.net", "gone", "NoEmail"):
+        assert piece in source
+    timeline = source.partition("Timeline")[2]
+    assert timeline.index("bounced") < timeline.index("sent")
+
+
+def test_the_callbacks_about_a_mail_are_linked(operator, make_email):
+    email = make_email()
+    row = ProviderEvent.objects.create(source="ses", event_id="m-1", body="{}", email_id=email.pk)
+    assert (
+        f"/admin/ingest/providerevent/{row.pk}/change/" in shown(operator, email).content.decode()
+    )
+
+
+def test_a_callback_never_shows_what_would_cancel_the_subscription():
+    body = (
+        '{"Token": "t", "nested": [{"UnsubscribeURL": "u"}], "text": "To stop visit\\n'
+        'https://sns.us-east-1.amazonaws.com/?Action=Unsubscribe&x=1\\nBye"}'
+    )
+    assert sanitised(body) == {
+        "Token": "[hidden]",
+        "nested": [{"UnsubscribeURL": "[hidden]"}],
+        "text": "To stop visit\n[hidden]\nBye",
+    }
+    assert sanitised("see https://sns/?Action=ConfirmSubscription&Token=t") == "[hidden]"
