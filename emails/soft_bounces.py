@@ -4,7 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
+from zlib import crc32
 
+from django.db import connection
 from django.db.models.functions import Lower
 
 from contacts.models import Suppression
@@ -13,6 +15,9 @@ from emails.models import EmailEvent
 
 DAYS = 3
 WITHIN = timedelta(days=30)
+
+_LOCK = crc32(b"soft bounces") >> 1  # advisory locks are told apart by a signed integer
+_BUCKETS = 256
 
 
 def causes_from(addresses: Iterable[tuple[UUID, str]]) -> list[Cause]:
@@ -24,6 +29,7 @@ def causes_from(addresses: Iterable[tuple[UUID, str]]) -> list[Cause]:
     wanted = set(addresses)
     if not wanted:
         return []
+    _wait_for_others(wanted)
     rows = (
         EmailEvent.objects.alias(address=Lower("recipient"))
         .filter(
@@ -49,6 +55,20 @@ def causes_from(addresses: Iterable[tuple[UUID, str]]) -> list[Cause]:
         for workspace, address in sorted(wanted)
         if (full := _filled(bounces[workspace, address]))
     ]
+
+
+def _wait_for_others(wanted: set[tuple[UUID, str]]) -> None:
+    """Two transactions with a bounce each of one address would miss each other's: one waits.
+
+    The locks end with the transaction; a bucket each, so that their number is bounded.
+    """
+    names = (f"{workspace}\n{address}".encode() for workspace, address in wanted)
+    buckets = sorted({crc32(name) % _BUCKETS for name in names})
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(%s, bucket) FROM unnest(%s::int[]) AS bucket",
+            [_LOCK, buckets],
+        )
 
 
 def _filled(bounces: list[tuple[datetime, UUID]]) -> tuple[datetime, UUID] | None:

@@ -1,11 +1,15 @@
 """Three soft bounces on three distinct days within thirty: the address gets no more mail."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
 import pytest
+from django.db import connection, transaction
 
 from contacts.models import Suppression
+from emails.reports import Report
+from emails.reports import take_in as take_reports_in
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -81,6 +85,39 @@ def test_the_simulator_may_bounce_every_day(bounce):
     bounce(0, 1, 2, address="ooto@simulator.amazonses.com")
 
     assert not origins()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_with_a_bounce_each_see_each_others(bounce, make_email):
+    bounce(0)
+    wrote, done = threading.Event(), threading.Event()
+
+    def report(day):
+        email = make_email(to=["recipient@example.com"], provider_message_id=f"day {day}")
+        return Report(
+            email_id=email.pk,
+            type="bounced",
+            recipient="recipient@example.com",
+            status="soft_bounced",
+            occurred_at=START + timedelta(days=day),
+        )
+
+    def work(first):
+        with transaction.atomic():
+            take_reports_in([first])
+            wrote.set()
+            done.wait(0.5)  # it commits while the other one is at work
+        connection.close()
+
+    worker = threading.Thread(target=work, args=(report(1),))
+    second = report(2)
+    worker.start()
+    assert wrote.wait(5)
+    take_reports_in([second])
+    done.set()
+    worker.join()
+
+    assert origins() == {"recipient@example.com": "soft_bounces"}
 
 
 def test_a_hard_bounce_afterwards_is_the_stronger_reason(bounce, sample, make_email, take_in):
