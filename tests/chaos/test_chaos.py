@@ -17,8 +17,8 @@ ROUNDS = int(os.environ.get("ROUNDS", "6"))
 MAILS = 100 * ROUNDS
 SECONDS = 9.0  # a round
 QUEUES = ("emails", "provider_events", "events", "webhook_deliveries")
-# Seconds; longer than a send is in doubt.
-LATE = 3 + int(SHORTER["SEND_LEASE"]) + int(SHORTER["SEND_UNKNOWN_GRACE"])
+# Seconds; longer than a send is in doubt, and until the worker is back to send it again.
+LATE = 15 + int(SHORTER["SEND_LEASE"]) + int(SHORTER["SEND_UNKNOWN_GRACE"])
 # The longest lease, and some time for what follows from the work it held up.
 SETTLED_WITHIN = 120.0
 
