@@ -47,47 +47,13 @@ def accepted(send):
     return accept
 
 
-class Scripted:
-    """A provider that keeps what it gets and plays its script: results, errors, functions."""
-
-    name = "scripted"
-
-    def __init__(self):
-        self.script = []
-        self.sent = []
-
-    def send(self, message):
-        from emails.providers import Accepted
-
-        self.sent.append(message)
-        step = self.script.pop(0) if self.script else None
-        if callable(step):
-            step = step(message)
-        if isinstance(step, Exception):
-            raise step
-        number = f"0100-{message.email_id}"
-        return step or Accepted(
-            provider_message_id=number,
-            message_id=f"<{number}@email.amazonses.com>",
-            provider_response={"MessageId": number},
-        )
-
-
-PROVIDER = Scripted()
-
-
 @pytest.fixture
 def provider(settings):
     """The provider of this test."""
-    PROVIDER.__init__()
-    settings.EMAIL_PROVIDER = f"{__name__}.scripted"
+    settings.EMAIL_PROVIDER = "scripted_provider.Scripted"
     get_provider.cache_clear()
-    yield PROVIDER
+    yield get_provider()
     get_provider.cache_clear()
-
-
-def scripted():
-    return PROVIDER
 
 
 @pytest.fixture

@@ -1,0 +1,27 @@
+"""A provider that answers what a test tells it."""
+
+from emails.providers import Accepted
+
+
+class Scripted:
+    """A provider that keeps what it gets and plays its script: results, errors, functions."""
+
+    name = "scripted"
+
+    def __init__(self):
+        self.script = []
+        self.sent = []
+
+    def send(self, message):
+        self.sent.append(message)
+        step = self.script.pop(0) if self.script else None
+        if callable(step):
+            step = step(message)
+        if isinstance(step, Exception):
+            raise step
+        number = f"0100-{message.email_id}"
+        return step or Accepted(
+            provider_message_id=number,
+            message_id=f"<{number}@email.amazonses.com>",
+            provider_response={"MessageId": number},
+        )
