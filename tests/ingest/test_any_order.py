@@ -233,7 +233,7 @@ def in_a_world_of_its_own(workspaces, happened, arrange, batches):
 
 @pytest.mark.django_db
 @settings(
-    max_examples=100,
+    max_examples=60,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.generate, Phase.shrink],

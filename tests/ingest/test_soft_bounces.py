@@ -2,7 +2,6 @@
 
 import threading
 from datetime import UTC, datetime, timedelta
-from itertools import permutations
 
 import pytest
 from django.db import connection, transaction
@@ -56,12 +55,11 @@ def test_fewer_days_or_longer_spans_do_not(days, bounce):
     assert not origins()
 
 
-def test_the_same_three_days_suppress_alike_in_any_order(bounce):
-    for number, days in enumerate(permutations((0, 1, 2, 3))):
-        bounce(*days, address=f"r{number}@example.com")
+@pytest.mark.parametrize("days", [(0, 1, 2, 3), (3, 2, 1, 0), (0, 3, 1, 2), (1, 3, 2, 0)])
+def test_the_cause_is_the_third_day_in_whatever_order_they_are_heard_of(days, bounce):
+    bounce(*days)
 
-    assert {row.created_at for row in Suppression.objects.all()} == {START + timedelta(days=2)}
-    assert Suppression.objects.count() == 24
+    assert Suppression.objects.get().created_at == START + timedelta(days=2)
 
 
 def test_the_case_of_the_address_does_not_count(bounce):
