@@ -229,3 +229,17 @@ def test_a_domain_that_kills_its_worker_each_time_is_put_off_for_a_day(api, twin
     check_due()
     assert twin.calls() == calls
     assert due_in() > timedelta(hours=23)
+
+
+def test_a_check_that_ends_late_does_not_put_a_removal_off(api, twin, monkeypatch):
+    made = add(api).json()
+
+    def removed_meanwhile(domain):
+        twin.fails(DeleteEmailIdentity="ThrottlingException")
+        assert api.delete(f"/domains/{made['id']}").status_code == 200
+        return timedelta(days=1)
+
+    monkeypatch.setattr("domains.checking.next_check", removed_meanwhile)
+    make_due()
+    check_due()
+    assert due_in() <= timedelta(0)
