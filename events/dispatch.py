@@ -15,6 +15,8 @@ logger = logging.getLogger(__name__)
 BATCH = 500
 PATIENCE = timedelta(hours=1)
 
+_HEARD: dict[str, object] = {"last_error": ""}  # what earlier tries ran into is history
+
 
 def dispatch_due() -> int:
     """Claim a batch and let every subscriber hear all of it; how many were claimed."""
@@ -32,7 +34,7 @@ def dispatch_due() -> int:
 
 def _hand_over(events: Sequence[Event]) -> None:
     with transaction.atomic():
-        ours = Event.objects.settle([Settlement(event) for event in events])
+        ours = Event.objects.settle([Settlement(event, changes=_HEARD) for event in events])
         held = [event for event in events if event.pk in ours]
         if held:
             for hear in subscribers:
