@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+import orjson
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
@@ -212,4 +213,4 @@ def _reason(outcome: Outcome) -> str:
 
 
 def _shown(receipt: Accepted) -> str:
-    return str(receipt.provider_response)[:2000]
+    return orjson.dumps(receipt.provider_response, default=str).decode()[:2000]

@@ -90,7 +90,7 @@ def require_domains(key: ApiKey, requests: Sequence[SendEmail]) -> list[DomainEr
 
 
 def retry_now(emails: Sequence[Email]) -> int:
-    """Make failed or held emails due again; how many were."""
+    """Send what waits for its next attempt, or is in doubt, at once; how many there were."""
     with transaction.atomic():
         wanted = Email.objects.filter(
             pk__in=[email.pk for email in emails],
