@@ -205,7 +205,8 @@ def test_trouble_with_the_database_quarantines_nothing(sample, make_email, store
     (row,) = store(sample("delivery"))
 
     def break_down(reports):
-        raise OperationalError("the server closed the connection")
+        if reports:
+            raise OperationalError("deadlock detected")
 
     monkeypatch.setattr(processing, "take_in", break_down)
     with pytest.raises(OperationalError):
