@@ -100,7 +100,7 @@ def test_ses_can_say_sent_before_we_know_it_ourselves(accepted, provider, publis
 
     email.refresh_from_db()
     assert (email.status, email.provider_message_id) == ("sent", "0100-theirs")
-    assert email.provider_response == "{'a': 'b'}"
+    assert email.provider_response == '{"a":"b"}'
     assert [kind for kind, _ in published()] == ["email.sent"]
 
 
