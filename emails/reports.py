@@ -48,6 +48,7 @@ class Report:
     payload: dict[str, Any] = field(default_factory=dict)
     webhook: dict[str, Any] = field(default_factory=dict)
     suppress_as: str = ""
+    is_published: bool = True
     provider_message_id: str = ""
     message_id: str = ""
     taken_at: datetime | None = None
@@ -76,7 +77,7 @@ def take_in(reports: Sequence[Report]) -> set[UUID]:
         _identify(known, emails)
         _advance(known, emails, recipients)
         _suppress(fresh, emails)
-        publish([_told(report, emails[report.email_id]) for report in fresh])
+        publish([_told(report, emails[report.email_id]) for report in fresh if report.is_published])
         return set(emails)
 
 

@@ -155,6 +155,7 @@ def _reports(reading: Reading, owners: dict[UUID, UUID]) -> list[Report]:
             payload=effect.payload,
             webhook=effect.webhook,
             suppress_as=effect.suppress_as,
+            is_published=effect.is_published,
             provider_message_id=event.message_id,
             message_id=wire_message_id(event.message_id, region),
             taken_at=event.taken_at,

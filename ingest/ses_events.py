@@ -39,6 +39,7 @@ class Effect:
     detail: str = ""
     key: str = ""
     suppress_as: str = ""
+    is_published: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +250,7 @@ def _complaint(told: dict[str, Any], at: datetime | None) -> list[Effect]:
             detail=str(kind or told.get("complaintSubType") or ""),
             key=_feedback(told, at),
             suppress_as=Suppression.Origin.COMPLAINT.value if meant else "",
+            is_published=meant,
         )
         for each in told["complainedRecipients"]
     ]

@@ -191,6 +191,7 @@ def test_a_complaint_that_says_not_spam_only_records(sample, make_email, take_in
     assert recipients(email) == {R: "delivered", OTHER: "delivered"}
     assert facts(email) == [("complained", R, "")]
     assert not suppressions()
+    assert not published()
     assert not published("suppression.added")
 
 
