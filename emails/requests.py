@@ -121,10 +121,14 @@ def parse_email(data: Any, *, prefix: str = "") -> SendEmail:
     """One email of a request; ValidationFailed or UnsupportedField name the fields at fault."""
     if isinstance(data, dict):
         for name in UNSUPPORTED:
-            if data.get(name) is not None:
+            if data.get(name) not in (None, []):
                 raise UnsupportedField(
                     f"`{prefix}{name}` is not supported by this version.",
                     details={"fields": {prefix + name: "is not supported"}},
                 )
-        data = {name: value for name, value in data.items() if value is not None}
+        data = {
+            name: value
+            for name, value in data.items()
+            if value is not None and name not in UNSUPPORTED
+        }
     return parse(SendEmail, data, prefix=prefix)

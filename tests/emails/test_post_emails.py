@@ -183,7 +183,7 @@ def test_what_is_not_supported_yet_is_not_silently_dropped(name, send):
 
 
 def test_fields_that_are_null_are_not_given(api, domain, message):
-    whole = message | {"cc": None, "html": None, "attachments": None}
+    whole = message | {"cc": None, "html": None, "attachments": [], "scheduled_at": None}
 
     assert stored(api.post("/emails", whole)).cc == []
 
