@@ -1,4 +1,4 @@
-"""Many rows, one statement: INSERT and UPDATE from arrays.
+"""Many rows, one statement: COPY, and INSERT and UPDATE from arrays.
 
 PostgreSQL unnests one array a column, so the statement's text and plan don't grow with the
 batch, and it can answer which rows it really wrote (Django's bulk_create can't, next to
@@ -10,10 +10,36 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import Field, Model
+from django.db.models.expressions import DatabaseDefault
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
 Row = Mapping[str, Any]
+
+
+def insert(objects: Sequence[Model]) -> None:
+    """What bulk_create does for new objects of one model, in a quarter of the time: by COPY.
+
+    A column that the first object leaves to the database is left to it for all of them. Sends
+    no signals and sets nothing on the objects.
+    """
+    if not objects:
+        return
+    first = objects[0]
+    fields = [
+        field
+        for field in first._meta.concrete_fields
+        if not isinstance(getattr(first, field.attname), DatabaseDefault)
+    ]
+    statement = sql.SQL("COPY {table} ({columns}) FROM STDIN").format(
+        table=sql.Identifier(first._meta.db_table),
+        columns=sql.SQL(", ").join(sql.Identifier(str(field.column)) for field in fields),
+    )
+    columns = [(field.attname, field.rel_db_type(connection) == "jsonb") for field in fields]
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for each in objects:
+            values = [(getattr(each, name), is_json) for name, is_json in columns]
+            copy.write_row([Jsonb(value) if is_json else value for value, is_json in values])
 
 
 def insert_ignoring_conflicts(

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from accounts.models import ApiKey
 from contacts.services import suppressed_among
+from core import bulk
 from core.context import request_id
 from core.errors import DomainError
 from core.ids import uuid7
@@ -61,10 +62,8 @@ def accept(key: ApiKey, requests: Sequence[SendEmail]) -> list[Draft]:
     domains = _sending_domains(key, requests)
     drafts = _draft(key, requests, domains)
     with transaction.atomic():
-        Email.objects.bulk_create([draft.email for draft in drafts])
-        EmailRecipient.objects.bulk_create(
-            [recipient for draft in drafts for recipient in draft.recipients]
-        )
+        bulk.insert([draft.email for draft in drafts])
+        bulk.insert([recipient for draft in drafts for recipient in draft.recipients])
         take_in(
             [
                 suppressed(draft.email, address=address, origin=origin)

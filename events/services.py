@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from core import bulk
 from core.context import request_id
 from core.ids import uuid7
 from core.times import iso
@@ -39,7 +40,8 @@ def publish(facts: Sequence[Fact]) -> list[Event]:
         raise RuntimeError("publish() belongs in the transaction of the change itself")
     if not facts:
         return []
-    events = Event.objects.bulk_create([_event(fact) for fact in facts])
+    events = [_event(fact) for fact in facts]
+    bulk.insert(events)
     wake(DISPATCH)
     return events
 
