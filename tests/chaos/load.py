@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from random import Random
 
 import requests
 
@@ -18,6 +19,7 @@ OUTCOMES = {
     "delay.twin.test": ("delivered", {"sent", "delivery_delayed", "delivered"}, 10),
 }
 PATIENCE = 90.0  # seconds in which a customer repeats one request
+LOST = 0.05  # of the good answers get lost on their way, so those requests are repeated, too
 
 
 @dataclass
@@ -67,6 +69,7 @@ class Load:
         weights = [share for _, _, share in OUTCOMES.values()]
         chosen = self.random.choices(domains, weights, k=self.count)
         self.mails = [Mail(number, domain) for number, domain in enumerate(chosen)]
+        self._losing = Random(self.random.random())  # the other one is used in turns
         self._waiting = queue.SimpleQueue()
         self._customers = [threading.Thread(target=self._send_all) for _ in range(8)]
         self._clock = threading.Thread(target=self._keep_pace)
@@ -112,8 +115,11 @@ class Load:
             except requests.RequestException as error:
                 self.troubles[type(error).__name__] += 1
             else:
-                if answer.status_code == 200:
+                if answer.status_code != 200:
+                    self.troubles[answer.status_code] += 1
+                elif self._losing.random() < LOST:
+                    self.troubles["lost answer"] += 1
+                else:
                     mail.email_id = answer.json()["id"]
                     return
-                self.troubles[answer.status_code] += 1
             time.sleep(0.2)
