@@ -13,12 +13,14 @@ import time
 
 from celery import current_app
 from django.db import transaction
+from kombu import Connection
 
 from core import redis
 
 logger = logging.getLogger(__name__)
 
 GATHER = 0.02  # seconds in which further hints join the ones being sent
+IMPATIENT = {"socket_connect_timeout": 1, "socket_timeout": 1}
 QUEUED_FOR = 2000  # milliseconds for which one queued hint stands for others
 
 _hints: "queue.SimpleQueue[str]" = queue.SimpleQueue()
@@ -60,12 +62,20 @@ def _is_telling() -> bool:
 
 
 def _tell(hints: "queue.SimpleQueue[str]") -> None:
+    broker = _connect()
     while True:
         tasks = {hints.get()}
         _gather(hints, tasks)
-        for task in tasks:
-            _send(task)
+        sent = [_send(task, broker) for task in tasks]
+        if not all(sent):
+            broker.release()
+            broker = _connect()
         time.sleep(GATHER)
+
+
+def _connect() -> Connection:
+    """Of its own, because workers' connections have to wait for Redis as long as it takes."""
+    return current_app.connection_for_write(transport_options=IMPATIENT)
 
 
 def _gather(hints: "queue.SimpleQueue[str]", tasks: set[str]) -> None:
@@ -76,16 +86,19 @@ def _gather(hints: "queue.SimpleQueue[str]", tasks: set[str]) -> None:
             return
 
 
-def _send(task: str) -> None:
+def _send(task: str, broker: Connection) -> bool:
+    """Whether the connection is still good."""
     claimed = redis.attempt(
         "wake", lambda client: bool(client.set(_key(task), 1, nx=True, px=QUEUED_FOR))
     )
     if not claimed:
-        return  # one is queued already, or Redis is away
+        return True  # one is queued already, or Redis is away
     try:
-        current_app.send_task(task, retry=False, expires=30)
+        current_app.send_task(task, connection=broker, retry=False, expires=30)
     except Exception:
         logger.warning("Could not hint at work", extra={"task": task}, exc_info=True)
+        return False
+    return True
 
 
 def _key(task: str) -> str:

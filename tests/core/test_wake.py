@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 import socket
 import threading
 import time
@@ -9,6 +11,7 @@ from django.conf import settings
 from django.db import transaction
 
 from core import redis, wake
+from core.embedded import Redis
 from core.metrics import REDIS_UNAVAILABLE
 from events.dispatch import dispatch_due
 from events.models import Event
@@ -201,3 +204,23 @@ def test_hints_from_many_threads_start_one_teller(db):
     for thread in threads:
         thread.join()
     assert [thread.name for thread in threading.enumerate()].count("wake") == 1
+
+
+def test_a_broker_that_hangs_in_the_middle_holds_hints_up_no_longer_than_it_hangs(
+    db, monkeypatch, tmp_path
+):
+    server = Redis(tmp_path / "redis")
+    url = server.start()
+    try:
+        told = iter(["events.tasks.dispatch_due_events", "core.tasks.tick"])
+        # The look into Redis is skipped, so that it hangs exactly when the message is sent.
+        monkeypatch.setattr(wake.redis, "attempt", lambda use, action: True)
+        broker = wake.current_app.connection_for_write(url, transport_options=wake.IMPATIENT)
+        assert wake._send(next(told), broker)
+        os.kill(server.pid, signal.SIGSTOP)
+        started = time.monotonic()
+        assert not wake._send(next(told), broker)
+        assert time.monotonic() - started < 10
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+        server.stop()
