@@ -156,6 +156,10 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": "/",
     "PREPROCESSING_HOOKS": ["opensend.openapi.only_canonical_paths"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "opensend.openapi.with_plain_paths",
+    ],
 }
 API_MAX_BODY_BYTES = env.int("API_MAX_BODY_BYTES", default=64 * 1024 * 1024)
 API_RATE_LIMIT = env.int("API_RATE_LIMIT", default=100)  # requests a second and key; 0: no limit
