@@ -6,15 +6,17 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 from core import errors, health
 from ingest.views import ses_events
 
+# Patterns are tried in turn, so what is asked for most comes first.
 api = [
+    path("", include("ingest.urls")),
+    path("", include("emails.urls")),
     path("", include("accounts.urls")),
     path("", include("domains.urls")),
     path("", include("webhooks.urls")),
-    path("", include("emails.urls")),
-    path("", include("ingest.urls")),
 ]
 
 urlpatterns = [
+    path("", include(api)),
     path("", RedirectView.as_view(url="/admin/")),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
@@ -25,7 +27,6 @@ urlpatterns = [
     path("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     # Ahead of /api/webhooks/<id>: the address under which SNS may know us already.
     path("api/webhooks/ses", ses_events),
-    path("", include(api)),
     path("api/", include(api)),
     # Not handler404 alone: with DEBUG on, Django would answer with a page of its own.
     re_path("", errors.not_found),
