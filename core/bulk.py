@@ -36,7 +36,12 @@ def insert(objects: Sequence[Model]) -> None:
         columns=sql.SQL(", ").join(sql.Identifier(str(field.column)) for field in fields),
     )
     columns = [(field.attname, field.rel_db_type(connection) == "jsonb") for field in fields]
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+    # Django translates the driver's exceptions of the calls that it knows, and not of this one.
+    with (
+        connection.cursor() as cursor,
+        connection.wrap_database_errors,
+        cursor.copy(statement) as copy,
+    ):
         for each in objects:
             values = [(getattr(each, name), is_json) for name, is_json in columns]
             copy.write_row([Jsonb(value) if is_json else value for value, is_json in values])

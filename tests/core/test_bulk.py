@@ -1,4 +1,5 @@
 import pytest
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from psycopg import sql
 
@@ -106,3 +107,37 @@ def test_a_condition_decides_which_rows_are_updated(events):
     )
     assert changed == ["webhook.test"]
     assert Event.objects.get(last_error="x").pk == one.pk
+
+
+def test_copied_rows_hold_what_the_objects_held(workspace):
+    from emails.models import Email
+
+    headers = {"X-Odd": 'tab\there, \\backslash, "quote" and ü'}
+    email = Email(
+        workspace=workspace,
+        region="us-east-1",
+        sender="a@b.test",
+        to=["Ü, {curly} <c@d.test>", 'back\\slash "q" <e@f.test>'],
+        subject="line\nfeed \\N",
+        text="\\.\nend",
+        headers=headers,
+        message_id="<x@b.test>",
+        next_attempt_at=timezone.now(),
+    )
+    bulk.insert([email])
+    kept = Email.objects.get()
+    for field in Email._meta.concrete_fields:
+        assert getattr(kept, field.attname) == getattr(email, field.attname), field.attname
+
+
+def test_what_the_objects_leave_to_the_database_is_left_to_it(workspace):
+    events = [Event(workspace=workspace, type="email.sent", body="{}") for _ in range(3)]
+    bulk.insert(events)
+    assert {event.pk for event in Event.objects.due()} == {event.pk for event in events}
+
+
+def test_copied_rows_that_break_a_constraint_are_an_error(workspace):
+    event = Event(workspace=workspace, type="email.sent", body="{}")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        bulk.insert([event, event])
+    assert not Event.objects.exists()
