@@ -6,10 +6,11 @@ ON CONFLICT DO NOTHING).
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from django.db import connection
-from django.db.models import Field, Model
+from django.db.models import Field, JSONField, Model
 from django.db.models.expressions import DatabaseDefault
 from psycopg import sql
 from psycopg.types.json import Jsonb
@@ -25,17 +26,13 @@ def insert(objects: Sequence[Model]) -> None:
     """
     if not objects:
         return
-    first = objects[0]
-    fields = [
-        field
-        for field in first._meta.concrete_fields
-        if not isinstance(getattr(first, field.attname), DatabaseDefault)
-    ]
-    statement = sql.SQL("COPY {table} ({columns}) FROM STDIN").format(
-        table=sql.Identifier(first._meta.db_table),
-        columns=sql.SQL(", ").join(sql.Identifier(str(field.column)) for field in fields),
+    model = type(objects[0])
+    given = tuple(
+        field.attname
+        for field in model._meta.concrete_fields
+        if not isinstance(getattr(objects[0], field.attname), DatabaseDefault)
     )
-    columns = [(field.attname, field.rel_db_type(connection) == "jsonb") for field in fields]
+    statement, names_of_json = _copy(model, given)
     # Django translates the driver's exceptions of the calls that it knows, and not of this one.
     with (
         connection.cursor() as cursor,
@@ -43,8 +40,10 @@ def insert(objects: Sequence[Model]) -> None:
         cursor.copy(statement) as copy,
     ):
         for each in objects:
-            values = [(getattr(each, name), is_json) for name, is_json in columns]
-            copy.write_row([Jsonb(value) if is_json else value for value, is_json in values])
+            values = {name: getattr(each, name) for name in given}
+            for name in names_of_json:
+                values[name] = Jsonb(values[name])
+            copy.write_row(list(values.values()))
 
 
 def insert_ignoring_conflicts(
@@ -98,6 +97,17 @@ def update_each(
         returning=sql.Identifier(returning),
     )
     return [found for (found,) in _run(statement, types, rows)]
+
+
+@cache
+def _copy(model: type[Model], given: tuple[str, ...]) -> tuple[sql.Composed, list[str]]:
+    """The COPY of these attributes, and those among them that are JSON."""
+    fields = [field for field in model._meta.concrete_fields if field.attname in given]
+    statement = sql.SQL("COPY {table} ({columns}) FROM STDIN").format(
+        table=sql.Identifier(model._meta.db_table),
+        columns=sql.SQL(", ").join(sql.Identifier(str(field.column)) for field in fields),
+    )
+    return statement, [field.attname for field in fields if isinstance(field, JSONField)]
 
 
 def _types(model: type[Model], row: Row, carried: Mapping[str, str]) -> dict[str, str]:
