@@ -167,6 +167,8 @@ def test_the_next_run_ends_what_a_killed_one_left(var_dir):
         # The supervisor sees nothing of this, and they will not hear that it is gone.
         for pid in (process.pid, *leaders, child):
             os.kill(pid, signal.SIGSTOP)
+            # Of two signals that wait, the kernel hands over the lower one first.
+            wait_until(lambda pid=pid: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
         os.kill(leaders[0], signal.SIGKILL)
         process.kill()
         process.communicate()
