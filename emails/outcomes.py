@@ -9,9 +9,7 @@ import orjson
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
-from psycopg import sql
 
-from core import bulk
 from core.work import Settlement
 from emails.models import Email, EmailQuerySet
 from emails.providers import Accepted, NotTaken, OutcomeUnknown
@@ -105,15 +103,7 @@ def _lock(emails: Sequence[Email]) -> None:
 
 def _write_accepted(accepted: Sequence[tuple[Email, Accepted]]) -> None:
     """That the provider took a message is a fact, so no lease is asked after."""
-    if not accepted:
-        return
-    # First of the two, because it locks the rows in their order.
     take_in([_sent(email, receipt) for email, receipt in accepted])
-    bulk.update_each(
-        Email,
-        [{"id": email.pk, "provider_response": _shown(receipt)} for email, receipt in accepted],
-        sets=sql.SQL("provider_response = new.provider_response, last_error = ''"),
-    )
 
 
 def _write_unknown(outcomes: Sequence[Outcome]) -> None:
@@ -178,6 +168,7 @@ def _sent(email: Email, receipt: Accepted) -> Report:
         status=Email.Status.SENT.value,
         occurred_at=now,
         taken_at=now,
+        provider_response=_shown(receipt),
         provider_message_id=receipt.provider_message_id,
         message_id=receipt.message_id,
     )

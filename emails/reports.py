@@ -52,6 +52,7 @@ class Report:
     provider_message_id: str = ""
     message_id: str = ""
     taken_at: datetime | None = None
+    provider_response: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -71,11 +72,13 @@ def take_in(reports: Sequence[Report]) -> set[UUID]:
         emails = _locked({report.email_id for report in reports})
         if not emails:
             return set()
+        before = {email.pk: _state(email) for email in emails.values()}
         recipients = _recipients(emails)
         known = _spelled([each for each in reports if each.email_id in emails], recipients)
         fresh = _keep(known, emails)
         _identify(known, emails)
         _advance(known, emails, recipients)
+        _write([email for email in emails.values() if _state(email) != before[email.pk]])
         _suppress(fresh, emails)
         publish([_told(report, emails[report.email_id]) for report in fresh if report.is_published])
         return set(emails)
@@ -138,32 +141,15 @@ def _keep(reports: Sequence[Report], emails: dict[UUID, Email]) -> list[Report]:
 
 def _identify(reports: Sequence[Report], emails: dict[UUID, Email]) -> None:
     """Note the provider's ids where they are not known yet, and when the email first left."""
-    rows: dict[UUID, dict[str, Any]] = {}
     for report in reports:
         email = emails[report.email_id]
         if report.provider_message_id and not email.provider_message_id:
             email.provider_message_id = report.provider_message_id
             email.message_id = report.message_id or email.message_id
+        if report.provider_response:
+            email.provider_response, email.last_error = report.provider_response, ""
         if report.taken_at and (email.sent_at is None or report.taken_at < email.sent_at):
             email.sent_at = report.taken_at
-        rows[email.pk] = {
-            "id": email.pk,
-            "provider_message_id": email.provider_message_id,
-            "message_id": email.message_id,
-            "sent_at": email.sent_at,
-        }
-    bulk.update_each(
-        Email,
-        list(rows.values()),
-        sets=sql.SQL(
-            "provider_message_id = new.provider_message_id, message_id = new.message_id,"
-            " sent_at = new.sent_at"
-        ),
-        where=sql.SQL(
-            "(old.provider_message_id, old.sent_at)"
-            " IS DISTINCT FROM (new.provider_message_id, new.sent_at)"
-        ),
-    )
 
 
 def _advance(
@@ -190,8 +176,8 @@ def _advance(
                         "detail": after.detail,
                     }
                 )
+        _go_on(emails[email_id], group)
     _write_recipients(changed)
-    _write_emails(by_email, emails)
 
 
 def _facts(reports: Sequence[Report]) -> defaultdict[tuple[UUID, str], list[State]]:
@@ -215,20 +201,38 @@ def _write_recipients(changed: list[dict[str, Any]]) -> None:
     )
 
 
-def _write_emails(by_email: dict[UUID, list[EmailRecipient]], emails: dict[UUID, Email]) -> None:
+def _go_on(email: Email, recipients: Sequence[EmailRecipient]) -> None:
     """An email that got anywhere is no longer due, even if it was about to be sent again."""
-    rows = []
-    for email_id, recipients in by_email.items():
-        email = emails[email_id]
-        status = email_status(recipient.status for recipient in recipients)
-        if status == "queued" or (status == email.status and email.next_attempt_at is None):
-            continue
-        email.status = status
-        rows.append({"id": email_id, "status": status})
+    status = email_status(recipient.status for recipient in recipients)
+    if status != Email.Status.QUEUED:
+        email.status, email.next_attempt_at = status, None
+
+
+_WRITTEN = (
+    *("status", "provider_message_id", "message_id"),
+    *("sent_at", "provider_response", "last_error"),
+)
+
+
+def _state(email: Email) -> dict[str, Any]:
+    return {
+        "id": email.pk,
+        **{name: getattr(email, name) for name in _WRITTEN},
+        "is_done": email.next_attempt_at is None,
+    }
+
+
+def _write(emails: Sequence[Email]) -> None:
+    own = sql.SQL(
+        "next_attempt_at = CASE WHEN NOT new.is_done THEN old.next_attempt_at END,"
+        " unsettled_claims = CASE WHEN new.is_done THEN 0 ELSE old.unsettled_claims END"
+    )
+    columns = (sql.SQL("{0} = new.{0}").format(sql.Identifier(name)) for name in _WRITTEN)
     bulk.update_each(
         Email,
-        rows,
-        sets=sql.SQL("status = new.status, next_attempt_at = NULL, unsettled_claims = 0"),
+        [_state(email) for email in emails],
+        sets=sql.SQL(", ").join([own, *columns]),
+        carried={"is_done": "boolean"},
     )
 
 
