@@ -176,7 +176,7 @@ AWS_ENDPOINT_URL = env.str("AWS_ENDPOINT_URL", default="")
 
 EMAIL_PROVIDER = env.str("EMAIL_PROVIDER", default="emails.providers.ses.SesProvider")
 SES_CONFIGURATION_SET = env.str("SES_CONFIGURATION_SET", default="")
-SEND_CONCURRENCY = env.int("SEND_CONCURRENCY", default=32)  # provider calls in flight a process
+SEND_CONCURRENCY = env.int("SEND_CONCURRENCY", default=64)  # provider calls in flight a process
 SEND_LEASE = timedelta(seconds=env.int("SEND_LEASE", default=60))
 SEND_GIVE_UP_AFTER = timedelta(hours=env.int("SEND_GIVE_UP_AFTER_HOURS", default=24))
 SEND_UNKNOWN_GRACE = timedelta(seconds=env.int("SEND_UNKNOWN_GRACE", default=600))
