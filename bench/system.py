@@ -25,8 +25,7 @@ _FOREIGN = (
     *("REDIS_PORT", "BOOTSTRAP_FILE", "EMAIL_PROVIDER"),
 )
 _OURS = {"PORT": "0", "API_RATE_LIMIT": "0", "LOG_LEVEL": "WARNING"}
-# With DEBUG, which the local stack needs to set itself up, Django keeps a formatted copy of
-# every SQL statement: the processes that are measured run as in production.
+# The local stack sets itself up with DEBUG; what is measured runs as in production.
 _PRODUCTION = {"DEBUG": "false"}
 
 _QUEUES = {

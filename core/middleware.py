@@ -1,17 +1,13 @@
 """`x-request-id` in and out: taken from the caller when it is well-formed, else made here."""
 
-import logging
 import re
 from collections.abc import Callable
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from core import errors, metrics
+from core import metrics
 from core.context import request_id
 from core.ids import uuid7
-
-logger = logging.getLogger(__name__)
 
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 WELL_FORMED = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
@@ -35,10 +31,3 @@ class RequestIdMiddleware:
         method = request.method if request.method in METHODS else "other"
         metrics.HTTP_REQUESTS.labels(method, route, response.status_code).inc()
         return response
-
-    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """With DEBUG on, answer as without: Django's own page is for people, not for clients."""
-        if not settings.DEBUG or request.path.startswith("/admin/"):
-            return None
-        logger.error("Internal Server Error: %s", request.path, exc_info=exception)
-        return errors.server_error(request)

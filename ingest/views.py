@@ -68,7 +68,7 @@ def ses_events(request: HttpRequest) -> HttpResponse:
 @cache
 def policy() -> SnsPolicy:
     """Settings don't change while a process runs. Tests that change them clear this cache."""
-    local = settings.DEBUG and settings.AWS_ENDPOINT_URL
+    local = settings.LOCAL and settings.AWS_ENDPOINT_URL
     return SnsPolicy(
         topic_arns=frozenset(settings.SES_EVENTS_SNS_TOPIC_ARN),
         require_v2=settings.SNS_REQUIRE_SIGNATURE_V2,

@@ -25,8 +25,11 @@ env.read_env(BASE_DIR / ".env")  # real variables win over the file; no file, no
 
 # --- Core -------------------------------------------------------------------
 
-DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY", default="insecure-for-debug-only" if DEBUG else env.NOTSET)
+# DEBUG=true stands for a laptop. Django's own switch stays off there too: it would keep a
+# formatted copy of every SQL statement, and our errors are the same JSON everywhere.
+LOCAL = env.bool("DEBUG", default=False)
+DEBUG = False
+SECRET_KEY = env.str("SECRET_KEY", default="insecure-for-debug-only" if LOCAL else env.NOTSET)
 BASE_URL = env.str("BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[BASE_URL])
@@ -101,8 +104,8 @@ USE_TZ = True
 FORMAT_MODULE_PATH = "opensend.formats"
 STATIC_URL = "static/"
 # Production runs collectstatic; a laptop serves what the packages hold.
-STATIC_ROOT = None if DEBUG else BASE_DIR / "static"
-WHITENOISE_USE_FINDERS = DEBUG
+STATIC_ROOT = None if LOCAL else BASE_DIR / "static"
+WHITENOISE_USE_FINDERS = LOCAL
 WHITENOISE_AUTOREFRESH = False
 APPEND_SLASH = False
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BASE_URL.startswith("https://")
@@ -111,7 +114,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 # --- PostgreSQL: the truth ------------------------------------------------------
 
 DATABASES: dict[str, dict[str, Any]] = {
-    "default": env.db_url("DATABASE_URL", default="postgres:///opensend" if DEBUG else env.NOTSET)
+    "default": env.db_url("DATABASE_URL", default="postgres:///opensend" if LOCAL else env.NOTSET)
 }
 DATABASES["default"].setdefault("OPTIONS", {})["application_name"] = env.str(
     "SERVICE", default="opensend"
@@ -127,7 +130,7 @@ if DATABASE_POOL_SIZE:
 
 # --- Redis: disposable ------------------------------------------------------------
 
-REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0" if DEBUG else env.NOTSET)
+REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0" if LOCAL else env.NOTSET)
 
 # --- HTTP API -----------------------------------------------------------------------
 

@@ -1,9 +1,9 @@
 from django.contrib import admin
-from django.urls import include, path, re_path
+from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
-from core import errors, health
+from core import health
 from ingest.views import ses_events
 
 # Patterns are tried in turn, so what is asked for most comes first.
@@ -28,8 +28,6 @@ urlpatterns = [
     # Ahead of /api/webhooks/<id>: the address under which SNS may know us already.
     path("api/webhooks/ses", ses_events),
     path("api/", include(api)),
-    # Not handler404 alone: with DEBUG on, Django would answer with a page of its own.
-    re_path("", errors.not_found),
 ]
 handler400 = "core.errors.bad_request"
 handler404 = "core.errors.not_found"

@@ -40,7 +40,7 @@ def twin(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def connected(twin, settings, monkeypatch):
-    settings.DEBUG = True
+    settings.LOCAL = True
     settings.AWS_ENDPOINT_URL = twin
     settings.ALLOWED_HOSTS = ["127.0.0.1", "testserver"]
     monkeypatch.setattr(views, "CERTIFICATES", CertificateStore())

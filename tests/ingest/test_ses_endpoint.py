@@ -34,7 +34,7 @@ def signing():
 
 @pytest.fixture(autouse=True)
 def trusted(signing, settings, monkeypatch):
-    settings.DEBUG = True
+    settings.LOCAL = True
     settings.AWS_ENDPOINT_URL = signing.origin
     monkeypatch.setattr(views, "CERTIFICATES", CertificateStore())
     views.policy.cache_clear()

@@ -58,7 +58,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, subscribe: bool, **options: Any) -> None:
-        if not (settings.DEBUG and settings.AWS_ENDPOINT_URL):
+        if not (settings.LOCAL and settings.AWS_ENDPOINT_URL):
             raise CommandError("This is for DEBUG=true and an AWS_ENDPOINT_URL on this machine.")
         topic = settings.SES_EVENTS_SNS_TOPIC_ARN[0]
         if subscribe:
