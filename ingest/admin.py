@@ -114,7 +114,10 @@ class ProviderEventAdmin(RecordAdmin[ProviderEvent]):
 def sanitised(body: str) -> Any:
     """The body without what would let its reader cancel or confirm a subscription."""
     try:
-        return _without_secrets(orjson.loads(body))
+        told = orjson.loads(body)
+        if isinstance(told, dict) and isinstance(told.get("Message"), str):
+            told |= {"Message": sanitised(told["Message"])}  # SES's JSON inside SNS's
+        return _without_secrets(told)
     except orjson.JSONDecodeError:
         return _cut(body)
 

@@ -36,7 +36,7 @@ class ProviderEvent(WorkItem):
     event_id = models.CharField(max_length=200)
     kind = models.CharField(max_length=30, choices=Kind, default=Kind.NOTIFICATION)
     topic_arn = models.CharField(max_length=300, blank=True)
-    # The signed `Message` as it came.
+    # What was posted, as it came.
     body = models.TextField()
     state = models.CharField(max_length=20, choices=State, default=State.RECEIVED)
     reason = models.CharField(max_length=500, blank=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+import orjson
 from django.conf import settings
 from django.db import OperationalError, transaction
 from django.utils import timezone
@@ -56,9 +57,17 @@ def _read(row: ProviderEvent) -> Reading:
     if row.is_exhausted:
         return Reading(row, None, "the worker died over this callback each time it was claimed")
     try:
-        return Reading(row, understand(row.body))
+        return Reading(row, understand(_message(row)))
     except NotUnderstood as error:
         return Reading(row, None, str(error))
+
+
+def _message(row: ProviderEvent) -> str:
+    """What SNS carried; the last of repeated keys, as it was when the signature was checked."""
+    try:
+        return str(orjson.loads(row.body)["Message"])
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise NotUnderstood(f"the body is no SNS message: {error!r}"[:300]) from None
 
 
 def _take_in_alone(reading: Reading) -> None:

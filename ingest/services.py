@@ -17,19 +17,22 @@ PROCESS = "ingest.tasks.process_due_events"
 SES = "ses"
 
 
-def keep(message: SnsMessage) -> bool:
-    """Commit a verified notification, in one statement; False when it was here before."""
+def keep(message: SnsMessage, raw: bytes) -> bool:
+    """Commit a verified notification as it was posted, in one statement.
+
+    False when it was here before.
+    """
     noted = is_control(message)
     kind = ProviderEvent.Kind.CONTROL if noted else ProviderEvent.Kind.NOTIFICATION
-    kept = _insert(message, kind=kind, noted=noted)
+    kept = _insert(message, raw, kind=kind, noted=noted)
     if kept and not noted:
         hint(PROCESS)
     return kept
 
 
-def note(message: SnsMessage, kind: ProviderEvent.Kind) -> None:
+def note(message: SnsMessage, raw: bytes, kind: ProviderEvent.Kind) -> None:
     """Keep a message that asks for no work: it shows in the admin."""
-    _insert(message, kind=kind, noted=True)
+    _insert(message, raw, kind=kind, noted=True)
 
 
 def reprocess(rows: "QuerySet[ProviderEvent]") -> int:
@@ -50,7 +53,7 @@ def received_since(age: timedelta) -> "QuerySet[ProviderEvent]":
     return ProviderEvent.objects.filter(received_at__gte=timezone.now() - age)
 
 
-def _insert(message: SnsMessage, *, kind: ProviderEvent.Kind, noted: bool) -> bool:
+def _insert(message: SnsMessage, raw: bytes, *, kind: ProviderEvent.Kind, noted: bool) -> bool:
     """Outside a transaction the statement is its own: it is durable when this returns."""
     state = ProviderEvent.State.NOTED if noted else ProviderEvent.State.RECEIVED
     with connection.cursor() as cursor:
@@ -65,7 +68,7 @@ def _insert(message: SnsMessage, *, kind: ProviderEvent.Kind, noted: bool) -> bo
                 message.message_id.lower(),
                 kind.value,
                 message.topic_arn,
-                message.message.replace("\x00", "\N{REPLACEMENT CHARACTER}"),
+                raw.decode(),  # judged to be JSON, and so to be UTF-8 without a NUL
                 state.value,
                 request_id.get(),
                 noted,

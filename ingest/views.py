@@ -48,14 +48,15 @@ def ses_events(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return _refused(Rejected(405, "method_not_allowed", "SNS posts here."))
     try:
+        raw = request.read(MAX_BODY_BYTES + 1)
         message = judge(
-            request.read(MAX_BODY_BYTES + 1),
+            raw,
             request.headers.get("x-amz-sns-message-type"),
             policy=policy(),
             certificates=CERTIFICATES,
             now=timezone.now(),
         )
-        answer = _act(message)
+        answer = _act(message, raw)
     except Rejected as rejection:
         return _refused(rejection)
     except DatabaseError:
@@ -87,16 +88,16 @@ def _loopback(url: str) -> str | None:
     return origin
 
 
-def _act(message: SnsMessage) -> str:
+def _act(message: SnsMessage, raw: bytes) -> str:
     if message.type == NOTIFICATION:
-        return "kept" if keep(message) else "duplicate"
+        return "kept" if keep(message, raw) else "duplicate"
     if message.type == SUBSCRIPTION_CONFIRMATION:
         _confirm(message)
-        note(message, ProviderEvent.Kind.SUBSCRIPTION_CONFIRMED)
+        note(message, raw, ProviderEvent.Kind.SUBSCRIPTION_CONFIRMED)
         return "confirmed"
     # Its SubscribeURL would subscribe again: somebody must decide that.
     logger.warning("SNS says that a subscription ended", extra={"topic": message.topic_arn})
-    note(message, ProviderEvent.Kind.UNSUBSCRIBED)
+    note(message, raw, ProviderEvent.Kind.UNSUBSCRIBED)
     return "unsubscribed"
 
 

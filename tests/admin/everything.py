@@ -1,6 +1,7 @@
 """One row of every table, with things in it that nobody is to see."""
 
 import hashlib
+import json
 
 from django.utils import timezone
 
@@ -56,7 +57,13 @@ def one_of_each(tenant):
     ProviderEvent.objects.create(
         source="ses",
         event_id=str(uuid7()),
-        body=f'{{"eventType": "Delivery", "UnsubscribeURL": "{LEVER}", "Token": "t0k3n"}}',
+        body=json.dumps(
+            {
+                "Message": json.dumps({"eventType": "Delivery", "Token": "t0k3n"}),
+                "UnsubscribeURL": LEVER,
+                "Token": "t0k3n",
+            }
+        ),
         email_id=email.pk,
     )
     event = Event.objects.create(workspace=tenant, type="email.sent", body='{"data": {}}')

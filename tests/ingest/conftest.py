@@ -72,12 +72,16 @@ def store(db):
                 next_attempt_at=timezone.now() - timedelta(minutes=1),
                 event_id=str(uuid4()),
                 topic_arn=TOPIC,
-                body=event if isinstance(event, str) else json.dumps(event) + "\n",
+                body=json.dumps({"Type": "Notification", "Message": _told(event)}),
             )
             for event in events
         )
 
     return keep
+
+
+def _told(event):
+    return event if isinstance(event, str) else json.dumps(event) + "\n"
 
 
 @pytest.fixture

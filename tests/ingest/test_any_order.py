@@ -169,7 +169,7 @@ def process(bodies):
             source="ses",
             event_id=str(ProviderEvent.objects.count() + number),
             topic_arn="arn:aws:sns:us-east-1:123456789012:opensend-events",
-            body=body,
+            body=json.dumps({"Message": body}),
             next_attempt_at=timezone.now() - timedelta(minutes=1),
         )
         for number, body in enumerate(bodies)

@@ -143,7 +143,19 @@ def test_what_cannot_be_read_is_kept_with_its_reason(body, reason, take_in):
     assert row.state == "quarantined"
     assert row.reason.startswith(reason)
     assert row.next_attempt_at is None
-    assert row.body == body
+    assert json.loads(row.body)["Message"] == body
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"eventType": "Send"}'])
+def test_a_body_that_sns_never_posted_is_quarantined(db, body):
+    row = ProviderEvent.objects.create(source="ses", event_id="odd", body=body)
+
+    ProviderEvent.objects.update(next_attempt_at=timezone.now() - timedelta(minutes=1))
+    process_due()
+
+    row.refresh_from_db()
+    assert row.state == "quarantined"
+    assert row.reason.startswith("the body is no SNS message")
 
 
 def test_quarantined_events_can_be_run_again(sample, make_email, take_in, capsys, monkeypatch):

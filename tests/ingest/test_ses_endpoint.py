@@ -71,7 +71,8 @@ def test_a_genuine_notification_is_kept(path, version):
     assert (answer.status_code, answer.content) == (200, b"OK")
     row = ProviderEvent.objects.get()
     assert (row.source, row.event_id, row.kind) == ("ses", message["MessageId"], "notification")
-    assert (row.state, row.topic_arn, row.body) == ("received", TOPIC, message["Message"])
+    assert (row.state, row.topic_arn) == ("received", TOPIC)
+    assert row.body == body(message).decode()
     assert row.next_attempt_at is not None
 
 
@@ -276,4 +277,4 @@ def test_without_a_database_the_message_is_asked_for_again(monkeypatch, caplog):
 def test_a_nul_in_a_message_is_no_reason_to_lose_it():
     assert post(fields(Message="a\x00b")).status_code == 200
 
-    assert ProviderEvent.objects.get().body == "a\ufffdb"
+    assert json.loads(ProviderEvent.objects.get().body)["Message"] == "a\x00b"
