@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MAX_BODY = 16 * 1024
-GATHER = 0.01  # seconds in which further answers join the ones to be written
+GATHER = 0.002  # seconds in which further answers join the ones to be written
 LOOK = 0.1  # seconds between looks for new work while requests are in flight
 AWAY = 0.5  # seconds before a database that didn't answer is asked again
 USER_AGENT = f"OpenSend-Webhooks/{settings.VERSION}"
