@@ -48,7 +48,7 @@ def report(email, kind="Send", recipients=()):
     ProviderEvent.objects.create(
         source="ses",
         event_id=str(uuid7()),
-        body=orjson.dumps(event).decode(),
+        body=orjson.dumps({"Message": orjson.dumps(event).decode()}).decode(),
         next_attempt_at=LONG_AGO,
     )
     assert process_due() == 1

@@ -272,7 +272,7 @@ def send_event(mail):
     ProviderEvent.objects.create(
         source="ses",
         event_id=str(uuid7()),
-        body=orjson.dumps(event).decode(),
+        body=orjson.dumps({"Message": orjson.dumps(event).decode()}).decode(),
         next_attempt_at=LONG_AGO,
     )
     assert process_due() == 1
