@@ -36,10 +36,9 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[BASE_URL])
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))
 
 # Fernet keys, newest first: the first encrypts, all of them decrypt.
-ENCRYPTION_KEYS = env.list(
-    "ENCRYPTION_KEYS",
-    default=[base64.urlsafe_b64encode(hashlib.sha256(SECRET_KEY.encode()).digest()).decode()],
-)
+ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[]) or [
+    base64.urlsafe_b64encode(hashlib.sha256(SECRET_KEY.encode()).digest()).decode()
+]
 
 INSTALLED_APPS = [
     "unfold",
