@@ -3,8 +3,10 @@
 import ast
 import re
 import subprocess
+import sys
 from collections import Counter
 from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -180,3 +182,42 @@ def test_test_modules_have_names_of_their_own():
 def test_tables_bear_plain_names(model):
     if model._meta.app_label in OURS:
         assert not model._meta.db_table.startswith(f"{model._meta.app_label}_")
+
+
+def test_the_product_runs_with_what_it_says_it_needs():
+    """`make run` installs requirements.txt alone; the tests' own packages aren't there."""
+    needed = {
+        _normalised(name)
+        for name in re.findall(r"^([\w.-]+)==", _text("requirements.txt"), re.MULTILINE)
+    }
+    ours = {path.name for path in ROOT.iterdir() if path.is_dir()}
+    providers = packages_distributions()
+    missing = {
+        name
+        for path in MODULES
+        for name in _imported(path)
+        if name not in ours | sys.stdlib_module_names
+        and not {_normalised(each) for each in providers.get(name, [name])} & needed
+    }
+    assert not missing
+
+
+def _imported(path):
+    """The packages that importing this module needs; what only type checkers read is left out."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            node.body = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.split(".")[0]
+
+
+def _normalised(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _text(name):
+    return (ROOT / name).read_text()
