@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import orjson
 from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -75,7 +74,3 @@ def _event(fact: Fact) -> Event:
     }
     event.body = within_limit(envelope)
     return event
-
-
-def as_json(value: Any) -> str:
-    return orjson.dumps(value).decode()

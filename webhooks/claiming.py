@@ -28,7 +28,6 @@ class Job:
     delivery: Delivery
     endpoint: Endpoint
     event_id: str
-    event_type: str
     request_id: str
     body: str
     url: str
@@ -59,7 +58,7 @@ def _give_up(deliveries: list[Delivery]) -> None:
 
 
 def _jobs(deliveries: list[Delivery]) -> list[Job]:
-    events = Event.objects.only("type", "body", "request_id").in_bulk(
+    events = Event.objects.only("body", "request_id").in_bulk(
         [delivery.event_id for delivery in deliveries]
     )
     endpoints = Endpoint.objects.in_bulk({delivery.endpoint_id for delivery in deliveries})
@@ -92,7 +91,6 @@ def _job(delivery: Delivery, endpoint: Endpoint, event: Event) -> Job:
         delivery=delivery,
         endpoint=endpoint,
         event_id=event.public_id,
-        event_type=event.type,
         request_id=event.request_id,
         body=event.body,
         url=endpoint.url,
