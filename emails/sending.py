@@ -11,6 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
 from psycopg import sql
 
 from core import metrics
@@ -33,6 +34,8 @@ from emails.withholding import withhold_suppressed
 logger = logging.getLogger(__name__)
 
 _DEADLY = Refused("The worker died over this email each time it was claimed.")
+_AWAY = (InterfaceError, OperationalError)
+PAUSE = 0.5  # seconds before a database that didn't answer is asked again
 GATHER = 0.01  # seconds in which further answers join the ones to be written
 
 
@@ -53,14 +56,31 @@ def send_due() -> int:
     in_flight: set[Future[Outcome]] = set()
     with ThreadPoolExecutor(settings.SEND_CONCURRENCY, thread_name_prefix="send") as pool:
         while True:
-            for send in _claim(settings.SEND_CONCURRENCY - len(in_flight)):
+            for send in _claim(settings.SEND_CONCURRENCY - len(in_flight), busy=bool(in_flight)):
                 in_flight.add(pool.submit(_hand_over, provider, send))
             if not in_flight:
                 return made
             done = _some_finished(in_flight)
             in_flight -= done
             made += len(done)
-            settle([future.result() for future in done])
+            _write([future.result() for future in done])
+
+
+def _write(outcomes: Sequence[Outcome]) -> None:
+    """Again and again while the database is away: a mail that was taken must not go twice.
+
+    After the lease the rows are in doubt anyway, and the error is raised.
+    """
+    until = time.monotonic() + settings.SEND_LEASE.total_seconds()
+    while True:
+        try:
+            return settle(outcomes)
+        except _AWAY as error:
+            connection.close()
+            if time.monotonic() >= until:
+                raise
+            logger.warning("The database does not answer", extra={"reason": str(error)})
+            time.sleep(PAUSE)
 
 
 def _some_finished(in_flight: set[Future[Outcome]]) -> set[Future[Outcome]]:
@@ -69,10 +89,29 @@ def _some_finished(in_flight: set[Future[Outcome]]) -> set[Future[Outcome]]:
     return {future for future in in_flight if future.done()}
 
 
-def _claim(free: int) -> list[Send]:
+def _claim(free: int, *, busy: bool) -> list[Send]:
+    """Nothing is due when the list is empty, or there is no place for it now.
+
+    While calls are in flight a database that is away is no error: their results must not be
+    lost for it.
+    """
     if free <= 0 or stopping.is_set():
         return []
-    emails = Email.objects.claim_fairly(
+    try:
+        while emails := _lease(free):
+            settle([Outcome(email, _DEADLY) for email in emails if email.is_exhausted])
+            # None is left of a batch when all its recipients were suppressed meanwhile.
+            if sends := _envelopes([email for email in emails if not email.is_exhausted]):
+                return sends
+    except _AWAY:
+        connection.close()
+        if not busy:
+            raise
+    return []
+
+
+def _lease(free: int) -> list[Email]:
+    return Email.objects.claim_fairly(
         limit=free,
         key="workspace_id",
         per_key=sql.Literal(free),
@@ -82,9 +121,6 @@ def _claim(free: int) -> list[Send]:
             "status = 'sending', first_attempt_at = coalesce(item.first_attempt_at, now())"
         ),
     )
-    exhausted = [email for email in emails if email.is_exhausted]
-    settle([Outcome(email, _DEADLY) for email in exhausted])
-    return _envelopes([email for email in emails if not email.is_exhausted])
 
 
 def _envelopes(emails: Sequence[Email]) -> list[Send]:

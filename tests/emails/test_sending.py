@@ -5,11 +5,13 @@ import threading
 from collections import Counter
 from datetime import timedelta
 
+import psycopg
 import pytest
 from django.db import connection, connections
 from django.utils import timezone
 
 from accounts.services import create_workspace
+from contacts.models import Suppression
 from core.draining import stopping
 from core.ids import uuid7
 from emails.models import Email, EmailEvent
@@ -356,3 +358,43 @@ def test_a_send_in_doubt_can_be_held_for_somebody_to_decide(crashed, provider, s
 
     crashed.refresh_from_db()
     assert crashed.status == "sent"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_the_provider_took_outlives_a_database_that_goes_away(accepted, provider):
+    email = accepted()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (ours,) = cursor.fetchone()
+
+    def cut_us_off(_):
+        with psycopg.connect(
+            **connection.get_connection_params() | {"cursor_factory": None}
+        ) as other:
+            other.execute("SELECT pg_terminate_backend(%s)", [ours])
+
+    provider.script = [cut_us_off]
+
+    assert send_due() == 1
+
+    email.refresh_from_db()
+    assert (email.status, len(provider.sent)) == ("sent", 1)
+
+
+@pytest.mark.django_db
+def test_a_batch_with_nobody_left_to_send_to_holds_nobody_up(
+    accepted, provider, workspace, settings
+):
+    settings.SEND_CONCURRENCY = 2
+    for number in range(5):
+        email = accepted(to=[f"left{number}@example.net"])
+        Email.objects.filter(pk=email.pk).update(next_attempt_at=LONG_AGO)
+        Suppression.objects.create(
+            workspace=workspace, email=f"left{number}@example.net", origin="manual"
+        )
+    last = accepted()
+
+    assert send_due() == 1
+
+    assert [each.email_id for each in provider.sent] == [str(last.pk)]
+    assert Email.objects.filter(status="suppressed").count() == 5
