@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.db import models
 
+from core.crypto import CiphertextField
 from core.ids import uuid7
 
 
@@ -88,7 +89,7 @@ class IdempotencyRecord(models.Model):
     fingerprint = models.CharField(max_length=64)
     status = models.PositiveSmallIntegerField()
     # JSON, encrypted: the answer may hold a key or a secret that is shown only once.
-    encrypted_body = models.TextField()
+    encrypted_body = CiphertextField()
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

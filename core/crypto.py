@@ -2,8 +2,9 @@
 
 from functools import cache
 
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
+from django.db import models
 
 
 def encrypt(secret: str) -> str:
@@ -13,6 +14,20 @@ def encrypt(secret: str) -> str:
 def decrypt(token: str) -> str:
     """The secret behind a stored token; cryptography's InvalidToken when no key fits."""
     return _fernet().decrypt(token.encode()).decode()
+
+
+def renew(token: str) -> str | None:
+    """The token under the newest key, None when it is already; InvalidToken when no key fits."""
+    newest = Fernet(settings.ENCRYPTION_KEYS[0])
+    try:
+        newest.decrypt(token.encode())
+    except InvalidToken:
+        return _fernet().rotate(token.encode()).decode()
+    return None
+
+
+class CiphertextField(models.TextField[str, str]):
+    """A column of tokens that `encrypt` made; `manage.py rotate_secrets` finds it by its type."""
 
 
 @cache

@@ -89,16 +89,17 @@ class WorkQuerySet(models.QuerySet[M]):
             "  SELECT {key}, next_attempt_at FROM {table} WHERE {where} AND {key} > heads.key"
             "  ORDER BY {key}, next_attempt_at LIMIT 1) AS following)"
         ).format(**parts)
+        # OFFSET 0 keeps the planner from counting room twice, for the condition and the value.
         # Room is counted for as many keys as can have a turn, the longest-waiting first, and each
         # gives a few times its part of `limit`: to lock and rank all that is due would cost more
         # than to claim it.
         chosen = sql.SQL(
             "chosen AS MATERIALIZED (SELECT key,"
             " least(room, 4 * ceil({limit}::float8 / count(*) OVER ()))::int AS room FROM ("
-            "  SELECT heads.key, {per_key} AS room FROM"
-            "  (SELECT * FROM heads WHERE next_attempt_at <= now()"
-            "   ORDER BY next_attempt_at) AS heads"
-            "  WHERE {per_key} > 0 LIMIT {limit}) AS open)"
+            "  SELECT * FROM (SELECT heads.key, {per_key} AS room FROM"
+            "   (SELECT * FROM heads WHERE next_attempt_at <= now()"
+            "    ORDER BY next_attempt_at) AS heads OFFSET 0) AS counted"
+            "  WHERE room > 0 LIMIT {limit}) AS open)"
         ).format(**parts)
         # The inner LIMIT is a constant, so that the planner reads the index in order: for an
         # unknown one it expects a tenth of all rows and would rather sort them.

@@ -194,4 +194,5 @@ def _keep_tokens(domain: Domain, tokens: list[str]) -> None:
 
 
 def _tell(type_name: str, domain: Domain, **more: Any) -> None:
-    publish([Fact(type_name, domain.workspace_id, snapshot(domain) | more)])
+    data = snapshot(domain) | more
+    publish([Fact(type_name, domain.workspace_id, data, domain_id=domain.pk)])

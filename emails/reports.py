@@ -259,7 +259,7 @@ def _suppress(fresh: Sequence[Report], emails: dict[UUID, Email]) -> None:
 def _told(report: Report, email: Email) -> Fact:
     named = report.recipient or _only_recipient(email)
     data = about(email, recipient=named, **report.webhook)
-    return Fact("email." + report.type, email.workspace_id, data)
+    return Fact("email." + report.type, email.workspace_id, data, domain_id=email.domain_id)
 
 
 def _only_recipient(email: Email) -> str:

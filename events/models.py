@@ -1,6 +1,7 @@
 """The outbox and the public record of what happened."""
 
 from typing import Any
+from uuid import UUID
 
 from django.db import models
 from django.db.models import Q
@@ -27,6 +28,11 @@ class Event(WorkItem):
     # The envelope as JSON, serialised once: what is signed and sent in every attempt.
     body = models.TextField()
     request_id = models.CharField(max_length=128, blank=True)
+    # What the event is about, for endpoints that ask for some only. These live on other floors,
+    # so they are ids and no foreign keys.
+    domain_id: "models.UUIDField[UUID | None, UUID | None]" = models.UUIDField(null=True)
+    pod_id: "models.UUIDField[UUID | None, UUID | None]" = models.UUIDField(null=True)
+    inbox_id: "models.UUIDField[UUID | None, UUID | None]" = models.UUIDField(null=True)
     last_error = models.TextField(blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

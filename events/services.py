@@ -23,11 +23,17 @@ DISPATCH = "events.tasks.dispatch_due_events"
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Something that happened: `data` is a complete snapshot, as JSON."""
+    """Something that happened: `data` is a complete snapshot, as JSON.
+
+    The ids are of what it is about; endpoints may ask for the events of some of these only.
+    """
 
     type: str
     workspace_id: UUID
     data: dict[str, Any]
+    domain_id: UUID | None = None
+    pod_id: UUID | None = None
+    inbox_id: UUID | None = None
 
 
 def publish(facts: Sequence[Fact]) -> list[Event]:
@@ -64,6 +70,9 @@ def _event(fact: Fact) -> Event:
         workspace_id=fact.workspace_id,
         type=CATALOGUE[fact.type].name,
         request_id=request_id.get(),
+        domain_id=fact.domain_id,
+        pod_id=fact.pod_id,
+        inbox_id=fact.inbox_id,
         created_at=timezone.now(),
     )
     envelope = {

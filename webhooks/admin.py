@@ -43,7 +43,7 @@ class EndpointFilter(BoundedFilter):
     questions: ClassVar[Any] = {
         "disabled": ("Disabled", lambda rows: rows.filter(status="disabled")),
         "enabled": ("Enabled", lambda rows: rows.filter(status="enabled")),
-        "timing_out": ("Timing out", lambda rows: rows.filter(timeouts_in_a_row__gt=0)),
+        "failing": ("Failing", lambda rows: rows.filter(failures_in_a_row__gt=0)),
     }
 
 
@@ -54,7 +54,7 @@ class EndpointAdmin(RecordAdmin[Endpoint]):
         labelled("status"),
         "workspace",
         "event_types",
-        "timeouts_in_a_row",
+        "failures_in_a_row",
         "disabled_reason",
         "created_at",
     ]
@@ -65,7 +65,7 @@ class EndpointAdmin(RecordAdmin[Endpoint]):
         ("workspace", "id"),
         ("status", "disabled_reason"),
         ("event_types", "description"),
-        ("timeouts_in_a_row", "created_at"),
+        ("failures_in_a_row", "created_at"),
     ]
     actions = ["enable", "disable"]
     panels: ClassVar[Any] = []
@@ -74,7 +74,7 @@ class EndpointAdmin(RecordAdmin[Endpoint]):
         return super().find(term) | Q(url=term)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Endpoint]:
-        return super().get_queryset(request).defer("encrypted_secret")
+        return super().get_queryset(request).defer("encrypted_keyring")
 
     @admin.action(description="Enable", permissions=["operate"])
     def enable(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
@@ -129,7 +129,7 @@ class DeliveryAdmin(RecordAdmin[Delivery]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
         deliveries = super().get_queryset(request).select_related("endpoint", "event")
-        return deliveries.defer("endpoint__encrypted_secret", "event__body")
+        return deliveries.defer("endpoint__encrypted_keyring", "event__body")
 
     @admin.display(description="endpoint")
     def endpoint_url(self, delivery: Delivery) -> str:
@@ -208,7 +208,7 @@ def _deliveries_of(event: Event) -> Panel:
             delivery.last_status_code or delivery.last_error,
             delivery.next_attempt_at,
         ]
-        for delivery in owed.defer("endpoint__encrypted_secret")[:SHOWN]
+        for delivery in owed.defer("endpoint__encrypted_keyring")[:SHOWN]
     ]
     headers = ["Endpoint", "Status", "Attempts", "Last answer", "Next attempt"]
     return Panel("Deliveries", headers, rows, empty="No endpoint asked for it.")

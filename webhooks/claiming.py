@@ -1,7 +1,10 @@
 """Taking due deliveries by turns between endpoints, each with what its request needs."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -9,18 +12,40 @@ from psycopg import sql
 
 from core.work import Settlement
 from events.models import Event
+from webhooks.health import PROBED_FROM
 from webhooks.models import Delivery, Endpoint
 
-PROBED_FROM = 5  # timeouts in a row
-
 _LOCK = 0x6F70656E77686B  # "openwhk": one claim at a time, so that shares are counted right
-_SHARE = sql.SQL(
-    "(SELECT CASE WHEN status <> 'enabled' THEN 0"
-    " WHEN timeouts_in_a_row >= {probed} THEN 1 ELSE {share} END"
+
+# What is in an endpoint's bucket now. It holds a tenth of a second's worth, so that no second
+# sees more than a tenth above the limit. clock_timestamp(), because now() is when this claim
+# began to wait for its turn.
+_TOKENS = sql.SQL(
+    "least(greatest(1, pace.rate / 10.0),"
+    " pace.tokens + pace.rate * extract(epoch FROM clock_timestamp() - pace.filled_at))"
+)
+# least() passes over the null of an endpoint that has no bucket.
+_ROOM = sql.SQL(
+    "least((SELECT CASE WHEN status <> 'enabled' THEN 0"
+    " WHEN failures_in_a_row < {probed} THEN {share}"
+    " WHEN probe_at > now() THEN 0 ELSE 1 END"
     " FROM webhook_endpoints WHERE id = heads.key)"
     " - (SELECT count(*) FROM webhook_deliveries AS flying WHERE flying.endpoint_id = heads.key"
-    " AND flying.status = 'attempting' AND flying.next_attempt_at > now())"
+    " AND flying.status = 'attempting' AND flying.next_attempt_at > now()),"
+    " (SELECT floor({tokens}) FROM webhook_paces AS pace WHERE pace.endpoint_id = heads.key))"
 )
+_SPEND = sql.SQL(
+    "UPDATE webhook_paces AS pace SET tokens = {tokens} - spent.count,"
+    " filled_at = clock_timestamp() FROM unnest(%s::uuid[], %s::int[]) AS spent (id, count)"
+    " WHERE pace.endpoint_id = spent.id"
+).format(tokens=_TOKENS)
+_HELD_BACK = sql.SQL(
+    "SELECT EXISTS (SELECT FROM webhook_paces AS pace"
+    " JOIN webhook_endpoints AS endpoint ON endpoint.id = pace.endpoint_id"
+    " WHERE endpoint.status = 'enabled' AND endpoint.failures_in_a_row < {probed}"
+    " AND EXISTS (SELECT FROM webhook_deliveries AS owed WHERE owed.endpoint_id = endpoint.id"
+    " AND owed.next_attempt_at <= now()))"
+).format(probed=sql.Literal(PROBED_FROM))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +55,61 @@ class Job:
     event_id: str
     request_id: str
     body: str
-    url: str
     number: int
 
 
-def claim(limit: int) -> list[Job]:
-    """Lease up to `limit` deliveries, at most an endpoint's share of requests in flight.
+def claim(limit: int, *, share: int) -> list[Job]:
+    """Lease up to `limit` deliveries; an endpoint has at most `share` requests in flight.
 
+    One that fails time and again has one, and one with a rate limit no more than that allows.
     Nothing is due, or may be sent now, when the list is empty.
     """
-    while leased := _lease(limit):
+    while True:
+        leased, endpoints = _lease(limit, share)
+        if not leased:
+            return []
         _give_up([delivery for delivery in leased if delivery.is_exhausted])
-        if jobs := _jobs([delivery for delivery in leased if not delivery.is_exhausted]):
+        alive = [delivery for delivery in leased if not delivery.is_exhausted]
+        if jobs := _jobs(alive, endpoints):
             return jobs
-    return []
+
+
+def is_held_back() -> bool:
+    """Whether something is due that only a rate limit keeps from being sent now."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HELD_BACK)
+        (found,) = cursor.fetchone() or (False,)
+    return bool(found)
 
 
 def lease_time() -> timedelta:
     """Longer than a request and the writing of its result can take."""
     return timedelta(seconds=settings.WEBHOOK_TIMEOUT * 2 + 30)
+
+
+def _lease(limit: int, share: int) -> tuple[list[Delivery], Mapping[UUID, Endpoint]]:
+    room = _ROOM.format(probed=sql.Literal(PROBED_FROM), share=sql.Literal(share), tokens=_TOKENS)
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        leased = Delivery.objects.claim_fairly(
+            limit=limit,
+            key="endpoint_id",
+            per_key=room,
+            lease=lease_time(),
+            sets=sql.SQL("status = 'attempting'"),
+        )
+        endpoints = Endpoint.objects.in_bulk({delivery.endpoint_id for delivery in leased})
+        _spend(leased, endpoints)
+    return leased, endpoints
+
+
+def _spend(leased: list[Delivery], endpoints: Mapping[UUID, Endpoint]) -> None:
+    paced = {key for key, endpoint in endpoints.items() if endpoint.rate_limit is not None}
+    spent = Counter(delivery.endpoint_id for delivery in leased if delivery.endpoint_id in paced)
+    if spent:
+        with connection.cursor() as cursor:
+            cursor.execute(_SPEND, [list(spent), list(spent.values())])
 
 
 def _give_up(deliveries: list[Delivery]) -> None:
@@ -57,33 +118,16 @@ def _give_up(deliveries: list[Delivery]) -> None:
     Delivery.objects.settle([Settlement(delivery, changes=failed) for delivery in deliveries])
 
 
-def _jobs(deliveries: list[Delivery]) -> list[Job]:
+def _jobs(deliveries: list[Delivery], endpoints: Mapping[UUID, Endpoint]) -> list[Job]:
     events = Event.objects.only("body", "request_id").in_bulk(
         [delivery.event_id for delivery in deliveries]
     )
-    endpoints = Endpoint.objects.in_bulk({delivery.endpoint_id for delivery in deliveries})
     return [
         _job(delivery, endpoints[delivery.endpoint_id], events[delivery.event_id])
         for delivery in deliveries
         # Deleted since the claim: the delivery went with it.
         if delivery.endpoint_id in endpoints and delivery.event_id in events
     ]
-
-
-def _lease(limit: int) -> list[Delivery]:
-    share = _SHARE.format(
-        probed=sql.Literal(PROBED_FROM), share=sql.Literal(settings.WEBHOOK_PER_ENDPOINT)
-    )
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-        return Delivery.objects.claim_fairly(
-            limit=limit,
-            key="endpoint_id",
-            per_key=share,
-            lease=lease_time(),
-            sets=sql.SQL("status = 'attempting'"),
-        )
 
 
 def _job(delivery: Delivery, endpoint: Endpoint, event: Event) -> Job:
@@ -93,6 +137,5 @@ def _job(delivery: Delivery, endpoint: Endpoint, event: Event) -> Job:
         event_id=event.public_id,
         request_id=event.request_id,
         body=event.body,
-        url=endpoint.url,
         number=delivery.attempts + 1,
     )

@@ -5,7 +5,6 @@ requests finish, so a slow endpoint holds up nothing but its own share.
 """
 
 import asyncio
-import binascii
 import logging
 import time
 from collections.abc import Callable
@@ -14,29 +13,25 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import uvloop
-from cryptography.fernet import InvalidToken
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from core import metrics
 from core.draining import stopping
-from core.outbound import OutboundClient, Outcome
-from webhooks import signing
-from webhooks.claiming import Job, claim
+from core.outbound import OutboundClient
+from webhooks.claiming import Job, claim, is_held_back
 from webhooks.recording import Result, record, still_leased
+from webhooks.requests import post
 from webhooks.services import policy
-from webhooks.signing import opened
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-MAX_BODY = 16 * 1024
 GATHER = 0.002  # seconds in which further answers join the ones to be written
 LOOK = 0.1  # seconds between looks for new work while requests are in flight
 AWAY = 0.5  # seconds before a database that didn't answer is asked again
-USER_AGENT = f"OpenSend-Webhooks/{settings.VERSION}"
 
 
 def deliver_due() -> int:
@@ -52,6 +47,7 @@ class _Dispatcher:
     def __post_init__(self) -> None:
         self.in_flight: set[asyncio.Task[Result]] = set()
         self.unwritten: list[Result] = []
+        self.waits_for_pace = False
         self.database = ThreadPoolExecutor(1, thread_name_prefix="webhooks-database")
 
     async def run(self) -> int:
@@ -72,11 +68,10 @@ class _Dispatcher:
 
     def _exchange(self) -> list[Job]:
         """Write what is known and claim for the places that are free."""
-        free = 0 if stopping.is_set() else settings.WEBHOOK_CONCURRENCY - len(self.in_flight)
         try:
             record(self.unwritten)
             self.unwritten = []
-            return claim(free) if free else []
+            return self._claim()
         except (InterfaceError, OperationalError) as error:
             connection.close()
             self.unwritten = still_leased(self.unwritten)
@@ -88,8 +83,23 @@ class _Dispatcher:
             time.sleep(AWAY)  # in the database's thread: requests go on
             return []
 
+    def _claim(self) -> list[Job]:
+        """A quarter of the places is kept for endpoints that have hardly any request in flight:
+        endpoints that all begin to hang at once would otherwise take every place there is."""
+        self.waits_for_pace = False
+        free = settings.WEBHOOK_CONCURRENCY - len(self.in_flight)
+        if stopping.is_set() or not free:
+            return []
+        kept = settings.WEBHOOK_CONCURRENCY // 4
+        if free > kept:
+            jobs = claim(free - kept, share=settings.WEBHOOK_PER_ENDPOINT)
+        else:
+            jobs = claim(free, share=min(2, settings.WEBHOOK_PER_ENDPOINT))
+        self.waits_for_pace = not jobs and not self.in_flight and is_held_back()
+        return jobs
+
     def _is_busy(self) -> bool:
-        return bool(self.in_flight or self.unwritten)
+        return bool(self.in_flight or self.unwritten or self.waits_for_pace)
 
     def _start(self, client: OutboundClient, jobs: list[Job]) -> None:
         for job in jobs:
@@ -99,6 +109,8 @@ class _Dispatcher:
         if self.in_flight:
             await asyncio.wait(self.in_flight, timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
             await asyncio.sleep(GATHER)
+        elif self.waits_for_pace:
+            await asyncio.sleep(LOOK)
         done = {task for task in self.in_flight if task.done()}
         self.in_flight -= done
         self.made += len(done)
@@ -109,50 +121,14 @@ class _Dispatcher:
 
 
 async def _attempt(client: OutboundClient, job: Job) -> Result:
-    """Whatever goes wrong is a result: it must not take other requests down."""
     started, clock = timezone.now(), time.perf_counter()
-    try:
-        outcome = await _post(client, job, timestamp=int(started.timestamp()))
-    except (InvalidToken, binascii.Error):
-        logger.exception("No key of ENCRYPTION_KEYS opens the secret of %s", job.endpoint.pk)
-        outcome = _unsent("secret_unreadable", "The signing secret could not be decrypted")
-    except Exception:
-        logger.exception("Delivery %s could not be attempted", job.delivery.pk)
-        outcome = _unsent("internal_error", "The request could not be made")
+    outcome = await post(
+        client,
+        job.endpoint,
+        event_id=job.event_id,
+        body=job.body,
+        attempt=job.number,
+        at=started,
+    )
     metrics.WEBHOOK_SECONDS.observe(time.perf_counter() - clock)
     return Result(job=job, outcome=outcome, at=started)
-
-
-async def _post(client: OutboundClient, job: Job, *, timestamp: int) -> Outcome:
-    secret, key = opened(job.endpoint.encrypted_secret)
-    body = job.body.encode()
-    headers = signing.headers(
-        secret=secret,
-        key=key,
-        event_id=job.event_id,
-        attempt=job.number,
-        timestamp=timestamp,
-        body=body,
-    )
-    headers["Content-Type"] = "application/json"
-    headers["User-Agent"] = USER_AGENT
-    return await client.request(
-        "POST",
-        job.url,
-        headers=headers,
-        body=body,
-        timeout=settings.WEBHOOK_TIMEOUT,
-        max_body=MAX_BODY,
-    )
-
-
-def _unsent(error: str, message: str) -> Outcome:
-    return Outcome(
-        status=None,
-        error=error,
-        message=message,
-        body=b"",
-        truncated=False,
-        duration_ms=0,
-        address="",
-    )

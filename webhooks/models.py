@@ -5,10 +5,11 @@ from typing import Self
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.models import Workspace
-from core import crypto
+from core.crypto import CiphertextField
 from core.ids import uuid7
 from core.work import WorkItem, WorkQuerySet
 from events.models import Event
@@ -16,14 +17,14 @@ from events.models import Event
 
 class EndpointQuerySet(models.QuerySet["Endpoint"]):
     def for_workspace(self, workspace: Workspace) -> Self:
-        return self.filter(workspace=workspace)
+        return self.filter(workspace=workspace, deleted_at=None)
 
     def enabled(self) -> Self:
-        return self.filter(status=Endpoint.Status.ENABLED)
+        return self.filter(status=Endpoint.Status.ENABLED, deleted_at=None)
 
 
 class Endpoint(models.Model):
-    """A customer's URL with the types it asks for and the secret that signs for it."""
+    """A customer's URL with the types it asks for and the keys that sign for it."""
 
     class Status(models.TextChoices):
         ENABLED = "enabled"
@@ -34,12 +35,34 @@ class Endpoint(models.Model):
     url = models.CharField(max_length=2048)
     description = models.CharField(max_length=500, blank=True)
     event_types = ArrayField(models.CharField(max_length=50))
+    # Only events about one of these are sent; an empty list asks for all.
+    domain_ids = ArrayField(models.UUIDField(), default=list)
+    pod_ids = ArrayField(models.UUIDField(), default=list)
+    inbox_ids = ArrayField(models.UUIDField(), default=list)
+    # Sent along with every request: a JSON object, "" when there are none. Values can be
+    # secrets, so only the names are shown.
+    encrypted_headers = CiphertextField(blank=True, editable=False)
+    header_names = ArrayField(models.CharField(max_length=100), default=list)
+    # Requests a second; null asks for no limit.
+    rate_limit = models.PositiveSmallIntegerField(null=True)
+
+    encrypted_keyring = CiphertextField(editable=False)
+    # Verifies v1a, "" when that was not asked for.
+    public_key = models.CharField(max_length=60, blank=True, editable=False)
+
     status = models.CharField(max_length=10, choices=Status, default=Status.ENABLED)
     # Why it is disabled, when that was not asked for.
     disabled_reason = models.CharField(max_length=200, blank=True)
-    encrypted_secret = models.TextField(editable=False)
-    # Timeouts in a row: from five on the endpoint is probed with one request at a time.
-    timeouts_in_a_row = models.PositiveIntegerField(default=0, editable=False)
+    disabled_at = models.DateTimeField(null=True, editable=False)
+    # Failures in a row: from PROBED_FROM on it is probed with one request at a time, the next
+    # at `probe_at` or later. `failing_since` is the first of them, and `failing_told_at` when
+    # `webhook.failing` was published about them.
+    failures_in_a_row = models.PositiveIntegerField(default=0, editable=False)
+    failing_since = models.DateTimeField(null=True, editable=False)
+    failing_told_at = models.DateTimeField(null=True, editable=False)
+    probe_at = models.DateTimeField(null=True, editable=False)
+    # Set while what belongs to it is still to be removed; the row goes once it is.
+    deleted_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = EndpointQuerySet.as_manager()
@@ -51,18 +74,28 @@ class Endpoint(models.Model):
                 condition=Q(status__in=["enabled", "disabled"]),
                 name="webhook_endpoints_status_known",
             ),
+            models.CheckConstraint(
+                condition=Q(rate_limit=None) | Q(rate_limit__gte=1),
+                name="webhook_endpoints_rate_limit_positive",
+            ),
+            models.CheckConstraint(
+                condition=Q(deleted_at=None) | Q(status="disabled"),
+                name="webhook_endpoints_deleted_is_disabled",
+            ),
         ]
         indexes = [
             # For a workspace's list, and for finding who hears an event.
             models.Index(fields=["workspace", "-id"], name="webhook_endpoints_newest"),
+            # For closing what is still owed to endpoints that get nothing any more.
+            models.Index(
+                fields=["id"],
+                name="webhook_endpoints_disabled",
+                condition=Q(status="disabled"),
+            ),
         ]
 
     def __str__(self) -> str:
         return self.url
-
-    @property
-    def secret(self) -> str:
-        return crypto.decrypt(self.encrypted_secret)
 
 
 class DeliveryQuerySet(WorkQuerySet["Delivery"]):
@@ -85,7 +118,10 @@ class Delivery(WorkItem):
     event = models.ForeignKey(Event, models.CASCADE, related_name="+")
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
     attempts = models.PositiveSmallIntegerField(default=0)
+    # Those made before it was last replayed: the schedule begins anew after them.
+    attempts_before_replay = models.PositiveSmallIntegerField(default=0, db_default=0)
     last_status_code = models.PositiveSmallIntegerField(null=True)
+    # Of the last attempt; empty when it succeeded and when there was none.
     last_error = models.CharField(max_length=50, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -117,6 +153,12 @@ class Delivery(WorkItem):
                 fields=["endpoint"],
                 name="webhook_deliveries_in_flight",
                 condition=Q(status="attempting"),
+            ),
+            # For an endpoint's last failures, and those of a time span.
+            models.Index(
+                fields=["endpoint", "-event"],
+                name="webhook_deliveries_failing",
+                condition=~Q(last_error=""),
             ),
         ]
 
@@ -150,3 +192,105 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"#{self.number}: {self.status_code or self.error}"
+
+
+class Pace(models.Model):
+    """The token bucket of an endpoint with a rate limit, written by whoever claims.
+
+    A table of its own: claims must not wait for those who record results, and these lock
+    endpoints.
+    """
+
+    endpoint = models.OneToOneField(Endpoint, models.CASCADE, primary_key=True, related_name="pace")
+    rate = models.PositiveSmallIntegerField()
+    tokens = models.FloatField()
+    filled_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "webhook_paces"
+
+    def __str__(self) -> str:
+        return f"{self.rate} a second"
+
+
+class EndpointHour(models.Model):
+    """What became of an endpoint's requests within one hour, added up as they are recorded."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    endpoint = models.ForeignKey(Endpoint, models.CASCADE, related_name="hours", db_index=False)
+    hour = models.DateTimeField()
+    succeeded = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    # Of all requests together, and of the slowest.
+    total_ms = models.PositiveBigIntegerField(default=0)
+    slowest_ms = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        db_table = "webhook_endpoint_hours"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["endpoint", "hour"], name="webhook_endpoint_hours_once"
+            ),
+        ]
+        indexes = [
+            # For retention.
+            models.Index(fields=["hour"], name="webhook_endpoint_hours_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.hour:%d %b %H:00}: {self.succeeded} of {self.succeeded + self.failed}"
+
+
+class RecoveryQuerySet(WorkQuerySet["Recovery"]):
+    pass
+
+
+class Recovery(WorkItem):
+    """A span of events being sent to an endpoint again. Due until the last of them is.
+
+    Done in batches in the order of the events' ids; `reached` is the last event looked at.
+    """
+
+    class Only(models.TextChoices):
+        FAILED = "failed"  # and what the endpoint missed while it was disabled
+        ALL = "all"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    endpoint = models.ForeignKey(
+        Endpoint, models.CASCADE, related_name="recoveries", db_index=False
+    )
+    since = models.DateTimeField()
+    until = models.DateTimeField()
+    only = models.CharField(max_length=10, choices=Only)
+    reached = models.UUIDField(null=True)
+    recovered = models.PositiveIntegerField(default=0)
+    # Why it ended early.
+    last_error = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = RecoveryQuerySet.as_manager()
+
+    class Meta:
+        db_table = "webhook_recoveries"
+        verbose_name_plural = "recoveries"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(only__in=["failed", "all"]), name="webhook_recoveries_only_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(since__lt=models.F("until")), name="webhook_recoveries_span"
+            ),
+        ]
+        indexes = [
+            # For claiming those that are not done.
+            models.Index(
+                fields=["next_attempt_at"],
+                name="webhook_recoveries_due",
+                condition=Q(next_attempt_at__isnull=False),
+            ),
+            # For an endpoint's list.
+            models.Index(fields=["endpoint", "-id"], name="webhook_recoveries_of"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.only} from {self.since:%d %b %H:%M} to {self.until:%d %b %H:%M}"

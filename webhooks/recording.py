@@ -1,4 +1,4 @@
-"""Writing what endpoints answered: three statements a batch."""
+"""Writing what endpoints answered: a handful of statements a batch."""
 
 import logging
 from collections.abc import Sequence
@@ -8,19 +8,18 @@ from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
-from psycopg import sql
 
 from core import bulk, metrics
 from core.ids import uuid7
 from core.outbound import Outcome
 from core.work import Settlement
+from webhooks import health
 from webhooks.claiming import Job, lease_time
-from webhooks.models import Attempt, Delivery, Endpoint
+from webhooks.models import Attempt, Delivery
+from webhooks.requests import printable, shown
 from webhooks.schedule import next_delay
 
 logger = logging.getLogger(__name__)
-
-KEPT = 1000  # characters of an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +39,21 @@ class Result:
     def reason(self) -> str:
         if self.succeeded:
             return ""
-        return self.outcome.error or f"http_{self.outcome.status}"
+        return (self.outcome.error or f"http_{self.outcome.status}")[:50]
+
+    @property
+    def answer(self) -> health.Answer:
+        return health.Answer(
+            endpoint=self.job.endpoint,
+            at=self.at,
+            status=self.outcome.status,
+            reason=self.reason,
+            duration_ms=self.outcome.duration_ms,
+        )
 
 
 def record(results: Sequence[Result]) -> None:
-    """Settle the deliveries, keep the attempts, and count timeouts in a row.
+    """Settle the deliveries, keep the attempts, and note how the endpoints are doing.
 
     OperationalError or InterfaceError when the database is away: then nothing is lost by doing
     it again. A result that can't be written for another reason is logged, and its delivery
@@ -72,10 +81,13 @@ def _record_together(results: Sequence[Result]) -> None:
     with transaction.atomic():
         # Endpoints before deliveries, as where an endpoint is disabled or deleted: the other
         # way round the two would wait for each other.
-        _count_timeouts(results)
+        health.note([result.answer for result in results])
         ours = Delivery.objects.settle([_settlement(result) for result in results])
         held = [result for result in results if result.job.delivery.pk in ours]
         bulk.insert_ignoring_conflicts(Attempt, [_attempt(result) for result in held])
+        answers = [result.answer for result in held]
+        health.count_hours(answers)
+        health.judge(answers)
     for result in results:
         _report(result)
 
@@ -102,14 +114,15 @@ def _settlement(result: Result) -> Settlement:
             "status": status.value,
             "attempts": result.job.number,
             "last_status_code": result.outcome.status,
-            "last_error": result.reason[:50],
+            "last_error": result.reason,
         },
     )
 
 
 def _delay(result: Result) -> timedelta | None:
+    made = result.job.number - result.job.delivery.attempts_before_replay
     retry_after = result.outcome.headers.get("Retry-After", "")
-    return next_delay(result.job.number, result.outcome.status, retry_after)
+    return next_delay(made, result.outcome.status, retry_after)
 
 
 def _attempt(result: Result) -> dict[str, object]:
@@ -119,41 +132,13 @@ def _attempt(result: Result) -> dict[str, object]:
         "delivery_id": result.job.delivery.pk,
         "number": result.job.number,
         "status_code": outcome.status,
-        "error": result.reason[:50],
-        "message": _printable(outcome.message)[:500],
-        "response": _printable(outcome.body.decode("utf-8", "replace"))[:KEPT],
+        "error": result.reason,
+        "message": printable(outcome.message)[:500],
+        "response": shown(outcome),
         "address": outcome.address[:45],
         "duration_ms": outcome.duration_ms,
         "at": result.at,
     }
-
-
-def _count_timeouts(results: Sequence[Result]) -> None:
-    """A timeout adds one, any answer starts over; endpoints that stay at nought aren't written."""
-    added: dict[object, int] = {}
-    reset: set[object] = set()
-    known = {result.job.endpoint.pk: result.job.endpoint for result in results}
-    for result in sorted(results, key=lambda result: result.at):
-        endpoint = result.job.endpoint.pk
-        if result.outcome.error == "timeout":
-            added[endpoint] = added.get(endpoint, 0) + 1
-        else:
-            added[endpoint] = 0
-            reset.add(endpoint)
-    rows = [
-        {"id": key, "timeouts_in_a_row": count, "start_over": key in reset}
-        for key, count in sorted(added.items(), key=lambda item: str(item[0]))
-        if count or known[key].timeouts_in_a_row  # type: ignore[index]
-    ]
-    bulk.update_each(
-        Endpoint,
-        rows,
-        sets=sql.SQL(
-            "timeouts_in_a_row = new.timeouts_in_a_row"
-            " + CASE WHEN new.start_over THEN 0 ELSE old.timeouts_in_a_row END"
-        ),
-        carried={"start_over": "boolean"},
-    )
 
 
 def _report(result: Result) -> None:
@@ -169,9 +154,3 @@ def _report(result: Result) -> None:
                 "reason": result.reason,
             },
         )
-
-
-def _printable(text: str) -> str:
-    """Without what PostgreSQL's text can't hold: NUL, and halves of surrogate pairs."""
-    storable = text.encode("utf-8", "replace").decode()
-    return storable.replace("\x00", "\N{REPLACEMENT CHARACTER}")

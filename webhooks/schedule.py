@@ -20,15 +20,16 @@ DELAYS = [
 ]
 JITTER = 0.2
 _HEEDED = {429, 503}
+_GONE = 410
 
 
 def next_delay(attempts: int, status_code: int | None, retry_after: str = "") -> timedelta | None:
-    """How long to wait after that many attempts; None when there are no more.
+    """How long to wait after that many attempts; None when there are no more, and after a 410.
 
     `Retry-After`, in seconds or as a date (RFC 9110 section 10.2.3), counts on 429 and 503,
     between the planned delay and twice that.
     """
-    if attempts > len(DELAYS):
+    if attempts > len(DELAYS) or status_code == _GONE:
         return None
     planned = DELAYS[attempts - 1] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
     asked = _asked(retry_after) if status_code in _HEEDED else timedelta()

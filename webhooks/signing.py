@@ -1,46 +1,119 @@
 """The headers that prove a webhook is ours.
 
-Standard Webhooks 1.0 (`webhook-*`), the same under the names that svix's libraries read
-(`svix-*`), and `X-Signature` for receivers without a library.
+Standard Webhooks 1.0 (`webhook-*`, versions v1 and v1a), the same under the names that svix's
+libraries read (`svix-*`), and `X-Signature` for receivers without a library.
 """
 
 import base64
 import hashlib
 import hmac
 import secrets
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Self
+
+import orjson
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from core import crypto
 
 PREFIX = "whsec_"
+PRIVATE_PREFIX = "whsk_"
+PUBLIC_PREFIX = "whpk_"
+OVERLAP = timedelta(hours=24)
 
 
-def new_secret() -> str:
-    """`whsec_` and the standard base64 of 32 random bytes."""
-    return PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A secret, a private key beside it when the endpoint asked for v1a, and until when it signs.
+
+    `until` is in unix seconds, None for the newest key.
+    """
+
+    secret: str
+    private_key: str = ""
+    until: int | None = None
+    _hmac: bytes = field(init=False, repr=False, compare=False)
+    _ed25519: Ed25519PrivateKey | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """binascii.Error when the secret isn't one of ours."""
+        seed = _decoded(self.private_key, PRIVATE_PREFIX)
+        object.__setattr__(self, "_hmac", _decoded(self.secret, PREFIX))
+        object.__setattr__(
+            self, "_ed25519", Ed25519PrivateKey.from_private_bytes(seed) if seed else None
+        )
+
+    @classmethod
+    def new(cls, *, ed25519: bool = False) -> Self:
+        """`whsec_` and the standard base64 of 32 random bytes; `whsk_` likewise."""
+        return cls(_random(PREFIX), _random(PRIVATE_PREFIX) if ed25519 else "")
+
+    @property
+    def public_key(self) -> str:
+        """`whpk_` and the base64 of the 32 bytes that verify v1a; "" without."""
+        if self._ed25519 is None:
+            return ""
+        raw = self._ed25519.public_key().public_bytes_raw()
+        return PUBLIC_PREFIX + base64.b64encode(raw).decode()
+
+    def signatures(self, signed: bytes) -> list[str]:
+        found = ["v1," + _base64(hmac.digest(self._hmac, signed, hashlib.sha256))]
+        if self._ed25519 is not None:
+            found.append("v1a," + _base64(self._ed25519.sign(signed)))
+        return found
 
 
-def key_of(secret: str) -> bytes:
-    """The HMAC key inside a secret; binascii.Error when it isn't one of ours."""
-    return base64.b64decode(secret.removeprefix(PREFIX), validate=True)
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """An endpoint's keys, the newest first; those before it sign along until their time is up."""
+
+    keys: tuple[Key, ...]
+
+    @classmethod
+    def new(cls, *, ed25519: bool = False) -> Self:
+        return cls((Key.new(ed25519=ed25519),))
+
+    @property
+    def newest(self) -> Key:
+        return self.keys[0]
+
+    def signing_at(self, timestamp: int) -> list[Key]:
+        return [key for key in self.keys if key.until is None or key.until > timestamp]
+
+    def rotated(self, at: datetime) -> Self:
+        """A new key in front; the newest so far goes on for OVERLAP, those that ended are gone."""
+        now = int(at.timestamp())
+        until = now + int(OVERLAP.total_seconds())
+        retired = Key(self.newest.secret, self.newest.private_key, until)
+        older = [key for key in self.signing_at(now) if key.until is not None]
+        fresh = Key.new(ed25519=bool(self.newest.private_key))
+        return type(self)((fresh, retired, *older))
+
+    def sealed(self) -> str:
+        """As it is stored: JSON, encrypted."""
+        rows = [[key.secret, key.private_key, key.until] for key in self.keys]
+        return crypto.encrypt(orjson.dumps(rows).decode())
 
 
 @lru_cache(maxsize=10_000)
-def opened(encrypted: str) -> tuple[str, bytes]:
-    """A stored secret and its key; InvalidToken or binascii.Error when it can't be read."""
-    secret = crypto.decrypt(encrypted)
-    return secret, key_of(secret)
+def opened(sealed: str) -> Keyring:
+    """A stored keyring; InvalidToken or binascii.Error when it can't be read."""
+    return Keyring(tuple(Key(*row) for row in orjson.loads(crypto.decrypt(sealed))))
 
 
 def headers(
-    *, secret: str, key: bytes, event_id: str, attempt: int, timestamp: int, body: bytes
+    keyring: Keyring, *, event_id: str, attempt: int, timestamp: int, body: bytes
 ) -> dict[str, str]:
     """`timestamp` is in unix seconds and of this attempt; `event_id` is the body's own `id`."""
     at = str(timestamp)
     signed = b"%s.%s.%s" % (event_id.encode(), at.encode(), body)
-    digest = hmac.digest(key, signed, hashlib.sha256)
-    signature = "v1," + base64.b64encode(digest).decode()
-    plain = hmac.digest(secret.encode(), at.encode() + b"." + body, hashlib.sha256).hex()
+    signature = " ".join(
+        each for key in keyring.signing_at(timestamp) for each in key.signatures(signed)
+    )
+    newest = keyring.newest.secret.encode()
+    plain = hmac.digest(newest, at.encode() + b"." + body, hashlib.sha256).hex()
     return {
         "webhook-id": event_id,
         "webhook-timestamp": at,
@@ -53,3 +126,15 @@ def headers(
         "X-Signature": plain,
         "X-Attempt": str(attempt),
     }
+
+
+def _random(prefix: str) -> str:
+    return prefix + _base64(secrets.token_bytes(32))
+
+
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+def _decoded(text: str, prefix: str) -> bytes:
+    return base64.b64decode(text.removeprefix(prefix), validate=True)

@@ -1,6 +1,8 @@
 """Every event is owed to each endpoint of its workspace that asks for its type."""
 
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.utils import timezone
@@ -15,16 +17,53 @@ from webhooks.models import Delivery, Endpoint
 DELIVER = "webhooks.tasks.deliver_due_webhooks"
 
 
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What one endpoint asks for."""
+
+    endpoint_id: UUID
+    types: set[str]
+    domains: set[UUID]
+    pods: set[UUID]
+    inboxes: set[UUID]
+
+    def wants(self, event: Event) -> bool:
+        """An endpoint's filters leave out what is about nothing that they name, but for notices
+        on endpoints; and no endpoint hears about itself."""
+        if not matches(self.types, event.type):
+            return False
+        if event.type.startswith("webhook."):
+            return event.data()["webhook_id"] != str(self.endpoint_id)
+        return (
+            (not self.domains or event.domain_id in self.domains)
+            and (not self.pods or event.pod_id in self.pods)
+            and (not self.inboxes or event.inbox_id in self.inboxes)
+        )
+
+
 def fan_out(events: Sequence[Event]) -> None:
     """Two statements a batch, whatever the number of events and endpoints."""
-    wanted = _subscriptions({event.workspace_id for event in events})
+    subscriptions = _subscriptions({event.workspace_id for event in events})
+    owed = [
+        (each.endpoint_id, event.pk)
+        for event in events
+        for each in subscriptions.get(event.workspace_id, ())
+        if each.wants(event)
+    ]
+    # A second hearing of an event adds nothing: webhook_deliveries_once.
+    if owe(owed):
+        wake(DELIVER)
+
+
+def owe(pairs: Sequence[tuple[UUID, UUID]]) -> set[UUID]:
+    """New deliveries of (endpoint, event), due at once; the ids of those that were not there."""
     now = timezone.now()
     # Due by the default of `next_attempt_at`, which is the database's clock.
-    owed = [
+    rows = [
         {
             "id": uuid7(),
             "endpoint_id": endpoint_id,
-            "event_id": event.pk,
+            "event_id": event_id,
             "status": Delivery.Status.PENDING.value,
             "attempts": 0,
             "last_error": "",
@@ -32,18 +71,24 @@ def fan_out(events: Sequence[Event]) -> None:
             "claims": 0,
             "unsettled_claims": 0,
         }
-        for event in events
-        for endpoint_id, types in wanted.get(event.workspace_id, ())
-        if matches(types, event.type)
+        for endpoint_id, event_id in pairs
     ]
-    # A second hearing of an event adds nothing: webhook_deliveries_once.
-    if insert_ignoring_conflicts(Delivery, owed):
-        wake(DELIVER)
+    return insert_ignoring_conflicts(Delivery, rows)
 
 
-def _subscriptions(workspaces: set[UUID]) -> dict[UUID, list[tuple[UUID, set[str]]]]:
-    found: dict[UUID, list[tuple[UUID, set[str]]]] = {}
+def subscription_of(endpoint: Endpoint) -> Subscription:
+    return Subscription(
+        endpoint.pk,
+        set(endpoint.event_types),
+        set(endpoint.domain_ids),
+        set(endpoint.pod_ids),
+        set(endpoint.inbox_ids),
+    )
+
+
+def _subscriptions(workspaces: set[UUID]) -> dict[UUID, list[Subscription]]:
+    found: defaultdict[UUID, list[Subscription]] = defaultdict(list)
     rows = Endpoint.objects.enabled().filter(workspace__in=workspaces)
-    for workspace_id, endpoint_id, types in rows.values_list("workspace_id", "pk", "event_types"):
-        found.setdefault(workspace_id, []).append((endpoint_id, set(types)))
+    for endpoint in rows.only("workspace_id", "event_types", "domain_ids", "pod_ids", "inbox_ids"):
+        found[endpoint.workspace_id].append(subscription_of(endpoint))
     return found

@@ -71,7 +71,7 @@ def one_of_each(tenant):
         workspace=tenant,
         url=f"https://{unique}.test/hook",
         event_types=["*"],
-        encrypted_secret=SECRET,
+        encrypted_keyring=SECRET,
     )
     delivery = Delivery.objects.create(endpoint=endpoint, event=event, attempts=1)
     Attempt.objects.create(

@@ -138,7 +138,7 @@ def test_an_endpoint_is_disabled_and_enabled(operator, fill):
     assert press(operator, "disable", endpoint) == ["0 endpoints disabled."]
     assert press(operator, "enable", endpoint) == ["1 endpoint enabled."]
     endpoint.refresh_from_db()
-    assert (endpoint.status, endpoint.encrypted_secret[:5]) == ("enabled", "gAAAA")
+    assert (endpoint.status, endpoint.encrypted_keyring[:5]) == ("enabled", "gAAAA")
 
 
 def test_the_button_of_a_record_leads_back_to_it(operator, make_email):

@@ -272,7 +272,7 @@ def test_results_cost_as_many_statements_however_many_there_are(
 ):
     for _ in range(2):
         endpoint_at("https://hooks.example.com/")
-    Endpoint.objects.update(timeouts_in_a_row=1)
+    Endpoint.objects.update(failures_in_a_row=1)
     happen(count=count)
     results = [_result(job) for job in claim(count)]
     with django_assert_num_queries(5):  # begin, endpoints, deliveries, attempts, commit

@@ -7,6 +7,7 @@ from cryptography.fernet import Fernet
 
 from core import crypto
 from webhooks.models import Delivery, Endpoint
+from webhooks.signing import opened
 
 pytestmark = pytest.mark.django_db
 
@@ -70,7 +71,7 @@ def test_the_secret_is_encrypted_at_rest(created):
     stored = Endpoint.objects.values().get()
     secret = created["signing_secret"]
     assert secret.removeprefix("whsec_") not in repr(stored)
-    assert Endpoint.objects.get().secret == secret
+    assert opened(Endpoint.objects.get().encrypted_keyring).newest.secret == secret
 
 
 def test_the_secret_outlives_a_change_of_keys(api, settings):
@@ -83,7 +84,7 @@ def test_the_secret_outlives_a_change_of_keys(api, settings):
         crypto._fernet.cache_clear()
         assert Endpoint.objects.get().secret == made["signing_secret"]
         api.post("/webhooks", {"endpoint": URL, "events": ["*"]})
-        newest = Endpoint.objects.latest("id").encrypted_secret
+        newest = Endpoint.objects.latest("id").encrypted_keyring
         assert Fernet(new).decrypt(newest).startswith(b"whsec_")
     finally:
         crypto._fernet.cache_clear()
@@ -146,12 +147,12 @@ def test_deleting_takes_what_is_owed_along(api, created, django_assert_max_num_q
 
 def test_disabling_fails_what_is_owed(api, created):
     _owe(Endpoint.objects.get(), 2)
-    Endpoint.objects.update(timeouts_in_a_row=7)
+    Endpoint.objects.update(failures_in_a_row=7)
     api.patch(f"/webhooks/{created['id']}", {"status": "disabled"})
     settled = Delivery.objects.values_list("status", "last_error", "next_attempt_at")
     assert set(settled) == {("failed", "endpoint_disabled", None)}
     api.patch(f"/webhooks/{created['id']}", {"status": "enabled"})
-    assert Endpoint.objects.get().timeouts_in_a_row == 0
+    assert Endpoint.objects.get().failures_in_a_row == 0
     assert not Delivery.objects.exclude(status="failed").exists()
 
 

@@ -230,7 +230,7 @@ def test_a_disabled_endpoint_is_not_called(sink, endpoint_at, happen):
 
 def test_a_secret_that_no_key_opens_harms_only_its_own_endpoint(sink, endpoint_at, happen, caplog):
     broken, _ = endpoint_at(sink.url("broken")), endpoint_at(sink.url("fine"))
-    Endpoint.objects.filter(pk=broken.pk).update(encrypted_secret="gAAAAA-of-a-lost-key")
+    Endpoint.objects.filter(pk=broken.pk).update(encrypted_keyring="gAAAAA-of-a-lost-key")
     happen(count=3)
     assert deliver_due() == 6
     assert set(sink.paths()) == {"fine"}

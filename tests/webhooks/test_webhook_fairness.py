@@ -27,10 +27,10 @@ def impatient(settings):
 
 
 def timeouts():
-    return Endpoint.objects.values_list("timeouts_in_a_row", flat=True).get()
+    return Endpoint.objects.values_list("failures_in_a_row", flat=True).get()
 
 
-def test_timeouts_in_a_row_are_counted(sink, endpoint_at, happen, make_due, impatient):
+def test_failures_in_a_row_are_counted(sink, endpoint_at, happen, make_due, impatient):
     endpoint_at(sink.url())
     sink.answers["/hook"] = _silence
     happen(count=2)
@@ -44,7 +44,7 @@ def test_timeouts_in_a_row_are_counted(sink, endpoint_at, happen, make_due, impa
 @pytest.mark.parametrize("answer", [response(200), response(500), None])
 def test_any_answer_starts_the_count_over(sink, endpoint_at, happen, answer):
     endpoint = endpoint_at(sink.url())
-    Endpoint.objects.filter(pk=endpoint.pk).update(timeouts_in_a_row=4)
+    Endpoint.objects.filter(pk=endpoint.pk).update(failures_in_a_row=4)
     sink.answers["/hook"] = answer
     happen()
     deliver_due()
@@ -62,12 +62,12 @@ def test_an_endpoint_without_timeouts_is_not_written(sink, endpoint_at, happen):
         assert cursor.fetchall() == before
 
 
-def test_after_five_timeouts_in_a_row_one_request_at_a_time_is_made(endpoint_at, happen):
+def test_after_five_failures_in_a_row_one_request_at_a_time_is_made(endpoint_at, happen):
     endpoint = endpoint_at("https://hooks.example.com/")
     happen(count=30)
-    Endpoint.objects.filter(pk=endpoint.pk).update(timeouts_in_a_row=PROBED_FROM - 1)
+    Endpoint.objects.filter(pk=endpoint.pk).update(failures_in_a_row=PROBED_FROM - 1)
     assert len(claim(5)) == 5
-    Endpoint.objects.filter(pk=endpoint.pk).update(timeouts_in_a_row=PROBED_FROM)
+    Endpoint.objects.filter(pk=endpoint.pk).update(failures_in_a_row=PROBED_FROM)
     assert claim(100) == []  # the probe is one of those in flight already
     Delivery.objects.filter(status="attempting").update(status="success", next_attempt_at=None)
     assert len(claim(100)) == 1
@@ -79,7 +79,7 @@ def test_what_waits_for_the_probe_uses_no_attempts_up(
 ):
     settings.WEBHOOK_TIMEOUT = 0.3
     endpoint = endpoint_at(sink.url())
-    Endpoint.objects.filter(pk=endpoint.pk).update(timeouts_in_a_row=PROBED_FROM)
+    Endpoint.objects.filter(pk=endpoint.pk).update(failures_in_a_row=PROBED_FROM)
     sink.answers["/hook"] = _silence
     happen(count=4)
     deliver_due()
@@ -101,7 +101,7 @@ def test_what_waits_for_the_probe_uses_no_attempts_up(
 
 def test_a_probe_that_is_answered_ends_the_probing(sink, endpoint_at, happen, dispatching):
     endpoint = endpoint_at(sink.url())
-    Endpoint.objects.filter(pk=endpoint.pk).update(timeouts_in_a_row=PROBED_FROM + 3)
+    Endpoint.objects.filter(pk=endpoint.pk).update(failures_in_a_row=PROBED_FROM + 3)
     answers = iter([response(500)])
 
     async def answer(request):

@@ -15,7 +15,7 @@ from receiving_end import response
 
 from webhooks.delivering import deliver_due
 from webhooks.models import Attempt, Delivery
-from webhooks.signing import new_secret
+from webhooks.signing import Key
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -63,7 +63,7 @@ def test_receivers_can_verify_the_raw_body(delivered, verify):
     with pytest.raises(Exception, match=r"(?i)signature"):
         verify(endpoint.signing_secret, request.headers, flipped)
     with pytest.raises(Exception, match=r"(?i)signature"):
-        verify(new_secret(), request.headers, request.body)
+        verify(Key.new().secret, request.headers, request.body)
 
 
 def test_the_webhook_headers_are_enough_without_the_svix_ones(delivered):

@@ -1,0 +1,208 @@
+"""How an endpoint is doing: failures in a row, notices, switching off, and the hours' counts.
+
+Two things are kept apart. *Trouble* is no answer, 429 or 5xx: nobody is there to take more, so
+from five in a row on the endpoint is probed with one request at a time (half-open) until it
+answers. *Failing* is anything but 2xx; what lasts for a day is told, and after five days
+without one success the endpoint is switched off.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Q
+from django.utils import timezone
+from psycopg import sql
+
+from core import bulk
+from core.ids import uuid7
+from core.times import iso
+from events.services import Fact, publish
+from webhooks.models import Endpoint
+from webhooks.services import disable
+
+PROBED_FROM = 5
+TOLD_AFTER = timedelta(hours=24)
+DISABLED_AFTER = timedelta(days=5)
+
+_GONE = 410
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one request came to, as far as the endpoint's health is concerned.
+
+    `reason` is "" for success, else as an attempt's `error`.
+    """
+
+    endpoint: Endpoint
+    at: datetime
+    status: int | None
+    reason: str
+    duration_ms: int
+
+    @property
+    def succeeded(self) -> bool:
+        return not self.reason
+
+    @property
+    def is_trouble(self) -> bool:
+        if self.succeeded:
+            return False
+        no_answer = not self.reason.startswith("http_")
+        return no_answer or self.status is None or self.status == 429 or self.status >= 500
+
+
+def note(answers: Sequence[Answer]) -> None:
+    """Write what the answers say of their endpoints; nothing where all is and was well.
+
+    Locks endpoints, in the order of their ids.
+    """
+    by_endpoint: defaultdict[UUID, list[Answer]] = defaultdict(list)
+    for answer in sorted(answers, key=lambda answer: answer.at):
+        by_endpoint[answer.endpoint.pk].append(answer)
+    rows = [_folded(group) for _, group in sorted(by_endpoint.items())]
+    known = {answer.endpoint.pk: answer.endpoint for answer in answers}
+    bulk.update_each(
+        Endpoint,
+        [row for row in rows if row["first_failed_at"] or _was_failing(known[row["id"]])],
+        sets=_SETS,
+        carried={
+            "trouble": "integer",
+            "answered": "boolean",
+            "succeeded": "boolean",
+            "first_failed_at": "timestamptz",
+        },
+    )
+
+
+def judge(answers: Sequence[Answer]) -> None:
+    """Tell of endpoints that have been failing for long, and switch off those that are lost."""
+    failed = {answer.endpoint.pk: answer for answer in answers if not answer.succeeded}
+    gone = {key for key, answer in failed.items() if answer.status == _GONE}
+    if not failed:
+        return
+    for endpoint in _to_judge(failed, gone).order_by("pk").select_for_update():
+        if endpoint.pk in gone:
+            _switch_off(endpoint, "The endpoint answered 410 Gone")
+        elif _failing_for(endpoint) >= DISABLED_AFTER:
+            reason = (
+                f"No success for 5 days; the last request ended in {failed[endpoint.pk].reason}"
+            )
+            _switch_off(endpoint, reason)
+        else:
+            _tell_failing(endpoint, failed[endpoint.pk])
+
+
+def count_hours(answers: Iterable[Answer]) -> None:
+    """Add the answers to the counts of their hours, in one statement."""
+    sums: dict[tuple[UUID, datetime], list[int]] = {}
+    for answer in answers:
+        hour = answer.at.replace(minute=0, second=0, microsecond=0)
+        row = sums.setdefault((answer.endpoint.pk, hour), [0, 0, 0, 0])
+        row[0 if answer.succeeded else 1] += 1
+        row[2] += answer.duration_ms
+        row[3] = max(row[3], answer.duration_ms)
+    if not sums:
+        return
+    # In one order everywhere, so that two dispatchers never wait for each other.
+    rows = [(uuid7(), *key, *row) for key, row in sorted(sums.items())]
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT, [list(column) for column in zip(*rows, strict=True)])
+
+
+# The wait before the next probe grows with the time that the endpoint has been failing.
+_SETS = sql.SQL(
+    "failures_in_a_row = new.trouble"
+    " + CASE WHEN new.answered THEN 0 ELSE old.failures_in_a_row END,"
+    " failing_since = CASE WHEN new.first_failed_at IS NULL THEN NULL"
+    "  WHEN new.succeeded THEN new.first_failed_at"
+    "  ELSE coalesce(old.failing_since, new.first_failed_at) END,"
+    " failing_told_at = CASE WHEN NOT new.succeeded THEN old.failing_told_at END,"
+    " probe_at = CASE WHEN new.trouble > 0"
+    "  AND new.trouble + CASE WHEN new.answered THEN 0 ELSE old.failures_in_a_row END >= {probed}"
+    "  THEN now() + least(greatest((now() - CASE WHEN new.succeeded THEN new.first_failed_at"
+    "   ELSE coalesce(old.failing_since, new.first_failed_at) END) / 4,"
+    "   interval '1 second'), interval '1 minute') END"
+).format(probed=sql.Literal(PROBED_FROM))
+_COUNT = """
+    INSERT INTO webhook_endpoint_hours AS kept
+           (id, endpoint_id, hour, succeeded, failed, total_ms, slowest_ms)
+    SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::timestamptz[], %s::int[], %s::int[],
+                         %s::bigint[], %s::int[])
+    ON CONFLICT (endpoint_id, hour) DO UPDATE
+       SET succeeded = kept.succeeded + excluded.succeeded,
+           failed = kept.failed + excluded.failed,
+           total_ms = kept.total_ms + excluded.total_ms,
+           slowest_ms = greatest(kept.slowest_ms, excluded.slowest_ms)
+"""
+
+
+def _folded(group: Sequence[Answer]) -> dict[str, Any]:
+    """One endpoint's answers in the order of time, as the update wants them."""
+    trouble, answered, succeeded, first_failed_at = 0, False, False, None
+    for answer in group:
+        if answer.is_trouble:
+            trouble += 1
+        else:
+            trouble, answered = 0, True
+        if answer.succeeded:
+            succeeded, first_failed_at = True, None
+        else:
+            first_failed_at = first_failed_at or answer.at
+    return {
+        "id": group[0].endpoint.pk,
+        "trouble": trouble,
+        "answered": answered,
+        "succeeded": succeeded,
+        "first_failed_at": first_failed_at,
+    }
+
+
+def _was_failing(endpoint: Endpoint) -> bool:
+    return endpoint.failing_since is not None or endpoint.failures_in_a_row > 0
+
+
+def _to_judge(failed: Collection[UUID], gone: Collection[UUID]) -> "Any":
+    now = timezone.now()
+    to_tell = Q(failing_since__lte=now - TOLD_AFTER, failing_told_at=None)
+    to_disable = Q(failing_since__lte=now - DISABLED_AFTER)
+    rows = Endpoint.objects.enabled().filter(pk__in=list(failed))
+    return rows.filter(Q(pk__in=list(gone)) | to_tell | to_disable)
+
+
+def _failing_for(endpoint: Endpoint) -> timedelta:
+    return timezone.now() - endpoint.failing_since if endpoint.failing_since else timedelta()
+
+
+def _switch_off(endpoint: Endpoint, reason: str) -> None:
+    disable(endpoint, reason)
+    publish([Fact("webhook.disabled", endpoint.workspace_id, _about(endpoint, reason=reason))])
+
+
+def _tell_failing(endpoint: Endpoint, last: Answer) -> None:
+    endpoint.failing_told_at = timezone.now()
+    endpoint.save(update_fields=["failing_told_at"])
+    assert endpoint.failing_since is not None
+    told = _about(
+        endpoint,
+        last_error=last.reason,
+        last_status_code=last.status,
+        disabled_from=iso(endpoint.failing_since + DISABLED_AFTER),
+    )
+    publish([Fact("webhook.failing", endpoint.workspace_id, told)])
+
+
+def _about(endpoint: Endpoint, **more: Any) -> dict[str, Any]:
+    since = endpoint.failing_since
+    return {
+        "webhook_id": str(endpoint.pk),
+        "endpoint": endpoint.url,
+        "failing_since": iso(since) if since else None,
+        "failures_in_a_row": endpoint.failures_in_a_row,
+        **more,
+    }
