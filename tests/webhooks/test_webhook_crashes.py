@@ -11,9 +11,10 @@ from django.db import OperationalError, connection
 from django.db.models import F
 from django.db.models.functions import Now
 
+from core.outbound import Outcome
 from core.work import CEILING
 from webhooks import claiming, delivering, recording
-from webhooks.claiming import claim
+from webhooks.claiming import claim as claim_shares
 from webhooks.delivering import deliver_due
 from webhooks.models import Attempt, Delivery, Endpoint
 from webhooks.recording import Result, record
@@ -44,6 +45,10 @@ def start():
     for process in started:
         process.kill()
         process.wait()
+
+
+def claim(limit, share=20):
+    return claim_shares(limit, share=share)
 
 
 def end_leases():
@@ -190,10 +195,10 @@ def test_a_claim_that_fails_leaves_requests_in_flight_alone(
     happen(count=2)
     broken = iter([False, True, True, True])
 
-    def claim_or_fail(limit):
+    def claim_or_fail(limit, share):
         if next(broken, False):
             raise OperationalError("the server closed the connection")
-        return claim(limit)
+        return claim(limit, share)
 
     monkeypatch.setattr(delivering, "claim", claim_or_fail)
     with dispatching():
@@ -205,7 +210,7 @@ def test_a_claim_that_fails_leaves_requests_in_flight_alone(
 
 
 def test_a_dispatcher_that_cannot_begin_says_so(endpoint_at, happen, monkeypatch):
-    def fail(limit):
+    def fail(limit, share):
         raise OperationalError("the server is starting up")
 
     monkeypatch.setattr(delivering, "claim", fail)
@@ -233,7 +238,7 @@ def _connections():
 
 
 def _result(job, status=200):
-    outcome = delivering.Outcome(
+    outcome = Outcome(
         status=status,
         error=None,
         message="",
@@ -275,7 +280,8 @@ def test_results_cost_as_many_statements_however_many_there_are(
     Endpoint.objects.update(failures_in_a_row=1)
     happen(count=count)
     results = [_result(job) for job in claim(count)]
-    with django_assert_num_queries(5):  # begin, endpoints, deliveries, attempts, commit
+    # begin, endpoints, deliveries, attempts, hours, commit
+    with django_assert_num_queries(6):
         record(results)
 
 
@@ -286,5 +292,5 @@ def test_claiming_costs_as_many_statements_however_many_there_are(
     endpoint_at("https://hooks.example.com/")
     endpoint_at("https://hooks.example.com/")
     happen(count=count)
-    with django_assert_num_queries(6):  # begin, lock, claim, commit, events, endpoints
+    with django_assert_num_queries(6):  # begin, lock, claim, endpoints, commit, events
         assert len(claim(1000)) == min(count, 20) * 2

@@ -1,18 +1,22 @@
 """One dead or slow endpoint costs only itself."""
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from itertools import pairwise
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import F
+from django.db.models.functions import Now
+from django.utils import timezone
 from receiving_end import response
 
 from core import draining
-from webhooks.claiming import PROBED_FROM, claim
+from webhooks.claiming import claim
 from webhooks.delivering import deliver_due
-from webhooks.models import Attempt, Delivery, Endpoint
+from webhooks.health import PROBED_FROM
+from webhooks.models import Attempt, Delivery, Endpoint, Pace
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -26,8 +30,23 @@ def impatient(settings):
     settings.WEBHOOK_TIMEOUT = 0.3
 
 
-def timeouts():
+def in_a_row():
     return Endpoint.objects.values_list("failures_in_a_row", flat=True).get()
+
+
+def claimed(limit):
+    return claim(limit, share=20)
+
+
+def half_open(endpoint, *, for_seconds=0):
+    since = timezone.now() - timedelta(seconds=for_seconds)
+    Endpoint.objects.filter(pk=endpoint.pk).update(
+        failures_in_a_row=PROBED_FROM, failing_since=since, probe_at=since
+    )
+
+
+def let_probe():
+    Endpoint.objects.update(probe_at=Now())
 
 
 def test_failures_in_a_row_are_counted(sink, endpoint_at, happen, make_due, impatient):
@@ -35,23 +54,32 @@ def test_failures_in_a_row_are_counted(sink, endpoint_at, happen, make_due, impa
     sink.answers["/hook"] = _silence
     happen(count=2)
     deliver_due()
-    assert timeouts() == 2
+    assert in_a_row() == 2
     make_due()
     deliver_due()
-    assert timeouts() == 4
+    assert in_a_row() == 4
 
 
-@pytest.mark.parametrize("answer", [response(200), response(500), None])
-def test_any_answer_starts_the_count_over(sink, endpoint_at, happen, answer):
-    endpoint = endpoint_at(sink.url())
-    Endpoint.objects.filter(pk=endpoint.pk).update(failures_in_a_row=4)
+@pytest.mark.parametrize("status", [200, 204, 302, 400, 404])
+def test_an_answer_starts_the_count_over(sink, endpoint_at, happen, status):
+    half_open(endpoint_at(sink.url()))
+    sink.answers["/hook"] = response(status)
+    happen()
+    deliver_due()
+    assert in_a_row() == 0
+    assert Endpoint.objects.get().probe_at is None
+
+
+@pytest.mark.parametrize("answer", [response(500), response(503), response(429), None])
+def test_trouble_adds_to_the_count(sink, endpoint_at, happen, answer):
+    half_open(endpoint_at(sink.url()))
     sink.answers["/hook"] = answer
     happen()
     deliver_due()
-    assert timeouts() == 0
+    assert in_a_row() == PROBED_FROM + 1
 
 
-def test_an_endpoint_without_timeouts_is_not_written(sink, endpoint_at, happen):
+def test_an_endpoint_without_failures_is_not_written(sink, endpoint_at, happen):
     endpoint_at(sink.url())
     happen(count=3)
     with connection.cursor() as cursor:
@@ -66,43 +94,50 @@ def test_after_five_failures_in_a_row_one_request_at_a_time_is_made(endpoint_at,
     endpoint = endpoint_at("https://hooks.example.com/")
     happen(count=30)
     Endpoint.objects.filter(pk=endpoint.pk).update(failures_in_a_row=PROBED_FROM - 1)
-    assert len(claim(5)) == 5
-    Endpoint.objects.filter(pk=endpoint.pk).update(failures_in_a_row=PROBED_FROM)
-    assert claim(100) == []  # the probe is one of those in flight already
+    assert len(claimed(5)) == 5
+    half_open(endpoint)
+    assert claimed(100) == []  # the probe is one of those in flight already
     Delivery.objects.filter(status="attempting").update(status="success", next_attempt_at=None)
-    assert len(claim(100)) == 1
-    assert claim(100) == []
+    assert len(claimed(100)) == 1
+    assert claimed(100) == []
 
 
-def test_what_waits_for_the_probe_uses_no_attempts_up(
-    sink, endpoint_at, happen, dispatching, settings, make_due
+@pytest.mark.parametrize(
+    ("failing_for", "low", "high"),
+    [(0, 1, 1), (2, 1, 1), (40, 10, 11), (160, 40, 41), (900, 60, 60)],
+)
+def test_probes_are_further_apart_the_longer_it_lasts(
+    sink, endpoint_at, happen, failing_for, low, high
 ):
-    settings.WEBHOOK_TIMEOUT = 0.3
-    endpoint = endpoint_at(sink.url())
-    Endpoint.objects.filter(pk=endpoint.pk).update(failures_in_a_row=PROBED_FROM)
-    sink.answers["/hook"] = _silence
+    half_open(endpoint_at(sink.url()), for_seconds=failing_for)
+    sink.answers["/hook"] = response(500)
+    happen(count=3)
+    assert deliver_due() == 1
+    wait = Endpoint.objects.annotate(wait=F("probe_at") - Now()).get().wait.total_seconds()
+    assert low - 0.5 < wait <= high
+    assert deliver_due() == 0
+    let_probe()
+    assert deliver_due() == 1
+
+
+def test_what_waits_for_the_probe_uses_no_attempts_up(sink, endpoint_at, happen):
+    half_open(endpoint_at(sink.url()))
+    sink.answers["/hook"] = response(500)
     happen(count=4)
+    for probes in range(1, 4):
+        let_probe()
+        assert deliver_due() == 1
+        waiting = Delivery.objects.filter(attempts=0, status="pending", last_error="")
+        assert waiting.count() == 4 - probes
+    sink.answers.clear()
+    let_probe()
     deliver_due()
-    tries = list(Attempt.objects.order_by("at"))
-    assert [attempt.error for attempt in tries] == ["timeout"] * 4
-    for one, following in pairwise(tries):
-        assert following.at >= one.at + timedelta(milliseconds=one.duration_ms)
-    assert list(Delivery.objects.values_list("attempts", flat=True)) == [1] * 4
-
-    sink.answers["/hook"] = sink.hold
-    make_due()
-    with dispatching():
-        sink.wait_for(5)
-        waiting = Delivery.objects.filter(status="pending")
-        assert list(waiting.values_list("attempts", "last_error")) == [(1, "timeout")] * 3
-        sink.release()
-    assert set(Delivery.objects.values_list("status", "attempts")) == {("success", 2)}
+    assert Delivery.objects.filter(status="success", attempts=1).count() == 1
 
 
-def test_a_probe_that_is_answered_ends_the_probing(sink, endpoint_at, happen, dispatching):
-    endpoint = endpoint_at(sink.url())
-    Endpoint.objects.filter(pk=endpoint.pk).update(failures_in_a_row=PROBED_FROM + 3)
-    answers = iter([response(500)])
+def test_a_probe_that_is_answered_lets_all_others_go(sink, endpoint_at, happen, dispatching):
+    half_open(endpoint_at(sink.url()))
+    answers = iter([response(404)])
 
     async def answer(request):
         return next(answers, None) or await sink.hold(request)
@@ -113,7 +148,56 @@ def test_a_probe_that_is_answered_ends_the_probing(sink, endpoint_at, happen, di
         sink.wait_for(10)
         sink.release()
     assert sink.most_at_once == {"/hook": 9}
-    assert timeouts() == 0
+    assert in_a_row() == 0
+
+
+def test_endpoints_that_all_begin_to_hang_leave_places_for_the_others(
+    sink, endpoint_at, happen, dispatching, settings
+):
+    settings.WEBHOOK_CONCURRENCY = 40
+    for name in ("a", "b", "c", "d"):
+        endpoint_at(sink.url(name), ["contact.created"])
+        sink.answers[f"/{name}"] = sink.hold
+    happen(count=40)
+    with dispatching():
+        sink.wait_for(30)
+        endpoint_at(sink.url("fine"), ["contact.deleted"])
+        happen("contact.deleted", count=50)
+        sink.wait_for(50, path="fine")
+        assert len(sink.received) == 80
+        sink.release()
+
+
+def test_an_endpoint_gets_no_more_a_second_than_its_rate_limit(
+    sink, endpoint_at, happen, dispatching
+):
+    endpoint = endpoint_at(sink.url("paced"))
+    endpoint_at(sink.url("free"))
+    Endpoint.objects.filter(pk=endpoint.pk).update(rate_limit=20)
+    Pace.objects.create(endpoint=endpoint, rate=20, tokens=1)
+    happen(count=30)
+    began = time.monotonic()
+    with dispatching():
+        sink.wait_for(30, path="free")
+        sink.wait_for(30, path="paced")
+    took = time.monotonic() - began
+    # One is in the bucket, and it holds two.
+    assert 27 / 20 <= took < 4
+    at = sorted(Attempt.objects.filter(delivery__endpoint=endpoint).values_list("at", flat=True))
+    for first, after_a_second in zip(at, at[23:], strict=False):
+        assert after_a_second - first > timedelta(seconds=0.95)
+
+
+def test_dispatchers_share_one_rate_limit(sink, endpoint_at, happen, dispatching):
+    endpoint = endpoint_at(sink.url())
+    Endpoint.objects.filter(pk=endpoint.pk).update(rate_limit=20)
+    Pace.objects.create(endpoint=endpoint, rate=20, tokens=1)
+    happen(count=25)
+    began = time.monotonic()
+    with dispatching(), dispatching():
+        sink.wait_for(25)
+    assert time.monotonic() - began >= 22 / 20
+    assert len(sink.received) == 25
 
 
 def test_a_hanging_endpoint_delays_no_other(sink, endpoint_at, happen, dispatching):
@@ -187,8 +271,8 @@ def test_claims_wait_for_each_other_so_that_the_share_is_counted_right(endpoint_
     happen(count=50)
     with ThreadPoolExecutor(1) as elsewhere:
         with transaction.atomic():
-            assert len(claim(15)) == 15  # not visible to others yet
-            second = elsewhere.submit(claim, 100)
+            assert len(claimed(15)) == 15  # not visible to others yet
+            second = elsewhere.submit(claimed, 100)
             with pytest.raises(TimeoutError):
                 second.result(timeout=0.2)
         assert len(second.result(timeout=5)) == 5

@@ -7,7 +7,7 @@ from accounts.services import create_workspace
 from events.models import Event
 from webhooks.models import Delivery
 from webhooks.services import update_endpoint
-from webhooks.subscribers import fan_out
+from webhooks.subscribers import fan_out, subscription_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -106,11 +106,11 @@ def test_an_endpoint_that_is_deleted_meanwhile_costs_the_others_nothing(
     endpoint_at, happen, monkeypatch
 ):
     gone, stays = endpoint_at(URL + "gone"), endpoint_at(URL + "stays")
-    ids = {stays.workspace_id: [(gone.pk, {"*"}), (stays.pk, {"*"})]}
-    seen = iter([ids])
+    both = [subscription_of(gone), subscription_of(stays)]
+    seen = iter([both])
     monkeypatch.setattr(
         "webhooks.subscribers._subscriptions",
-        lambda workspaces: next(seen, {stays.workspace_id: [(stays.pk, {"*"})]}),
+        lambda workspaces: {stays.workspace_id: next(seen, both[1:])},
     )
     gone.delete()
     happen(count=2)

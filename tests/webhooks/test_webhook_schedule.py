@@ -43,6 +43,10 @@ def test_nothing_follows_the_tenth_attempt(attempts):
     assert next_delay(attempts, 429, "5") is None
 
 
+def test_nothing_follows_410():
+    assert next_delay(1, 410) is None
+
+
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize(
     ("asked", "seconds"),
