@@ -22,7 +22,7 @@ from core import bulk
 from core.ids import uuid7
 from core.times import iso
 from events.services import Fact, publish
-from webhooks.models import Endpoint
+from webhooks.models import Endpoint, EndpointQuerySet
 from webhooks.services import disable
 
 PROBED_FROM = 5
@@ -167,7 +167,7 @@ def _was_failing(endpoint: Endpoint) -> bool:
     return endpoint.failing_since is not None or endpoint.failures_in_a_row > 0
 
 
-def _to_judge(failed: Collection[UUID], gone: Collection[UUID]) -> "Any":
+def _to_judge(failed: Collection[UUID], gone: Collection[UUID]) -> EndpointQuerySet:
     now = timezone.now()
     to_tell = Q(failing_since__lte=now - TOLD_AFTER, failing_told_at=None)
     to_disable = Q(failing_since__lte=now - DISABLED_AFTER)

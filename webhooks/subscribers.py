@@ -33,7 +33,7 @@ class Subscription:
         if not matches(self.types, event.type):
             return False
         if event.type.startswith("webhook."):
-            return event.data()["webhook_id"] != str(self.endpoint_id)
+            return bool(event.data()["webhook_id"] != str(self.endpoint_id))
         return (
             (not self.domains or event.domain_id in self.domains)
             and (not self.pods or event.pod_id in self.pods)
