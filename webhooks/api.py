@@ -1,8 +1,9 @@
 """`/webhooks`: endpoints."""
 
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
-from pydantic import AliasChoices, BaseModel, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, Field
 from rest_framework.response import Response
 
 from accounts import resources
@@ -25,24 +26,52 @@ EventTypes = Annotated[
     Field(min_length=1, max_length=50, validation_alias=AliasChoices("events", "event_types")),
 ]
 Description = Annotated[Text, Field(max_length=500)]
+# Write-only: the values can be secrets. webhooks.custom_headers knows what is allowed.
+Headers = dict[str, str]
+# Not strict: JSON has no UUIDs, only text that spells them.
+Ids = Annotated[
+    list[Annotated[UUID, Field(strict=False)]],
+    Field(max_length=100),
+    AfterValidator(lambda given: list(dict.fromkeys(given))),
+]
+RateLimit = Annotated[int, Field(ge=1, le=1000)]
 
 
 class CreateWebhook(RequestBody):
-    """`url` is another name for `endpoint`, `event_types` for `events`."""
+    """`url` is another name for `endpoint`, `event_types` for `events`.
+
+    `headers` are sent along with every request. The ids leave out events about anything else.
+    `rate_limit` is in requests a second. `ed25519` adds v1a signatures, for `public_key`.
+    """
 
     url: Url
     event_types: EventTypes
     description: Description = ""
+    headers: Headers = {}
+    domain_ids: Ids = []
+    pod_ids: Ids = []
+    inbox_ids: Ids = []
+    rate_limit: RateLimit | None = None
+    ed25519: bool = False
 
 
 class UpdateWebhook(RequestBody):
-    """What isn't named stays as it is. `webhook_id` is the path's, and not looked at."""
+    """What isn't named stays as it is; `headers` and lists that are named are replaced whole.
+
+    `webhook_id` is the path's, and not looked at.
+    """
 
     # Resend's Python client sends all it was given.
     webhook_id: Text = Field(default="", max_length=100)
     url: Url = ""
     event_types: EventTypes = []
     description: Description = ""
+    headers: Headers = {}
+    domain_ids: Ids = []
+    pod_ids: Ids = []
+    inbox_ids: Ids = []
+    rate_limit: RateLimit | None = None
+    ed25519: bool = False
     status: Literal["enabled", "disabled"] = "enabled"
 
 
@@ -53,12 +82,31 @@ class WebhookOut(BaseModel):
     events: list[str]
     status: str
     disabled_reason: str | None
+    disabled_at: str | None
+    failing_since: str | None
     description: str
+    header_names: list[str]
+    domain_ids: list[str]
+    pod_ids: list[str]
+    inbox_ids: list[str]
+    rate_limit: int | None
+    ed25519: bool
+    public_key: str | None
     created_at: str
 
 
 class WebhookCreated(WebhookOut):
     signing_secret: str
+
+
+class SecretRotated(BaseModel):
+    """`previous_secret_expires_at` is when the secret so far stops signing along."""
+
+    object: Literal["webhook"] = "webhook"
+    id: str
+    signing_secret: str
+    public_key: str | None
+    previous_secret_expires_at: str
 
 
 class WebhookDeleted(BaseModel):
@@ -77,11 +125,12 @@ class WebhooksView(ApiView):
         tag="Webhooks",
     )
     def post(self, request: ApiRequest) -> Response:
-        return idempotent(request, "POST /webhooks", lambda: self._create(request))
+        return _uncached(idempotent(request, "POST /webhooks", lambda: self._create(request)))
 
     @describe("List webhooks", response=list_of(WebhookOut), parameters=PAGE, tag="Webhooks")
     def get(self, request: ApiRequest) -> Response:
-        return Response(page(request, visible(request), shown))
+        rows = visible(request).defer("encrypted_keyring", "encrypted_headers")
+        return Response(page(request, rows, shown))
 
     def _create(self, request: ApiRequest) -> Response:
         wanted = parse(CreateWebhook, request.data)
@@ -111,6 +160,29 @@ class WebhookView(ApiView):
         return Response(WebhookDeleted(id=str(endpoint.pk)).model_dump())
 
 
+class RotateSecretView(ApiView):
+    @describe(
+        "Rotate a webhook's signing secret",
+        response=SecretRotated,
+        parameters=[IDEMPOTENCY_KEY],
+        tag="Webhooks",
+    )
+    def post(self, request: ApiRequest, webhook_id: str) -> Response:
+        endpoint = find(request, webhook_id)
+        route = f"POST /webhooks/{endpoint.pk}/signing-secret/rotate"
+        return _uncached(idempotent(request, route, lambda: self._rotate(endpoint)))
+
+    def _rotate(self, endpoint: Endpoint) -> Response:
+        endpoint, keyring = services.rotate_secret(endpoint)
+        rotated = SecretRotated(
+            id=str(endpoint.pk),
+            signing_secret=keyring.newest.secret,
+            public_key=endpoint.public_key or None,
+            previous_secret_expires_at=iso(keyring.previous_ends_at),
+        )
+        return Response(rotated.model_dump())
+
+
 def visible(request: ApiRequest) -> EndpointQuerySet:
     """The only way this API reaches endpoints: those of the caller's workspace."""
     return Endpoint.objects.for_workspace(request.auth.workspace)
@@ -127,6 +199,21 @@ def shown(endpoint: Endpoint) -> dict[str, Any]:
         events=endpoint.event_types,
         status=endpoint.status,
         disabled_reason=endpoint.disabled_reason or None,
+        disabled_at=iso(endpoint.disabled_at),
+        failing_since=iso(endpoint.failing_since),
         description=endpoint.description,
+        header_names=endpoint.header_names,
+        domain_ids=[str(each) for each in endpoint.domain_ids],
+        pod_ids=[str(each) for each in endpoint.pod_ids],
+        inbox_ids=[str(each) for each in endpoint.inbox_ids],
+        rate_limit=endpoint.rate_limit,
+        ed25519=bool(endpoint.public_key),
+        public_key=endpoint.public_key or None,
         created_at=iso(endpoint.created_at),
     ).model_dump()
+
+
+def _uncached(response: Response) -> Response:
+    """For answers with a secret: nothing on the way keeps a copy (RFC 9111, 5.2.2.5)."""
+    response["Cache-Control"] = "no-store"
+    return response

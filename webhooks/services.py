@@ -1,6 +1,8 @@
 """The verbs on endpoints."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypedDict, Unpack
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -8,24 +10,43 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.models import Workspace
-from core.errors import ValidationFailed
+from core.errors import Conflict, NotFound, ValidationFailed
 from core.outbound import OutboundPolicy, UnsafeUrl, check_url
+from core.times import iso
 from core.wake import wake
 from events.catalogue import is_subscribable
-from webhooks.models import Delivery, Endpoint
-from webhooks.signing import Keyring
+from webhooks import custom_headers, filters
+from webhooks.models import Delivery, Endpoint, Pace
+from webhooks.signing import MAX_KEYS, Keyring, opened
 from webhooks.subscribers import DELIVER
 
 CLOSE = "webhooks.tasks.close_what_is_owed"
 
 # An endpoint that begins anew is asked as if it had never failed.
 _FRESH: dict[str, Any] = {
+    "disabled_at": None,
     "failures_in_a_row": 0,
     "failing_since": None,
     "failing_told_at": None,
     "probe_at": None,
     "disabled_reason": "",
 }
+# Stored as they are given.
+_PLAIN = {"url", "event_types", "description", "rate_limit", *filters.NAMES}
+
+
+class TooManySecrets(Conflict):
+    name = "too_many_signing_secrets"
+
+
+class Options(TypedDict, total=False):
+    """What an endpoint may have beside the needful; see Endpoint."""
+
+    headers: Mapping[str, str]
+    domain_ids: list[UUID]
+    pod_ids: list[UUID]
+    inbox_ids: list[UUID]
+    rate_limit: int | None
 
 
 def policy() -> OutboundPolicy:
@@ -36,37 +57,72 @@ def policy() -> OutboundPolicy:
 
 
 def create_endpoint(
-    *, workspace: Workspace, url: str, event_types: list[str], description: str = ""
+    *,
+    workspace: Workspace,
+    url: str,
+    event_types: list[str],
+    description: str = "",
+    ed25519: bool = False,
+    **options: Unpack[Options],
 ) -> tuple[Endpoint, str]:
     """A new endpoint and its signing secret, which is shown this once."""
-    _check(url, event_types)
-    keyring = Keyring.new()
-    endpoint = Endpoint.objects.create(
+    _check(workspace, {"url": url, "event_types": event_types, **options})
+    keyring = Keyring.new(ed25519=ed25519)
+    endpoint = Endpoint(
         workspace=workspace,
         url=url,
         event_types=event_types,
         description=description,
-        encrypted_keyring=keyring.sealed(),
-        public_key=keyring.newest.public_key,
+        **_columns_of(keyring),
+        **_columns_for(options),
     )
+    with transaction.atomic():
+        endpoint.save(force_insert=True)
+        _set_pace(endpoint)
     return endpoint, keyring.newest.secret
 
 
-def update_endpoint(endpoint: Endpoint, changes: dict[str, Any]) -> Endpoint:
-    """Change `url`, `event_types`, `description` or `status`; what isn't named stays.
+def update_endpoint(endpoint: Endpoint, changes: Mapping[str, Any]) -> Endpoint:
+    """Change what `create_endpoint` takes, or `status`; what isn't named stays.
 
-    What is still owed to a disabled endpoint fails, in the background.
+    What is still owed to a disabled endpoint fails, in the background. NotFound when it was
+    deleted meanwhile.
     """
-    _check(changes.get("url"), changes.get("event_types"))
-    if "status" in changes:
-        is_disabled = changes["status"] == Endpoint.Status.DISABLED
-        changes = changes | _FRESH | {"disabled_at": timezone.now() if is_disabled else None}
+    _check(endpoint.workspace, changes)
     with transaction.atomic():
-        for field, value in changes.items():
+        endpoint = _locked(endpoint)
+        columns = _columns_for(changes) | _columns_of_v1a(endpoint, changes)
+        columns |= _columns_of_status(endpoint, changes)
+        for field, value in columns.items():
             setattr(endpoint, field, value)
-        endpoint.save(update_fields=list(changes))
+        endpoint.save(update_fields=list(columns))
+        if "rate_limit" in columns:
+            _set_pace(endpoint)
         wake(CLOSE if endpoint.status == Endpoint.Status.DISABLED else DELIVER)
     return endpoint
+
+
+def rotate_secret(endpoint: Endpoint) -> tuple[Endpoint, Keyring]:
+    """Sign with a new secret; the one so far signs along for OVERLAP.
+
+    TooManySecrets when too many are signing already, NotFound when the endpoint was deleted.
+    """
+    with transaction.atomic():
+        endpoint, now = _locked(endpoint), timezone.now()
+        keyring = opened(endpoint.encrypted_keyring)
+        possible = keyring.rotatable_from(now)
+        if possible > now:
+            raise TooManySecrets(
+                f"{MAX_KEYS} secrets sign for this webhook, and no more can. The oldest ends at"
+                f" {iso(possible)}; rotate again then.",
+                details={"possible_from": iso(possible)},
+            )
+        keyring = keyring.rotated(now)
+        columns = _columns_of(keyring)
+        for field, value in columns.items():
+            setattr(endpoint, field, value)
+        endpoint.save(update_fields=list(columns))
+    return endpoint, keyring
 
 
 def disable(endpoint: Endpoint, reason: str) -> None:
@@ -96,15 +152,76 @@ def deliver_now(deliveries: "list[Delivery]") -> int:
     return hurried
 
 
-def _check(url: str | None, event_types: list[str] | None) -> None:
+def _locked(endpoint: Endpoint) -> Endpoint:
+    """The row as it is now: what another request changed is neither lost nor undone."""
+    rows = Endpoint.objects.filter(pk=endpoint.pk, deleted_at=None)
+    # no_key, because new deliveries refer to it and need not wait.
+    locked = rows.select_for_update(no_key=True).first()
+    if locked is None:
+        raise NotFound(f"There is no webhook `{endpoint.pk}`.")
+    return locked
+
+
+def _columns_for(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of what is stored as it was given, and of the headers."""
+    columns = {name: value for name, value in options.items() if name in _PLAIN}
+    if "headers" in options:
+        headers = custom_headers.trimmed(options["headers"])
+        columns["encrypted_headers"] = custom_headers.sealed(headers)
+        columns["header_names"] = list(headers)
+    return columns
+
+
+def _columns_of(keyring: Keyring) -> dict[str, Any]:
+    return {
+        "encrypted_keyring": keyring.sealed(),
+        "public_key": keyring.newest.public_key,
+    }
+
+
+def _columns_of_v1a(endpoint: Endpoint, changes: Mapping[str, Any]) -> dict[str, Any]:
+    if changes.get("ed25519", bool(endpoint.public_key)) == bool(endpoint.public_key):
+        return {}
+    keyring = opened(endpoint.encrypted_keyring)
+    return _columns_of(keyring.with_ed25519() if changes["ed25519"] else keyring.without_ed25519())
+
+
+def _columns_of_status(endpoint: Endpoint, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Nothing for a status that it has: why it is disabled, or how it is doing, stays."""
+    status = changes.get("status", endpoint.status)
+    if status == endpoint.status:
+        return {}
+    if status == Endpoint.Status.DISABLED:
+        return {"status": status, "disabled_at": timezone.now()}
+    return {"status": status, **_FRESH}
+
+
+def _set_pace(endpoint: Endpoint) -> None:
+    """The endpoint's bucket is that of its limit. One that is there keeps its tokens: a change
+    that changes nothing must not fill it."""
+    if endpoint.rate_limit is None:
+        Pace.objects.filter(endpoint=endpoint).delete()
+    else:
+        Pace.objects.update_or_create(
+            endpoint=endpoint,
+            defaults={"rate": endpoint.rate_limit},
+            create_defaults={"rate": endpoint.rate_limit, "tokens": 1},
+        )
+
+
+def _check(workspace: Workspace, options: Mapping[str, Any]) -> None:
     problems: dict[str, str] = {}
-    if url is not None:
+    if "url" in options:
         try:
-            check_url(url, policy())
+            check_url(options["url"], policy())
         except UnsafeUrl as error:
             problems["endpoint"] = str(error)
-    for index, name in enumerate(event_types or []):
+    for index, name in enumerate(options.get("event_types", [])):
         if not is_subscribable(name):
             problems[f"events.{index}"] = f"`{name}` is not an event type or group"
+    problems |= custom_headers.problems(options.get("headers", {}))
+    problems |= filters.problems(
+        workspace, {name: options[name] for name in filters.NAMES if name in options}
+    )
     if problems:
         raise ValidationFailed(problems)

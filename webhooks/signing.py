@@ -8,8 +8,8 @@ import base64
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Self
 
@@ -22,6 +22,7 @@ PREFIX = "whsec_"
 PRIVATE_PREFIX = "whsk_"
 PUBLIC_PREFIX = "whpk_"
 OVERLAP = timedelta(hours=24)
+MAX_KEYS = 5  # that sign at once: each adds 47 characters to two headers, and 140 with v1a
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,20 @@ class Keyring:
     def signing_at(self, timestamp: int) -> list[Key]:
         return [key for key in self.keys if key.until is None or key.until > timestamp]
 
+    @property
+    def previous_ends_at(self) -> datetime | None:
+        """When the secret before the newest stops signing along; None when there is none."""
+        if len(self.keys) == 1 or self.keys[1].until is None:
+            return None
+        return datetime.fromtimestamp(self.keys[1].until, UTC)
+
+    def rotatable_from(self, at: datetime) -> datetime:
+        """`at` itself unless MAX_KEYS sign then; else when the first of those ends."""
+        ends = [key.until for key in self.signing_at(int(at.timestamp())) if key.until is not None]
+        if len(ends) + 1 < MAX_KEYS:
+            return at
+        return datetime.fromtimestamp(min(ends), UTC)
+
     def rotated(self, at: datetime) -> Self:
         """A new key in front; the newest so far goes on for OVERLAP, those that ended are gone."""
         now = int(at.timestamp())
@@ -90,6 +105,17 @@ class Keyring:
         older = [key for key in self.signing_at(now) if key.until is not None]
         fresh = Key.new(ed25519=bool(self.newest.private_key))
         return type(self)((fresh, retired, *older))
+
+    def with_ed25519(self) -> Self:
+        """The newest key signs v1a too; its secret stays, and so does a private key it has."""
+        if self.newest.private_key:
+            return self
+        newest = replace(self.newest, private_key=_random(PRIVATE_PREFIX))
+        return type(self)((newest, *self.keys[1:]))
+
+    def without_ed25519(self) -> Self:
+        """None of the keys signs v1a."""
+        return type(self)(tuple(replace(key, private_key="") for key in self.keys))
 
     def sealed(self) -> str:
         """As it is stored: JSON, encrypted."""
@@ -106,7 +132,10 @@ def opened(sealed: str) -> Keyring:
 def headers(
     keyring: Keyring, *, event_id: str, attempt: int, timestamp: int, body: bytes
 ) -> dict[str, str]:
-    """`timestamp` is in unix seconds and of this attempt; `event_id` is the body's own `id`."""
+    """`timestamp` is in unix seconds and of this attempt; `event_id` is the body's own `id`.
+
+    X-Signature is one value, and so by the newest secret alone.
+    """
     at = str(timestamp)
     signed = b"%s.%s.%s" % (event_id.encode(), at.encode(), body)
     signature = " ".join(

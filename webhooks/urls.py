@@ -5,4 +5,8 @@ from webhooks import api
 urlpatterns = [
     path("webhooks", api.WebhooksView.as_view()),
     path("webhooks/<str:webhook_id>", api.WebhookView.as_view()),
+    path(
+        "webhooks/<str:webhook_id>/signing-secret/rotate",
+        api.RotateSecretView.as_view(),
+    ),
 ]

@@ -1,12 +1,16 @@
 """`/webhooks`: create, list, read, change and delete endpoints."""
 
 import re
+from datetime import timedelta
+from uuid import UUID, uuid4
 
 import pytest
-from cryptography.fernet import Fernet
+from django.utils import timezone
 
-from core import crypto
-from webhooks.models import Delivery, Endpoint
+from core.errors import NotFound
+from core.times import iso
+from webhooks import services
+from webhooks.models import Endpoint, Pace
 from webhooks.signing import opened
 
 pytestmark = pytest.mark.django_db
@@ -36,7 +40,16 @@ def test_creating_shows_the_endpoint_and_its_secret(created):
         "events": ["email.sent", "contact.*"],
         "status": "enabled",
         "disabled_reason": None,
+        "disabled_at": None,
+        "failing_since": None,
         "description": "",
+        "header_names": [],
+        "domain_ids": [],
+        "pod_ids": [],
+        "inbox_ids": [],
+        "rate_limit": None,
+        "ed25519": False,
+        "public_key": None,
     }
 
 
@@ -74,20 +87,10 @@ def test_the_secret_is_encrypted_at_rest(created):
     assert opened(Endpoint.objects.get().encrypted_keyring).newest.secret == secret
 
 
-def test_the_secret_outlives_a_change_of_keys(api, settings):
-    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
-    try:
-        settings.ENCRYPTION_KEYS = [old]
-        crypto._fernet.cache_clear()
-        made = api.post("/webhooks", {"endpoint": URL, "events": ["*"]}).json()
-        settings.ENCRYPTION_KEYS = [new, old]
-        crypto._fernet.cache_clear()
-        assert Endpoint.objects.get().secret == made["signing_secret"]
-        api.post("/webhooks", {"endpoint": URL, "events": ["*"]})
-        newest = Endpoint.objects.latest("id").encrypted_keyring
-        assert Fernet(new).decrypt(newest).startswith(b"whsec_")
-    finally:
-        crypto._fernet.cache_clear()
+def test_no_cache_keeps_the_answer_with_the_secret(api):
+    body, key = {"endpoint": URL, "events": ["*"]}, {"Idempotency-Key": "k1"}
+    for _ in range(2):
+        assert api.post("/webhooks", body, headers=key)["Cache-Control"] == "no-store"
 
 
 def test_each_endpoint_has_a_secret_of_its_own(api, created):
@@ -131,36 +134,189 @@ def test_what_a_change_does_not_name_stays(api, created):
     assert (got["endpoint"], got["events"]) == (URL, ["email.sent", "contact.*"])
     assert (got["status"], got["description"]) == ("disabled", "CRM")
     assert api.patch(path, {"status": "enabled"}).json()["status"] == "enabled"
-    assert Endpoint.objects.get().secret == created["signing_secret"]
+    newest = opened(Endpoint.objects.get().encrypted_keyring).newest
+    assert newest.secret == created["signing_secret"]
 
 
-def test_deleting_takes_what_is_owed_along(api, created, django_assert_max_num_queries):
+def test_a_deleted_endpoint_is_gone_for_its_owner_at_once(api, created):
+    path = f"/webhooks/{created['id']}"
+    assert api.delete(path).json() == {"object": "webhook", "id": created["id"], "deleted": True}
+    for answer in [
+        api.get(path),
+        api.patch(path, {"status": "enabled"}),
+        api.delete(path),
+        api.post(path + "/signing-secret/rotate"),
+    ]:
+        assert (answer.status_code, answer.json()["name"]) == (404, "not_found")
+    assert api.get("/webhooks").json()["data"] == []
+
+
+def test_a_change_that_began_before_the_deletion_brings_nothing_back(created):
     endpoint = Endpoint.objects.get()
-    _owe(endpoint, 30)
-    with django_assert_max_num_queries(8):
-        answer = api.delete(f"/webhooks/{created['id']}")
-    assert answer.json() == {"object": "webhook", "id": created["id"], "deleted": True}
-    assert not Delivery.objects.exists()
-    assert api.get(f"/webhooks/{created['id']}").status_code == 404
-    assert api.delete(f"/webhooks/{created['id']}").status_code == 404
+    services.delete_endpoint(Endpoint.objects.get())
+    with pytest.raises(NotFound):
+        services.update_endpoint(endpoint, {"status": "enabled"})
+    assert Endpoint.objects.get().status == "disabled"
 
 
-def test_disabling_fails_what_is_owed(api, created):
-    _owe(Endpoint.objects.get(), 2)
-    Endpoint.objects.update(failures_in_a_row=7)
-    api.patch(f"/webhooks/{created['id']}", {"status": "disabled"})
-    settled = Delivery.objects.values_list("status", "last_error", "next_attempt_at")
-    assert set(settled) == {("failed", "endpoint_disabled", None)}
-    api.patch(f"/webhooks/{created['id']}", {"status": "enabled"})
-    assert Endpoint.objects.get().failures_in_a_row == 0
-    assert not Delivery.objects.exclude(status="failed").exists()
+# How an endpoint has been doing.
+TROUBLED = {
+    "failures_in_a_row": 7,
+    "failing_since": timezone.now() - timedelta(days=2),
+    "failing_told_at": timezone.now() - timedelta(days=1),
+    "probe_at": timezone.now(),
+}
 
 
-def _owe(endpoint, count):
-    from events.services import Fact, publish
+def test_enabling_begins_anew(api, created):
+    path = f"/webhooks/{created['id']}"
+    since = timezone.now() - timedelta(hours=1)
+    Endpoint.objects.update(
+        **TROUBLED, status="disabled", disabled_reason="Gone", disabled_at=since
+    )
+    shown = api.get(path).json()
+    assert (shown["disabled_reason"], shown["disabled_at"]) == ("Gone", iso(since))
+    assert shown["failing_since"] == iso(TROUBLED["failing_since"])
 
-    events = publish([Fact("contact.created", endpoint.workspace_id, {})] * count)
-    Delivery.objects.bulk_create([Delivery(endpoint=endpoint, event=event) for event in events])
+    enabled = api.patch(path, {"status": "enabled"}).json()
+    assert enabled["status"] == "enabled"
+    assert [enabled[name] for name in ("disabled_reason", "disabled_at", "failing_since")] == [
+        None
+    ] * 3
+    row = Endpoint.objects.values(*TROUBLED).get()
+    assert row == dict.fromkeys(TROUBLED) | {"failures_in_a_row": 0}
+
+
+def test_a_status_that_it_has_already_changes_nothing(api, created):
+    path = f"/webhooks/{created['id']}"
+    Endpoint.objects.update(**TROUBLED)
+    api.patch(path, {"status": "enabled", "description": "x"})
+    assert Endpoint.objects.values(*TROUBLED).get() == TROUBLED
+
+    since = timezone.now() - timedelta(hours=1)
+    Endpoint.objects.update(status="disabled", disabled_reason="Gone", disabled_at=since)
+    shown = api.patch(path, {"status": "disabled"}).json()
+    assert (shown["disabled_reason"], shown["disabled_at"]) == ("Gone", iso(since))
+
+
+def test_disabling_says_since_when_and_gives_no_reason(api, created):
+    shown = api.patch(f"/webhooks/{created['id']}", {"status": "disabled"}).json()
+    assert shown["disabled_at"] is not None
+    assert shown["disabled_reason"] is None
+
+
+# --- Options --------------------------------------------------------------------------
+
+
+def test_every_option_is_taken_at_creation_and_by_a_change(api, domain):
+    pod, inbox = str(uuid4()), str(uuid4())
+    options = {
+        "domain_ids": [str(domain.pk)],
+        "pod_ids": [pod],
+        "inbox_ids": [inbox, str(uuid4())],
+        "rate_limit": 7,
+        "ed25519": True,
+    }
+    body = {"endpoint": URL, "events": ["*"], "headers": {"X-Tenant": "a"}}
+    made = api.post("/webhooks", body | options).json()
+    assert {name: made[name] for name in options} == options
+    assert made["header_names"] == ["X-Tenant"]
+    assert re.fullmatch(r"whpk_[A-Za-z0-9+/]{43}=", made["public_key"])
+    made.pop("signing_secret")
+    path = f"/webhooks/{made['id']}"
+    assert api.get(path).json() == made
+    assert api.patch(path, {"description": "CRM"}).json() == made | {"description": "CRM"}
+
+    cleared = {
+        "headers": {},
+        "domain_ids": [],
+        "pod_ids": [],
+        "inbox_ids": [],
+        "rate_limit": None,
+        "ed25519": False,
+    }
+    shown = api.patch(path, cleared).json()
+    assert {name: shown[name] for name in options} == {name: cleared[name] for name in options}
+    assert (shown["header_names"], shown["public_key"]) == ([], None)
+    changed = api.patch(path, options | {"headers": {"X-B": "b"}}).json()
+    assert {name: changed[name] for name in options} == options
+    assert changed["header_names"] == ["X-B"]
+
+
+def test_an_id_that_is_named_twice_is_kept_once(api, domain):
+    body = {"endpoint": URL, "events": ["*"], "domain_ids": [str(domain.pk)] * 2}
+    assert api.post("/webhooks", body).json()["domain_ids"] == [str(domain.pk)]
+
+
+def test_v1a_is_switched_on_and_off_beside_the_secret(api, created):
+    path = f"/webhooks/{created['id']}"
+    first = api.patch(path, {"ed25519": True}).json()["public_key"]
+    assert api.patch(path, {"ed25519": True}).json()["public_key"] == first
+    assert opened(Endpoint.objects.get().encrypted_keyring).newest.public_key == first
+    assert api.patch(path, {"ed25519": False}).json()["public_key"] is None
+    assert api.patch(path, {"ed25519": True}).json()["public_key"] != first
+    newest = opened(Endpoint.objects.get().encrypted_keyring).newest
+    assert newest.secret == created["signing_secret"]
+
+
+def test_a_rate_limit_has_a_bucket_for_as_long_as_it_lasts(api, created):
+    path = f"/webhooks/{created['id']}"
+    assert not Pace.objects.exists()
+    api.patch(path, {"rate_limit": 5})
+    assert Pace.objects.values_list("rate", "tokens").get() == (5, 1)
+    Pace.objects.update(tokens=0)
+    api.patch(path, {"rate_limit": 5, "description": "x"})
+    api.patch(path, {"rate_limit": 500})
+    assert Pace.objects.values_list("rate", "tokens").get() == (500, 0)
+    api.patch(path, {"description": "y"})
+    assert Pace.objects.exists()
+    api.patch(path, {"rate_limit": None})
+    assert not Pace.objects.exists()
+
+
+def test_an_endpoint_that_is_made_with_a_rate_limit_has_its_bucket(api):
+    api.post("/webhooks", {"endpoint": URL, "events": ["*"], "rate_limit": 1000})
+    assert Pace.objects.values_list("endpoint", "rate", "tokens").get() == (
+        Endpoint.objects.get().pk,
+        1000,
+        1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "field"),
+    [
+        ({"rate_limit": 0}, "rate_limit"),
+        ({"rate_limit": 1001}, "rate_limit"),
+        ({"rate_limit": 1.5}, "rate_limit"),
+        ({"rate_limit": True}, "rate_limit"),
+        ({"rate_limit": "5"}, "rate_limit"),
+        ({"ed25519": "yes"}, "ed25519"),
+        ({"ed25519": None}, "ed25519"),
+        ({"domain_ids": ["nonsense"]}, "domain_ids.0"),
+        ({"pod_ids": [str(UUID(int=1)), 7]}, "pod_ids.1"),
+        ({"inbox_ids": None}, "inbox_ids"),
+        ({"inbox_ids": str(UUID(int=1))}, "inbox_ids"),
+        ({"inbox_ids": [str(UUID(int=1))] * 101}, "inbox_ids"),
+        ({"headers": None}, "headers"),
+        ({"headers": ["X-A: b"]}, "headers"),
+        ({"headers": {"X-A": 7}}, "headers.X-A"),
+        ({"headers": {"X-A": None}}, "headers.X-A"),
+        ({"header_names": ["X-A"]}, "header_names"),
+        ({"public_key": "whpk_mine"}, "public_key"),
+    ],
+)
+def test_a_wrong_option_is_refused_by_name(api, created, option, field):
+    body = {"endpoint": URL, "events": ["*"]} | option
+    assert set(fields_of(api.post("/webhooks", body))) == {field}
+    assert set(fields_of(api.patch(f"/webhooks/{created['id']}", option))) == {field}
+
+
+def test_the_list_costs_the_same_whatever_its_length(api, django_assert_max_num_queries):
+    for n in range(5):
+        api.post("/webhooks", {"endpoint": f"{URL}/{n}", "events": ["*"], "rate_limit": 5})
+    with django_assert_max_num_queries(4):
+        assert len(api.get("/webhooks").json()["data"]) == 5
 
 
 @pytest.mark.parametrize("method", ["get", "patch", "delete"])
