@@ -1,6 +1,6 @@
 """Secrets at rest: Fernet with rotatable keys (`ENCRYPTION_KEYS`, newest first)."""
 
-from functools import cache
+from functools import lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
@@ -18,9 +18,8 @@ def decrypt(token: str) -> str:
 
 def renew(token: str) -> str | None:
     """The token under the newest key, None when it is already; InvalidToken when no key fits."""
-    newest = Fernet(settings.ENCRYPTION_KEYS[0])
     try:
-        newest.decrypt(token.encode())
+        _with((settings.ENCRYPTION_KEYS[0],)).decrypt(token.encode())
     except InvalidToken:
         return _fernet().rotate(token.encode()).decode()
     return None
@@ -30,6 +29,10 @@ class CiphertextField(models.TextField[str, str]):
     """A column of tokens that `encrypt` made; `manage.py rotate_secrets` finds it by its type."""
 
 
-@cache
 def _fernet() -> MultiFernet:
-    return MultiFernet([Fernet(key) for key in settings.ENCRYPTION_KEYS])
+    return _with(tuple(settings.ENCRYPTION_KEYS))
+
+
+@lru_cache(maxsize=8)
+def _with(keys: tuple[str, ...]) -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in keys])
