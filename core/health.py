@@ -1,7 +1,7 @@
 """`/healthz`, `/readyz` and `/metrics`."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +23,15 @@ logger = logging.getLogger(__name__)
 
 MISSED_TICKS = 6
 
+Warnings = Callable[[], list[str]]
+_warners: list[Warnings] = []
+
+
+def warn_of(find: Warnings) -> None:
+    """Let `/readyz` tell what an app finds wrong; asked only while the database answers."""
+    if find not in _warners:
+        _warners.append(find)
+
 
 def healthz(request: HttpRequest) -> JsonResponse:
     """The process answers; nothing else is asked."""
@@ -36,8 +45,10 @@ def readyz(request: HttpRequest) -> JsonResponse:
         checks["migrations"] = _migrations()
         checks["beat"] = _beat()
         checks["queues"] = _queues()
+        checks["warnings"] = _warnings() + [told for find in _warners for told in find()]
+    else:
+        checks["warnings"] = _warnings()
     checks["redis"] = "ok" if redis.attempt("readyz", lambda client: client.ping()) else "away"
-    checks["warnings"] = _warnings()
     # Without Redis mail is still accepted and callbacks are still kept: that is ready.
     ready = checks["database"] == "ok" and checks["migrations"] == "ok"
     return JsonResponse(

@@ -1,13 +1,14 @@
 """Accepting mail: what is valid, allowed and not suppressed becomes rows in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from accounts.models import ApiKey
+from accounts.models import ApiKey, Workspace
 from contacts.services import suppressed_among
 from core import bulk
 from core.context import request_id
@@ -60,19 +61,24 @@ def accept(key: ApiKey, requests: Sequence[SendEmail]) -> list[Draft]:
     ApiKeyDomainRestricted when the key may not send from a domain.
     """
     domains = _sending_domains(key, requests)
-    drafts = _draft(key, requests, domains)
-    with transaction.atomic():
-        bulk.insert([draft.email for draft in drafts])
-        bulk.insert([recipient for draft in drafts for recipient in draft.recipients])
-        take_in(
-            [
-                suppressed(draft.email, address=address, origin=origin)
-                for draft in drafts
-                for address, origin in draft.suppressed().items()
-            ]
-        )
-        wake(SEND)
-    return drafts
+    emails = [
+        _email(request, domains[request.sender.domain], pk=uuid7(), key=key) for request in requests
+    ]
+    return _write(_draft(key.workspace, emails, requests))
+
+
+def accept_own(domain: Domain, requests: Mapping[UUID, SendEmail]) -> list[Draft]:
+    """Write mail of the installation itself down, each email under its given id and only once.
+
+    For ids that no two transactions come with at the same time: ids that have an email already
+    are left out, without a lock.
+    """
+    known = set(Email.objects.filter(pk__in=list(requests)).values_list("pk", flat=True))
+    new = {pk: request for pk, request in requests.items() if pk not in known}
+    if not new:
+        return []
+    emails = [_email(request, domain, pk=pk) for pk, request in new.items()]
+    return _write(_draft(domain.workspace, emails, list(new.values())))
 
 
 def require_domains(key: ApiKey, requests: Sequence[SendEmail]) -> list[DomainError | None]:
@@ -115,14 +121,15 @@ def _permitted(key: ApiKey, domain: Domain | None, name: str) -> Domain:
     return usable
 
 
-def _draft(key: ApiKey, requests: Sequence[SendEmail], domains: dict[str, Domain]) -> list[Draft]:
+def _draft(
+    workspace: Workspace, emails: Sequence[Email], requests: Sequence[SendEmail]
+) -> list[Draft]:
     named = [request.recipients() for request in requests]
     stopped = suppressed_among(
-        key.workspace, {identity(box.address) for boxes in named for _, box in boxes}
+        workspace, {identity(box.address) for boxes in named for _, box in boxes}
     )
     drafts = []
-    for request, boxes in zip(requests, named, strict=True):
-        email = _email(key, request, domains[request.sender.domain])
+    for email, boxes in zip(emails, named, strict=True):
         recipients = [
             EmailRecipient(id=uuid7(), email_id=email.pk, kind=kind, address=box.address)
             for kind, box in boxes
@@ -131,13 +138,27 @@ def _draft(key: ApiKey, requests: Sequence[SendEmail], domains: dict[str, Domain
     return drafts
 
 
-def _email(key: ApiKey, request: SendEmail, domain: Domain) -> Email:
+def _write(drafts: list[Draft]) -> list[Draft]:
+    with transaction.atomic():
+        bulk.insert([draft.email for draft in drafts])
+        bulk.insert([recipient for draft in drafts for recipient in draft.recipients])
+        take_in(
+            [
+                suppressed(draft.email, address=address, origin=origin)
+                for draft in drafts
+                for address, origin in draft.suppressed().items()
+            ]
+        )
+        wake(SEND)
+    return drafts
+
+
+def _email(request: SendEmail, domain: Domain, *, pk: UUID, key: ApiKey | None = None) -> Email:
     now = timezone.now()
-    pk = uuid7()
     return Email(
         id=pk,
-        workspace_id=key.workspace_id,
-        api_key_id=key.pk,
+        workspace_id=domain.workspace_id,
+        api_key_id=key.pk if key else None,
         domain_id=domain.pk,
         region=domain.region,
         configuration_set=domain.ses_configuration_set_name,

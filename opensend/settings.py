@@ -166,7 +166,7 @@ SPECTACULAR_SETTINGS = {
 API_MAX_BODY_BYTES = env.int("API_MAX_BODY_BYTES", default=64 * 1024 * 1024)
 API_RATE_LIMIT = env.int("API_RATE_LIMIT", default=100)  # requests a second and key; 0: no limit
 API_RATE_BURST = env.int("API_RATE_BURST", default=200)
-IDEMPOTENCY_RETENTION = timedelta(hours=env.int("IDEMPOTENCY_RETENTION_HOURS", default=24))
+IDEMPOTENCY_RETENTION = timedelta(hours=env.float("IDEMPOTENCY_RETENTION_HOURS", default=24.0))
 
 # --- AWS --------------------------------------------------------------------------
 
@@ -183,6 +183,11 @@ SEND_LEASE = timedelta(seconds=env.int("SEND_LEASE", default=60))
 SEND_GIVE_UP_AFTER = timedelta(hours=env.int("SEND_GIVE_UP_AFTER_HOURS", default=24))
 SEND_UNKNOWN_GRACE = timedelta(seconds=env.int("SEND_UNKNOWN_GRACE", default=600))
 SEND_UNKNOWN_POLICY = env.str("SEND_UNKNOWN_POLICY", default="resend")  # or "hold"
+
+# Mail to the operators, about webhook endpoints that fail. The domain of the sender must be a
+# verified one of this installation; without operators there is no such mail.
+OPERATOR_EMAILS = env.list("OPERATOR_EMAILS", default=[])
+OPERATOR_EMAIL_FROM = env.str("OPERATOR_EMAIL_FROM", default="")
 
 # --- What providers report --------------------------------------------------------------
 
@@ -204,9 +209,9 @@ WEBHOOK_PER_ENDPOINT = env.int("WEBHOOK_PER_ENDPOINT", default=20)  # in flight 
 
 # --- Retention ----------------------------------------------------------------------------
 
-EVENT_RETENTION = timedelta(days=env.int("EVENT_RETENTION_DAYS", default=90))
-ATTEMPT_RETENTION = timedelta(days=env.int("ATTEMPT_RETENTION_DAYS", default=30))
-PROVIDER_EVENT_RETENTION = timedelta(days=env.int("PROVIDER_EVENT_RETENTION_DAYS", default=90))
+EVENT_RETENTION = timedelta(days=env.float("EVENT_RETENTION_DAYS", default=90.0))
+ATTEMPT_RETENTION = timedelta(days=env.float("ATTEMPT_RETENTION_DAYS", default=30.0))
+PROVIDER_EVENT_RETENTION = timedelta(days=env.float("PROVIDER_EVENT_RETENTION_DAYS", default=90.0))
 
 # --- Background work --------------------------------------------------------------------
 # The database row is the job. A Celery message is only a hint that something is due; a lost
@@ -238,14 +243,19 @@ _SWEEPS = [
     "events.tasks.dispatch_due_events",
     "ingest.tasks.process_due_events",
     "webhooks.tasks.deliver_due_webhooks",
+    "webhooks.tasks.close_what_is_owed",
     "domains.tasks.check_due_domains",
     "core.tasks.tick",
 ]
+# An hour of deletions at once would be felt; a look at the oldest row costs next to nothing.
+_CLEANER_INTERVAL = timedelta(minutes=1)
 _CLEANERS = [
     "accounts.tasks.forget_old_idempotency_records",
     "events.tasks.forget_old_events",
     "ingest.tasks.forget_old_provider_events",
     "webhooks.tasks.forget_old_attempts",
+    "webhooks.tasks.forget_old_endpoint_hours",
+    "webhooks.tasks.forget_old_recoveries",
 ]
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     **{
@@ -257,7 +267,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         for task in _SWEEPS
     },
     **{
-        task: {"task": task, "schedule": timedelta(minutes=10), "options": {"expires": 600}}
+        task: {
+            "task": task,
+            "schedule": _CLEANER_INTERVAL,
+            "options": {"expires": _CLEANER_INTERVAL.total_seconds()},
+        }
         for task in _CLEANERS
     },
 }
