@@ -46,7 +46,7 @@ requirements: .venv/.dev-stamp ## Pin requirements*.in anew, with hashes
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
 
 clean: ## Remove what the commands above made, the data in var included
-	rm -rf .venv var static .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv var static tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 COMPILE := .venv/bin/uv pip compile -q --generate-hashes --no-header --no-emit-index-url --python-version 3.11
@@ -62,7 +62,8 @@ $(PYTHON):
 	@$(INSTALL) -r requirements.txt
 	@touch $@
 
-.venv/.dev-stamp: requirements.txt requirements-dev.txt | $(PYTHON)
-	@echo "Installing what development needs into .venv"
+.venv/.dev-stamp: requirements.txt requirements-dev.txt tests/node/package-lock.json | $(PYTHON)
+	@echo "Installing what development needs into .venv and tests/node"
 	@$(INSTALL) -r requirements.txt -r requirements-dev.txt
+	@cd tests/node && "$(CURDIR)/.venv/bin/npm" ci --loglevel=error
 	@touch .venv/.stamp $@
