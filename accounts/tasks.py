@@ -11,4 +11,5 @@ def forget_old_idempotency_records() -> int:
         IdempotencyRecord.objects.all(),
         column="created_at",
         older_than=settings.IDEMPOTENCY_RETENTION,
+        task="accounts.tasks.forget_old_idempotency_records",
     )

@@ -2,13 +2,22 @@
 
 from collections.abc import Callable, Sequence
 
+from django.db.models import Exists
+
 from events.models import Event
 
 Subscriber = Callable[[Sequence[Event]], None]
 
 subscribers: list[Subscriber] = []
+reasons_to_keep: list[Exists] = []
 
 
 def subscribe(subscriber: Subscriber) -> None:
     if subscriber not in subscribers:
         subscribers.append(subscriber)
+
+
+def keep_while(needed: Exists) -> None:
+    """An event for which this holds outlives its retention."""
+    if needed not in reasons_to_keep:
+        reasons_to_keep.append(needed)

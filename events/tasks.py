@@ -5,6 +5,7 @@ from core.draining import drain
 from core.retention import forget
 from events.dispatch import dispatch_due
 from events.models import Event
+from events.subscriptions import reasons_to_keep
 
 
 @shared_task
@@ -15,6 +16,14 @@ def dispatch_due_events() -> int:
 
 @shared_task
 def forget_old_events() -> int:
-    """Heard events past their retention are gone, and their deliveries with them."""
+    """Events past their retention that nobody has still to hear of are gone, and what hangs on
+    them with them."""
     heard = Event.objects.filter(next_attempt_at=None)
-    return forget(heard, column="created_at", older_than=settings.EVENT_RETENTION)
+    for needed in reasons_to_keep:
+        heard = heard.filter(~needed)
+    return forget(
+        heard,
+        column="created_at",
+        older_than=settings.EVENT_RETENTION,
+        task="events.tasks.forget_old_events",
+    )

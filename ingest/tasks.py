@@ -17,4 +17,9 @@ def process_due_events() -> int:
 def forget_old_provider_events() -> int:
     """Settled callbacks past their retention are gone."""
     settled = ProviderEvent.objects.filter(next_attempt_at=None)
-    return forget(settled, column="received_at", older_than=settings.PROVIDER_EVENT_RETENTION)
+    return forget(
+        settled,
+        column="received_at",
+        older_than=settings.PROVIDER_EVENT_RETENTION,
+        task="ingest.tasks.forget_old_provider_events",
+    )

@@ -1,4 +1,4 @@
-"""Attempts and events are kept for as long as the settings say, and no longer."""
+"""What was delivered and how is kept for as long as the settings say, and no longer."""
 
 from datetime import timedelta
 
@@ -9,8 +9,12 @@ from receiving_end import response
 from events.models import Event
 from events.tasks import forget_old_events
 from webhooks.delivering import deliver_due
-from webhooks.models import Attempt, Delivery, Endpoint
-from webhooks.tasks import forget_old_attempts
+from webhooks.models import Attempt, Delivery, Endpoint, EndpointHour, Recovery
+from webhooks.tasks import (
+    forget_old_attempts,
+    forget_old_endpoint_hours,
+    forget_old_recoveries,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,13 +39,48 @@ def test_old_attempts_are_forgotten_and_their_deliveries_kept(tried, settings):
     assert Delivery.objects.count() == 3
 
 
-def test_old_events_are_forgotten_with_all_that_hangs_on_them(tried, settings):
+def test_old_events_are_forgotten_with_all_that_hangs_on_them(tried, settings, sink, make_due):
+    sink.answers.clear()
+    make_due()
+    deliver_due()
     settings.EVENT_RETENTION = timedelta(days=90)
     past = timezone.now() - timedelta(days=90, minutes=1)
     Event.objects.filter(pk=tried[0].pk).update(created_at=past)
     assert forget_old_events() == 1
-    assert Delivery.objects.count() == Attempt.objects.count() == 2
+    assert (Delivery.objects.count(), Attempt.objects.count()) == (2, 4)
     assert Endpoint.objects.count() == 1
+
+
+def test_an_event_that_is_still_owed_to_an_endpoint_is_never_too_old(
+    tried, settings, sink, make_due
+):
+    settings.EVENT_RETENTION = timedelta(minutes=1)
+    Event.objects.update(created_at="2020-01-01T00:00Z")
+    assert forget_old_events() == 0
+    sink.answers.clear()
+    make_due()
+    deliver_due()
+    assert forget_old_events() == 3
+    assert not Attempt.objects.exists()
+
+
+def test_counts_of_hours_are_kept_as_long_as_attempts(tried, settings):
+    settings.ATTEMPT_RETENTION = timedelta(days=30)
+    assert forget_old_endpoint_hours() == 0
+    EndpointHour.objects.update(hour=timezone.now() - timedelta(days=30, minutes=1))
+    assert forget_old_endpoint_hours() == 1
+
+
+def test_recoveries_are_kept_as_long_as_attempts_once_they_are_done(endpoint_at, settings):
+    settings.ATTEMPT_RETENTION = timedelta(days=30)
+    now = timezone.now()
+    old = {"since": now - timedelta(days=32), "until": now, "only": "failed"}
+    old |= {"endpoint": endpoint_at("https://hooks.example.com/")}
+    due = Recovery.objects.create(**old, created_at=now - timedelta(days=31))
+    Recovery.objects.create(**old, created_at=now - timedelta(days=31), next_attempt_at=None)
+    young = Recovery.objects.create(**old, next_attempt_at=None)
+    assert forget_old_recoveries() == 1
+    assert set(Recovery.objects.all()) == {due, young}
 
 
 def test_an_event_that_nobody_has_heard_is_never_too_old(tried):
