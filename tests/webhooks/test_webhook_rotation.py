@@ -1,0 +1,375 @@
+"""Changing an endpoint's secret while receivers go on verifying."""
+
+import base64
+import threading
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import resend
+import standardwebhooks
+import svix.webhooks
+import time_machine
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from django.db import connection, transaction
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.times import iso
+from webhooks import services
+from webhooks.delivering import deliver_due
+from webhooks.models import Endpoint
+from webhooks.signing import MAX_KEYS, OVERLAP, Key, Keyring, headers, opened
+
+NOW = datetime(2026, 5, 10, 12, 0, 0, tzinfo=UTC)
+transactional = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def endpoint(api, sink):
+    """The answer to a creation, at the sink."""
+    return api.post("/webhooks", {"endpoint": sink.url(), "events": ["*"]}).json()
+
+
+@pytest.fixture
+def rotate(api, endpoint):
+    def post(**headers):
+        path = f"/webhooks/{endpoint['id']}/signing-secret/rotate"
+        return api.post(path, headers={name.replace("_", "-"): v for name, v in headers.items()})
+
+    return post
+
+
+@pytest.fixture
+def deliver(sink, happen):
+    """Deliver one event; the request as it was received."""
+
+    def run():
+        happen()
+        deliver_due()
+        return sink.received[-1]
+
+    return run
+
+
+def stored():
+    return opened(Endpoint.objects.get().encrypted_keyring)
+
+
+# --- What receivers see ---------------------------------------------------------------
+
+
+def by_svix(secret, request):
+    svix.webhooks.Webhook(secret).verify(request.body, request.headers)
+
+
+def by_standardwebhooks(secret, request):
+    kept = {name: value for name, value in request.headers.items() if "svix" not in name}
+    standardwebhooks.Webhook(secret).verify(request.body, kept)
+
+
+def by_resend(secret, request):
+    named = {name: request.headers[f"svix-{name}"] for name in ("id", "timestamp", "signature")}
+    options = {"payload": request.body.decode(), "headers": named, "webhook_secret": secret}
+    resend.Webhooks.verify(options)
+
+
+LIBRARIES = pytest.mark.parametrize("verify", [by_svix, by_standardwebhooks, by_resend])
+
+
+def refuses(verify, secret, request):
+    with pytest.raises(Exception, match=r"(?i)signature"):
+        verify(secret, request)
+    return True
+
+
+@contextmanager
+def later(span):
+    """The clock of this process is ahead."""
+    with time_machine.travel(datetime.now(UTC) + span):
+        yield
+
+
+@transactional
+@pytest.mark.parametrize("v1a", [False, True])
+@LIBRARIES
+def test_libraries_verify_before_during_and_after(api, endpoint, rotate, deliver, verify, v1a):
+    api.patch(f"/webhooks/{endpoint['id']}", {"ed25519": v1a})
+    old = endpoint["signing_secret"]
+    before = deliver()
+    verify(old, before)
+    assert before.header("webhook-signature").count("v1a,") == v1a
+
+    new = rotate().json()["signing_secret"]
+    assert refuses(verify, new, before)
+    during = deliver()
+    verify(old, during)
+    verify(new, during)
+    assert during.header("webhook-signature").count("v1a,") == 2 * v1a
+    assert refuses(verify, Key.new().secret, during)
+
+    with later(OVERLAP - timedelta(minutes=1)):
+        verify(old, deliver())
+    with later(OVERLAP + timedelta(seconds=1)):
+        after = deliver()
+        verify(new, after)
+        assert refuses(verify, old, after)
+
+
+@transactional
+def test_the_plain_signature_is_by_the_newest_secret(endpoint, rotate, deliver):
+    new = rotate().json()["signing_secret"]
+    request = deliver()
+    keyring = Keyring((Key(new),))
+    alone = headers(
+        keyring,
+        event_id=request.header("webhook-id"),
+        attempt=1,
+        timestamp=int(request.header("X-Timestamp")),
+        body=request.body,
+    )
+    assert request.header("X-Signature") == alone["X-Signature"]
+
+
+def v1a_by(public_key, request):
+    """How many of the request's signatures this key made."""
+    verifier = Ed25519PublicKey.from_public_bytes(
+        base64.b64decode(public_key.removeprefix("whpk_"), validate=True)
+    )
+    signed = f"{request.header('webhook-id')}.{request.header('webhook-timestamp')}.".encode()
+    found = 0
+    for signature in request.header("webhook-signature").split(" "):
+        version, _, encoded = signature.partition(",")
+        try:
+            verifier.verify(base64.b64decode(encoded), signed + request.body)
+        except InvalidSignature:
+            continue
+        assert version == "v1a"
+        found += 1
+    return found
+
+
+@transactional
+def test_v1a_verifies_by_the_public_key_through_a_rotation(api, endpoint, rotate, deliver):
+    path = f"/webhooks/{endpoint['id']}"
+    old = api.patch(path, {"ed25519": True}).json()["public_key"]
+    assert v1a_by(old, deliver()) == 1
+
+    new = rotate().json()["public_key"]
+    assert new != old
+    assert api.get(path).json()["public_key"] == new
+    request = deliver()
+    assert (v1a_by(old, request), v1a_by(new, request)) == (1, 1)
+    with later(OVERLAP + timedelta(seconds=1)):
+        request = deliver()
+        assert (v1a_by(old, request), v1a_by(new, request)) == (0, 1)
+
+    api.patch(path, {"ed25519": False})
+    assert "v1a," not in deliver().header("webhook-signature")
+
+
+# --- The endpoint of rotation ---------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_a_rotation_answers_the_new_secret_once(api, endpoint, rotate):
+    answer = rotate()
+    told = answer.json()
+    assert answer.status_code == 200
+    assert answer["Cache-Control"] == "no-store"
+    assert told == {
+        "object": "webhook",
+        "id": endpoint["id"],
+        "signing_secret": stored().newest.secret,
+        "public_key": None,
+        "previous_secret_expires_at": iso(datetime.fromtimestamp(stored().keys[1].until, UTC)),
+    }
+    assert told["signing_secret"] != endpoint["signing_secret"]
+    left = datetime.fromisoformat(told["previous_secret_expires_at"]) - datetime.now(UTC)
+    assert timedelta(hours=23, minutes=59) < left <= timedelta(hours=24)
+    shown = api.get(f"/webhooks/{endpoint['id']}").content.decode()
+    assert "secret" not in shown
+    assert "whs" not in shown
+
+
+@pytest.mark.django_db
+def test_a_repetition_with_the_same_key_rotates_once(endpoint, rotate):
+    first, second = rotate(Idempotency_Key="k1"), rotate(Idempotency_Key="k1")
+    assert first.json() == second.json()
+    assert second["Cache-Control"] == "no-store"
+    assert len(stored().keys) == 2
+    rotate(Idempotency_Key="k2")
+    assert len(stored().keys) == 3
+
+
+@pytest.mark.django_db
+def test_one_key_for_two_endpoints_rotates_both(api, endpoint, rotate):
+    other = api.post("/webhooks", {"endpoint": endpoint["endpoint"], "events": ["*"]}).json()
+    first = rotate(Idempotency_Key="k1").json()
+    path = f"/webhooks/{other['id']}/signing-secret/rotate"
+    second = api.post(path, headers={"Idempotency-Key": "k1"}).json()
+    assert (first["id"], second["id"]) == (endpoint["id"], other["id"])
+
+
+@pytest.mark.django_db
+def test_other_peoples_secrets_can_not_be_rotated(stranger, endpoint):
+    answer = stranger.post(f"/webhooks/{endpoint['id']}/signing-secret/rotate")
+    assert (answer.status_code, answer.json()["name"]) == (404, "not_found")
+    assert len(stored().keys) == 1
+
+
+@pytest.mark.django_db
+def test_more_secrets_than_can_sign_at_once_are_refused_until_one_ends(endpoint, rotate):
+    with time_machine.travel(NOW, tick=False) as clock:
+        secrets = [endpoint["signing_secret"]]
+        for _ in range(MAX_KEYS - 1):
+            secrets.append(rotate().json()["signing_secret"])
+            clock.shift(timedelta(hours=1))
+        answer = rotate()
+        assert (answer.status_code, answer.json()["name"]) == (409, "too_many_signing_secrets")
+        assert "2026-05-11T12:00:00.000Z" in answer.json()["message"]
+        assert answer.json()["details"] == {"possible_from": "2026-05-11T12:00:00.000Z"}
+        assert [key.secret for key in stored().keys] == secrets[::-1]
+
+        clock.move_to(NOW + OVERLAP)
+        secrets.append(rotate().json()["signing_secret"])
+        assert [key.secret for key in stored().keys] == secrets[:0:-1]
+
+
+# --- Two at once ----------------------------------------------------------------------
+
+
+@contextmanager
+def meanwhile(action):
+    """Run `action` on a connection of its own; it must be waiting for ours when the block ends."""
+    raised = []
+
+    def work():
+        try:
+            action()
+        except BaseException as error:
+            raised.append(error)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=work)
+    with transaction.atomic():
+        yield
+        thread.start()
+        _until_it_waits()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert raised == []
+
+
+def _until_it_waits():
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+            if cursor.fetchone() == (True,):
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody waits")
+
+
+@pytest.fixture
+def row(endpoint_at):
+    return endpoint_at("https://hooks.example.com/")
+
+
+@transactional
+def test_two_rotations_at_once_are_both_kept(row):
+    with meanwhile(lambda: services.rotate_secret(row)):
+        _, ours = services.rotate_secret(row)
+    secrets = [key.secret for key in stored().keys]
+    assert len(secrets) == 3
+    assert secrets[1:] == [ours.newest.secret, row.signing_secret]
+
+
+@transactional
+def test_a_change_that_waited_for_a_rotation_does_not_undo_it(row):
+    changes = {"description": "CRM", "ed25519": True}
+    with meanwhile(lambda: services.update_endpoint(row, changes)):
+        _, ours = services.rotate_secret(row)
+    assert Endpoint.objects.get().description == "CRM"
+    assert [key.secret for key in stored().keys] == [ours.newest.secret, row.signing_secret]
+    assert stored().newest.public_key == Endpoint.objects.get().public_key != ""
+
+
+@transactional
+def test_a_rotation_that_waited_for_a_change_keeps_it(row):
+    with meanwhile(lambda: services.rotate_secret(row)):
+        services.update_endpoint(row, {"url": "https://new.example.com/", "ed25519": True})
+    kept = Endpoint.objects.get()
+    assert kept.url == "https://new.example.com/"
+    assert kept.public_key == stored().newest.public_key != ""
+    assert [bool(key.private_key) for key in stored().keys] == [True, True]
+
+
+# --- Keyrings, whatever happens to them -----------------------------------------------
+
+KEYS = st.builds(
+    lambda until, v1a: Key(Key.new().secret, Key.new(ed25519=v1a).private_key, until),
+    st.integers(0, 2**40),
+    st.booleans(),
+)
+
+
+@given(st.builds(Key.new, ed25519=st.booleans()), st.lists(KEYS, max_size=5))
+def test_a_keyring_is_read_as_it_was_stored(newest, older):
+    keyring = Keyring((newest, *older))
+    token = keyring.sealed()
+    assert opened(token) == keyring
+    assert newest.secret not in token
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["rotate", "v1a on", "v1a off"]),
+        st.integers(0, 30 * 3600).map(lambda seconds: timedelta(seconds=seconds)),
+    ),
+    max_size=15,
+)
+
+
+@given(STEPS)
+def test_no_key_signs_longer_than_its_time_and_the_newest_always_does(steps):
+    keyring, now = Keyring.new(), NOW
+    retired = {}  # secrets, and when they were replaced
+    for step, wait in steps:
+        now += wait
+        previous = keyring.newest
+        if step == "rotate" and keyring.rotatable_from(now) == now:
+            keyring, retired[previous.secret] = keyring.rotated(now), now
+        elif step == "v1a on":
+            keyring = keyring.with_ed25519()
+        elif step == "v1a off":
+            keyring = keyring.without_ed25519()
+            assert not any(key.private_key for key in keyring.keys)
+        if step != "rotate":
+            assert keyring.newest.secret == previous.secret
+            assert bool(keyring.newest.public_key) == (step == "v1a on")
+        keyring = opened(keyring.sealed())
+
+        signing = [key.secret for key in keyring.signing_at(int(now.timestamp()))]
+        expected = [secret for secret, at in retired.items() if now < at + OVERLAP]
+        assert signing == [keyring.newest.secret, *reversed(expected)]
+        assert len(keyring.keys) <= MAX_KEYS
+
+
+@given(STEPS)
+def test_a_rotation_is_possible_from_when_it_says(steps):
+    keyring, now = Keyring.new(), NOW
+    for _, wait in steps:
+        now += wait / 10
+        possible = keyring.rotatable_from(now)
+        if possible > now:
+            just_before = possible - timedelta(seconds=1)
+            assert keyring.rotatable_from(max(just_before, now)) == possible
+            assert keyring.rotatable_from(possible) == possible
+            now = possible
+        keyring = keyring.rotated(now)
+        assert len(keyring.signing_at(int(now.timestamp()))) <= MAX_KEYS
