@@ -155,12 +155,13 @@ def test_an_event_that_is_heard_twice_is_mailed_once(operations, endpoint, provi
     assert let_send() == 0
 
 
-def test_without_operators_nobody_is_mailed(operations, endpoint, settings):
+def test_without_operators_nobody_is_mailed(operations, endpoint, settings, caplog):
     settings.OPERATOR_EMAILS = []
     fail(endpoint, for_hours=25)
     hear()
     assert not Email.objects.exists()
     assert not Event.objects.exclude(next_attempt_at=None).exists()
+    assert caplog.records == []
     assert Client().get("/readyz").json()["warnings"] == []
 
 
@@ -170,6 +171,8 @@ def test_other_events_are_not_mailed(operations, workspace):
         publish([Fact("webhook.test", workspace.pk, data)])
     hear()
     assert not Email.objects.exists()
+    event = Event.objects.get()
+    assert (event.next_attempt_at, event.last_error) == (None, "")
 
 
 def test_a_suppressed_operator_is_left_out_and_that_is_told(
