@@ -18,17 +18,28 @@ _WHOLE = re.compile(r"[0-9]{1,9}")
 
 
 def page(
-    request: Request, rows: "QuerySet[M]", render: Callable[[M], dict[str, Any]]
+    request: Request,
+    rows: "QuerySet[M]",
+    render: Callable[[M], dict[str, Any]],
+    *,
+    column: str = "pk",
+    prefix: str = "",
 ) -> dict[str, Any]:
-    """One page: `limit` 1-100, `after` or `before` an id -> {"object", "data", "has_more"}."""
+    """One page: `limit` 1-100, `after` or `before` an id -> {"object", "data", "has_more"}.
+
+    `column` holds the ids by which the list is ordered and its pages are found, each UUIDv7 of
+    them once; `prefix` is what they are shown with, and may be left out of a cursor.
+    """
     limit = _limit(request)
-    after, before = _cursor(request, "after"), _cursor(request, "before")
+    after, before = _cursor(request, "after", prefix), _cursor(request, "before", prefix)
     if after and before:
         raise ValidationFailed({"before": "cannot be combined with `after`"})
     if before:
-        found = list(rows.filter(pk__gt=before).order_by("pk")[: limit + 1])
+        newer = rows.filter(**{f"{column}__gt": before})
+        found = list(newer.order_by(column)[: limit + 1])
     else:
-        found = list((rows.filter(pk__lt=after) if after else rows).order_by("-pk")[: limit + 1])
+        older = rows.filter(**{f"{column}__lt": after}) if after else rows
+        found = list(older.order_by(f"-{column}")[: limit + 1])
     shown = found[:limit]
     if before:
         shown.reverse()
@@ -48,11 +59,11 @@ def _limit(request: Request) -> int:
     return int(given)
 
 
-def _cursor(request: Request, name: str) -> UUID | None:
+def _cursor(request: Request, name: str, prefix: str) -> UUID | None:
     given = request.query_params.get(name)
     if not given:
         return None
     try:
-        return UUID(given)
+        return UUID(given.removeprefix(prefix))
     except ValueError:
         raise ValidationFailed({name: "must be the id of an object in this list"}) from None

@@ -1,4 +1,4 @@
-"""Times as the API shows them."""
+"""Times as the API shows and reads them."""
 
 from datetime import UTC, datetime
 from typing import overload
@@ -13,3 +13,14 @@ def iso(moment: datetime | None) -> str | None:
     if moment is None:
         return None
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def from_iso(text: str) -> datetime:
+    """A moment in ISO 8601 with its zone, as UTC; ValueError says what is wrong."""
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("must be a time in ISO 8601, like 2026-05-10T00:00:00Z") from None
+    raise ValueError("must name its zone, like 2026-05-10T00:00:00Z")

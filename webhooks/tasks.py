@@ -7,6 +7,7 @@ from core.retention import SLICE_SECONDS, forget
 from webhooks.closing import close_some
 from webhooks.delivering import deliver_due
 from webhooks.models import Attempt, EndpointHour, Recovery
+from webhooks.replaying import RECOVER, recover_due
 from webhooks.services import CLOSE
 
 
@@ -15,6 +16,12 @@ def deliver_due_webhooks() -> int:
     """Every delivery that is due has been tried."""
     wake.heard("webhooks.tasks.deliver_due_webhooks")
     return deliver_due()
+
+
+@shared_task
+def recover_due_webhooks() -> int:
+    """Every recovery that was asked for has come to its end."""
+    return drain(RECOVER, recover_due)
 
 
 @shared_task
