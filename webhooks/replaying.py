@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from django.db import transaction
 from django.db.models import Case, F, Q, QuerySet, Subquery, Value, When
@@ -118,7 +119,7 @@ def finish(recovery: Recovery) -> None:
         recovery.refresh_from_db()
 
 
-def status_of(recovery: Recovery) -> str:
+def status_of(recovery: Recovery) -> Literal["pending", "done", "failed"]:
     if recovery.next_attempt_at is not None:
         return "pending"
     return "failed" if recovery.last_error else "done"
