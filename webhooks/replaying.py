@@ -67,6 +67,17 @@ def require_enabled(endpoint: Endpoint) -> None:
         raise EndpointDisabled("The webhook is disabled. Enable it first: PATCH its `status`.")
 
 
+def check_span(since: datetime, until: datetime) -> None:
+    """ValidationFailed when it is none, or goes on in the future."""
+    problems: dict[str, str] = {}
+    if until > timezone.now():
+        problems["until"] = "must not be in the future"
+    if since >= until:
+        problems["since"] = "must be before `until`"
+    if problems:
+        raise ValidationFailed(problems)
+
+
 def start_recovery(endpoint: Endpoint, *, since: datetime, until: datetime, only: str) -> Recovery:
     """Send again what happened from `since` on and before `until`; only=failed or all.
 
@@ -75,7 +86,7 @@ def start_recovery(endpoint: Endpoint, *, since: datetime, until: datetime, only
     done on return, the rest in the background. ValidationFailed for a span that is none,
     EndpointDisabled.
     """
-    _check_span(since, until)
+    check_span(since, until)
     require_enabled(endpoint)
     with transaction.atomic():
         recovery = Recovery.objects.create(
@@ -145,16 +156,6 @@ def _make_due(rows: "QuerySet[Delivery]") -> int:
     )
     wake(DELIVER)
     return len(keys)
-
-
-def _check_span(since: datetime, until: datetime) -> None:
-    problems: dict[str, str] = {}
-    if until > timezone.now():
-        problems["until"] = "must not be in the future"
-    if since >= until:
-        problems["since"] = "must be before `until`"
-    if problems:
-        raise ValidationFailed(problems)
 
 
 def _continue(recovery: Recovery) -> None:
