@@ -8,7 +8,7 @@ serves or what has a bound.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 from uuid import UUID
 
 import orjson
@@ -16,6 +16,7 @@ from django.contrib import admin, messages
 from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
@@ -46,12 +47,17 @@ COLOURS = {
     "enabled": "success",
     "processed": "success",
     "live": "success",
+    "healthy": "success",
+    "done": "success",
     "sent": "info",
     "sending": "info",
     "attempting": "info",
     "received": "info",
+    "running": "info",
     "pending": "info",
     "delayed": "warning",
+    "failing": "warning",
+    "half-open": "warning",
     "soft_bounced": "warning",
     "unknown": "warning",
     "suppressed": "warning",
@@ -62,6 +68,7 @@ COLOURS = {
     "bounced": "danger",
     "complained": "danger",
     "quarantined": "danger",
+    "ended early": "danger",
     "disabled": "danger",
     "revoked": "danger",
     "bounce": "danger",
@@ -80,9 +87,17 @@ class Label:
         return COLOURS.get(self.text, "")
 
 
+class Box(Protocol):
+    """Something that is shown with a record; its template finds it as `panel`."""
+
+    template: ClassVar[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Panel:
     """A table below a record; `more` is the address of all that it shows the start of."""
+
+    template: ClassVar[str] = "core/admin/panel.html"
 
     title: str
     headers: Sequence[str]
@@ -121,10 +136,12 @@ class RecordAdmin(ModelAdmin[M]):
     list_max_show_all = 0
     list_filter_submit = True
     list_fullwidth = True
-    change_form_outer_before_template = "core/admin/buttons.html"
+    change_form_outer_before_template = "core/admin/head.html"
     change_form_outer_after_template: str | None = "core/admin/panels.html"
-    # Each makes a panel of a record; higher floors append theirs.
-    panels: "ClassVar[list[Callable[[Any], Panel]]]" = []
+    # Each makes a panel of a record, above its columns and below them; higher floors append
+    # theirs.
+    heads: "ClassVar[list[Callable[[Any], Box]]]" = []
+    panels: "ClassVar[list[Callable[[Any], Box]]]" = []
     search_fields = ["pk"]  # that there is a search box; `find` says what it looks for
     # Text columns with an index, that a search compares as they are.
     exact: ClassVar[Sequence[str]] = ()
@@ -171,8 +188,9 @@ class RecordAdmin(ModelAdmin[M]):
         extra = extra_context or {}
         if record := self.get_object(request, object_id):
             extra = {
+                "heads": [head(record) for head in self.heads],
                 "panels": [panel(record) for panel in self.panels],
-                "buttons": self._buttons(request),
+                "buttons": self._buttons(request, record),
                 "record": record,
                 "list_url": list_url(self.model),
                 **extra,
@@ -184,9 +202,34 @@ class RecordAdmin(ModelAdmin[M]):
     ) -> HttpResponse | None:
         """Back to the record for the buttons of a record, to the list for those of a list."""
         response = super().response_action(request, queryset, *args, **kwargs)
-        if response is not None and (record := as_uuid(request.POST.get("record", ""))):
+        # An action with a page of its own has answered with that.
+        if getattr(response, "url", "") != request.get_full_path():
+            return response
+        if record := as_uuid(request.POST.get("record", "")):
             return HttpResponseRedirect(reverse(_view(self.model, "change"), args=[record]))
         return response
+
+    def is_offered(self, action: str, record: M) -> bool:
+        """Whether a record as it is now has the button of an action."""
+        return True
+
+    def ask(self, request: HttpRequest, question: str, consequence: str) -> HttpResponse | None:
+        """The page that asks before an action is done; None when it has been answered.
+
+        Its form sends what the list's form sent, so that the action finds the same rows.
+        """
+        if "confirmed" in request.POST:
+            return None
+        sent = ("action", "index", "select_across", "_selected_action", "record")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": question,
+            "consequence": consequence,
+            "again": [(name, value) for name in sent for value in request.POST.getlist(name)],
+            "back": request.get_full_path(),
+            "opts": self.opts,
+        }
+        return TemplateResponse(request, "core/admin/ask.html", context)
 
     def say(self, request: HttpRequest, count: int, done: str) -> None:
         """Tell how many: "3 emails will be sent now."."""
@@ -194,9 +237,13 @@ class RecordAdmin(ModelAdmin[M]):
         level = messages.SUCCESS if count else messages.WARNING
         self.message_user(request, f"{count} {noun} {done}.", level)
 
-    def _buttons(self, request: HttpRequest) -> list[Button]:
+    def _buttons(self, request: HttpRequest, record: M) -> list[Button]:
         actions = self.get_actions(request)
-        return [Button(name, str(action[2])) for name, action in actions.items() if action]
+        return [
+            Button(name, str(action[2]))
+            for name, action in actions.items()
+            if action and self.is_offered(name, record)
+        ]
 
 
 class BoundedFilter(admin.SimpleListFilter):
@@ -240,11 +287,13 @@ def recent(rows: "QuerySet[Any]", condition: Q) -> "QuerySet[Any]":
     return rows.filter(condition, pk__in=newest).order_by("-pk")
 
 
-def labelled(column: str, title: str = "") -> Callable[[Any], str]:
-    """A list's column whose values are coloured words."""
+def labelled(
+    column: str, title: str = "", *, of: Callable[[Any], str] | None = None
+) -> Callable[[Any], str]:
+    """A list's column whose values are coloured words; `of` makes them where no column does."""
 
     def show(record: Any) -> str:
-        return str(getattr(record, column))
+        return str(of(record) if of else getattr(record, column))
 
     show.label = COLOURS  # type: ignore[attr-defined]
     show.short_description = title or column.replace("_", " ")  # type: ignore[attr-defined]
@@ -258,6 +307,15 @@ def due_count(count: int) -> str:
 
 def bounded_count(rows: "QuerySet[Any]") -> int:
     return rows.order_by()[:COUNTED].count()
+
+
+def span(length: timedelta) -> str:
+    """A length of time in its two-digit unit: `14 s`, `95 min`, `30 h`, `4 days`."""
+    seconds = length.total_seconds()
+    for unit, size in (("s", 1), ("min", 60), ("h", 3600)):
+        if seconds < 100 * size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{length.days} days"
 
 
 def list_url(model: type[Model], **parameters: str) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from datetime import timedelta
 
 from django.utils import timezone
 
@@ -13,7 +14,7 @@ from domains.models import DnsRecord, Domain
 from emails.models import Email, EmailEvent, EmailRecipient
 from events.models import Event
 from ingest.models import ProviderEvent
-from webhooks.models import Attempt, Delivery, Endpoint
+from webhooks.models import Attempt, Delivery, Endpoint, EndpointHour, Pace, Recovery
 
 DIGEST = "d16e57" * 10
 SECRET = "gAAAA-encrypted-secret"
@@ -72,9 +73,17 @@ def one_of_each(tenant):
         url=f"https://{unique}.test/hook",
         event_types=["*"],
         encrypted_keyring=SECRET,
+        encrypted_headers=SECRET,
+        header_names=["X-Tenant"],
+        rate_limit=5,
     )
-    delivery = Delivery.objects.create(endpoint=endpoint, event=event, attempts=1)
-    Attempt.objects.create(
-        delivery=delivery, number=1, status_code=500, duration_ms=5, at=timezone.now()
+    now = timezone.now()
+    delivery = Delivery.objects.create(
+        endpoint=endpoint, event=event, attempts=1, last_status_code=500, last_error="http_500"
     )
+    Attempt.objects.create(delivery=delivery, number=1, status_code=500, duration_ms=5, at=now)
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    EndpointHour.objects.create(endpoint=endpoint, hour=hour, failed=1, total_ms=5, slowest_ms=5)
+    Pace.objects.create(endpoint=endpoint, rate=5, tokens=1)
+    Recovery.objects.create(endpoint=endpoint, since=hour - timedelta(hours=1), until=hour, only="all")
     Heartbeat.objects.create(name=unique, at=timezone.now())

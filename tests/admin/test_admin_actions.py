@@ -134,7 +134,8 @@ def test_an_endpoint_is_disabled_and_enabled(operator, fill):
     fill(1)
     endpoint = Endpoint.objects.get()
     assert press(operator, "disable", endpoint) == ["1 endpoint disabled."]
-    assert Delivery.objects.get().status == "failed"
+    endpoint.refresh_from_db()
+    assert (endpoint.status, endpoint.disabled_at is None) == ("disabled", False)
     assert press(operator, "disable", endpoint) == ["0 endpoints disabled."]
     assert press(operator, "enable", endpoint) == ["1 endpoint enabled."]
     endpoint.refresh_from_db()

@@ -14,11 +14,18 @@ from domains.models import Domain
 from emails.models import Email, EmailEvent, EmailRecipient
 from events.models import Event
 from ingest.models import ProviderEvent
-from webhooks.models import Attempt, Delivery, Endpoint
+from webhooks.models import Attempt, Delivery, Endpoint, EndpointHour, Pace, Recovery
 
 pytestmark = pytest.mark.django_db
 OURS = ["accounts", "contacts", "core", "domains", "emails", "events", "ingest", "webhooks"]
-MODELS = [model for app in OURS for model in apps.get_app_config(app).get_models()]
+# No pages of their own: they are figures about an endpoint, shown on its page.
+FIGURES = {EndpointHour, Pace}
+MODELS = [
+    model
+    for app in OURS
+    for model in apps.get_app_config(app).get_models()
+    if model not in FIGURES
+]
 ADDABLE = {"Workspace", "ApiKey", "Suppression"}
 BY_HAND = {"Workspace"}
 SECRETS = ["d16e57", "gAAAA", "Action=Unsubscribe", "t0k3n"]
@@ -42,7 +49,11 @@ FILTERS = [
     (Delivery, "work=failing"),
     (Delivery, "work=failed"),
     (Endpoint, "state=disabled"),
-    (Endpoint, "state=timing_out"),
+    (Endpoint, "state=failing"),
+    (Endpoint, "state=failing_long"),
+    (Endpoint, "state=half_open"),
+    (Endpoint, "state=switched_off"),
+    (Endpoint, "state=enabled"),
     (Domain, "state=unverified"),
     (Domain, "state=troubled"),
     (ApiKey, "state=revoked"),
@@ -126,6 +137,7 @@ def test_a_search_finds_by_id_and_never_by_a_piece_of_one(operator, fill):
         (ProviderEvent, "email_id"),
         (Delivery, "event_id"),
         (Attempt, "delivery_id"),
+        (Recovery, "endpoint_id"),
         (ApiKey, "prefix"),
     ],
 )
@@ -206,11 +218,11 @@ def test_the_overview_names_what_needs_attention(operator, fill):
     quiet = operator.get("/admin/").content.decode()
     assert "quarantined" not in quiet
     ProviderEvent.objects.update(state="quarantined", next_attempt_at=None)
-    Endpoint.objects.update(status="disabled")
+    Endpoint.objects.update(status="disabled", disabled_reason="The endpoint answered 410 Gone")
     Workspace.objects.update(rate_limit=1)
     loud = operator.get("/admin/").content.decode()
     assert "callbacks are quarantined" in loud
-    assert "endpoints are disabled" in loud
+    assert "endpoints were switched off" in loud
     assert page(ProviderEvent, "changelist") + "?odd=quarantined" in loud
 
 

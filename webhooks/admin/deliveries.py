@@ -1,0 +1,119 @@
+"""What is owed to endpoints, and every try at it."""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from core.admin_base import (
+    Alert,
+    RecordAdmin,
+    WorkFilter,
+    alerts,
+    as_uuid,
+    bounded_count,
+    labelled,
+    list_url,
+    overdue,
+    picked,
+    recent,
+)
+from events.admin import EventAdmin
+from webhooks import replaying, services
+from webhooks.admin.panels import SEALED, attempts, deliveries_of
+from webhooks.models import Attempt, Delivery
+
+_REPLAYED = (
+    "Each goes out at once, also where it was received before, with the event's id as it was."
+    " What disabled endpoints are owed, and what is being sent at this moment, is left alone."
+)
+
+
+def failing(deliveries: "QuerySet[Delivery]") -> "QuerySet[Delivery]":
+    return deliveries.filter(next_attempt_at__isnull=False, attempts__gt=0)
+
+
+class DeliveryFilter(WorkFilter):
+    questions: ClassVar[Any] = WorkFilter.questions | {
+        "failing": ("Failing", failing),
+        "failed": ("Given up, among the newest", lambda rows: recent(rows, Q(status="failed"))),
+    }
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(RecordAdmin[Delivery]):
+    list_display = [
+        "id",
+        labelled("status"),
+        "endpoint_url",
+        "event_type",
+        "attempts",
+        "last_status_code",
+        "last_error",
+        "next_attempt_at",
+    ]
+    list_filter = [DeliveryFilter]
+    fields = [
+        ("endpoint", "event"),
+        ("status", "id"),
+        ("last_status_code", "last_error"),
+        ("attempts", "next_attempt_at"),
+        "created_at",
+    ]
+    actions = ["deliver_now", "replay"]
+    panels: ClassVar[Any] = [attempts]
+
+    def find(self, term: str) -> Q:
+        found = super().find(term)
+        if (identifier := as_uuid(term)) is None:
+            return found
+        return found | Q(event=identifier)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
+        deliveries = super().get_queryset(request).select_related("endpoint", "event")
+        return deliveries.defer(*SEALED, "event__body")
+
+    @admin.display(description="endpoint")
+    def endpoint_url(self, delivery: Delivery) -> str:
+        return delivery.endpoint.url
+
+    @admin.display(description="event")
+    def event_type(self, delivery: Delivery) -> str:
+        return delivery.event.type
+
+    @admin.action(description="Deliver now", permissions=["operate"])
+    def deliver_now(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
+        self.say(request, services.deliver_now(picked(queryset)), "will be tried now")
+
+    @admin.action(description="Replay", permissions=["operate"])
+    def replay(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> HttpResponse | None:
+        deliveries = picked(queryset)
+        if len(deliveries) > 1:
+            question = f"Send {len(deliveries):,} deliveries again?"
+            if asked := self.ask(request, question, _REPLAYED):
+                return asked
+        self.say(request, replaying.replay(deliveries), "will be sent again")
+        return None
+
+
+@admin.register(Attempt)
+class AttemptAdmin(RecordAdmin[Attempt]):
+    list_display = ["delivery_id", "number", "status_code", "error", "duration_ms", "at"]
+    raw_id_fields = ["delivery"]
+
+    def find(self, term: str) -> Q:
+        found = super().find(term)
+        if (identifier := as_uuid(term)) is None:
+            return found
+        return found | Q(delivery=identifier)
+
+
+EventAdmin.panels.append(deliveries_of)
+alerts.append(
+    lambda: Alert(
+        "deliveries are overdue",
+        bounded_count(overdue(Delivery.objects.all())),
+        list_url(Delivery, work="overdue"),
+    )
+)

@@ -1,0 +1,40 @@
+"""Spans of events that are being sent again, or were."""
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+
+from core.admin_base import RecordAdmin, as_uuid, labelled
+from webhooks.admin.panels import SEALED, state_of_recovery
+from webhooks.models import Recovery
+
+
+@admin.register(Recovery)
+class RecoveryAdmin(RecordAdmin[Recovery]):
+    list_display = [
+        "id",
+        "endpoint",
+        labelled("state", of=state_of_recovery),
+        "since",
+        "until",
+        "only",
+        "recovered",
+        "last_error",
+        "created_at",
+    ]
+    fields = [
+        ("endpoint", "id"),
+        ("since", "until"),
+        ("only", "recovered"),
+        ("created_at", "next_attempt_at"),
+        "last_error",
+    ]
+
+    def find(self, term: str) -> Q:
+        found = super().find(term)
+        if (identifier := as_uuid(term)) is None:
+            return found
+        return found | Q(endpoint=identifier)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Recovery]:
+        return super().get_queryset(request).select_related("endpoint").defer(*SEALED)
