@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo check openapi test test-chaos bench requirements clean
+.PHONY: help setup run demo check openapi docs test test-chaos bench requirements clean
 
 # The project has a module of the same name as a package it is tested with: `python -m` looks
 # in the working directory first, the scripts in .venv/bin do not.
@@ -27,10 +27,15 @@ check: .venv/.dev-stamp ## All checks but the tests, in the order that fails fas
 	$(OFFLINE) $(PYTHON) manage.py check --fail-level WARNING
 	$(OFFLINE) $(PYTHON) manage.py spectacular --validate --fail-on-warn --format openapi-json --file .venv/openapi.json
 	diff -u docs/openapi.json .venv/openapi.json
+	$(OFFLINE) $(PYTHON) manage.py event_docs --write .venv/events.md
+	diff -u docs/events.md .venv/events.md
 	$(PYTHON) -m opensend.run.env_example
 
 openapi: .venv/.dev-stamp ## Write docs/openapi.json from the code
 	$(OFFLINE) $(PYTHON) manage.py spectacular --validate --fail-on-warn --format openapi-json --file docs/openapi.json
+
+docs: openapi ## Write what docs/ has from the code: openapi.json and events.md
+	$(OFFLINE) $(PYTHON) manage.py event_docs --write docs/events.md
 
 test: .venv/.dev-stamp ## Run the tests; T=tests/emails narrows them
 	$(PYTHON) -m pytest -m "not chaos" $(T)

@@ -16,7 +16,8 @@ from core.schemas import RequestBody, Text, parse
 from domains import services
 from domains.models import Domain, DomainQuerySet
 from domains.names import normalise
-from domains.snapshots import DomainOut, snapshot
+from domains.snapshots import snapshot
+from events.payloads.domains import DomainOut
 
 
 def _region(given: str) -> str:

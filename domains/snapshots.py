@@ -1,43 +1,16 @@
 """A domain as the API and its events show it: one shape for both."""
 
-from typing import Any, Literal
-
-from pydantic import BaseModel
+from typing import Any
 
 from core.times import iso
 from domains.models import DnsRecord, Domain
-
-
-class RecordOut(BaseModel):
-    record: str
-    name: str
-    type: str
-    value: str
-    ttl: str
-    priority: int | None
-    status: str
-
-
-class Capabilities(BaseModel):
-    sending: bool
-    receiving: bool
-
-
-class DomainOut(BaseModel):
-    object: Literal["domain"] = "domain"
-    id: str
-    name: str
-    status: str
-    reason: str | None
-    region: str
-    created_at: str
-    capabilities: Capabilities
-    records: list[RecordOut]
+from events.payloads.domains import Capabilities, DomainOut, RecordOut
 
 
 def snapshot(domain: Domain) -> dict[str, Any]:
     """Asks for the domain's records unless they were prefetched."""
     return DomainOut(
+        object="domain",
         id=str(domain.pk),
         name=domain.name,
         status=domain.status,

@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.models import Workspace
 from core.ids import uuid7
 from core.work import WorkItem, WorkQuerySet
+from events.envelopes import data_of
 
 
 class EventQuerySet(WorkQuerySet["Event"]):
@@ -61,8 +62,5 @@ class Event(WorkItem):
         return f"whd_{self.pk}"
 
     def data(self) -> dict[str, Any]:
-        """The envelope's `data`, parsed anew."""
-        import orjson
-
-        data: dict[str, Any] = orjson.loads(self.body)["data"]
-        return data
+        """The payload, parsed anew, whichever envelope it is in."""
+        return data_of(self.body)

@@ -12,18 +12,17 @@ from django.utils import timezone
 from core import bulk
 from core.context import request_id
 from core.ids import uuid7
-from core.times import iso
 from core.wake import wake
 from events.catalogue import CATALOGUE
+from events.envelopes import sealed
 from events.models import Event
-from events.truncation import within_limit
 
 DISPATCH = "events.tasks.dispatch_due_events"
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Something that happened: `data` is a complete snapshot, as JSON.
+    """Something that happened: `data` is a complete snapshot, as the catalogue's payload.
 
     The ids are of what it is about; endpoints may ask for the events of some of these only.
     """
@@ -65,21 +64,22 @@ def dispatch_again(events: Sequence[Event]) -> int:
 
 
 def _event(fact: Fact) -> Event:
+    kind = CATALOGUE[fact.type]
     event = Event(
         id=uuid7(),
         workspace_id=fact.workspace_id,
-        type=CATALOGUE[fact.type].name,
+        type=kind.name,
         request_id=request_id.get(),
         domain_id=fact.domain_id,
         pod_id=fact.pod_id,
         inbox_id=fact.inbox_id,
         created_at=timezone.now(),
     )
-    envelope = {
-        "id": event.public_id,
-        "type": event.type,
-        "created_at": iso(event.created_at),
-        "data": fact.data,
-    }
-    event.body = within_limit(envelope)
+    event.body = sealed(
+        kind.envelope,
+        event.type,
+        event_id=event.public_id,
+        at=event.created_at,
+        data=fact.data,
+    )
     return event

@@ -1,9 +1,10 @@
 from django.urls import path
 
-from webhooks import api, api_deliveries
+from webhooks import api, api_catalogue, api_deliveries
 
 urlpatterns = [
     path("webhooks", api.WebhooksView.as_view()),
+    path("webhooks/event-types", api_catalogue.EventTypesView.as_view()),
     path("webhooks/<str:webhook_id>", api.WebhookView.as_view()),
     path(
         "webhooks/<str:webhook_id>/signing-secret/rotate",

@@ -4,12 +4,13 @@ import pytest
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
+from event_samples import number_of, numbered
 
 from accounts.models import Workspace
 from core.work import CEILING
 from events.dispatch import dispatch_due
 from events.models import Event
-from events.services import Fact, publish
+from events.services import publish
 from events.subscriptions import subscribers
 
 # What is due is so by the clock of the statement, and claimed by that of the transaction.
@@ -24,7 +25,7 @@ def heard(monkeypatch):
         raise_for = None
 
         def hear(self, events):
-            numbers = [event.data()["n"] for event in events]
+            numbers = [number_of(event) for event in events]
             Workspace.objects.filter(pk=events[0].workspace_id).update(name=f"heard {numbers}")
             if self.raise_for in numbers:
                 raise ValueError("no \x00 such thing")
@@ -37,7 +38,7 @@ def heard(monkeypatch):
 
 def published(workspace, count):
     with transaction.atomic():
-        return publish([Fact("contact.created", workspace.pk, {"n": n}) for n in range(count)])
+        return publish([numbered(workspace, number) for number in range(count)])
 
 
 def make_due():
@@ -73,7 +74,7 @@ def test_one_bad_event_does_not_stop_the_others(workspace, heard):
     assert dispatch_due() == 4
     assert sorted(n for batch in heard for n in batch) == [0, 1, 3]
     bad = Event.objects.exclude(next_attempt_at=None).get()
-    assert bad.data() == {"n": 2}
+    assert number_of(bad) == 2
     assert "no \\x00 such thing" in bad.last_error
     assert not Event.objects.due().exists()  # it waits a little
 
@@ -124,4 +125,4 @@ def test_an_event_that_another_worker_claimed_since_is_not_heard(workspace, hear
     with monkeypatch.context() as patch:
         patch.setattr(Event.objects, "claim", lambda limit: events)
         dispatch_due()
-    assert heard == [[events[1].data()["n"]]]
+    assert heard == [[number_of(events[1])]]

@@ -2,24 +2,39 @@
 
 import orjson
 import pytest
+from event_samples import AT, EVENT_ID
 
-from events.truncation import LIMIT, within_limit
+from events.envelopes import Envelope, data_of, sealed
+from events.truncation import LIMIT
+
+HEADS = {
+    Envelope.STANDARD: {"id": EVENT_ID, "type": "x.y", "created_at": "2026-05-10T09:30:00.250Z"},
+    Envelope.MAILBOX: {
+        "event": "x.y",
+        "event_id": EVENT_ID,
+        "occurred_at": "2026-05-10T09:30:00.250Z",
+    },
+}
+
+pytestmark = pytest.mark.parametrize("envelope", list(Envelope))
 
 
-def cut(data):
-    body = within_limit({"id": "whd_1", "type": "email.received", "data": data})
+def cut(envelope, data):
+    """The payload as it comes out; its envelope is whole, whatever was cut."""
+    body = sealed(envelope, "x.y", event_id=EVENT_ID, at=AT, data=data)
     assert len(body.encode()) <= LIMIT
-    return orjson.loads(body)["data"]
+    assert orjson.loads(body).items() >= HEADS[envelope].items()
+    return data_of(body)
 
 
-def test_a_body_within_the_limit_is_left_alone():
-    data = {"text": "x" * (LIMIT - 100), "id": "1"}
-    assert cut(data) == data
+def test_a_body_within_the_limit_is_left_alone(envelope):
+    data = {"text": "x" * (LIMIT - 200), "id": "1"}
+    assert cut(envelope, data) == data
 
 
-def test_long_texts_are_cut_and_short_ones_kept():
+def test_long_texts_are_cut_and_short_ones_kept(envelope):
     short = {"email_id": "018f-id", "subject": "Hello", "to": ["a@example.com"], "n": 7, "no": None}
-    got = cut(short | {"text": "x" * LIMIT, "html": "y" * LIMIT})
+    got = cut(envelope, short | {"text": "x" * LIMIT, "html": "y" * LIMIT})
     assert {name: got[name] for name in short} == short
     assert got["truncated"] is True
     assert got["text"] == "x" * len(got["text"])
@@ -27,8 +42,8 @@ def test_long_texts_are_cut_and_short_ones_kept():
 
 
 @pytest.mark.parametrize("text", ["é", "🎈", "\x00", "\\", '"'])
-def test_the_limit_counts_bytes_as_sent(text):
-    assert set(cut({"text": text * LIMIT})["text"]) == {text}
+def test_the_limit_counts_bytes_as_sent(envelope, text):
+    assert set(cut(envelope, {"text": text * LIMIT})["text"]) == {text}
 
 
 @pytest.mark.parametrize(
@@ -41,7 +56,9 @@ def test_the_limit_counts_bytes_as_sent(text):
     ],
     ids=["a list", "an object", "objects in objects", "numbers"],
 )
-def test_the_limit_holds_whatever_makes_it_large(data):
-    got = cut({"email_id": "018f-id"} | data)
+def test_the_limit_holds_whatever_makes_it_large(envelope, data):
+    got = cut(envelope, {"email_id": "018f-id"} | data)
     assert got["email_id"] == "018f-id"
     assert got["truncated"] is True
+    [name] = data
+    assert isinstance(got[name], type(data[name]))

@@ -6,26 +6,24 @@ from uuid import UUID
 import orjson
 import pytest
 from django.db import transaction
+from event_samples import fact, numbered
 
 from core.context import request_id
+from core.times import iso
 from events.models import Event
 from events.services import Fact, publish
-
-
-def contact_created(workspace, **data):
-    return Fact("contact.created", workspace.pk, data)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_publishing_outside_a_transaction_is_refused(workspace):
     with pytest.raises(RuntimeError, match="transaction"):
-        publish([contact_created(workspace)])
+        publish([fact(workspace)])
     assert not Event.objects.exists()
 
 
 def test_events_are_rolled_back_with_the_change(workspace):
     with transaction.atomic():
-        publish([contact_created(workspace)])
+        publish([fact(workspace)])
         transaction.set_rollback(True)
     assert not Event.objects.exists()
 
@@ -37,19 +35,30 @@ def test_a_type_that_the_catalogue_does_not_have_is_refused(workspace):
 
 def test_the_envelope_has_id_type_time_and_data(workspace):
     with transaction.atomic():
-        [event] = publish([contact_created(workspace, email="ann@example.com", name="Åsa 🎈")])
+        [event] = publish([fact(workspace, first_name="Åsa 🎈")])
     envelope = orjson.loads(event.body)
     assert list(envelope) == ["id", "type", "created_at", "data"]
     assert envelope["id"] == f"whd_{event.pk}"
     assert UUID(envelope["id"].removeprefix("whd_")).version == 7
     assert envelope["type"] == "contact.created"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", envelope["created_at"])
-    assert envelope["data"] == event.data() == {"email": "ann@example.com", "name": "Åsa 🎈"}
+    assert envelope["data"] == event.data() == fact(workspace, first_name="Åsa 🎈").data
+
+
+def test_mailbox_events_have_their_fields_beside_the_envelopes(workspace):
+    given = fact(workspace, "inbox.suspended", reason="abuse")
+    with transaction.atomic():
+        [event] = publish([given])
+    envelope = orjson.loads(event.body)
+    assert list(envelope) == [*("event", "event_id", "occurred_at"), *given.data]
+    assert (envelope["event"], envelope["event_id"]) == ("inbox.suspended", f"whd_{event.pk}")
+    assert envelope["occurred_at"] == iso(event.created_at)
+    assert event.data() == given.data
 
 
 def test_what_is_read_back_is_byte_for_byte_what_was_published(workspace):
     with transaction.atomic():
-        [event] = publish([contact_created(workspace, note='\x00 \u2028 " \\ é 🎈 </script>')])
+        [event] = publish([fact(workspace, last_name='\x00 \u2028 " \\ é 🎈 </script>')])
     assert Event.objects.get().body == event.body
 
 
@@ -57,7 +66,7 @@ def test_an_event_remembers_the_request_that_caused_it(workspace):
     token = request_id.set("req-1")
     try:
         with transaction.atomic():
-            publish([contact_created(workspace)])
+            publish([fact(workspace)])
     finally:
         request_id.reset(token)
     assert Event.objects.get().request_id == "req-1"
@@ -65,7 +74,7 @@ def test_an_event_remembers_the_request_that_caused_it(workspace):
 
 def test_many_facts_cost_as_many_statements_as_one(workspace, django_assert_num_queries):
     with transaction.atomic(), django_assert_num_queries(1):
-        publish([contact_created(workspace, n=n) for n in range(50)])
+        publish([numbered(workspace, n) for n in range(50)])
     assert Event.objects.due().count() == 50
 
 

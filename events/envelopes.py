@@ -1,0 +1,63 @@
+"""The two shapes in which events leave, and their bytes."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+import orjson
+from pydantic import BaseModel, Field, WithJsonSchema, create_model
+
+from core.times import iso
+from events.payloads.base import UUID_PATTERN, Payload, Time
+from events.truncation import within_limit
+
+
+class Envelope(StrEnum):
+    """`standard` has the payload under `data`, `mailbox` beside the envelope's own fields."""
+
+    STANDARD = "standard"
+    MAILBOX = "mailbox"
+
+
+def sealed(
+    envelope: Envelope, type_name: str, *, event_id: str, at: datetime, data: dict[str, Any]
+) -> str:
+    """The body of an event as JSON, within the limit."""
+    if envelope is Envelope.MAILBOX:
+        head = {"event": type_name, "event_id": event_id, "occurred_at": iso(at)}
+        return within_limit(data, lambda payload: head | payload)
+    head = {"id": event_id, "type": type_name, "created_at": iso(at)}
+    return within_limit(data, lambda payload: {**head, "data": payload})
+
+
+def data_of(body: str) -> dict[str, Any]:
+    """The payload of a body, parsed anew, whichever its envelope."""
+    told: dict[str, Any] = orjson.loads(body)
+    if "event_id" in told:
+        return {name: value for name, value in told.items() if name not in _Mailbox.model_fields}
+    data: dict[str, Any] = told["data"]
+    return data
+
+
+def model_of(envelope: Envelope, type_name: str, payload: type[Payload]) -> type[BaseModel]:
+    """The whole body of such events."""
+    const = Field(description="The type of the event.", json_schema_extra={"const": type_name})
+    if envelope is Envelope.MAILBOX:
+        return create_model(type_name, __base__=(payload, _Mailbox), event=(str, const))
+    data = (payload, Field(description="What happened to what."))
+    return create_model(type_name, __base__=_Standard, type=(str, const), data=data)
+
+
+_EventId = Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^whd_{UUID_PATTERN}$"})]
+
+
+class _Standard(BaseModel):
+    id: _EventId = Field(description="The event's id: the same in every attempt and replay.")
+    type: str
+    created_at: Time = Field(description="When the event happened.")
+
+
+class _Mailbox(BaseModel):
+    event: str
+    event_id: _EventId = Field(description="The event's id: the same in every attempt and replay.")
+    occurred_at: Time = Field(description="When the event happened.")

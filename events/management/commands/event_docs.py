@@ -1,0 +1,17 @@
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from events.reference import page
+
+
+class Command(BaseCommand):
+    help = "Write the page about all events from the catalogue."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--write", type=Path, required=True, help="such as docs/events.md")
+
+    def handle(self, *, write: Path, **options: Any) -> None:
+        write.write_text(page())

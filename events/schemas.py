@@ -1,0 +1,31 @@
+"""JSON Schema (2020-12) of what is sent.
+
+The published form says nothing of further fields, because fields are added over time. The closed
+form allows none but those that are named, so that tests see what nobody wrote down.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+
+def schema_of(model: type[BaseModel], *, description: str, closed: bool = False) -> dict[str, Any]:
+    found = model.model_json_schema(schema_generator=_Closed if closed else _Published)
+    head = {"$schema": GenerateJsonSchema.schema_dialect, "description": description}
+    return head | found
+
+
+class _Published(GenerateJsonSchema):
+    # Titles would repeat the names, and a default says what we read, not what we send.
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+
+class _Closed(_Published):
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        return {"additionalProperties": False, **super().model_schema(schema)}
