@@ -12,6 +12,7 @@ from accounts.models import Workspace
 from contacts.models import Contact, Suppression
 from core.ids import uuid7
 from core.times import iso
+from events.payloads.contacts import ContactOut, SuppressionOut
 from events.services import Fact, publish
 
 SIMULATOR = "@simulator.amazonses.com"
@@ -30,8 +31,23 @@ class Cause:
 
 def suppressed_among(workspace: Workspace, addresses: Iterable[str]) -> dict[str, str]:
     """Of these lower-case addresses, those that get no mail, with the origin."""
-    rows = Suppression.objects.filter(workspace=workspace, email__in=set(addresses))
-    return dict(rows.values_list("email", "origin"))
+    found = suppressed_people((workspace.pk, address) for address in addresses)
+    return {address: origin for (_, address), origin in found.items()}
+
+
+def suppressed_people(people: Iterable[tuple[UUID, str]]) -> dict[tuple[UUID, str], str]:
+    """Of these (workspace, lower-case address), those that get no mail, with the origin."""
+    wanted = set(people)
+    rows = Suppression.objects.filter(
+        workspace__in={workspace_id for workspace_id, _ in wanted},
+        email__in={address for _, address in wanted},
+    )
+    # The filter crosses workspaces with addresses; a pair that it made up was not asked for.
+    return {
+        (workspace_id, address): origin
+        for workspace_id, address, origin in rows.values_list("workspace_id", "email", "origin")
+        if (workspace_id, address) in wanted
+    }
 
 
 def suppress(causes: Sequence[Cause]) -> None:
@@ -77,24 +93,24 @@ def record_unsubscribe(people: Iterable[tuple[UUID, str]]) -> None:
 
 
 def snapshot(suppression: Suppression) -> dict[str, Any]:
-    return {
-        "id": str(suppression.pk),
-        "email": suppression.email,
-        "origin": suppression.origin,
-        "source_id": str(suppression.email_id) if suppression.email_id else None,
-        "created_at": iso(suppression.created_at),
-    }
+    return SuppressionOut(
+        id=str(suppression.pk),
+        email=suppression.email,
+        origin=suppression.origin,
+        source_id=str(suppression.email_id) if suppression.email_id else None,
+        created_at=iso(suppression.created_at),
+    ).model_dump()
 
 
 def contact_snapshot(contact: Contact) -> dict[str, Any]:
-    return {
-        "id": str(contact.pk),
-        "email": contact.email,
-        "first_name": contact.first_name or None,
-        "last_name": contact.last_name or None,
-        "unsubscribed": contact.unsubscribed,
-        "created_at": iso(contact.created_at),
-    }
+    return ContactOut(
+        id=str(contact.pk),
+        email=contact.email,
+        first_name=contact.first_name or None,
+        last_name=contact.last_name or None,
+        unsubscribed=contact.unsubscribed,
+        created_at=iso(contact.created_at),
+    ).model_dump()
 
 
 def _weight(cause: Cause) -> tuple[int, datetime, str]:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from contacts.models import Suppression
+from contacts.services import suppressed_people
 from emails.addresses import identity
 from emails.models import Email, EmailRecipient
 from emails.reports import Report, take_in
@@ -19,7 +19,11 @@ def withhold_suppressed(emails: Sequence[Email]) -> list[Envelope]:
     if not emails:
         return []
     recipients = _open_recipients(emails)
-    stopped = _suppressed(emails, recipients)
+    stopped = suppressed_people(
+        (email.workspace_id, identity(recipient.address))
+        for email in emails
+        for recipient in recipients[email.pk]
+    )
     if stopped:
         _tell(emails, recipients, stopped)
     envelopes = []
@@ -55,19 +59,6 @@ def _open_recipients(emails: Sequence[Email]) -> dict[UUID, list[EmailRecipient]
     for recipient in rows.exclude(status=Email.Status.SUPPRESSED):
         found[recipient.email_id].append(recipient)
     return found
-
-
-def _suppressed(
-    emails: Sequence[Email], recipients: dict[UUID, list[EmailRecipient]]
-) -> dict[tuple[UUID, str], str]:
-    addresses = {identity(each.address) for group in recipients.values() for each in group}
-    rows = Suppression.objects.filter(
-        workspace__in={email.workspace_id for email in emails}, email__in=addresses
-    )
-    return {
-        (workspace, email): origin
-        for workspace, email, origin in rows.values_list("workspace_id", "email", "origin")
-    }
 
 
 def _tell(
