@@ -1,8 +1,10 @@
 """Connections that go only to judged addresses, and that remember whether they were used before."""
 
+import asyncio
 import socket
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -12,6 +14,7 @@ from aiohttp.tracing import Trace
 
 from core.outbound.addresses import UnsafeAddress, why_unsafe
 from core.outbound.policy import OutboundPolicy
+from core.outbound.protocol import BoundedProtocol
 from core.outbound.resolver import CheckedResolver
 
 # Node closes an idle connection after 5 s. To be the first to close avoids most of the races in
@@ -53,6 +56,9 @@ class GuardedConnector(aiohttp.TCPConnector):
             keepalive_timeout=None if force_close else KEEPALIVE_SECONDS,
             socket_factory=self._make_socket,
         )
+        # aiohttp has no parameter for this.
+        factory = partial(BoundedProtocol, loop=asyncio.get_running_loop())
+        self._factory = factory  # type: ignore[assignment] (partial is invariant)
         self._policy = policy
         self._max_open = max_open
         self._peers: WeakKeyDictionary[Any, str] = WeakKeyDictionary()

@@ -1,25 +1,72 @@
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+PEM = serialization.Encoding.PEM
+
+
+class Authority:
+    """Signs certificates for servers; its own is at `path`."""
+
+    def __init__(self, directory):
+        self._directory, self._numbers = directory, count()
+        self._key, self._name = _key(), _name("An authority for tests")
+        own = _builder(self._name, self._name, self._key)
+        # What Python 3.13 and later insist on, and older ones accept.
+        own = own.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        self.path = directory / "authority.pem"
+        self.path.write_bytes(own.sign(self._key, hashes.SHA256()).public_bytes(PEM))
+
+    def certificate(self, host, *, valid=(-1, 1)):
+        """A key and a certificate for the host, valid between hours from now; their file."""
+        key = _key()
+        builder = _builder(_name(host), self._name, key, valid=valid)
+        return self._write(key, _for_host(builder, host).sign(self._key, hashes.SHA256()))
+
+    def self_signed(self, host):
+        """A key and a certificate that this authority has nothing to do with; their file."""
+        key = _key()
+        builder = _builder(_name(host), _name(host), key)
+        return self._write(key, _for_host(builder, host).sign(key, hashes.SHA256()))
+
+    def _write(self, key, signed):
+        return _write(self._directory / f"server{next(self._numbers)}.pem", key, signed)
+
 
 def self_signed(path):
     """Write a key and a certificate that vouches for itself; the path."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hooks.example.test")])
+    key, name = _key(), _name("hooks.example.test")
+    return _write(path, key, _builder(name, name, key).sign(key, hashes.SHA256()))
+
+
+def _key():
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def _name(text):
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _builder(subject, issuer, key, *, valid=(-1, 1)):
     now = datetime.now(UTC)
-    signed = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .sign(key, hashes.SHA256())
+    number = x509.random_serial_number()
+    builder = x509.CertificateBuilder(issuer, subject, key.public_key(), number)
+    first, last = (now + timedelta(hours=hours) for hours in valid)
+    return builder.not_valid_before(first).not_valid_after(last)
+
+
+def _for_host(builder, host):
+    names = x509.SubjectAlternativeName([x509.DNSName(host)])
+    return builder.add_extension(names, critical=False)
+
+
+def _write(path, key, signed):
+    private = key.private_bytes(
+        PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    pem = serialization.Encoding.PEM
-    path.write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + signed.public_bytes(pem)
-    )
+    path.write_bytes(private + signed.public_bytes(PEM))
     return path

@@ -1,0 +1,379 @@
+"""Servers that mean harm cost their own attempt: little time, little memory, and nobody else's."""
+
+import asyncio
+import gzip
+import re
+import ssl
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+from certificates import Authority
+from receiving_end import Sink, response
+
+from core.outbound import OutboundClient
+from webhooks import delivering
+from webhooks.delivering import deliver_due
+from webhooks.models import Attempt, Delivery
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TIMEOUT = 0.6  # seconds
+SLACK = 1.5  # for claiming and writing on a busy machine
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+class Hostile(Sink):
+    """Plays a script once it has read a request: an async function of the connection's writer."""
+
+    def __init__(self, script, **options):
+        super().__init__(**options)
+        self._script = script
+
+    async def _connected(self, reader, writer):
+        self._tasks.add(asyncio.current_task())
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            await reader.read(64 * 1024)
+            await self._script(writer)
+            writer.write_eof()
+            await reader.read()  # to close with unread input would reset the connection
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.transport.abort()
+
+
+def says(*parts):
+    """Send the parts and close."""
+
+    async def script(writer):
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+
+    return script
+
+
+def floods(start, part):
+    """Send the part again and again, as fast as it is taken."""
+
+    async def script(writer):
+        writer.write(start)
+        while True:
+            writer.write(part)
+            await writer.drain()
+
+    return script
+
+
+def drips(start, part=b"x"):
+    """Send the part a few times a timeout, for ever."""
+
+    async def script(writer):
+        writer.write(start)
+        while True:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(TIMEOUT / 5)
+
+    return script
+
+
+async def never_answers(writer):
+    await asyncio.sleep(60)
+
+
+async def resets(writer):
+    writer.transport.abort()
+
+
+@pytest.fixture(autouse=True)
+def impatient(settings):
+    settings.WEBHOOK_TIMEOUT = TIMEOUT
+
+
+@pytest.fixture
+def attempt_at(sink, endpoint_at, happen):
+    """Deliver one event to a hostile URL and to a healthy one; the hostile one's attempt."""
+
+    def deliver(url):
+        hostile, healthy = endpoint_at(url), endpoint_at(sink.url())
+        happen()
+        began = time.monotonic()
+        assert deliver_due() == 2
+        assert time.monotonic() - began < TIMEOUT + SLACK
+        delivered = Delivery.objects.get(endpoint=healthy)
+        assert (delivered.status, delivered.attempts, len(sink.received)) == ("success", 1, 1)
+        return Attempt.objects.get(delivery__endpoint=hostile)
+
+    return deliver
+
+
+BOMB = gzip.compress(bytes(50_000_000))
+NO_ANSWER = {
+    "never answers": (never_answers, "timeout", "No complete answer within 0.6 s"),
+    "drips in its first line": (drips(b"HTTP/1.1 200 "), "timeout", "No complete answer"),
+    "drips headers": (drips(OK, b"X-More: y\r\n"), "timeout", "No complete answer"),
+    "drips interim answers": (
+        drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        "timeout",
+        "No complete answer",
+    ),
+    "floods with 100 Continue": (
+        floods(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
+        "invalid_response",
+        "too many answers",
+    ),
+    "floods with 103 Early Hints": (
+        floods(b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 100),
+        "invalid_response",
+        "too many answers",
+    ),
+    "closes before the head": (says(), "connection_error", "closed before an answer came"),
+    "closes in the head": (says(OK + b"Content-"), "connection_error", "closed"),
+    "resets the connection": (resets, "connection_error", "connection"),
+    "sends 10,000 headers": (
+        says(OK + b"X-More: y\r\n" * 10_000 + b"\r\n"),
+        "too_many_headers",
+        "too many headers",
+    ),
+    "sends headers without end": (
+        floods(OK, b"X-More: y\r\n" * 1000),
+        "too_many_headers",
+        "too many headers",
+    ),
+    "sends a header of 1 MB": (
+        says(OK + b"X-Long: " + b"y" * 2**20 + b"\r\n\r\n"),
+        "invalid_response",
+        "not valid HTTP",
+    ),
+    "sends a header without end": (
+        floods(OK + b"X-Long: ", b"y" * 65536),
+        "invalid_response",
+        "not valid HTTP",
+    ),
+    "sends a first line without end": (
+        floods(b"HTTP/1.1 200 ", b"O" * 65536),
+        "invalid_response",
+        "not valid HTTP",
+    ),
+    "speaks SMTP": (says(b"220 mail.example.test ESMTP\r\n"), "invalid_response", "not valid HTTP"),
+    "sends random bytes": (says(bytes(range(256)) * 100), "invalid_response", "not valid HTTP"),
+}
+BROKEN_BODY = {
+    "drips its body": (drips(OK + b"Content-Length: 1000\r\n\r\n"), "timeout", "x"),
+    "drips a body without end": (drips(OK + b"\r\n"), "timeout", "x"),
+    "drips chunks": (drips(CHUNKED, b"1\r\nx\r\n"), "timeout", "x"),
+    "closes in the body": (
+        says(OK + b"Content-Length: 9\r\n\r\nxy"),
+        "connection_error",
+        "xy",
+    ),
+    "closes in a chunk": (says(CHUNKED + b"9\r\nxy"), "connection_error", "xy"),
+}
+ENOUGH_BODY = {
+    "a body without end": (floods(OK + b"\r\n", b"x" * 65536), "x" * 1000),
+    "chunks without end": (floods(CHUNKED, b"1000\r\n" + b"x" * 4096 + b"\r\n"), "x" * 1000),
+    "less than a terabyte of what was announced": (
+        floods(OK + b"Content-Length: 1000000000000\r\n\r\n", b"x" * 65536),
+        "x" * 1000,
+    ),
+    "a compressed bomb": (
+        says(OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(BOMB) + BOMB),
+        "\x1f\N{REPLACEMENT CHARACTER}\x08",
+    ),
+    "chunks with extensions of 1 MB": (
+        says(CHUNKED + b"2;" + b"e" * 2**20 + b"\r\nab\r\n0\r\n\r\n"),
+        "ab",
+    ),
+    "NUL and bytes that are no text": (
+        says(OK + b"Content-Length: 5\r\n\r\na\x00\xff\xed\xa0"),
+        "a" + "\N{REPLACEMENT CHARACTER}" * 4,
+    ),
+}
+
+
+@pytest.mark.parametrize(("script", "error", "message"), NO_ANSWER.values(), ids=NO_ANSWER)
+def test_a_sink_without_a_proper_head_is_no_answer(attempt_at, script, error, message):
+    with Hostile(script) as hostile:
+        attempt = attempt_at(hostile.url())
+    assert (attempt.status_code, attempt.error, attempt.response) == (None, error, "")
+    assert message in attempt.message
+    assert attempt.duration_ms < (TIMEOUT + SLACK) * 1000
+    assert attempt.address == "127.0.0.1"
+
+
+@pytest.mark.parametrize(("script", "error", "start"), BROKEN_BODY.values(), ids=BROKEN_BODY)
+def test_a_body_that_does_not_come_whole_is_a_failure_with_its_status(
+    attempt_at, script, error, start
+):
+    with Hostile(script) as hostile:
+        attempt = attempt_at(hostile.url())
+    assert (attempt.status_code, attempt.error) == (200, error)
+    assert attempt.message
+    assert attempt.response.startswith(start)
+    assert len(attempt.response) < 10
+
+
+@pytest.mark.parametrize(("script", "start"), ENOUGH_BODY.values(), ids=ENOUGH_BODY)
+def test_of_a_body_the_start_is_enough(attempt_at, script, start):
+    with Hostile(script) as hostile:
+        attempt = attempt_at(hostile.url())
+    assert (attempt.status_code, attempt.error, attempt.message) == (200, "", "")
+    assert attempt.response.startswith(start)
+    assert len(attempt.response) <= 1000
+
+
+CHUNKS = {
+    "no number": b"zz\r\nab\r\n",
+    "negative": b"-1\r\nab\r\n",
+    "larger than 64 bits": b"f" * 17 + b"\r\nab\r\n",
+    "no line end": b"2\r\nabcd\r\n",
+    "trailers of 1 MB": b"2\r\nab\r\n0\r\n" + b"X-More: y\r\n" * 100_000 + b"\r\n",
+}
+
+
+@pytest.mark.parametrize("garbage", CHUNKS.values(), ids=CHUNKS)
+@pytest.mark.parametrize("before", [b"", b"2\r\nab\r\n"], ids=["at once", "after a good one"])
+def test_garbage_between_chunks_is_bounded_and_named(attempt_at, garbage, before):
+    with Hostile(says(CHUNKED + before, garbage)) as hostile:
+        attempt = attempt_at(hostile.url())
+    assert attempt.status_code in (None, 200)
+    assert attempt.error in ("invalid_response", "connection_error", "timeout", "too_many_headers")
+    assert attempt.message
+
+
+def test_a_redirect_into_a_private_network_is_a_failure_and_not_followed(attempt_at, sink):
+    location = "http://169.254.169.254/latest/meta-data/"
+    with Sink(hook=response(307, b"moved", Location=location)) as hostile:
+        attempt = attempt_at(hostile.url())
+    assert (attempt.status_code, attempt.error, attempt.response) == (307, "http_307", "moved")
+    assert len(hostile.received) == 1
+
+
+def test_a_redirect_to_another_sink_is_not_followed_either(attempt_at, sink):
+    with Sink(hook=response(308, Location=sink.url("elsewhere"))) as hostile:
+        assert attempt_at(hostile.url()).error == "http_308"
+    assert sink.paths() == ["hook"]
+
+
+def test_an_answer_given_in_advance_is_not_taken_for_the_next_requests(
+    endpoint_at, happen, settings
+):
+    """It says yes to a second event that it was never sent."""
+    settings.WEBHOOK_PER_ENDPOINT = 1
+    with Sink(hook=response(200) + response(200, b"in advance")) as hostile:
+        endpoint_at(hostile.url())
+        happen(count=4)
+        assert deliver_due() == 4
+    assert len({request.body for request in hostile.received}) == 4
+    assert not Attempt.objects.filter(response="in advance").exists()
+
+
+# --- Certificates -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def authority(tmp_path, monkeypatch):
+    """A certificate authority that the dispatcher trusts, as it does those of the system."""
+    made = Authority(tmp_path)
+    trusting = ssl.create_default_context(cafile=made.path)
+    lookup = lambda name: ["127.0.0.1"]  # noqa: E731
+    trustful = partial(OutboundClient, tls=trusting, lookup=lookup)
+    monkeypatch.setattr(delivering, "OutboundClient", trustful)
+    return made
+
+
+def served_with(certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+def test_a_certificate_of_a_trusted_authority_is_fine(authority, attempt_at):
+    tls = served_with(authority.certificate("hooks.example.test"))
+    with Sink(tls=tls) as secure:
+        attempt = attempt_at(secure.url(host="hooks.example.test"))
+    assert (attempt.status_code, attempt.error) == (200, "")
+
+
+BAD_CERTIFICATES = {
+    "self-signed": (lambda made: made.self_signed("hooks.example.test"), "self-signed certificate"),
+    "for another name": (
+        lambda made: made.certificate("other.example.test"),
+        "certificate is not valid for 'hooks.example.test'",
+    ),
+    "expired": (
+        lambda made: made.certificate("hooks.example.test", valid=(-48, -24)),
+        "certificate has expired",
+    ),
+    "not valid yet": (
+        lambda made: made.certificate("hooks.example.test", valid=(24, 48)),
+        "certificate is not yet valid",
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "reason"), BAD_CERTIFICATES.values(), ids=BAD_CERTIFICATES)
+def test_a_bad_certificate_is_a_tls_error_that_says_what_is_wrong(
+    authority, attempt_at, make, reason
+):
+    with Sink(tls=served_with(make(authority))) as hostile:
+        attempt = attempt_at(hostile.url(host="hooks.example.test"))
+    assert (attempt.status_code, attempt.error) == (None, "tls_error")
+    assert reason in attempt.message
+    assert hostile.received == []  # not a byte of the event was told
+
+
+def test_a_server_that_never_ends_the_handshake_is_a_timeout(attempt_at):
+    async def connected(reader, writer):
+        await asyncio.sleep(60)
+
+    with Sink() as hostile:
+        hostile._connected = connected
+        attempt = attempt_at(hostile.url().replace("http:", "https:"))
+    assert (attempt.status_code, attempt.error) == (None, "timeout")
+
+
+# --- Memory -----------------------------------------------------------------------------------
+
+
+def resident(name):
+    """VmRSS (now) or VmHWM (the peak) of this process, in bytes."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(rf"{name}:\s+(\d+) kB", status)[1]) * 1024
+
+
+FLOODS = {
+    "a body": floods(OK + b"\r\n", b"x" * 65536),
+    "chunks": floods(CHUNKED, b"1\r\nx\r\n" * 5000),
+    "headers": floods(OK, b"X-More: y\r\n" * 1000),
+    "one header": floods(OK + b"X-Long: ", b"y" * 65536),
+    "interim answers": floods(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
+    "interim answers with headers": floods(
+        b"", b"HTTP/1.1 103 Early Hints\r\n" + b"Link: </a>; rel=preload\r\n" * 50 + b"\r\n"
+    ),
+    "whole answers": floods(b"", OK + b"Content-Length: 0\r\n\r\n"),
+    "an extension of a chunk": floods(CHUNKED + b"2;", b"e" * 65536),
+    "trailers": floods(CHUNKED + b"2\r\nab\r\n0\r\n", b"X-More: y\r\n" * 1000),
+}
+
+
+@pytest.mark.parametrize("script", FLOODS.values(), ids=FLOODS)
+def test_twenty_floods_at_once_take_next_to_no_memory(sink, endpoint_at, happen, script):
+    with Hostile(script) as hostile:
+        for n in range(20):
+            endpoint_at(hostile.url(f"flood{n}"))
+        endpoint_at(sink.url())
+        happen()
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+        before, began = resident("VmRSS"), time.monotonic()
+        assert deliver_due() == 21
+        grown, took = resident("VmHWM") - before, time.monotonic() - began
+    assert grown < 48 * 2**20
+    assert took < TIMEOUT + 2 * SLACK
+    assert len(sink.received) == 1
+    assert Attempt.objects.count() == 21
