@@ -162,7 +162,7 @@ class WebhookView(ApiView):
 
 class RotateSecretView(ApiView):
     @describe(
-        "Rotate a webhook's signing secret",
+        "Rotate a signing secret",
         response=SecretRotated,
         parameters=[IDEMPOTENCY_KEY],
         tag="Webhooks",

@@ -1,6 +1,7 @@
 """The verbs on endpoints."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
@@ -37,6 +38,14 @@ _PLAIN = {"url", "event_types", "description", "rate_limit", *filters.NAMES}
 
 class TooManySecrets(Conflict):
     name = "too_many_signing_secrets"
+
+    def __init__(self, possible_from: datetime) -> None:
+        at = iso(possible_from)
+        super().__init__(
+            f"{MAX_KEYS} secrets sign for this webhook, and no more can. The oldest ends at {at};"
+            " rotate again then.",
+            details={"possible_from": at},
+        )
 
 
 class Options(TypedDict, total=False):
@@ -93,9 +102,7 @@ def update_endpoint(endpoint: Endpoint, changes: Mapping[str, Any]) -> Endpoint:
         endpoint = _locked(endpoint)
         columns = _columns_for(changes) | _columns_of_v1a(endpoint, changes)
         columns |= _columns_of_status(endpoint, changes)
-        for field, value in columns.items():
-            setattr(endpoint, field, value)
-        endpoint.save(update_fields=list(columns))
+        _write(endpoint, columns)
         if "rate_limit" in columns:
             _set_pace(endpoint)
         wake(CLOSE if endpoint.status == Endpoint.Status.DISABLED else DELIVER)
@@ -110,18 +117,10 @@ def rotate_secret(endpoint: Endpoint) -> tuple[Endpoint, Keyring]:
     with transaction.atomic():
         endpoint, now = _locked(endpoint), timezone.now()
         keyring = opened(endpoint.encrypted_keyring)
-        possible = keyring.rotatable_from(now)
-        if possible > now:
-            raise TooManySecrets(
-                f"{MAX_KEYS} secrets sign for this webhook, and no more can. The oldest ends at"
-                f" {iso(possible)}; rotate again then.",
-                details={"possible_from": iso(possible)},
-            )
+        if (possible := keyring.rotatable_from(now)) > now:
+            raise TooManySecrets(possible)
         keyring = keyring.rotated(now)
-        columns = _columns_of(keyring)
-        for field, value in columns.items():
-            setattr(endpoint, field, value)
-        endpoint.save(update_fields=list(columns))
+        _write(endpoint, _columns_of(keyring))
     return endpoint, keyring
 
 
@@ -160,6 +159,12 @@ def _locked(endpoint: Endpoint) -> Endpoint:
     if locked is None:
         raise NotFound(f"There is no webhook `{endpoint.pk}`.")
     return locked
+
+
+def _write(endpoint: Endpoint, columns: Mapping[str, Any]) -> None:
+    for field, value in columns.items():
+        setattr(endpoint, field, value)
+    endpoint.save(update_fields=list(columns))
 
 
 def _columns_for(options: Mapping[str, Any]) -> dict[str, Any]:
