@@ -1,4 +1,7 @@
-"""`python -m bench [a b c d e]`: measure, print a table, write `var/bench/results.json`."""
+"""`python -m bench [part ...]`: measure, print a table, write `var/bench/results.json`.
+
+Fails when a part was not finished, or a figure missed what was promised of it.
+"""
 
 import argparse
 import signal
@@ -8,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from bench import callbacks, results, sending, webhooks
+from bench import callbacks, isolation, million, results, sending, webhooks
 from bench.results import Figure
 from bench.system import OutOfTime, System, without_foreign_settings
 
@@ -18,6 +21,8 @@ PARTS: dict[str, Callable[[System], Iterator[Figure]]] = {
     "c": webhooks.delivered,
     "d": sending.accepted,
     "e": sending.sent,
+    "i": isolation.isolated,
+    "m": million.kept_up,
 }
 
 
@@ -40,6 +45,8 @@ def main() -> int:
                     for figure in PARTS[part](system):
                         figures.append(figure)
                         print(results.line(figure), flush=True)
+                        if figure.missed:
+                            failed.append(part)
                 except OutOfTime as error:
                     failed.append(part)
                     print(f"{part}  not finished: {error}", flush=True)

@@ -46,10 +46,10 @@ class Load:
 
 
 @contextmanager
-def sink(*, delay_ms: int) -> Iterator[tuple[int, int]]:
-    """A running sink: its port and its process id."""
+def sink(*, status: int = 204, delay_ms: int = 0) -> Iterator[tuple[int, int]]:
+    """A running sink: its port and its process id. Status 0: it never answers."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.sink", str(delay_ms)],
+        [sys.executable, "-m", "bench.sink", str(status), str(delay_ms)],
         stdout=subprocess.PIPE,
         text=True,
         preexec_fn=die_with_parent(signal.SIGKILL),

@@ -14,7 +14,8 @@ import psutil
 class Figure:
     """`operations` done in `seconds`; `cpu` in seconds by process, latencies in milliseconds.
 
-    `target` is in operations a second, 0 where there is none.
+    `target` is in operations a second, 0 where there is none. `missed` names a promise that was
+    not kept and fails the bench; "" when all is well.
     """
 
     part: str
@@ -24,8 +25,11 @@ class Figure:
     cpu: dict[str, float]
     target: float = 0
     p50: float | None = None
+    p95: float | None = None
     p99: float | None = None
+    slowest: float | None = None
     notes: dict[str, float | str] = field(default_factory=dict)
+    missed: str = ""
 
     @property
     def rate(self) -> float:
@@ -41,15 +45,12 @@ class Figure:
 
 
 def line(figure: Figure) -> str:
-    latency = "" if figure.p50 is None else f"p50 {figure.p50:.1f} ms, p99 {figure.p99:.1f} ms"
     target = f"(target {figure.target:,.0f})" if figure.target else ""
-    shares = figure.cpu_ms
-    parts = " ".join(f"{name} {share:.2f}" for name, share in shares.items())
     notes = "".join(f"; {name} {value}" for name, value in figure.notes.items())
+    missed = f"\n     MISSED: {figure.missed}" if figure.missed else ""
     return (
-        f"{figure.part}  {figure.name:<44} {figure.rate:>8,.0f}/s {target:<15} {latency}\n"
-        f"     {figure.operations:,} in {figure.seconds:.1f} s; CPU ms each: "
-        f"{sum(shares.values()):.2f} = {parts}{notes}"
+        f"{figure.part}  {figure.name:<44} {figure.rate:>8,.0f}/s {target:<15} {_latency(figure)}\n"
+        f"     {figure.operations:,} in {figure.seconds:.1f} s{_cpu(figure)}{notes}{missed}"
     )
 
 
@@ -74,6 +75,19 @@ def machine() -> dict[str, str | int | float]:
         "python": platform.python_version(),
         "load_before": round(os.getloadavg()[0], 2),
     }
+
+
+def _latency(figure: Figure) -> str:
+    known = {"p50": figure.p50, "p95": figure.p95, "p99": figure.p99, "max": figure.slowest}
+    return ", ".join(f"{name} {ms:.1f} ms" for name, ms in known.items() if ms is not None)
+
+
+def _cpu(figure: Figure) -> str:
+    shares = figure.cpu_ms
+    if not shares:
+        return ""
+    parts = " ".join(f"{name} {share:.2f}" for name, share in shares.items())
+    return f"; CPU ms each: {sum(shares.values()):.2f} = {parts}"
 
 
 def _processor() -> str:

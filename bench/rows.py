@@ -87,16 +87,48 @@ def write_deliveries(system: System, endpoints: Sequence[UUID], *, count: int) -
     )
 
 
+def write_dispatched_events(system: System, *, count: int) -> None:
+    """Very many events, made by the database: to send it a gigabyte takes longer."""
+    workspace, _ = _tenant(system)
+    likeness = uuid7()
+    system.database.execute(
+        "INSERT INTO events (id, workspace_id, type, body, request_id, last_error, created_at,"
+        " next_attempt_at, claims, unsettled_claims)"
+        " SELECT id, %s, 'email.delivered', replace(%s, %s, id::text), '', '', now(), NULL, 1, 0"
+        " FROM (SELECT uuidv7() AS id FROM generate_series(1, %s)) AS new",
+        [workspace, _event_body(likeness, 0), str(likeness), count],
+    )
+
+
+def owe(system: System, endpoints: Sequence[UUID], *, count: int) -> None:
+    """Nothing but one delivery for each of `count` events, the endpoints by turns.
+
+    They became due a millisecond after each other, and `created_at` tells when.
+    """
+    system.database.execute("TRUNCATE webhook_deliveries CASCADE")
+    system.database.execute(
+        "INSERT INTO webhook_deliveries (id, endpoint_id, event_id, status, attempts, last_error,"
+        " created_at, next_attempt_at, claims, unsettled_claims)"
+        " SELECT uuidv7(), (%(endpoints)s::uuid[])[1 + number %% %(turns)s], id, 'pending', 0, '',"
+        " due, due, 0, 0 FROM (SELECT id, number,"
+        "  now() - make_interval(secs => (%(count)s - number) / 1000.0) AS due"
+        "  FROM (SELECT id, row_number() OVER (ORDER BY id) AS number FROM events"
+        "   LIMIT %(count)s) AS numbered) AS dated",
+        {"endpoints": list(endpoints), "turns": len(endpoints), "count": count},
+    )
+
+
 def add_endpoints(system: System, *, port: int, count: int, events: list[str]) -> list[UUID]:
     """Endpoints of the sink on that port, made by the API."""
-    made = []
-    for number in range(count):
-        body = {"endpoint": f"http://127.0.0.1:{port}/hooks/{number}", "events": events}
-        status, answer = system.call("POST", "/webhooks", body)
-        if status != 201:
-            raise RuntimeError(f"POST /webhooks: {status} {answer!r}")
-        made.append(UUID(orjson.loads(answer)["id"]))
-    return made
+    base = f"http://127.0.0.1:{port}/hooks"
+    return [add_endpoint(system, f"{base}/{number}", events=events) for number in range(count)]
+
+
+def add_endpoint(system: System, url: str, *, events: list[str]) -> UUID:
+    status, answer = system.call("POST", "/webhooks", {"endpoint": url, "events": events})
+    if status != 201:
+        raise RuntimeError(f"POST /webhooks: {status} {answer!r}")
+    return UUID(orjson.loads(answer)["id"])
 
 
 def _tenant(system: System) -> tuple[UUID, UUID]:

@@ -1,20 +1,21 @@
-"""An endpoint that takes every webhook: `python -m bench.sink <milliseconds>`, its own process.
+"""An endpoint of webhooks, its own process: `python -m bench.sink <status> <milliseconds>`.
 
-Prints its port; answers 204 to each request, at once or after that time.
+Prints its port; answers each request with that status, at once or after that time. With status 0
+it takes requests and never answers.
 """
 
 import asyncio
 import signal
 import sys
+from http import HTTPStatus
 from typing import cast
 
 import uvloop
 
-_ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
-
 
 class _Requests(asyncio.Protocol):
-    def __init__(self, delay: float) -> None:
+    def __init__(self, answer: bytes, delay: float) -> None:
+        self._answer = answer
         self._delay = delay
         self._buffer = b""
 
@@ -32,22 +33,39 @@ class _Requests(asyncio.Protocol):
         if len(self._buffer) < end + 4 + size:
             return
         self._buffer = self._buffer[end + 4 + size :]
+        self._reply()
+
+    def _reply(self) -> None:
+        if not self._answer:
+            return
         if self._delay:
-            asyncio.get_running_loop().call_later(self._delay, self._transport.write, _ANSWER)
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._delay, self._transport.write, self._answer)
         else:
-            self._transport.write(_ANSWER)
+            self._transport.write(self._answer)
 
 
-async def _serve(delay: float) -> None:
+def _answer(status: int) -> bytes:
+    if not status:
+        return b""
+    length = b"" if status == HTTPStatus.NO_CONTENT else b"Content-Length: 0\r\n"
+    reason = HTTPStatus(status).phrase.encode()
+    return b"HTTP/1.1 %d %s\r\n%s\r\n" % (status, reason, length)
+
+
+async def _serve(status: int, delay: float) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    server = await loop.create_server(lambda: _Requests(delay), "127.0.0.1", 0, backlog=2048)
+    answer = _answer(status)
+    server = await loop.create_server(
+        lambda: _Requests(answer, delay), "127.0.0.1", 0, backlog=2048
+    )
     print(server.sockets[0].getsockname()[1], flush=True)
     await stop.wait()
 
 
 if __name__ == "__main__":
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(int(sys.argv[1]) / 1000))
+        runner.run(_serve(int(sys.argv[1]), int(sys.argv[2]) / 1000))

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import psutil
 import psycopg
 import redis
 from celery import Celery
@@ -98,6 +99,22 @@ class System:
             yield
         finally:
             self._end("worker")
+
+    def worker_pid(self, queue: str) -> int:
+        """The process that serves a queue, of the worker that is running."""
+        for process in psutil.Process(self._started["worker"].pid).children(recursive=True):
+            arguments = process.cmdline()
+            if "-Q" in arguments and arguments[arguments.index("-Q") + 1] == queue:
+                return process.pid
+        raise LookupError(f"no worker serves the queue {queue}")
+
+    def run(self, module: str, *arguments: str) -> bytes:
+        """What a module prints that runs with the settings of the product."""
+        argv = [sys.executable, "-m", module, *arguments]
+        done = subprocess.run(
+            argv, env=self.env | _PRODUCTION, stdout=subprocess.PIPE, stderr=self._log, check=True
+        )
+        return done.stdout
 
     def empty(self) -> None:
         """Forget mail, events and endpoints; tenants, keys and domains stay."""

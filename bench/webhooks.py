@@ -19,7 +19,7 @@ _UNDELIVERED = "SELECT FROM webhook_deliveries WHERE next_attempt_at IS NOT NULL
 
 def delivered(system: System) -> Iterator[Figure]:
     """A backlog of deliveries to a sink that answers at once, and to one that takes 50 ms."""
-    for delay_ms, target in ((0, 2000), (50, 1500)):
+    for delay_ms, target in ((0, 3000), (50, 2500)):
         yield _drained(system, delay_ms=delay_ms, target=target)
         system.empty()
 

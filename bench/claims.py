@@ -1,0 +1,51 @@
+"""`python -m bench.claims <limit> <count>`: claim deliveries that often, one claim at a time.
+
+Prints the milliseconds of each claim as JSON. What was claimed is released in between, outside
+the time.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import django
+from django.conf import settings
+
+if TYPE_CHECKING:
+    from webhooks.claiming import Job
+
+_WARM = 5
+# What is pending is due since it was created: see bench.rows.owe.
+_RELEASE = """
+    UPDATE webhook_deliveries
+       SET status = 'pending', next_attempt_at = created_at, claims = 0, unsettled_claims = 0
+     WHERE id = ANY(%s)
+"""
+
+
+def main(limit: int, count: int) -> list[float]:
+    from webhooks.claiming import claim
+
+    taken = []
+    for _ in range(_WARM + count):
+        began = time.perf_counter()
+        jobs = claim(limit, share=settings.WEBHOOK_PER_ENDPOINT)
+        taken.append((time.perf_counter() - began) * 1000)
+        if not jobs:
+            raise RuntimeError("nothing was due")
+        _release(jobs)
+    return taken[_WARM:]
+
+
+def _release(jobs: Sequence["Job"]) -> None:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(_RELEASE, [[job.delivery.pk for job in jobs]])
+
+
+if __name__ == "__main__":
+    django.setup()
+    print(json.dumps(main(int(sys.argv[1]), int(sys.argv[2]))))
