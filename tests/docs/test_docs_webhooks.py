@@ -1,0 +1,293 @@
+"""What docs/webhooks.md shows works: its servers are started, its commands are run."""
+
+import json
+import re
+import shlex
+import subprocess
+import time
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.db import transaction
+from django.utils import timezone
+from requests.structures import CaseInsensitiveDict
+from sample_servers import PAGE, ROOT, SAMPLES, block, running
+
+from core.times import iso
+from events.catalogue import CATALOGUE
+from events.dispatch import dispatch_due
+from events.services import Fact, publish
+from webhooks import replaying, schedule, signing
+from webhooks.delivering import deliver_due
+from webhooks.models import Attempt, Delivery, Endpoint
+from webhooks.services import create_endpoint
+from webhooks.signing import Key, Keyring
+
+with_database = pytest.mark.django_db(transaction=True)
+
+# What JSON, JavaScript and HTTP are apt to read in different ways.
+NAME = "Zoë \N{LINE SEPARATOR} \N{GRINNING FACE}"
+KEY = Key.new()
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("samples"), KEY.secret) as started:
+        yield started
+
+
+@pytest.fixture(params=list(SAMPLES))
+def server(request, servers):
+    return servers[request.param]
+
+
+# --- What they do ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def endpoint_at(workspace):
+    """Make an endpoint whose secret is the servers'."""
+
+    def make(url):
+        endpoint, _ = create_endpoint(workspace=workspace, url=url, event_types=["*"])
+        endpoint.encrypted_keyring = Keyring((KEY,)).sealed()
+        endpoint.save()
+        return endpoint
+
+    return make
+
+
+@pytest.fixture
+def happen(workspace):
+    """Publish an event and let the subscribers hear it."""
+
+    def make():
+        contact = CATALOGUE["contact.created"].example_data() | {"first_name": NAME}
+        with transaction.atomic():
+            (event,) = publish([Fact("contact.created", workspace.pk, contact)])
+        dispatch_due()
+        return event
+
+    return make
+
+
+@with_database
+def test_a_sample_takes_an_event_once(server, endpoint_at, happen):
+    endpoint_at(server.url)
+    event = happen()
+    before = server.kept()
+    deliver_due()
+    assert server.kept() == [*before, event.public_id]
+    assert replaying.replay([Delivery.objects.get()]) == 1
+    deliver_due()
+    assert [attempt.error for attempt in Attempt.objects.all()] == ["", ""]
+    assert server.kept() == [*before, event.public_id]
+
+
+def signed(body, *, key=KEY, event_id="whd_forged", age=0):
+    return signing.headers(
+        Keyring((key,)),
+        event_id=event_id,
+        attempt=1,
+        timestamp=int(time.time()) - age,
+        body=body,
+    )
+
+
+BODY = b'{"id": "whd_forged", "type": "contact.created", "data": {}}'
+GARBAGE = {"webhook-signature": "garbage", "svix-signature": "garbage"}
+NOT_BASE64 = {"webhook-signature": "v1,?", "svix-signature": "v1,?"}
+FORGERIES = {
+    "by another secret": signed(BODY, key=Key.new()),
+    "of another body": signed(b"{}"),
+    "with another id": signed(BODY, event_id="whd_real")
+    | {"webhook-id": "whd_forged", "svix-id": "whd_forged"},
+    "too old": signed(BODY, age=600),
+    "garbage": signed(BODY) | GARBAGE,
+    "not base64": signed(BODY) | NOT_BASE64,
+    "unsigned": {},
+}
+
+
+def test_a_sample_refuses_forgeries(server):
+    answers = {name: server.post(headers, BODY) for name, headers in FORGERIES.items()}
+    assert answers == dict.fromkeys(FORGERIES, 400)
+    assert "whd_forged" not in server.kept()
+    assert server.post(signed(BODY, event_id="whd_genuine"), BODY) == 204
+    assert "whd_genuine" in server.kept()
+
+
+# --- By hand --------------------------------------------------------------------------
+
+
+def function(name):
+    namespace = {}
+    exec(compile(block(name), name, "exec"), namespace)
+    return namespace["is_genuine"]
+
+
+def headers_of(forgery):
+    return CaseInsensitiveDict(FORGERIES[forgery])
+
+
+def test_x_signature_by_hand():
+    is_genuine = function("x_signature.py")
+    headers = CaseInsensitiveDict(signed(BODY))
+    assert is_genuine(headers, BODY, KEY.secret)
+    assert not is_genuine(headers, b"{}", KEY.secret)
+    assert not is_genuine(headers, BODY, Key.new().secret)
+    assert not is_genuine(headers_of("too old"), BODY, KEY.secret)
+    assert not is_genuine(headers_of("unsigned"), BODY, KEY.secret)
+
+
+def test_v1a_by_hand():
+    is_genuine = function("v1a.py")
+    old, new, other = (Key.new(ed25519=True) for _ in range(3))
+    during = signing.headers(
+        Keyring((new, Key(old.secret, old.private_key, 2**40))),
+        event_id="whd_1",
+        attempt=1,
+        timestamp=int(time.time()),
+        body=BODY,
+    )
+    headers = CaseInsensitiveDict(during)
+    assert is_genuine(headers, BODY, old.public_key)
+    assert is_genuine(headers, BODY, new.public_key)
+    assert not is_genuine(headers, BODY, other.public_key)
+    assert not is_genuine(headers, b"{}", new.public_key)
+    late = CaseInsensitiveDict(signed(BODY, key=new, age=600))
+    assert not is_genuine(late, BODY, new.public_key)
+    for forgery in ("garbage", "not base64", "unsigned"):
+        assert not is_genuine(headers_of(forgery), BODY, new.public_key)
+
+
+# --- The commands ---------------------------------------------------------------------
+
+SHOWN = re.findall(r"^```sh\n(.*?)^```\n(?:```json\n(.*?)^```$)?", PAGE, re.MULTILINE | re.DOTALL)
+(PRELUDE,) = (commands for commands, _ in SHOWN if "os()" in commands)
+
+
+def test_the_shorthand_is_curl():
+    """In the shell itself, with a curl that prints what it is given."""
+    script = f"curl() {{ printf '%s\\n' \"$@\"; }}\n{PRELUDE}\nos POST /x -d '{{\"a\": 1}}'"
+    ran = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    given = ran.stdout.splitlines()
+    assert given[:4] == ["-s", "-X", "POST", "http://127.0.0.1:8000/x"]
+    assert given[4:8] == [
+        "-H",
+        "Authorization: Bearer os_...",
+        "-H",
+        "Content-Type: application/json",
+    ]
+    assert given[8:] == ["-d", '{"a": 1}']
+
+
+@with_database
+def test_the_commands_do_what_they_show(api, servers, domain, happen, capsys):
+    """In the order of the page, for an endpoint at one of the samples."""
+    known = {"DOMAIN": domain.pk, "SINCE": iso(timezone.now() - timedelta(hours=1))}
+    for commands, answer in SHOWN:
+        if commands == PRELUDE:
+            continue
+        for words in split(commands):
+            shown = run(api, [fill(word, known) for word in words], servers["flask"].url)
+            learn(known, shown, happen)
+        if answer:
+            assert shape(json.loads(answer)) == shape(shown), commands
+    assert Endpoint.objects.filter(deleted_at=None).count() == 1
+    told = capsys.readouterr().out
+    assert json.loads(told.splitlines()[-1])
+
+
+def split(commands):
+    """The words of each command, as the shell splits them."""
+    found = []
+    for word in shlex.split(commands):
+        if word in ("os", "manage.py"):
+            found.append([])
+        found[-1].append(word)
+    return found
+
+
+def fill(word, known):
+    return re.sub(r"\$([A-Z]+)", lambda name: str(known[name[1]]), word)
+
+
+def run(api, words, url):
+    program, *rest = words
+    if program == "manage.py":
+        return call_command(*rest)
+    method, path, *data = rest
+    assert data[:1] in ([], ["-d"]), words
+    body = json.loads(data[1]) if data else None
+    if body and "endpoint" in body:
+        assert body["endpoint"] == "https://you.example.com/hooks"
+        body["endpoint"] = url
+    answer = api.generic(
+        method, path, json.dumps(body) if body else "", content_type="application/json"
+    )
+    assert answer.status_code < 300, (words, answer.content)
+    return answer.json()
+
+
+def learn(known, shown, happen):
+    """Note the ids that later commands ask for; an event fails once there is an endpoint."""
+    kind = shown and shown["object"]
+    if kind == "webhook" and "WEBHOOK" not in known:
+        known["WEBHOOK"] = shown["id"]
+        known["EVENT"] = happen().public_id
+        deliver_due()
+        Delivery.objects.update(status=Delivery.Status.FAILED, next_attempt_at=None)
+    elif kind == "webhook" and shown["id"] != known["WEBHOOK"]:
+        known["UNWANTED"] = shown["id"]
+    elif kind == "webhook_recovery":
+        known["RECOVERY"] = shown["id"]
+
+
+def shape(shown):
+    """The names of an answer's fields; of a list, those of what is in it."""
+    if isinstance(shown, dict):
+        return {name: shape(value) for name, value in shown.items() if name != "payload"}
+    return [shape(each) for each in shown[:1]] if isinstance(shown, list) else None
+
+
+# --- The text -------------------------------------------------------------------------
+
+
+def test_every_reason_is_explained():
+    found = set()
+    for name, way in {
+        "core/outbound/outcome.py": r'return "(\w+)", ',
+        "core/outbound/urls.py": r'code(?:: str)? ?= ?"(\w+)"',
+        "webhooks/requests.py": r'_unsent\("(\w+)"',
+        "webhooks/claiming.py": r'"last_error": "(\w+)"',
+        "webhooks/closing.py": r"last_error = '(\w+)'",
+    }.items():
+        there = re.findall(way, (ROOT / name).read_text())
+        assert there, name
+        found.update(there)
+    table = PAGE.split("| error | meaning |")[1].split("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == found
+
+
+def test_the_schedule_is_the_one_that_is_kept():
+    *most, last = [_spoken(delay) for delay in schedule.DELAYS]
+    assert f"{', '.join(most)} and {last}" in " ".join(PAGE.split())
+
+
+def _spoken(delay):
+    for unit, seconds in (("h", 3600), ("min", 60), ("s", 1)):
+        if not delay.total_seconds() % seconds:
+            return f"{delay.total_seconds() / seconds:.0f} {unit}"
+    raise AssertionError(delay)
+
+
+def test_links_lead_somewhere():
+    headings = re.findall(r"^#+ (.+)$", PAGE, re.MULTILINE)
+    anchors = {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+    for target in re.findall(r"\]\(([^)]+)\)", PAGE):
+        if target.startswith("#"):
+            assert target[1:] in anchors, target
+        elif not target.startswith("https://"):
+            assert (ROOT / "docs" / target).is_file(), target
