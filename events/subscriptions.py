@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Sequence
 
-from django.db.models import Exists
+from django.db.models import Expression
 
 from events.models import Event
 
 Subscriber = Callable[[Sequence[Event]], None]
 
 subscribers: list[Subscriber] = []
-reasons_to_keep: list[Exists] = []
+reasons_to_keep: list[Expression] = []
 
 
 def subscribe(subscriber: Subscriber) -> None:
@@ -17,7 +17,7 @@ def subscribe(subscriber: Subscriber) -> None:
         subscribers.append(subscriber)
 
 
-def keep_while(needed: Exists) -> None:
+def keep_while(needed: Expression) -> None:
     """An event for which this holds outlives its retention."""
     if needed not in reasons_to_keep:
         reasons_to_keep.append(needed)

@@ -23,14 +23,15 @@ _CLOSE = """
          WHERE endpoint.status = 'disabled' AND endpoint.deleted_at IS NULL
          LIMIT %(batch)s))
 """
-# Attempts go by the database's cascade.
+# Attempts go by the database's cascade. BETWEEN leaves but one index in whose order the rows
+# are: after "=" the planner may take one of another order for as good, and read all of it.
 _REMOVE = """
     DELETE FROM webhook_deliveries
      WHERE ctid = ANY(ARRAY(
         SELECT owed.place FROM webhook_endpoints AS endpoint CROSS JOIN LATERAL (
             SELECT ctid AS place FROM webhook_deliveries
-             WHERE endpoint_id = endpoint.id
-             ORDER BY event_id LIMIT %(batch)s FOR UPDATE SKIP LOCKED) AS owed
+             WHERE endpoint_id BETWEEN endpoint.id AND endpoint.id
+             ORDER BY endpoint_id, event_id LIMIT %(batch)s FOR UPDATE SKIP LOCKED) AS owed
          WHERE endpoint.status = 'disabled' AND endpoint.deleted_at IS NOT NULL
          LIMIT %(batch)s))
 """
@@ -42,7 +43,9 @@ _BURY = """
      WHERE id = ANY(ARRAY(
         SELECT id FROM webhook_endpoints AS endpoint
          WHERE status = 'disabled' AND deleted_at < now() - interval '1 minute'
-           AND NOT EXISTS (SELECT FROM webhook_deliveries WHERE endpoint_id = endpoint.id)
+           AND id IS DISTINCT FROM (
+                SELECT endpoint_id FROM webhook_deliveries
+                 WHERE endpoint_id >= endpoint.id ORDER BY endpoint_id LIMIT 1)
          LIMIT %(batch)s FOR UPDATE SKIP LOCKED))
 """
 

@@ -110,7 +110,10 @@ def test_what_is_kept_is_looked_at_once_a_slice(events, monkeypatch):
 
 @pytest.fixture
 def other():
-    """A second connection to the database of this test."""
+    """A second connection to the database of this test, for which the first waits for a moment
+    only."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '2s'")
     settings = {
         name: value
         for name, value in connection.get_connection_params().items()
@@ -118,6 +121,8 @@ def other():
     }
     with psycopg.connect(**settings) as other:
         yield other
+    with connection.cursor() as cursor:
+        cursor.execute("RESET lock_timeout")
 
 
 @pytest.mark.django_db(transaction=True)
