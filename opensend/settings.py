@@ -115,9 +115,19 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.db_url("DATABASE_URL", default="postgres:///opensend" if LOCAL else env.NOTSET)
 }
-DATABASES["default"].setdefault("OPTIONS", {})["application_name"] = env.str(
-    "SERVICE", default="opensend"
-)
+# A database that is out of reach costs seconds: 5 to connect, and 15 until a connection is given
+# up whose other side acknowledges neither what was sent nor, after 10 s of silence, a probe. The
+# latter are for TCP; without TCP_USER_TIMEOUT (Linux has it) the number of probes counts.
+# Parameters of DATABASE_URL win.
+DATABASES["default"]["OPTIONS"] = {
+    "application_name": env.str("SERVICE", default="opensend"),
+    "connect_timeout": 5,
+    "tcp_user_timeout": 15_000,  # milliseconds
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    **DATABASES["default"].get("OPTIONS", {}),
+}
 # Connections a process keeps; 0 opens one a request, for a pooler that stands in front.
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=20)
 if DATABASE_POOL_SIZE:
