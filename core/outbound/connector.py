@@ -58,7 +58,7 @@ class GuardedConnector(aiohttp.TCPConnector):
         )
         # aiohttp has no parameter for this.
         factory = partial(BoundedProtocol, loop=asyncio.get_running_loop())
-        self._factory = factory  # type: ignore[assignment] (partial is invariant)
+        self._factory = factory  # type: ignore[assignment]  # invariant
         self._policy = policy
         self._max_open = max_open
         self._peers: WeakKeyDictionary[Any, str] = WeakKeyDictionary()

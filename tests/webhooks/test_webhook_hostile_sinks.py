@@ -373,7 +373,7 @@ def test_twenty_floods_at_once_take_next_to_no_memory(sink, endpoint_at, happen,
         before, began = resident("VmRSS"), time.monotonic()
         assert deliver_due() == 21
         grown, took = resident("VmHWM") - before, time.monotonic() - began
-    assert grown < 48 * 2**20
+    assert grown < 16 * 2**20
     assert took < TIMEOUT + 2 * SLACK
     assert len(sink.received) == 1
     assert Attempt.objects.count() == 21
