@@ -4,7 +4,7 @@ from typing import Self
 from uuid import UUID
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.db.models.functions import Lower
 from django.utils import timezone
 
@@ -21,6 +21,8 @@ class Contact(models.Model):
     first_name = models.CharField(max_length=200, blank=True)
     last_name = models.CharField(max_length=200, blank=True)
     unsubscribed = models.BooleanField(default=False)
+    # The customer's own fields, by name.
+    properties = models.JSONField(default=dict, db_default=Value({}, models.JSONField()))
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -65,6 +67,9 @@ class Suppression(models.Model):
     origin = models.CharField(max_length=20, choices=Origin)
     # What caused it, on a higher floor: ids and no foreign keys.
     email_id: "models.UUIDField[UUID | None, UUID | None]" = models.UUIDField(
+        null=True, blank=True, editable=False
+    )
+    event_id: "models.UUIDField[UUID | None, UUID | None]" = models.UUIDField(
         null=True, blank=True, editable=False
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)

@@ -39,6 +39,10 @@ class Domain(WorkItem):
     region = models.CharField(max_length=30)
     sending = models.BooleanField(default=True)
     receiving = models.BooleanField(default=False)
+    # Which provider takes its mail; empty for the installation's own choice.
+    provider = models.CharField(max_length=10, blank=True, default="", db_default="")
+    open_tracking = models.BooleanField(default=False, db_default=False)
+    click_tracking = models.BooleanField(default=False, db_default=False)
     dkim_tokens = ArrayField(models.CharField(max_length=100), default=list, blank=True)
     ses_configuration_set_name = models.CharField(max_length=64, blank=True)
     checks = models.PositiveIntegerField(default=0, editable=False)

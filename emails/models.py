@@ -47,8 +47,12 @@ class Email(WorkItem):
     api_key = models.ForeignKey(ApiKey, models.SET_NULL, null=True, related_name="+")
     # A removed domain leaves its mail behind, so this is an id and no foreign key.
     domain_id: "models.UUIDField[UUID | None, UUID | None]" = models.UUIDField(null=True)
+    # Which provider takes it, as the domain or the installation said when it was accepted.
+    provider = models.CharField(max_length=10, default="ses", db_default="ses")
     region = models.CharField(max_length=30)
     configuration_set = models.CharField(max_length=64, blank=True)
+    # One of a batch: single mails go first.
+    is_batch = models.BooleanField(default=False, db_default=False)
 
     sender = models.CharField(max_length=700)
     to = ArrayField(models.CharField(max_length=700))
@@ -60,6 +64,12 @@ class Email(WorkItem):
     text = models.TextField(blank=True)
     headers = models.JSONField(default=dict)
     tags = models.JSONField(default=dict)
+    attachment_count = models.PositiveSmallIntegerField(default=0, db_default=0)
+    # As its domain had them when it was accepted.
+    open_tracking = models.BooleanField(default=False, db_default=False)
+    click_tracking = models.BooleanField(default=False, db_default=False)
+    # Whether recipients get a way to unsubscribe with one click (RFC 8058).
+    unsubscribe = models.BooleanField(default=False, db_default=False)
 
     status = models.CharField(max_length=20, choices=Status, default=Status.QUEUED)
     last_error = models.TextField(blank=True)
@@ -73,6 +83,11 @@ class Email(WorkItem):
     first_attempt_at = models.DateTimeField(null=True)
     delay_told_at = models.DateTimeField(null=True)
     sent_at = models.DateTimeField(null=True)
+    # Every hit, and those of people: scanners and image proxies open and click as well.
+    opens = models.PositiveIntegerField(default=0, db_default=0)
+    human_opens = models.PositiveIntegerField(default=0, db_default=0)
+    clicks = models.PositiveIntegerField(default=0, db_default=0)
+    human_clicks = models.PositiveIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = EmailQuerySet.as_manager()
@@ -95,9 +110,10 @@ class Email(WorkItem):
             ),
         ]
         indexes = [
-            # For claiming by turns between workspaces; what has left is not in it.
+            # For claiming what one rate limit is for, single mails and those of batches apart,
+            # by turns between workspaces; what has left is not in it.
             models.Index(
-                fields=["workspace", "next_attempt_at"],
+                fields=["provider", "region", "is_batch", "workspace", "next_attempt_at"],
                 name="emails_due",
                 condition=Q(next_attempt_at__isnull=False, status__in=["queued", "scheduled"]),
             ),
@@ -154,8 +170,37 @@ class EmailRecipient(models.Model):
         return f"{self.kind} {self.address}: {self.status}"
 
 
+class EmailAttachment(models.Model):
+    """One attachment: what is said of it. Its bytes are in the blob store."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    email = models.ForeignKey(Email, models.CASCADE, related_name="attachments", db_index=False)
+    position = models.PositiveSmallIntegerField()
+    filename = models.CharField(max_length=255)
+    content_type = models.CharField(max_length=255)
+    # Of an inline part, without the angle brackets; empty for an ordinary attachment.
+    content_id = models.CharField(max_length=255, blank=True)
+    size = models.PositiveIntegerField()
+    sha256 = models.CharField(max_length=64)
+    blob_key = models.CharField(max_length=200)
+
+    class Meta:
+        db_table = "email_attachments"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["email", "position"], name="email_attachments_in_order"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.filename
+
+
 class EmailEvent(models.Model):
-    """One fact about an email, kept once however often and by whatever way it was reported."""
+    """One fact about an email, kept once however often and by whatever way it was reported.
+
+    The event that tells customers' software of it bears its id.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     email = models.ForeignKey(Email, models.CASCADE, related_name="events", db_index=False)

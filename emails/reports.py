@@ -79,8 +79,14 @@ def take_in(reports: Sequence[Report]) -> set[UUID]:
         _identify(known, emails)
         _advance(known, emails, recipients)
         _write([email for email in emails.values() if _state(email) != before[email.pk]])
-        _suppress(fresh, emails)
-        publish([_told(report, emails[report.email_id]) for report in fresh if report.is_published])
+        _suppress(list(fresh.values()), emails)
+        publish(
+            [
+                _told(key, report, emails[report.email_id])
+                for key, report in fresh.items()
+                if report.is_published
+            ]
+        )
         return set(emails)
 
 
@@ -113,8 +119,8 @@ def _spelled(
     ]
 
 
-def _keep(reports: Sequence[Report], emails: dict[UUID, Email]) -> list[Report]:
-    """Insert the facts; those of the reports that were new, the first of each."""
+def _keep(reports: Sequence[Report], emails: dict[UUID, Email]) -> dict[UUID, Report]:
+    """Insert the facts; those of the reports that were new, the first of each, by their ids."""
     first: dict[tuple[UUID, str], Report] = {}
     for report in reports:
         first.setdefault((report.email_id, report.fingerprint), report)
@@ -136,7 +142,7 @@ def _keep(reports: Sequence[Report], emails: dict[UUID, Email]) -> list[Report]:
         for key, (fingerprint, report) in by_id.items()
     ]
     written = bulk.insert_ignoring_conflicts(EmailEvent, rows)
-    return [report for key, (_, report) in by_id.items() if key in written]
+    return {key: report for key, (_, report) in by_id.items() if key in written}
 
 
 def _identify(reports: Sequence[Report], emails: dict[UUID, Email]) -> None:
@@ -256,10 +262,12 @@ def _suppress(fresh: Sequence[Report], emails: dict[UUID, Email]) -> None:
     suppress(causes + causes_from(soft))
 
 
-def _told(report: Report, email: Email) -> Fact:
+def _told(fact_id: UUID, report: Report, email: Email) -> Fact:
     named = report.recipient or _only_recipient(email)
     data = about(email, recipient=named, **report.webhook)
-    return Fact("email." + report.type, email.workspace_id, data, domain_id=email.domain_id)
+    return Fact(
+        "email." + report.type, email.workspace_id, data, id=fact_id, domain_id=email.domain_id
+    )
 
 
 def _only_recipient(email: Email) -> str:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from math import ceil
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
@@ -37,6 +38,19 @@ _DEADLY = Refused("The worker died over this email each time it was claimed.")
 _AWAY = (InterfaceError, OperationalError)
 PAUSE = 0.5  # seconds before a database that didn't answer is asked again
 GATHER = 0.01  # seconds in which further answers join the ones to be written
+
+_OPEN = "next_attempt_at IS NOT NULL AND status IN ('queued', 'scheduled')"
+_LANES = f"""
+    WITH RECURSIVE lanes AS (
+        (SELECT provider, region FROM emails WHERE {_OPEN}
+          ORDER BY provider, region LIMIT 1)
+        UNION ALL
+        SELECT following.* FROM lanes CROSS JOIN LATERAL (
+            SELECT provider, region FROM emails
+             WHERE {_OPEN} AND (provider, region) > (lanes.provider, lanes.region)
+             ORDER BY provider, region LIMIT 1) AS following)
+    SELECT provider, region FROM lanes
+"""  # noqa: S608 (only constants of this module)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +125,40 @@ def _claim(free: int, *, busy: bool) -> list[Send]:
 
 
 def _lease(free: int) -> list[Email]:
+    """By turns between workspaces, and single mails before those of batches."""
+    taken: list[Email] = []
+    lanes = _lanes()
+    for place, (provider, region) in enumerate(lanes):
+        # What a lane leaves over goes to those after it.
+        until = len(taken) + ceil((free - len(taken)) / (len(lanes) - place))
+        for is_batch in (False, True):
+            if left := until - len(taken):
+                taken += _lease_of(provider, region, is_batch=is_batch, limit=left)
+    return taken
+
+
+def _lease_of(provider: str, region: str, *, is_batch: bool, limit: int) -> list[Email]:
+    lane = sql.SQL("provider = {} AND region = {} AND is_batch = {}").format(
+        sql.Literal(provider), sql.Literal(region), sql.Literal(is_batch)
+    )
     return Email.objects.claim_fairly(
-        limit=free,
+        limit=limit,
         key="workspace_id",
-        per_key=sql.Literal(free),
+        per_key=sql.Literal(limit),
         lease=settings.SEND_LEASE,
-        where=sql.SQL("status IN ('queued', 'scheduled')"),
+        where=sql.SQL("status IN ('queued', 'scheduled') AND ") + lane,
         sets=sql.SQL(
             "status = 'sending', first_attempt_at = coalesce(item.first_attempt_at, now())"
         ),
     )
+
+
+def _lanes() -> list[tuple[str, str]]:
+    """The (provider, region) for which anything is on its way, by skipping through the index."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LANES)
+        found: list[tuple[str, str]] = cursor.fetchall()
+    return found
 
 
 def _envelopes(emails: Sequence[Email]) -> list[Send]:

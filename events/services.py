@@ -1,7 +1,7 @@
 """How apps talk upwards: publish a fact; whoever subscribed hears of it later."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -24,12 +24,14 @@ DISPATCH = "events.tasks.dispatch_due_events"
 class Fact:
     """Something that happened: `data` is a complete snapshot, as the catalogue's payload.
 
-    The ids are of what it is about; endpoints may ask for the events of some of these only.
+    `id` becomes the event's. The other ids are of what it is about; endpoints may ask for the
+    events of some of these only.
     """
 
     type: str
     workspace_id: UUID
     data: dict[str, Any]
+    id: UUID = field(default_factory=uuid7)
     domain_id: UUID | None = None
     pod_id: UUID | None = None
     inbox_id: UUID | None = None
@@ -66,7 +68,7 @@ def dispatch_again(events: Sequence[Event]) -> int:
 def _event(fact: Fact) -> Event:
     kind = CATALOGUE[fact.type]
     event = Event(
-        id=uuid7(),
+        id=fact.id,
         workspace_id=fact.workspace_id,
         type=kind.name,
         request_id=request_id.get(),
