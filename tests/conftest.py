@@ -1,5 +1,6 @@
 """The whole suite runs on a real PostgreSQL and a real Redis, started here unless given."""
 
+import json
 import os
 from pathlib import Path
 
@@ -112,6 +113,29 @@ def _client(token: str):
     from rest_framework.test import APIClient
 
     return APIClient(headers={"Authorization": f"Bearer {token}"})
+
+
+@pytest.fixture(autouse=True)
+def _published_as_promised():
+    """Every event that a test publishes is what the catalogue says of its type."""
+    from events import services
+    from tests.event_schemas import check
+
+    genuine, broken = services.sealed, []
+
+    def checked(*args, **named):
+        body = genuine(*args, **named)
+        try:
+            check(json.loads(body))
+        except AssertionError as error:
+            broken.append(str(error))  # workers go on after any error, tests don't
+            raise
+        return body
+
+    services.sealed = checked
+    yield
+    services.sealed = genuine
+    assert not broken, broken
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ from django.db import transaction
 from core import redis, wake
 from core.embedded import Redis
 from core.metrics import REDIS_UNAVAILABLE
+from events.catalogue import CATALOGUE
 from events.dispatch import dispatch_due
 from events.models import Event
 from events.services import Fact, publish
@@ -161,7 +162,7 @@ def test_redis_is_used_again_once_it_is_back(db, monkeypatch, refusing):
 @pytest.mark.django_db(transaction=True)
 def test_the_sweep_finds_what_a_lost_hint_missed(workspace, monkeypatch, refusing):
     with redis_at(refusing, monkeypatch), transaction.atomic():
-        publish([Fact("webhook.test", workspace.pk, {})])
+        publish([Fact("webhook.test", workspace.pk, CATALOGUE["webhook.test"].example_data())])
     assert dispatch_due() == 1
     assert not Event.objects.exclude(next_attempt_at=None).exists()
     swept = {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}

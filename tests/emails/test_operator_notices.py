@@ -14,6 +14,7 @@ from contacts.models import Suppression
 from domains.models import Domain
 from emails.models import Email, EmailRecipient
 from emails.sending import send_due
+from events.catalogue import CATALOGUE
 from events.dispatch import dispatch_due
 from events.models import Event
 from events.services import Fact, dispatch_again, publish
@@ -166,9 +167,8 @@ def test_without_operators_nobody_is_mailed(operations, endpoint, settings, capl
 
 
 def test_other_events_are_not_mailed(operations, workspace):
-    data = {"webhook_id": "x", "message": "Hello"}
     with transaction.atomic():
-        publish([Fact("webhook.test", workspace.pk, data)])
+        publish([Fact("webhook.test", workspace.pk, CATALOGUE["webhook.test"].example_data())])
     hear()
     assert not Email.objects.exists()
     event = Event.objects.get()

@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from contacts.models import Suppression
 from emails.reports import Report
 from emails.reports import take_in as take_reports_in
+from events.catalogue import CATALOGUE
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -98,6 +99,7 @@ def test_two_workers_with_a_bounce_each_see_each_others(bounce, make_email):
             recipient="recipient@example.com",
             status="soft_bounced",
             occurred_at=START + timedelta(days=day),
+            webhook={"bounce": CATALOGUE["email.bounced"].example_data()["bounce"]},
         )
 
     def work(first):

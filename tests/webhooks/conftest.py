@@ -28,13 +28,18 @@ def endpoint_at(workspace):
 
 @pytest.fixture
 def happen(workspace):
-    """Publish facts and let the subscribers hear them; the events."""
+    """Publish facts as the catalogue's examples have them, and let the subscribers hear them.
+
+    `count` of each type, contacts with the addresses person0@example.com and so on; `changes` are
+    to their data. Returns the events.
+    """
+    from events.catalogue import CATALOGUE
     from events.dispatch import dispatch_due
     from events.services import Fact, publish
 
-    def make(*types, count=1, data=None, of=workspace):
+    def make(*types, count=1, of=workspace, **changes):
         facts = [
-            Fact(kind, of.pk, {"n": n} if data is None else data)
+            Fact(kind, of.pk, CATALOGUE[kind].example_data() | numbered(kind, n) | changes)
             for kind in types or ["contact.created"]
             for n in range(count)
         ]
@@ -43,6 +48,9 @@ def happen(workspace):
         while dispatch_due():
             pass
         return events
+
+    def numbered(kind, number):
+        return {"email": f"person{number}@example.com"} if kind.startswith("contact.") else {}
 
     return make
 

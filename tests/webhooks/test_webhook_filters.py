@@ -8,6 +8,7 @@ from django.db import transaction
 from domains.models import Domain
 from emails.providers import Accepted, get_provider
 from emails.sending import send_due
+from events.catalogue import CATALOGUE
 from events.dispatch import dispatch_due
 from events.services import Fact, publish
 from webhooks.delivering import deliver_due
@@ -67,8 +68,9 @@ def tell(workspace, sink):
 
     def about(kind="contact.created", data=None, **ids):
         del sink.received[:]
+        given = CATALOGUE[kind].example_data() | (data or {})
         with transaction.atomic():
-            publish([Fact(kind, workspace.pk, data or {}, **ids)])
+            publish([Fact(kind, workspace.pk, given, **ids)])
         while dispatch_due():
             pass
         deliver_due()
