@@ -85,5 +85,7 @@ def one_of_each(tenant):
     hour = now.replace(minute=0, second=0, microsecond=0)
     EndpointHour.objects.create(endpoint=endpoint, hour=hour, failed=1, total_ms=5, slowest_ms=5)
     Pace.objects.create(endpoint=endpoint, rate=5, tokens=1)
-    Recovery.objects.create(endpoint=endpoint, since=hour - timedelta(hours=1), until=hour, only="all")
+    Recovery.objects.create(
+        endpoint=endpoint, since=hour - timedelta(hours=1), until=hour, only="all"
+    )
     Heartbeat.objects.create(name=unique, at=timezone.now())

@@ -21,10 +21,7 @@ OURS = ["accounts", "contacts", "core", "domains", "emails", "events", "ingest",
 # No pages of their own: they are figures about an endpoint, shown on its page.
 FIGURES = {EndpointHour, Pace}
 MODELS = [
-    model
-    for app in OURS
-    for model in apps.get_app_config(app).get_models()
-    if model not in FIGURES
+    model for app in OURS for model in apps.get_app_config(app).get_models() if model not in FIGURES
 ]
 ADDABLE = {"Workspace", "ApiKey", "Suppression"}
 BY_HAND = {"Workspace"}

@@ -76,8 +76,8 @@ class EndpointAdmin(RecordAdmin[Endpoint]):
         ("workspace", "id"),
         ("event_types", "description"),
         ("filters", "header_names"),
-        ("limit", "signatures"),
-        "created_at",
+        ("limit", "created_at"),
+        "signatures",
     ]
     readonly_fields = ["filters", "limit", "signatures"]
     actions = ["enable", "disable", "send_test", "recover"]

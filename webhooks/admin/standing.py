@@ -164,10 +164,10 @@ def _next_request(endpoint: Endpoint, owed: Owed, now: datetime) -> str:
 
 def _of_failing(endpoint: Endpoint, since: datetime, now: datetime) -> Iterator[str]:
     if endpoint.failing_told_at is not None:
-        yield f"`webhook.failing` told of it at {_when(endpoint.failing_told_at, now)}."
+        yield f"The event webhook.failing told of it at {_when(endpoint.failing_told_at, now)}."
     else:
         told = _when(since + TOLD_AFTER, now)
-        yield f"`webhook.failing` will tell of it at the first failure after {told}."
+        yield f"The event webhook.failing will tell of it at the first failure after {told}."
     off = _when(since + DISABLED_AFTER, now)
     yield f"It is switched off at the first failure after {off}, unless a request succeeds before."
 

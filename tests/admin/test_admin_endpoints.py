@@ -1,0 +1,491 @@
+"""An endpoint's page says how it stands and what comes next; its buttons count before they act."""
+
+import re
+import threading
+from datetime import timedelta
+from html import unescape
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from events.models import Event
+from webhooks.models import Attempt, Delivery, Endpoint, EndpointHour, Recovery
+from webhooks.services import create_endpoint
+
+pytestmark = pytest.mark.django_db
+LIST = "admin:webhooks_endpoint_changelist"
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def endpoint(workspace):
+    made, _ = create_endpoint(
+        workspace=workspace,
+        url="http://127.0.0.1:1024/hook",
+        event_types=["*"],
+        headers={"X-Tenant": "s3cret-value"},
+        ed25519=True,
+    )
+    return made
+
+
+@pytest.fixture
+def owe(endpoint):
+    """Deliveries to the endpoint, of an event each."""
+
+    def owe(count=1, to=endpoint, **fields):
+        made = []
+        for _ in range(count):
+            event = Event.objects.create(
+                workspace=to.workspace, type="contact.created", body="{}", next_attempt_at=None
+            )
+            made.append(Delivery.objects.create(endpoint=to, event=event, **fields))
+        return made
+
+    return owe
+
+
+@pytest.fixture
+def press(operator):
+    """What the console says after an action on these records."""
+
+    def press(action, *records, **more):
+        form = {"action": action, "index": "0", "_selected_action": [each.pk for each in records]}
+        model = records[0]._meta
+        address = reverse(f"admin:{model.app_label}_{model.model_name}_changelist")
+        shown = operator.post(address, form | more, follow=True)
+        return shown, [str(message) for message in shown.context["messages"]]
+
+    return press
+
+
+def change(endpoint, **columns):
+    Endpoint.objects.filter(pk=endpoint.pk).update(**columns)
+
+
+def words(client, endpoint):
+    """The page's text, as it is read."""
+    shown = client.get(reverse("admin:webhooks_endpoint_change", args=[endpoint.pk]))
+    assert shown.status_code == 200
+    text = re.sub(r"<(script|style).*?</\1>|<[^>]+>", " ", shown.content.decode(), flags=re.DOTALL)
+    return " ".join(unescape(text).split())
+
+
+def at(moment):
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def test_a_healthy_endpoint_waits_for_events(operator, endpoint):
+    page = words(operator, endpoint)
+    assert "Healthy: no request has failed since the last success." in page
+    assert "0 waiting, 0 of them due; 0 in flight" in page
+    assert "Nothing waits: the next event goes out at once." in page
+    assert "None: no delivery ended in an error." in page
+
+
+def test_due_deliveries_go_out_now_within_their_limits(operator, endpoint, owe):
+    owe(3)
+    owe(2, next_attempt_at=timezone.now() + HOUR)
+    owe(1, status="attempting", next_attempt_at=timezone.now() + HOUR)
+    owe(1, status="success", next_attempt_at=None)
+    change(endpoint, rate_limit=7)
+    page = words(operator, endpoint)
+    assert "5 waiting, 3 of them due; 1 in flight" in page
+    assert "those that are due go out now, at most 20 requests at a time and 7 a second." in page
+
+
+def test_what_waits_for_a_later_attempt_has_its_time(operator, owe, endpoint):
+    later = timezone.now() + 2 * HOUR
+    owe(1, next_attempt_at=later)
+    assert f"1 delivery waits; the first goes out at {at(later)} (in" in words(operator, endpoint)
+
+
+def test_a_failing_endpoint_says_when_it_is_told_of_and_switched_off(operator, endpoint):
+    since = timezone.now() - 3 * HOUR
+    change(endpoint, failing_since=since, failures_in_a_row=2)
+    page = words(operator, endpoint)
+    assert f"Failing since {at(since)} (3 h ago), without one success. 2 in a row" in page
+    told = f"webhook.failing will tell of it at the first failure after {at(since + 24 * HOUR)}"
+    assert told in page
+    assert f"switched off at the first failure after {at(since + 120 * HOUR)} (in" in page
+    change(endpoint, failing_told_at=since + HOUR)
+    assert f"webhook.failing told of it at {at(since + HOUR)}" in words(operator, endpoint)
+
+
+def test_a_half_open_endpoint_says_when_the_next_probe_goes_out(operator, endpoint, owe):
+    now = timezone.now()
+    change(endpoint, failing_since=now - HOUR, failures_in_a_row=12, probe_at=now + HOUR)
+    assert "Nothing waits: the next event is the next probe." in words(operator, endpoint)
+    first, *_ = owe(14)
+    page = words(operator, endpoint)
+    assert "12 in a row ended in no answer, a 429 or a 5xx: it is half-open" in page
+    assert f"14 deliveries wait; the next probe goes out at {at(now + HOUR)} (in" in page
+    change(endpoint, probe_at=now)
+    assert "14 deliveries wait; the next probe goes out now." in words(operator, endpoint)
+    lease = {"status": "attempting", "next_attempt_at": now + HOUR}
+    Delivery.objects.filter(pk=first.pk).update(**lease)
+    assert "13 deliveries wait; a probe is under way." in words(operator, endpoint)
+
+
+def test_a_disabled_endpoint_says_why_and_leads_to_what_it_missed(operator, endpoint):
+    off = timezone.now() - HOUR
+    reason = "The endpoint answered 410 Gone"
+    change(endpoint, status="disabled", disabled_reason=reason, disabled_at=off)
+    page = words(operator, endpoint)
+    assert f"Disabled since {at(off)} (60 min ago): {reason}." in page
+    assert f"Nothing is sent to it. Enable it, then recover what it missed since {at(off)}" in page
+    shown = operator.get(reverse("admin:webhooks_endpoint_change", args=[endpoint.pk]))
+    (link,) = re.findall(r'href="(/admin/webhooks/endpoint/recover/[^"]*)"', shown.content.decode())
+    form = operator.get(unescape(link)).context["form"]
+    assert form.cleaned_data["since"] == off.replace(microsecond=0)
+    change(endpoint, disabled_reason="")
+    assert f"Disabled since {at(off)} (60 min ago): by hand" in words(operator, endpoint)
+
+
+def test_the_chart_has_an_hour_for_each_hour_and_nothing_older(operator, endpoint):
+    this = timezone.now().replace(minute=0, second=0, microsecond=0)
+    for age, ok, bad, ms, slowest in [
+        (0, 999, 1, 50_000, 800),
+        (23, 0, 10, 1_000, 400),
+        (24, 7, 0, 70, 15_000),
+        (48, 5, 5, 10, 9),
+    ]:
+        EndpointHour.objects.create(
+            endpoint=endpoint,
+            hour=this - age * HOUR,
+            succeeded=ok,
+            failed=bad,
+            total_ms=ms,
+            slowest_ms=slowest,
+        )
+    page = words(operator, endpoint)
+    title = "1,000 requests, 99.9 % succeeded, mean 50 ms, slowest 800 ms"
+    assert f"{this:%d %b %H:%M} to {this + HOUR:%H:%M}: {title}" in page
+    assert page.count(": no requests") == 3 * 45
+    # The totals are of 24 hours: the one of 7 requests is older.
+    assert "Requests in 24 h 1,010 Success rate 98.9 % Mean 50 ms Slowest 800 ms" in page
+    source = operator.get(reverse("admin:webhooks_endpoint_change", args=[endpoint.pk]))
+    assert "48 hours: 1,017 requests, 98.9 % succeeded" in source.content.decode()
+
+
+def test_an_hour_with_one_failure_in_a_thousand_does_not_look_whole(endpoint):
+    from webhooks.admin.hours import Tally, last_hours
+
+    assert Tally(succeeded=99_999, failed=1).rate == "99.9 %"
+    assert Tally(succeeded=3).rate == "100 %"
+    this = timezone.now().replace(minute=0, second=0, microsecond=0)
+    EndpointHour.objects.create(endpoint=endpoint, hour=this, succeeded=99_999, failed=1)
+    rates = last_hours(endpoint).bands[0]
+    assert [(bar.kind, bar.height) for bar in rates.bars] == [("bad", "4.0"), ("good", "96.0")]
+
+
+def test_the_last_failures_show_what_was_answered(operator, endpoint, owe):
+    failed, _ = owe(2)
+    later = timezone.now() + HOUR
+    Delivery.objects.filter(pk=failed.pk).update(
+        attempts=3, last_status_code=503, last_error="http_503", next_attempt_at=later
+    )
+    long = "<b>Down for maintenance</b> " * 20
+    for number, text in enumerate(["an older answer", long]):
+        Attempt.objects.create(
+            delivery=failed, number=number, status_code=503, response=text, duration_ms=1, at=later
+        )
+    shown = operator.get(reverse("admin:webhooks_endpoint_change", args=[endpoint.pk]))
+    failures = shown.context["heads"][2]
+    ((event, status, attempts, answer, body, next_at),) = failures.rows
+    assert (status.text, attempts, answer, next_at) == ("pending", 3, 503, later)
+    assert str(failed.pk) in event
+    assert "<summary" in body
+    assert "<b>" not in body
+    assert "older" not in body
+
+
+def test_a_page_asks_as_much_for_many_rows_as_for_few(operator, endpoint, owe):
+    def fill(count):
+        for number, delivery in enumerate(owe(count, last_error="timeout", attempts=1), 1):
+            Attempt.objects.create(delivery=delivery, number=1, duration_ms=1, at=timezone.now())
+            hour = timezone.now().replace(minute=0, second=0, microsecond=0) - number * HOUR
+            EndpointHour.objects.get_or_create(endpoint=endpoint, hour=hour)
+            Recovery.objects.create(
+                endpoint=endpoint, since=hour, until=hour + HOUR, only="all", next_attempt_at=None
+            )
+
+    def queries():
+        with CaptureQueriesContext(connection) as captured:
+            words(operator, endpoint)
+        return [each["sql"] for each in captured]
+
+    fill(2)
+    few = queries()
+    fill(12)
+    many = queries()
+    assert len(few) == len(many)
+    about_events = [sql for sql in many if 'JOIN "events"' in sql]
+    assert about_events
+    assert not [sql for sql in about_events if '"events"."body"' in sql]
+
+
+def test_a_list_tells_states_and_a_days_success(operator, endpoint, workspace):
+    now = timezone.now()
+    states = {
+        "failing": {"failing_since": now},
+        "half-open": {"failing_since": now, "failures_in_a_row": 5},
+        "disabled": {"status": "disabled", "failing_since": now},
+    }
+    for name, columns in states.items():
+        other, _ = create_endpoint(
+            workspace=workspace, url=f"http://127.0.0.1:1024/{name}", event_types=["*"]
+        )
+        change(other, **columns)
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    for age, failed in ((0, 1), (1, 1), (24, 96)):
+        EndpointHour.objects.create(
+            endpoint=endpoint, hour=hour - age * HOUR, succeeded=1, failed=failed
+        )
+    shown = operator.get(reverse(LIST))
+    rows = {row.url.rpartition("/")[2]: row for row in shown.context["cl"].result_list}
+    assert rows["hook"].day.rate == "50 %"
+    assert rows["failing"].day is None
+    page = shown.content.decode()
+    assert "50 %" in page
+    assert all(f"\n{state}\n" in re.sub(r"\n\s+", "\n", page) for state in [*states, "healthy"])
+
+    def found(state):
+        result = operator.get(reverse(LIST), {"state": state}).context["cl"].result_list
+        return {row.url.rpartition("/")[2] for row in result}
+
+    assert found("failing") == {"failing", "half-open"}
+    assert found("half_open") == {"half-open"}
+    assert found("disabled") == {"disabled"}
+    assert found("switched_off") == found("failing_long") == set()
+    change(rows["failing"], failing_since=now - 25 * HOUR)
+    change(rows["disabled"], disabled_reason="gone")
+    assert found("failing_long") == {"failing"}
+    assert found("switched_off") == {"disabled"}
+
+
+def test_a_deleted_endpoint_is_in_no_list_and_no_alert(operator, endpoint):
+    gone = {"status": "disabled", "disabled_reason": "x", "deleted_at": timezone.now()}
+    change(endpoint, **gone)
+    assert not operator.get(reverse(LIST)).context["cl"].result_list
+    assert "endpoints were" not in operator.get("/admin/").content.decode()
+
+
+def test_the_overview_names_endpoints_in_trouble(operator, endpoint):
+    assert "endpoints" not in alerts(operator)
+    long = timezone.now() - 25 * HOUR
+    change(endpoint, failing_since=long, failures_in_a_row=5)
+    assert "endpoints are half-open" in alerts(operator)
+    assert "endpoints have been failing for more than a day" in alerts(operator)
+    # By hand: whoever did it knows.
+    change(endpoint, status="disabled", disabled_at=timezone.now())
+    assert "endpoints" not in alerts(operator)
+
+
+def alerts(operator):
+    return " ".join(alert.text for alert in operator.get("/admin/").context["alerts"])
+
+
+class Answer(BaseHTTPRequestHandler):
+    """`/500/oops` is answered 500 with `oops`."""
+
+    def do_POST(self):
+        self.server.heard.append(self.headers)
+        _, status, body = self.path.split("/")
+        self.send_response(int(status))
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server():
+    with HTTPServer(("127.0.0.1", 0), Answer) as running:
+        running.heard = []
+        running.url = f"http://127.0.0.1:{running.server_port}"
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join(5)
+
+
+def test_a_test_event_is_sent_at_once_and_what_was_answered_is_shown(endpoint, press, server):
+    change(endpoint, url=f"{server.url}/200/thanks")
+    (fine,) = press("send_test", endpoint)[1]
+    assert re.fullmatch(rf"{server.url}/200/thanks: it answered 200 after \d+ ms\. thanks", fine)
+    assert server.heard[0]["X-Tenant"] == "s3cret-value"
+    change(endpoint, url=f"{server.url}/500/oops&copy")
+    shown, (broken,) = press("send_test", endpoint)
+    assert re.fullmatch(r".*: it answered 500 after \d+ ms\. oops&copy", broken)
+    assert "oops&amp;copy" in shown.content.decode()
+    change(endpoint, url="http://127.0.0.1:1024/")
+    (unheard,) = press("send_test", endpoint)[1]
+    assert re.fullmatch(r"http://127.0.0.1:1024/: \w+ after \d+ ms\. .+", unheard)
+    assert len(server.heard) == 2
+
+
+def test_only_one_endpoint_is_tested_at_a_time(endpoint, workspace, press, server):
+    url = f"{server.url}/200/thanks"
+    change(endpoint, url=url)
+    other, _ = create_endpoint(workspace=workspace, url=url, event_types=["*"])
+    assert press("send_test", endpoint, other)[1] == ["Choose one endpoint to test."]
+    assert not server.heard
+
+
+def test_a_recovery_is_counted_before_it_is_started(operator, endpoint, owe, press):
+    owe(3, status="failed", next_attempt_at=None, last_error="http_500")
+    owe(2, status="success", next_attempt_at=None)
+    shown, said = press("recover", endpoint)
+    assert (said, Recovery.objects.count()) == ([], 0)
+    assert shown.context["total"] == 3
+    everything = operator.get(
+        shown.request["PATH_INFO"],
+        {"ids": str(endpoint.pk), "since": at(timezone.now() - HOUR), "only": "all"},
+    )
+    assert everything.context["total"] == 5
+    assert Delivery.objects.filter(status="pending").count() == 0
+    sent = everything.context["span"] | {"ids": str(endpoint.pk)}
+    # What was counted is what is sent, not what has happened since.
+    owe(1, status="failed", next_attempt_at=None, last_error="http_500")
+    done = operator.post(shown.request["PATH_INFO"], sent, follow=True)
+    assert [str(each) for each in done.context["messages"]] == [
+        "http://127.0.0.1:1024/hook: 5 deliveries sent again."
+    ]
+    assert Delivery.objects.filter(status="pending").count() == 5
+    assert Recovery.objects.get().only == "all"
+    assert "Recoveries" in done.content.decode()
+    assert done.context["panels"][1].rows[0][3].text == "done"
+
+
+def test_several_endpoints_are_counted_each(operator, endpoint, workspace, owe, press):
+    other, _ = create_endpoint(
+        workspace=workspace, url="http://127.0.0.1:1024/b", event_types=["contact.*"]
+    )
+    owe(2, status="failed", next_attempt_at=None, last_error="timeout")
+    change(endpoint, status="disabled", disabled_at=timezone.now() - 30 * HOUR)
+    shown, _ = press("recover", endpoint, other)
+    rows = {str(state.text): (there, now) for _, state, there, now in shown.context["panel"].rows}
+    assert rows == {"disabled": ("2", "nothing: it is disabled"), "healthy": ("2", "2")}
+    assert shown.context["total"] == 2
+    # From when on the first of them missed something.
+    assert shown.context["form"]["since"].value() < f"{timezone.now() - 29 * HOUR:%Y-%m-%dT%H}"
+    sent = shown.context["span"] | {"ids": shown.context["ids"]}
+    done = operator.post(reverse("admin:webhooks_endpoint_recover"), sent, follow=True)
+    said = sorted(str(each) for each in done.context["messages"])
+    assert said[0] == "http://127.0.0.1:1024/b: 2 deliveries sent again."
+    assert said[1].startswith("http://127.0.0.1:1024/hook: The webhook is disabled.")
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"since": "yesterday"}, "since"),
+        ({"since": "2026-01-02T00:00:00", "until": "2026-01-01T00:00:00"}, "since"),
+        ({"since": "2026-01-02T00:00:00", "until": "2999-01-01T00:00:00"}, "until"),
+        ({"since": "2026-01-02T00:00:00", "only": "some"}, "only"),
+    ],
+)
+def test_a_span_that_is_none_is_neither_counted_nor_started(given, field, operator, endpoint):
+    address = reverse("admin:webhooks_endpoint_recover")
+    for ask in (operator.get, operator.post):
+        shown = ask(address, given | {"ids": str(endpoint.pk)})
+        assert shown.status_code == 200
+        assert list(shown.context["form"].errors) == [field]
+        assert "total" not in shown.context
+    assert not Recovery.objects.exists()
+
+
+def test_unknown_endpoints_have_no_recover_page(operator, endpoint):
+    address = reverse("admin:webhooks_endpoint_recover")
+    change(endpoint, status="disabled", deleted_at=timezone.now())
+    for ids in ("", "x", str(endpoint.pk)):
+        assert operator.get(address, {"ids": ids}).status_code == 404
+
+
+def test_who_may_only_look_neither_recovers_nor_tests(clerk, endpoint):
+    from django.contrib.auth.models import Permission, User
+
+    User.objects.get(username="clerk").user_permissions.add(
+        Permission.objects.get(codename="view_endpoint")
+    )
+    assert "Send a test event" not in words(clerk, endpoint)
+    address = reverse("admin:webhooks_endpoint_recover")
+    asked = {"ids": str(endpoint.pk), "since": "2026-01-01T00:00:00", "only": "all"}
+    assert clerk.get(address, asked).status_code == 403
+    assert clerk.post(address, asked).status_code == 403
+
+
+def test_enabling_leads_to_what_was_missed(endpoint, press):
+    off = timezone.now() - HOUR
+    change(endpoint, status="disabled", disabled_at=off, failing_since=off - HOUR)
+    _, (enabled, missed) = press("enable", endpoint)
+    assert enabled == "1 endpoint enabled."
+    assert f"Recover what was missed</a> since {at(off - HOUR)}." in missed
+    assert f"ids={endpoint.pk}" in missed
+
+
+def test_a_record_has_the_buttons_that_mean_something_now(operator, endpoint):
+    def buttons():
+        shown = operator.get(reverse("admin:webhooks_endpoint_change", args=[endpoint.pk]))
+        return [button.name for button in shown.context["buttons"]]
+
+    assert buttons() == ["disable", "send_test", "recover"]
+    change(endpoint, status="disabled")
+    assert buttons() == ["enable", "send_test", "recover"]
+
+
+def test_one_delivery_is_replayed_and_several_after_a_question(operator, owe, press):
+    one, *more = owe(3, status="success", next_attempt_at=None, attempts=1)
+    assert press("replay", one)[1] == ["1 delivery will be sent again."]
+    shown, said = press("replay", *more)
+    assert (said, shown.context["title"]) == ([], "Send 2 deliveries again?")
+    assert Delivery.objects.filter(status="pending").count() == 1
+    again = {name: [] for name, _ in shown.context["again"]}
+    for name, value in shown.context["again"]:
+        again[name].append(value)
+    done = operator.post(shown.context["back"], again | {"confirmed": "yes"}, follow=True)
+    assert [str(each) for each in done.context["messages"]] == ["2 deliveries will be sent again."]
+    assert Delivery.objects.filter(status="pending").count() == 3
+
+
+def test_the_question_is_about_all_that_a_filter_shows(operator, owe):
+    owe(3, status="failed", next_attempt_at=None)
+    owe(1, status="success", next_attempt_at=None)
+    address = reverse("admin:webhooks_delivery_changelist") + "?work=failed"
+    form = {"action": "replay", "index": "0", "select_across": "1"}
+    form["_selected_action"] = [Delivery.objects.filter(status="failed")[0].pk]
+    shown = operator.post(address, form)
+    assert shown.context["title"] == "Send 3 deliveries again?"
+    sent = dict(shown.context["again"]) | {"confirmed": "yes"}
+    operator.post(shown.context["back"], sent)
+    assert Delivery.objects.filter(status="pending").count() == 3
+
+
+def test_no_page_shows_a_secret_or_a_headers_value(operator, endpoint, owe, press):
+    (delivery,) = owe(1, last_error="timeout")
+    Recovery.objects.create(
+        endpoint=endpoint, since=timezone.now() - HOUR, until=timezone.now(), only="all"
+    )
+    endpoint.refresh_from_db()
+    pages = [
+        operator.get(reverse("admin:webhooks_endpoint_change", args=[endpoint.pk])),
+        operator.get(reverse("admin:webhooks_delivery_change", args=[delivery.pk])),
+        operator.get(reverse("admin:webhooks_recovery_change", args=[Recovery.objects.get().pk])),
+        operator.get(reverse("admin:events_event_change", args=[delivery.event_id])),
+        press("recover", endpoint)[0],
+        operator.get(reverse(LIST)),
+    ]
+    hidden = ["s3cret-value", endpoint.encrypted_keyring, endpoint.encrypted_headers, "whsec_"]
+    for page in pages:
+        assert page.status_code == 200
+        assert not [each for each in hidden if each in page.content.decode()]
+    assert "X-Tenant" in pages[0].content.decode()
+    assert endpoint.public_key in pages[0].content.decode()
