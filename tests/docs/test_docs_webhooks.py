@@ -60,12 +60,12 @@ def endpoint_at(workspace):
 
 @pytest.fixture
 def happen(workspace):
-    """Publish an event and let the subscribers hear it."""
+    """Publish an event, the example of its type but for `changes`; the subscribers hear it."""
 
-    def make():
-        contact = CATALOGUE["contact.created"].example_data() | {"first_name": NAME}
+    def make(kind, **changes):
+        data = CATALOGUE[kind].example_data() | changes
         with transaction.atomic():
-            (event,) = publish([Fact("contact.created", workspace.pk, contact)])
+            (event,) = publish([Fact(kind, workspace.pk, data)])
         dispatch_due()
         return event
 
@@ -75,7 +75,7 @@ def happen(workspace):
 @with_database
 def test_a_sample_takes_an_event_once(server, endpoint_at, happen):
     endpoint_at(server.url)
-    event = happen()
+    event = happen("contact.created", first_name=NAME)
     before = server.kept()
     deliver_due()
     assert server.kept() == [*before, event.public_id]
@@ -190,6 +190,8 @@ def test_the_commands_do_what_they_show(api, servers, domain, happen, capsys):
     for commands, answer in SHOWN:
         if commands == PRELUDE:
             continue
+        # There is always something to show, to replay and to recover.
+        Delivery.objects.update(status="failed", last_error="http_500", next_attempt_at=None)
         for words in split(commands):
             shown = run(api, [fill(word, known) for word in words], servers["flask"].url)
             learn(known, shown, happen)
@@ -232,13 +234,12 @@ def run(api, words, url):
 
 
 def learn(known, shown, happen):
-    """Note the ids that later commands ask for; an event fails once there is an endpoint."""
+    """Note the ids that later commands ask for."""
     kind = shown and shown["object"]
     if kind == "webhook" and "WEBHOOK" not in known:
         known["WEBHOOK"] = shown["id"]
-        known["EVENT"] = happen().public_id
+        known["EVENT"] = happen("email.bounced").public_id
         deliver_due()
-        Delivery.objects.update(status=Delivery.Status.FAILED, next_attempt_at=None)
     elif kind == "webhook" and shown["id"] != known["WEBHOOK"]:
         known["UNWANTED"] = shown["id"]
     elif kind == "webhook_recovery":
