@@ -169,14 +169,14 @@ def test_the_chart_has_an_hour_for_each_hour_and_nothing_older(operator, endpoin
     # The totals are of 24 hours: the one of 7 requests is older.
     assert "Requests in 24 h 1,010 Success rate 98.9 % Mean 50 ms Slowest 800 ms" in page
     source = operator.get(reverse("admin:webhooks_endpoint_change", args=[endpoint.pk]))
-    assert "48 hours: 1,017 requests, 98.9 % succeeded" in source.content.decode()
+    assert 'aria-label="48 hours: 1,017 requests, 98.9' in source.content.decode()
 
 
 def test_an_hour_with_one_failure_in_a_thousand_does_not_look_whole(endpoint):
     from webhooks.admin.hours import Tally, last_hours
 
-    assert Tally(succeeded=99_999, failed=1).rate == "99.9 %"
-    assert Tally(succeeded=3).rate == "100 %"
+    assert Tally(succeeded=99_999, failed=1).rate == "99.9\N{NO-BREAK SPACE}%"
+    assert Tally(succeeded=3).rate == "100\N{NO-BREAK SPACE}%"
     this = timezone.now().replace(minute=0, second=0, microsecond=0)
     EndpointHour.objects.create(endpoint=endpoint, hour=this, succeeded=99_999, failed=1)
     rates = last_hours(endpoint).bands[0]
@@ -248,10 +248,10 @@ def test_a_list_tells_states_and_a_days_success(operator, endpoint, workspace):
         )
     shown = operator.get(reverse(LIST))
     rows = {row.url.rpartition("/")[2]: row for row in shown.context["cl"].result_list}
-    assert rows["hook"].day.rate == "50 %"
+    assert rows["hook"].day.rate == "50\N{NO-BREAK SPACE}%"
     assert rows["failing"].day is None
     page = shown.content.decode()
-    assert "50 %" in page
+    assert "50\N{NO-BREAK SPACE}%" in page
     assert all(f"\n{state}\n" in re.sub(r"\n\s+", "\n", page) for state in [*states, "healthy"])
 
     def found(state):
@@ -345,12 +345,12 @@ def test_a_recovery_is_counted_before_it_is_started(operator, endpoint, owe, pre
     owe(2, status="success", next_attempt_at=None)
     shown, said = press("recover", endpoint)
     assert (said, Recovery.objects.count()) == ([], 0)
-    assert shown.context["total"] == 3
+    assert shown.context["total"] == "3"
     everything = operator.get(
         shown.request["PATH_INFO"],
         {"ids": str(endpoint.pk), "since": at(timezone.now() - HOUR), "only": "all"},
     )
-    assert everything.context["total"] == 5
+    assert everything.context["total"] == "5"
     assert Delivery.objects.filter(status="pending").count() == 0
     sent = everything.context["span"] | {"ids": str(endpoint.pk)}
     # What was counted is what is sent, not what has happened since.
@@ -372,9 +372,9 @@ def test_several_endpoints_are_counted_each(operator, endpoint, workspace, owe, 
     owe(2, status="failed", next_attempt_at=None, last_error="timeout")
     change(endpoint, status="disabled", disabled_at=timezone.now() - 30 * HOUR)
     shown, _ = press("recover", endpoint, other)
-    rows = {str(state.text): (there, now) for _, state, there, now in shown.context["panel"].rows}
-    assert rows == {"disabled": ("2", "nothing: it is disabled"), "healthy": ("2", "2")}
-    assert shown.context["total"] == 2
+    rows = {state.text: count for _, state, count in shown.context["panel"].rows}
+    assert rows == {"disabled": "2, once it is enabled", "healthy": "2"}
+    assert shown.context["total"] == "2"
     # From when on the first of them missed something.
     assert shown.context["form"]["since"].value() < f"{timezone.now() - 29 * HOUR:%Y-%m-%dT%H}"
     sent = shown.context["span"] | {"ids": shown.context["ids"]}

@@ -107,7 +107,7 @@ class EndpointAdmin(RecordAdmin[Endpoint]):
         disabled = state_of(record) == State.DISABLED
         return {"enable": disabled, "disable": not disabled}.get(action, True)
 
-    @admin.display(description="24 h")
+    @admin.display(description="success in 24 h")
     def success_rate(self, endpoint: Any) -> str:
         return endpoint.day.rate if endpoint.day else ""
 

@@ -45,10 +45,10 @@ class Tally:
 
     @property
     def rate(self) -> str:
-        """`99.9 %`; rounded down, so that 100 means all."""
+        """`99.9 %` with a no-break space; rounded down, so that 100 means all."""
         if self.success_rate is None:
             return ""
-        return f"{math.floor(self.success_rate * 1000) / 10:.4g} %"
+        return f"{math.floor(self.success_rate * 1000) / 10:.4g}\N{NO-BREAK SPACE}%"
 
     @property
     def mean(self) -> str:

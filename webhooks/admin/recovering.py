@@ -69,8 +69,7 @@ class Counted:
 
     @property
     def shown(self) -> str:
-        more = " or more" if self.count >= replaying.COUNTED else ""
-        return f"{self.count:,}{more}"
+        return _number([self])
 
 
 class RecoverPage:
@@ -146,9 +145,14 @@ class RecoverPage:
                 "until": span["until"].isoformat(),
             },
             "panel": _table(counted),
-            "total": sum(each.count for each in sendable),
+            "total": _number(sendable),
             "any_disabled": len(sendable) < len(counted),
         }
+
+
+def _number(counted: list[Counted]) -> str:
+    more = " or more" if any(each.count >= replaying.COUNTED for each in counted) else ""
+    return f"{sum(each.count for each in counted):,}{more}"
 
 
 def _table(counted: list[Counted]) -> Panel:
@@ -156,9 +160,8 @@ def _table(counted: list[Counted]) -> Panel:
         [
             link(each.endpoint, each.endpoint.url),
             Label(state_of(each.endpoint)),
-            each.shown,
-            "nothing: it is disabled" if each.is_disabled else each.shown,
+            f"{each.shown}, once it is enabled" if each.is_disabled else each.shown,
         ]
         for each in counted
     ]
-    return Panel("What would be sent again", ["Endpoint", "State", "In this span", "Now"], rows)
+    return Panel("What would be sent again", ["Endpoint", "State", "Deliveries"], rows)
