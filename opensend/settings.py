@@ -253,6 +253,7 @@ _SWEEPS = [
     "events.tasks.dispatch_due_events",
     "ingest.tasks.process_due_events",
     "webhooks.tasks.deliver_due_webhooks",
+    "webhooks.tasks.recover_due_webhooks",
     "webhooks.tasks.close_what_is_owed",
     "domains.tasks.check_due_domains",
     "core.tasks.tick",
@@ -351,6 +352,7 @@ UNFOLD = {
                 _page("Endpoints", "webhook", "webhooks_endpoint_changelist"),
                 _page("Deliveries", "local_shipping", "webhooks_delivery_changelist"),
                 _page("Attempts", "replay", "webhooks_attempt_changelist"),
+                _page("Recoveries", "history", "webhooks_recovery_changelist"),
             ),
             _group(
                 "Installation",

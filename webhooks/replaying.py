@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from django.db import transaction
-from django.db.models import Case, F, Q, QuerySet, Subquery, Value, When
+from django.db.models import Case, F, Q, QuerySet, Subquery, TextField, Value, When
 from django.db.models.expressions import OuterRef
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -189,7 +189,7 @@ def _next_events(endpoint: Endpoint, recovery: Recovery) -> Sequence[Event]:
     rows = _in_span(endpoint, recovery.since, recovery.until)
     if recovery.reached:
         rows = rows.filter(pk__gt=recovery.reached)
-    notice = Case(When(type__startswith="webhook.", then=F("body")), default=Value(""))
+    notice = Case(When(type__startswith="webhook.", then=F("body")), default=Value("", TextField()))
     rows = rows.annotate(notice=notice).order_by("pk")
     events = list(rows.only("type", "domain_id", "pod_id", "inbox_id", "created_at")[:BATCH])
     for event in events:

@@ -1,0 +1,643 @@
+"""What an endpoint missed, or did not take, in a span of time is sent again."""
+
+import json
+import threading
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from types import SimpleNamespace
+from uuid import UUID, uuid4
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.models.functions import Now
+from django.utils import timezone
+from receiving_end import response
+
+from accounts.services import create_workspace
+from core import bulk
+from core.ids import uuid7_floor
+from core.times import iso
+from core.work import CEILING
+from events.models import Event
+from webhooks import replaying
+from webhooks.closing import close_some
+from webhooks.delivering import deliver_due
+from webhooks.models import Delivery, Endpoint, Recovery
+from webhooks.replaying import BATCH, RECOVER, count, recover_due, start_recovery
+from webhooks.services import delete_endpoint, update_endpoint
+from webhooks.subscribers import DELIVER
+from webhooks.tasks import recover_due_webhooks
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ANCIENT = datetime(2020, 1, 1, tzinfo=UTC)
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DAY = {"since": NOON, "until": NOON + timedelta(days=1)}
+
+
+@pytest.fixture
+def endpoint(endpoint_at, sink):
+    """At the sink, since long ago."""
+    made = endpoint_at(sink.url())
+    Endpoint.objects.filter(pk=made.pk).update(created_at=ANCIENT)
+    made.refresh_from_db()
+    return made
+
+
+@pytest.fixture
+def ask(api, endpoint):
+    """Ask for a recovery as Alice; the answer."""
+
+    def post(since, headers=None, **more):
+        body = {"since": iso(since), **more}
+        return api.post(f"/webhooks/{endpoint.pk}/recover", body, "json", headers=headers)
+
+    return post
+
+
+@pytest.fixture
+def past(workspace):
+    """Events of Alice's that were heard when nobody listened, a millisecond after each other."""
+
+    def make(count=1, *, at=NOON, kind="contact.created", data=None, of=workspace, **about):
+        rows = [
+            _event(of, at + timedelta(milliseconds=number), kind, data or {}, about)
+            for number in range(count)
+        ]
+        bulk.insert(rows)
+        return rows
+
+    return make
+
+
+def _event(workspace, at, kind, data, about):
+    body = json.dumps({"type": kind, "data": data}, separators=(",", ":"))
+    return Event(
+        id=UUID(int=uuid7_floor(at).int + 1),
+        workspace=workspace,
+        type=kind,
+        body=body,
+        created_at=at,
+        next_attempt_at=None,
+        **about,
+    )
+
+
+@pytest.fixture
+def elsewhere():
+    """Call functions at once, each on a connection of its own."""
+
+    def run(*functions):
+        raised = []
+
+        def call(function):
+            try:
+                function()
+            except BaseException as error:
+                raised.append(error)
+            finally:
+                connection.close()
+
+        threads = [threading.Thread(target=call, args=(each,)) for each in functions]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        if raised:
+            raise raised[0]
+
+    return run
+
+
+def switch(endpoint, status):
+    update_endpoint(endpoint, {"status": status})
+    while close_some():
+        pass
+
+
+def received(sink):
+    return sorted(got.header("X-Event-Id") for got in sink.received)
+
+
+def ids(*events):
+    return sorted(f"whd_{event.pk}" for event in events)
+
+
+def work_off():
+    while recover_due():
+        pass
+
+
+def end_lease():
+    Recovery.objects.exclude(next_attempt_at=None).update(next_attempt_at=Now())
+
+
+# --- What is sent again ------------------------------------------------------------------
+
+
+def test_an_endpoint_that_is_back_gets_what_failed_and_what_it_missed(endpoint, happen, ask, sink):
+    happen()
+    deliver_due()
+    since = timezone.now()
+    sink.answers["/hook"] = response(500)
+    [failed] = happen()
+    deliver_due()
+    switch(endpoint, "disabled")
+    missed = happen(count=3)
+    switch(endpoint, "enabled")
+    sink.answers.clear()
+    sink.received.clear()
+    [after] = happen()
+    answer = ask(since)
+    assert answer.status_code == 202, answer.json()
+    body = answer.json()
+    assert (body["status"], body["recovered"], body["error"]) == ("done", 4, None)
+    deliver_due()
+    assert received(sink) == ids(failed, *missed, after)
+    assert set(Delivery.objects.values_list("status", flat=True)) == {"success"}
+    numbers = {got.header("X-Event-Id"): got.header("X-Attempt") for got in sink.received}
+    assert (numbers[f"whd_{failed.pk}"], numbers[f"whd_{missed[0].pk}"]) == ("2", "1")
+
+    assert ask(since).json()["recovered"] == 0
+    assert deliver_due() == 0
+
+
+def test_all_sends_what_succeeded_too(endpoint, happen, ask, sink):
+    sent = happen(count=2)
+    deliver_due()
+    sink.received.clear()
+    assert ask(ANCIENT).json()["recovered"] == 0
+    assert ask(ANCIENT, only="all").json()["recovered"] == 2
+    deliver_due()
+    assert received(sink) == ids(*sent)
+    assert {got.header("X-Attempt") for got in sink.received} == {"2"}
+
+
+def test_only_all_reaches_back_before_the_endpoint(past, endpoint, sink):
+    past(at=NOON)
+    [after] = past(at=NOON + timedelta(hours=2))
+    endpoint.created_at = NOON + timedelta(hours=1)
+    endpoint.save()
+    assert start_recovery(endpoint, **DAY, only="failed").recovered == 1
+    deliver_due()
+    assert received(sink) == ids(after)
+    Delivery.objects.all().delete()
+    assert start_recovery(endpoint, **DAY, only="all").recovered == 2
+    deliver_due()
+
+    # What was sent nevertheless, and failed, is a failure like any other.
+    Delivery.objects.update(status="failed", last_error="timeout", next_attempt_at=None)
+    assert start_recovery(endpoint, **DAY, only="failed").recovered == 2
+
+
+def test_a_span_begins_with_since_and_ends_before_until(past, ask, sink):
+    hours = [past(at=NOON + timedelta(hours=hour))[0] for hour in range(5)]
+    until = iso(NOON + timedelta(hours=3))
+    assert ask(NOON + timedelta(hours=1), until=until).json()["recovered"] == 2
+    deliver_due()
+    assert received(sink) == ids(*hours[1:3])
+
+
+def test_times_decide_where_the_id_was_made_a_moment_before(past, endpoint, ask):
+    past(at=NOON - timedelta(seconds=2))
+    past(at=NOON - timedelta(seconds=1))
+    Event.objects.filter(pk=Event.objects.latest("pk").pk).update(created_at=NOON)
+    assert ask(NOON, until=iso(NOON + timedelta(seconds=1))).json()["recovered"] == 1
+
+
+def test_a_time_may_be_in_any_zone(past, api, endpoint):
+    past()
+    span = {"since": "2026-03-01T13:00:00+01:00", "until": "2026-03-01T07:01:00-05:00"}
+    answer = api.post(f"/webhooks/{endpoint.pk}/recover", span, "json").json()
+    assert (answer["since"], answer["until"]) == (
+        "2026-03-01T12:00:00.000Z",
+        "2026-03-01T12:01:00.000Z",
+    )
+    assert answer["recovered"] == 1
+
+
+def test_a_span_before_all_time_is_an_empty_one(past, ask):
+    past()
+    answer = ask(datetime.min.replace(tzinfo=UTC), until="0001-01-02T00:00:00Z")
+    assert (answer.status_code, answer.json()["recovered"]) == (202, 0)
+
+
+def test_events_of_other_workspaces_are_not_sent(past, ask, sink):
+    past(of=create_workspace(name="Bob's"))
+    [mine] = past(at=NOON + timedelta(seconds=1))
+    ask(ANCIENT, only="all")
+    deliver_due()
+    assert received(sink) == ids(mine)
+
+
+def test_what_waits_or_is_being_sent_is_left_alone(endpoint, happen, past, sink, dispatching):
+    sink.answers["/hook"] = response(500)
+    happen()
+    deliver_due()
+    sink.answers["/hook"] = sink.hold
+    happen()
+    with dispatching():
+        sink.wait_for(2)
+        before = list(Delivery.objects.order_by("pk").values())
+        assert {row["status"] for row in before} == {"pending", "attempting"}
+        for only in Recovery.Only.values:
+            done = start_recovery(endpoint, since=ANCIENT, until=timezone.now(), only=only)
+            assert done.recovered == 0
+        assert list(Delivery.objects.order_by("pk").values()) == before
+        sink.release()
+
+
+DOMAIN, OTHER = uuid4(), uuid4()
+
+
+@pytest.mark.parametrize("only", ["failed", "all"])
+@pytest.mark.parametrize(
+    ("asks_for", "sent"),
+    [
+        ({"event_types": ["*"]}, 7),
+        ({"event_types": ["contact.*"]}, 2),
+        ({"event_types": ["email.sent", "webhook.failing"]}, 4),
+        ({"event_types": ["email.sent"], "domain_ids": [DOMAIN]}, 1),
+        ({"event_types": ["*"], "domain_ids": [DOMAIN]}, 2),
+        ({"event_types": ["*"], "domain_ids": [DOMAIN], "inbox_ids": [OTHER]}, 1),
+        ({"event_types": ["domain.deleted"]}, 0),
+    ],
+)
+def test_the_endpoint_gets_what_it_asks_for_and_the_count_says_so(
+    past, endpoint, asks_for, sent, only
+):
+    for field, value in asks_for.items():
+        setattr(endpoint, field, value)
+    endpoint.save()
+    other = f"{uuid4()}"
+    for number, (kind, about, data) in enumerate(
+        [
+            ("contact.created", {}, {}),
+            ("contact.updated", {}, {}),
+            ("email.sent", {}, {}),
+            ("email.sent", {"domain_id": DOMAIN}, {}),
+            ("email.sent", {"domain_id": OTHER, "inbox_id": OTHER}, {}),
+            ("webhook.failing", {}, {"webhook_id": other}),
+            ("webhook.failing", {}, {"webhook_id": str(endpoint.pk)}),
+            ("inbox.suspended", {"pod_id": DOMAIN}, {}),
+        ]
+    ):
+        past(kind=kind, data=data, at=NOON + timedelta(minutes=number), **about)
+    assert count(endpoint, **DAY, only=only) == sent
+    assert start_recovery(endpoint, **DAY, only=only).recovered == sent
+    assert count(endpoint, **DAY, only=only) == 0
+
+
+@pytest.mark.parametrize(("only", "due"), [("failed", 3), ("all", 7)])
+def test_the_count_tells_what_was_delivered_from_what_was_not(past, endpoint, only, due):
+    endpoint.created_at = NOON + timedelta(minutes=1)
+    endpoint.save()
+    past(2)
+    states = {"failed": 1, "success": 2, "pending": 4, "attempting": 8}
+    later = past(sum(states.values()) + 2, at=NOON + timedelta(hours=1))
+    replaying.owe([(endpoint.pk, event.pk) for event in later[2:]])
+    owed = list(Delivery.objects.order_by("event_id"))
+    for state, many in states.items():
+        mine, owed = owed[:many], owed[many:]
+        finished = {"next_attempt_at": None} if state in {"failed", "success"} else {}
+        Delivery.objects.filter(pk__in=[each.pk for each in mine]).update(
+            status=state, last_error="timeout" if state == "failed" else "", **finished
+        )
+    assert count(endpoint, **DAY, only=only) == due
+    assert start_recovery(endpoint, **DAY, only=only).recovered == due
+
+
+def test_counting_ends_somewhere(past, endpoint, monkeypatch):
+    past(5)
+    monkeypatch.setattr(replaying, "COUNTED", 3)
+    assert count(endpoint, **DAY, only="failed") == 3
+
+
+# --- In batches --------------------------------------------------------------------------
+
+
+def test_the_first_batch_is_done_at_once_and_the_rest_by_the_task(past, api, endpoint, ask):
+    past(2 * BATCH + 500)
+    answer = ask(ANCIENT).json()
+    assert (answer["status"], answer["recovered"]) == ("pending", BATCH)
+    assert Delivery.objects.count() == BATCH
+    recover_due_webhooks()
+    url = f"/webhooks/{endpoint.pk}/recoveries/{answer['id']}"
+    done = api.get(url).json()
+    assert (done["status"], done["recovered"]) == ("done", 2 * BATCH + 500)
+    assert Delivery.objects.filter(status="pending").count() == 2 * BATCH + 500
+
+
+def test_a_lost_hint_is_found_by_the_sweep(settings):
+    assert recover_due_webhooks.name == RECOVER
+    assert RECOVER in settings.CELERY_BEAT_SCHEDULE
+
+
+def test_workers_hear_of_each_batch(past, endpoint, monkeypatch):
+    hints = []
+    monkeypatch.setattr("core.wake.hint", hints.append)
+    past(BATCH + 1)
+    start_recovery(endpoint, **DAY, only="failed")
+    assert set(hints) == {DELIVER, RECOVER}
+    hints.clear()
+    recover_due()
+    assert set(hints) == {DELIVER}
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_a_worker_that_dies_in_a_batch_loses_and_doubles_nothing(
+    past, endpoint, sink, monkeypatch, batch
+):
+    """At the worst moment: all is written, and nothing committed."""
+    past(2 * BATCH + 500)
+    recovery = start_recovery(endpoint, **DAY, only="failed")
+    for _ in range(batch - 1):
+        recover_due()
+    done = Recovery.objects.get().recovered
+
+    def die(self, settlements):
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr("webhooks.models.RecoveryQuerySet.settle", die)
+        if Recovery.objects.get().next_attempt_at is not None:
+            with pytest.raises(SystemExit):
+                recover_due()
+    assert Recovery.objects.get().recovered == done == Delivery.objects.count()
+    assert recover_due() == 0  # the lease holds
+    end_lease()
+    work_off()
+    recovery.refresh_from_db()
+    assert (replaying.status_of(recovery), recovery.recovered) == ("done", 2 * BATCH + 500)
+    assert Delivery.objects.count() == 2 * BATCH + 500
+
+
+def test_a_worker_that_lost_its_lease_changes_nothing(past, endpoint, monkeypatch, elsewhere):
+    last = past(BATCH + 10)[BATCH:]
+    start_recovery(endpoint, **DAY, only="failed")
+    really = replaying.subscription_of
+
+    def another_takes_over():
+        end_lease()
+        assert recover_due() == 1
+        Delivery.objects.filter(event__in=last).delete()
+
+    def stall(of):
+        monkeypatch.undo()
+        elsewhere(another_takes_over)
+        return really(of)
+
+    monkeypatch.setattr(replaying, "subscription_of", stall)
+    assert recover_due() == 1
+    assert Recovery.objects.get().recovered == BATCH + 10
+    assert not Delivery.objects.filter(event__in=last).exists()
+
+
+def test_a_recovery_that_kills_its_workers_is_given_up(past, api, endpoint):
+    past(BATCH + 1)
+    recovery = start_recovery(endpoint, **DAY, only="failed")
+    for _ in range(CEILING):
+        assert len(Recovery.objects.claim(limit=1)) == 1  # and the worker died
+        end_lease()
+    work_off()
+    shown = api.get(f"/webhooks/{endpoint.pk}/recoveries/{recovery.pk}").json()
+    assert (shown["status"], shown["recovered"]) == ("failed", BATCH)
+    assert shown["error"] == "Workers died over this recovery time and again."
+
+
+def test_a_recovery_that_fails_does_not_hold_up_others(
+    past, endpoint, endpoint_at, monkeypatch, caplog
+):
+    past(BATCH + 1)
+    start_recovery(endpoint, **DAY, only="failed")
+    other = endpoint_at("https://hooks.example.com/other")
+    start_recovery(other, **DAY, only="all")
+    really = replaying.subscription_of
+
+    def broken(of):
+        if of == endpoint:
+            raise RuntimeError("broken")
+        return really(of)
+
+    monkeypatch.setattr(replaying, "subscription_of", broken)
+    work_off()
+    assert Delivery.objects.filter(endpoint=other).count() == BATCH + 1
+    assert "A batch of recovery" in caplog.text
+    monkeypatch.undo()
+    end_lease()
+    work_off()
+    assert Delivery.objects.filter(endpoint=endpoint).count() == BATCH + 1
+
+
+@pytest.mark.parametrize(
+    "end", [lambda row: update_endpoint(row, {"status": "disabled"}), delete_endpoint]
+)
+def test_an_endpoint_that_is_switched_off_or_deleted_ends_it(past, endpoint, end):
+    past(BATCH + 1)
+    recovery = start_recovery(endpoint, **DAY, only="failed")
+    end(endpoint)
+    work_off()
+    recovery.refresh_from_db()
+    assert (replaying.status_of(recovery), recovery.recovered) == ("failed", BATCH)
+    assert recovery.last_error == "The webhook was disabled or deleted meanwhile."
+    assert Delivery.objects.count() == BATCH
+
+
+def test_two_recoveries_at_once_send_everything_once(past, endpoint, elsewhere):
+    events = past(2 * BATCH + 500)
+    replaying.owe([(endpoint.pk, event.pk) for event in events[::3]])
+    Delivery.objects.update(status="failed", last_error="timeout", next_attempt_at=None)
+    together, made = threading.Barrier(2), []
+
+    def recover():
+        together.wait(5)
+        recovery = start_recovery(endpoint, **DAY, only="failed")
+        replaying.finish(recovery)
+        made.append(recovery.recovered)
+
+    elsewhere(recover, recover)
+    assert sum(made) == 2 * BATCH + 500
+    assert Delivery.objects.filter(status="pending").count() == 2 * BATCH + 500
+    assert set(Delivery.objects.values_list("claims", flat=True)) == {0, 1}
+
+
+@pytest.mark.parametrize("size", [3, BATCH + 300])
+def test_a_batch_costs_as_many_statements_whatever_its_size(
+    past, endpoint, size, django_assert_num_queries
+):
+    notice = {"webhook_id": "another's"}
+    old = past(3, kind="webhook.failing", data=notice) + past(size, at=NOON + timedelta(hours=1))
+    replaying.owe([(endpoint.pk, event.pk) for event in old[::2]])
+    Delivery.objects.update(status="failed", last_error="timeout", next_attempt_at=None)
+    # asked for, begin, recovery, endpoint, events, owed, lock, update, settle, commit
+    with django_assert_num_queries(10):
+        start_recovery(endpoint, **DAY, only="all")
+
+
+def test_bodies_of_events_are_not_read(past, endpoint, django_assert_num_queries):
+    past(5)
+    with django_assert_num_queries(9) as asked:
+        start_recovery(endpoint, **DAY, only="failed")
+    [read] = [each["sql"] for each in asked if 'FROM "events"' in each["sql"]]
+    assert read.count("body") == 1
+    assert "CASE WHEN" in read
+
+
+# --- Asking for it -----------------------------------------------------------------------
+
+
+def test_a_recovery_shows_what_was_asked_for(past, api, endpoint, ask):
+    past(2)
+    answer = ask(NOON, until="2026-03-02T00:00:00Z", only="all").json()
+    assert answer == {
+        "object": "webhook_recovery",
+        "id": answer["id"],
+        "webhook_id": str(endpoint.pk),
+        "since": "2026-03-01T12:00:00.000Z",
+        "until": "2026-03-02T00:00:00.000Z",
+        "only": "all",
+        "status": "done",
+        "recovered": 2,
+        "error": None,
+        "created_at": answer["created_at"],
+    }
+    assert api.get(f"/webhooks/{endpoint.pk}/recoveries/{answer['id']}").json() == answer
+    newer = ask(NOON).json()
+    listed = api.get(f"/webhooks/{endpoint.pk}/recoveries").json()
+    assert (listed["data"], listed["has_more"]) == ([newer, answer], False)
+
+
+def test_until_is_now_unless_given(ask):
+    before = iso(timezone.now())
+    assert before <= ask(NOON).json()["until"] <= iso(timezone.now())
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "since"),
+        ({"since": "yesterday"}, "since"),
+        ({"since": "2026-03-01T12:00:00"}, "since"),
+        ({"since": "2026-03-01"}, "since"),
+        ({"since": 1772366400}, "since"),
+        ({"since": "0001-01-01T00:00:00+10:00"}, "since"),
+        ({"since": "2026-03-01T12:00:00Z", "until": "2026-03-01T12:00:00Z"}, "since"),
+        ({"since": "2026-03-01T12:00:00Z", "until": "2026-03-01T12:00:00+01:00"}, "since"),
+        ({"since": "2999-01-01T00:00:00Z"}, "since"),
+        ({"since": "2026-03-01T12:00:00Z", "until": "2999-01-01T00:00:00Z"}, "until"),
+        ({"since": "2026-03-01T12:00:00Z", "until": ""}, "until"),
+        ({"since": "2026-03-01T12:00:00Z", "only": "pending"}, "only"),
+        ({"since": "2026-03-01T12:00:00Z", "limit": 5}, "limit"),
+    ],
+)
+def test_what_is_no_span_is_refused_by_name(api, endpoint, body, field):
+    answer = api.post(f"/webhooks/{endpoint.pk}/recover", body, "json")
+    assert answer.status_code == 422
+    assert set(answer.json()["details"]["fields"]) == {field}
+    assert not Recovery.objects.exists()
+
+
+def test_nothing_is_recovered_for_a_disabled_endpoint(past, endpoint, ask):
+    past()
+    update_endpoint(endpoint, {"status": "disabled"})
+    answer = ask(ANCIENT)
+    assert (answer.status_code, answer.json()["name"]) == (409, "webhook_disabled")
+    assert not Recovery.objects.exists()
+
+
+def test_an_idempotency_key_recovers_once(past, ask):
+    past()
+    first, second = (ask(ANCIENT, headers={"Idempotency-Key": "once"}) for _ in range(2))
+    assert (first.status_code, second.status_code) == (202, 202)
+    assert first.json() == second.json()
+    assert Recovery.objects.count() == 1
+
+
+def test_recoveries_of_others_do_not_exist(past, stranger, api, endpoint, endpoint_at, ask):
+    past()
+    recovery = ask(ANCIENT).json()["id"]
+    url = f"/webhooks/{endpoint.pk}"
+    assert stranger.post(f"{url}/recover", {"since": iso(NOON)}, "json").status_code == 404
+    assert stranger.get(f"{url}/recoveries").status_code == 404
+    assert stranger.get(f"{url}/recoveries/{recovery}").status_code == 404
+    other = endpoint_at("https://hooks.example.com/other")
+    assert api.get(f"/webhooks/{other.pk}/recoveries/{recovery}").status_code == 404
+    assert api.get(f"/webhooks/{other.pk}/recoveries").json()["data"] == []
+    assert api.get(f"{url}/recoveries/nonsense").status_code == 404
+
+
+# --- The command -------------------------------------------------------------------------
+
+
+def run(*args):
+    said = StringIO()
+    call_command("webhooks_recover", *args, stdout=said)
+    return said.getvalue()
+
+
+def test_the_command_says_how_many_first_and_needs_no_worker(past, endpoint):
+    past(BATCH + 5)
+    said = run(str(endpoint.pk), "--since", "2026-03-01T12:00:00Z")
+    assert said.splitlines() == [
+        f"{BATCH + 5} events would be sent to {endpoint.url}.",
+        f"{BATCH + 5} events are due to be sent.",
+    ]
+    assert Delivery.objects.filter(status="pending").count() == BATCH + 5
+
+
+def test_the_command_can_only_count(past, endpoint):
+    past(3)
+    span = ("--since", "2026-03-01T12:00:00Z", "--until", "2026-03-01T12:00:00.002Z")
+    said = run(str(endpoint.pk), *span, "--dry-run")
+    assert said == f"2 events would be sent to {endpoint.url}.\n"
+    assert not Recovery.objects.exists()
+    assert not Delivery.objects.exists()
+
+
+def test_the_command_takes_what_succeeded_when_it_is_told(past, endpoint):
+    past(2)
+    run(str(endpoint.pk), "--since", "2026-03-01T12:00:00Z")
+    deliver_due()
+    told = json.loads(run(str(endpoint.pk), "--since", "2026-03-01T12:00:00Z", "--json"))
+    assert (told["counted"], told["recovery"]["recovered"]) == (0, 0)
+    told = json.loads(
+        run(str(endpoint.pk), "--since", "2026-03-01T12:00:00Z", "--only", "all", "--json")
+    )
+    assert told == {
+        "webhook_id": str(endpoint.pk),
+        "counted": 2,
+        "recovery": {
+            "id": str(Recovery.objects.latest("pk").pk),
+            "status": "done",
+            "recovered": 2,
+            "error": None,
+        },
+    }
+
+
+def test_the_command_waits_for_a_batch_that_a_worker_has(past, endpoint, monkeypatch):
+    past(BATCH + 5)
+    recovery = start_recovery(endpoint, **DAY, only="failed")
+    assert len(Recovery.objects.claim(limit=1)) == 1  # by a worker, which dies
+    monkeypatch.setattr(replaying, "time", SimpleNamespace(sleep=lambda seconds: end_lease()))
+    replaying.finish(recovery)
+    assert (replaying.status_of(recovery), recovery.recovered) == ("done", BATCH + 5)
+
+
+@pytest.mark.parametrize("given", ["nonsense", str(uuid4())])
+def test_the_command_knows_no_such_endpoint(db, given):
+    with pytest.raises(CommandError, match=f"There is no webhook {given}") as raised:
+        run(given, "--since", "2026-03-01T12:00:00Z")
+    assert raised.value.returncode == 1
+
+
+def test_the_command_refuses_a_disabled_endpoint_and_a_bad_span(past, endpoint):
+    with pytest.raises(CommandError, match="must be before `until`"):
+        run(str(endpoint.pk), "--since", "2999-01-01T00:00:00Z")
+    with pytest.raises(CommandError, match="must name its zone"):
+        run(str(endpoint.pk), "--since", "2026-03-01T12:00:00")
+    update_endpoint(endpoint, {"status": "disabled"})
+    with pytest.raises(CommandError, match="The webhook is disabled"):
+        run(str(endpoint.pk), "--since", "2026-03-01T12:00:00Z")
+    assert not Recovery.objects.exists()
