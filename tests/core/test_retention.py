@@ -125,6 +125,17 @@ def other():
         cursor.execute("RESET lock_timeout")
 
 
+def end(other):
+    """Hang up, and wait until the server has noticed and released what it held."""
+    pid = other.info.backend_pid
+    other.close()
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", [pid])
+            if cursor.fetchone() == (0,):
+                return
+
+
 @pytest.mark.django_db(transaction=True)
 def test_rows_that_another_cleaner_holds_are_passed_over(events, other):
     held = aged(events, 2, days=20)
@@ -140,7 +151,7 @@ def test_what_a_killed_cleaner_had_begun_is_done_by_the_next(events, other):
     held = aged(events, 2, days=20)
     other.execute("DELETE FROM events WHERE id = ANY(%s)", [[row.pk for row in held]])
     assert forget() == 0
-    other.close()
+    end(other)
     assert forget() == 2
 
 

@@ -55,6 +55,17 @@ def elsewhere():
         cursor.execute("RESET lock_timeout")
 
 
+def hang_up(other):
+    """End the connection, and wait until the server has noticed and released what it held."""
+    pid = other.info.backend_pid
+    other.close()
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", [pid])
+            if cursor.fetchone() == (0,):
+                return
+
+
 @pytest.fixture
 def told(monkeypatch):
     """The tasks that were hinted at."""
@@ -192,7 +203,7 @@ def test_a_killed_closer_loses_nothing(owed, elsewhere):
     update_endpoint(endpoint, {"status": "disabled"})
     elsewhere.execute(closing._CLOSE, {"batch": 3})
     assert close_what_is_owed() == 2
-    elsewhere.close()
+    hang_up(elsewhere)
     assert close_what_is_owed() == 3
     assert statuses(endpoint) == CLOSED
 
