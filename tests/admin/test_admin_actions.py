@@ -137,7 +137,7 @@ def test_an_endpoint_is_disabled_and_enabled(operator, fill):
     endpoint.refresh_from_db()
     assert (endpoint.status, endpoint.disabled_at is None) == ("disabled", False)
     assert press(operator, "disable", endpoint) == ["0 endpoints disabled."]
-    assert press(operator, "enable", endpoint) == ["1 endpoint enabled."]
+    assert press(operator, "enable", endpoint)[0] == "1 endpoint enabled."
     endpoint.refresh_from_db()
     assert (endpoint.status, endpoint.encrypted_keyring[:5]) == ("enabled", "gAAAA")
 

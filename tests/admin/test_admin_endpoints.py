@@ -84,7 +84,7 @@ def test_a_healthy_endpoint_waits_for_events(operator, endpoint):
     assert "Healthy: no request has failed since the last success." in page
     assert "0 waiting, 0 of them due; 0 in flight" in page
     assert "Nothing waits: the next event goes out at once." in page
-    assert "None: no delivery ended in an error." in page
+    assert "None among the newest deliveries." in page
 
 
 def test_due_deliveries_go_out_now_within_their_limits(operator, endpoint, owe):
@@ -189,6 +189,7 @@ def test_the_last_failures_show_what_was_answered(operator, endpoint, owe):
     Delivery.objects.filter(pk=failed.pk).update(
         attempts=3, last_status_code=503, last_error="http_503", next_attempt_at=later
     )
+    owe(11, status="failed", next_attempt_at=None, last_error="endpoint_disabled")
     long = "<b>Down for maintenance</b> " * 20
     for number, text in enumerate(["an older answer", long]):
         Attempt.objects.create(

@@ -14,26 +14,24 @@ SHOWN = 25
 # Of a delivery's endpoint: what no page shows is not loaded.
 SEALED = ("endpoint__encrypted_keyring", "endpoint__encrypted_headers")
 _FAILURES = 10
+_LOOKED_AT = 1_000  # newest deliveries whose last word is an error
 _SUMMARY = 60
 
 
 def last_failures(endpoint: Endpoint) -> Panel:
-    failing = endpoint.deliveries.exclude(last_error="").order_by("-event_id")
-    deliveries = list(failing.select_related("event").defer("event__body")[:_FAILURES])
+    """Those that were tried: of what a disabled endpoint is owed, most never was."""
+    newest = endpoint.deliveries.exclude(last_error="").order_by("-event_id")
+    tried = Delivery.objects.filter(pk__in=newest.values("pk")[:_LOOKED_AT], attempts__gt=0)
+    rows = tried.select_related("event").defer("event__body").order_by("-event_id")[:_FAILURES]
+    deliveries = list(rows)
     last = _last_attempts(deliveries)
-    rows = [
-        [
-            link(delivery, delivery.event.type),
-            Label(delivery.status),
-            delivery.attempts,
-            delivery.last_status_code or delivery.last_error,
-            _body(last.get(delivery.pk)),
-            delivery.next_attempt_at or "never",
-        ]
-        for delivery in deliveries
-    ]
     headers = ["Event", "Status", "Attempts", "Last answer", "Body", "Next tried"]
-    return Panel("Last failures", headers, rows, empty="None: no delivery ended in an error.")
+    return Panel(
+        "Last failures",
+        headers,
+        [_failure(delivery, last.get(delivery.pk)) for delivery in deliveries],
+        empty="None among the newest deliveries.",
+    )
 
 
 def last_deliveries(endpoint: Endpoint) -> Panel:
@@ -111,6 +109,18 @@ def deliveries_of(event: Event) -> Panel:
         more=list_url(Delivery, q=str(event.pk)),
         empty="No endpoint asked for it.",
     )
+
+
+def _failure(delivery: Delivery, last: Attempt | None) -> list[Any]:
+    answer = (last.status_code or last.error) if last else ""
+    return [
+        link(delivery, delivery.event.type),
+        Label(delivery.status),
+        delivery.attempts,
+        answer or delivery.last_error,
+        _body(last),
+        delivery.next_attempt_at or "never",
+    ]
 
 
 def _last_attempts(deliveries: Sequence[Delivery]) -> dict[UUID, Attempt]:
