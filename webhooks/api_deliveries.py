@@ -24,7 +24,7 @@ from core.times import from_iso, iso
 from webhooks import replaying
 from webhooks.api import find
 from webhooks.models import Attempt, Delivery, Endpoint, Recovery
-from webhooks.sampling import send_sample
+from webhooks.sampling import TEST, send_sample
 
 _PREFIX = "whd_"
 # Those that an index gives in the list's order, or that are few: an endpoint's events of any
@@ -111,7 +111,7 @@ class RecoveryOut(BaseModel):
 class SendTestEvent(RequestBody):
     """The type of event to send an example of."""
 
-    type: Text = "webhook.test"
+    type: Text = TEST
 
 
 class TestEventSent(BaseModel):

@@ -2,9 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
 
-import orjson
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -12,14 +10,16 @@ from django.utils import timezone
 from core.errors import ValidationFailed
 from core.ids import uuid7
 from core.outbound import OutboundClient, Outcome
-from core.times import iso
 from core.wake import wake
-from events.catalogue import CATALOGUE
+from events.catalogue import CATALOGUE, EventType
+from events.envelopes import sealed
 from webhooks.health import PROBED_FROM
 from webhooks.models import Endpoint
-from webhooks.requests import post, shown
+from webhooks.requests import post, printable, shown
 from webhooks.services import policy
 from webhooks.subscribers import DELIVER
+
+TEST = "webhook.test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +37,17 @@ class Sample:
     response: str
 
 
-def send_sample(endpoint: Endpoint, type_name: str = "webhook.test") -> Sample:
+def send_sample(endpoint: Endpoint, type_name: str = TEST) -> Sample:
     """Send an example of that type; blocks for as long as the endpoint takes.
 
     Disabled endpoints get it too: so one learns whether they are mended. After a success, what
     waits for the next probe of a failing endpoint goes at once. ValidationFailed for an unknown
     type.
     """
-    if type_name not in CATALOGUE:
+    kind = CATALOGUE.get(type_name)
+    if kind is None:
         raise ValidationFailed({"type": f"`{type_name}` is not an event type"})
-    event_id, body = _example(endpoint, type_name)
+    event_id, body = _example(endpoint, kind)
     outcome = asyncio.run(_post(endpoint, event_id, body))
     if outcome.succeeded:
         _probe_now(endpoint)
@@ -56,7 +57,7 @@ def send_sample(endpoint: Endpoint, type_name: str = "webhook.test") -> Sample:
         succeeded=outcome.succeeded,
         status_code=outcome.status,
         error=_error(outcome),
-        message=outcome.message,
+        message=printable(outcome.message),
         latency_ms=outcome.duration_ms,
         response=shown(outcome),
     )
@@ -69,20 +70,14 @@ async def _post(endpoint: Endpoint, event_id: str, body: str) -> Outcome:
         )
 
 
-def _example(endpoint: Endpoint, type_name: str) -> tuple[str, str]:
+def _example(endpoint: Endpoint, kind: EventType) -> tuple[str, str]:
     """A new event's id, and its body."""
+    data = kind.example_data()
+    if kind.name == TEST:
+        data["webhook_id"] = str(endpoint.pk)
     event_id = f"whd_{uuid7()}"
-    data: dict[str, Any] = {
-        "webhook_id": str(endpoint.pk),
-        "message": "This is a test. Nothing happened.",
-    }
-    envelope = {
-        "id": event_id,
-        "type": type_name,
-        "created_at": iso(timezone.now()),
-        "data": data,
-    }
-    return event_id, orjson.dumps(envelope).decode()
+    body = sealed(kind.envelope, kind.name, event_id=event_id, at=timezone.now(), data=data)
+    return event_id, body
 
 
 def _error(outcome: Outcome) -> str:
