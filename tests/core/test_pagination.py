@@ -1,7 +1,11 @@
 import pytest
+from rest_framework.request import Request
 
 from accounts.models import ApiKey
-from accounts.services import create_api_key
+from accounts.services import create_api_key, create_workspace
+from core.errors import ValidationFailed
+from core.ids import uuid7
+from core.pagination import page
 
 pytestmark = pytest.mark.django_db
 
@@ -96,3 +100,41 @@ def test_strangers_see_nothing_of_it(stranger, ids):
     mine, more = listed(stranger)
     assert (len(mine), more) == (1, False)
     assert not set(mine) & set(ids)
+
+
+@pytest.fixture
+def by_workspace(rf, workspace):
+    """Page all keys by the ids of their workspaces, each of which has one."""
+    for number in range(4):
+        create_api_key(workspace=create_workspace(name=f"{number}"), name="key")
+
+    def ask(**query):
+        shown = page(
+            Request(rf.get("/", query)),
+            ApiKey.objects.all(),
+            lambda key: {"id": f"ws_{key.workspace_id}"},
+            column="workspace_id",
+            prefix="ws_",
+        )
+        return [row["id"] for row in shown["data"]], shown["has_more"]
+
+    return ask
+
+
+def test_another_column_can_order_a_list_and_its_ids_bear_a_prefix(by_workspace):
+    # The order of the keys' own ids is another one.
+    for key in list(ApiKey.objects.order_by("pk"))[:2]:
+        ApiKey.objects.filter(pk=key.pk).update(id=uuid7())
+    newest = ApiKey.objects.order_by("-workspace_id").values_list("workspace_id", flat=True)
+    ids = [f"ws_{pk}" for pk in newest]
+    assert by_workspace() == (ids, False)
+    assert by_workspace(limit=2) == (ids[:2], True)
+    assert by_workspace(limit=2, after=ids[1]) == (ids[2:], False)
+    assert by_workspace(limit=1, after=ids[1].removeprefix("ws_")) == ([ids[2]], True)
+    assert by_workspace(limit=2, before=ids[3]) == (ids[1:3], True)
+
+
+@pytest.mark.parametrize("cursor", ["ws_", "wrong_{}", "ws_ws_{}"])
+def test_no_other_prefix_is_taken(by_workspace, cursor):
+    with pytest.raises(ValidationFailed):
+        by_workspace(after=cursor.format(uuid7()))
