@@ -35,6 +35,7 @@ _QUEUES = {
     "emails.tasks.send_due_emails": "sending",
     "webhooks.tasks.deliver_due_webhooks": "webhooks",
 }
+_CLEANERS = ("events.tasks.forget_old_events", "webhooks.tasks.forget_old_attempts")
 _SWEEP_SECONDS = 5.0
 _READY_SECONDS = 60.0
 _TABLES = (
@@ -91,9 +92,9 @@ class System:
         return found | {name: process.pid for name, process in self._started.items()}
 
     @contextmanager
-    def worker(self) -> Iterator[None]:
+    def worker(self, **settings: str) -> Iterator[None]:
         """The ordinary worker processes, idle and connected, for the time of the block."""
-        self._start("worker", [sys.executable, "-m", "opensend.worker"])
+        self._start("worker", [sys.executable, "-m", "opensend.worker"], **settings)
         try:
             self._until(self._all_queues_answer, "the worker")
             yield
@@ -145,6 +146,11 @@ class System:
         for task, queue in _QUEUES.items():
             self._celery.send_task(task, queue=queue, ignore_result=True)
 
+    def clean(self) -> None:
+        """What beat does in production, too: have the tables of webhooks rid of what is old."""
+        for task in _CLEANERS:
+            self._celery.send_task(task, queue="database", ignore_result=True)
+
     def until_none(self, *conditions: str, seconds: float) -> list[float]:
         """For each SQL query, the moment (monotonic) from which it found no row any more."""
         began = swept = time.monotonic()
@@ -165,10 +171,10 @@ class System:
         (number,) = self.database.execute(query).fetchone() or (0,)
         return int(number)
 
-    def _start(self, name: str, argv: list[str]) -> None:
+    def _start(self, name: str, argv: list[str], **settings: str) -> None:
         self._started[name] = subprocess.Popen(
             argv,
-            env=self.env | _PRODUCTION | {"SERVICE": name},
+            env=self.env | _PRODUCTION | {"SERVICE": name} | settings,
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,

@@ -1,0 +1,121 @@
+"""(r) Whether the tables stop growing once as much is forgotten as is written."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from bench.cpu import CpuMeter
+from bench.helpers import sink
+from bench.results import Figure
+from bench.rows import add_endpoints, write_deliveries
+from bench.system import System
+
+_KEPT = 20.0  # seconds
+_DURATION = 120.0
+_RATE = 1_000  # deliveries a second
+_ENDPOINTS = 50
+_TICK = 0.25
+_SHOW = 15.0
+_CLEAN = 2.0  # seconds between looks for what is old; a minute of three months in production
+_OVER = 25.0  # percent that the last size may be over the plateau
+
+_DAYS = str(_KEPT / 86_400)
+_SETTINGS = {"EVENT_RETENTION_DAYS": _DAYS, "ATTEMPT_RETENTION_DAYS": _DAYS}
+_TABLES = ("events", "webhook_deliveries", "webhook_attempts")
+
+
+def steady(system: System) -> Iterator[Figure]:
+    """A constant load with a retention of seconds: rows come and go at the same rate."""
+    with sink() as (port, pid), system.worker(**_SETTINGS):
+        endpoints = add_endpoints(system, port=port, count=_ENDPOINTS, events=["email.*"])
+        meter, began = CpuMeter(system.roots | {"sink": pid}), time.monotonic()
+        load = _Load(system, endpoints, began)
+        load.run()
+        seconds = time.monotonic() - began
+        spent = meter.spent()
+    yield Figure(
+        part="r",
+        name=f"deliveries written and forgotten after {_KEPT:.0f} s",
+        operations=load.written,
+        seconds=seconds,
+        cpu=spent,
+        notes=load.notes,
+        missed=load.missed,
+    )
+
+
+@dataclass
+class _Load:
+    system: System
+    endpoints: list[UUID]
+    began: float
+    written: int = 0
+    sizes: list[tuple[float, int]] = field(default_factory=list)  # (seconds, bytes together)
+
+    def run(self) -> None:
+        """Write at the rate for the time, and do what beat does meanwhile."""
+        cleaned = shown = 0.0
+        while (elapsed := self._elapsed()) < _DURATION:
+            self._write(int(_RATE * elapsed) - self.written)
+            self.system.hint()
+            if elapsed - cleaned > _CLEAN:
+                self.system.clean()
+                self.sizes.append((elapsed, self._bytes()))
+                cleaned = elapsed
+            if elapsed - shown > _SHOW:
+                print(self._state(elapsed), flush=True)
+                shown = elapsed
+            time.sleep(_TICK)
+
+    @property
+    def plateau(self) -> int:
+        """The largest size while the second quarter lasted: deletion has begun, and space that
+        was freed is in use again."""
+        return max(size for at, size in self.sizes if _DURATION / 4 < at < _DURATION / 2)
+
+    @property
+    def last(self) -> int:
+        return self.sizes[-1][1]
+
+    @property
+    def over(self) -> float:
+        """In percent of the plateau."""
+        return 100 * (self.last / self.plateau - 1)
+
+    @property
+    def missed(self) -> str:
+        forgotten = self.written - self.system.count("SELECT count(*) FROM events")
+        if forgotten < self.written / 2:
+            return f"only {forgotten:,} of {self.written:,} events were forgotten"
+        return f"the tables grew by {self.over:.0f} %" if self.over > _OVER else ""
+
+    @property
+    def notes(self) -> dict[str, float | str]:
+        return {
+            "MB in the second quarter": round(self.plateau / 1e6, 1),
+            "at the end": round(self.last / 1e6, 1),
+            "growth": f"{self.over:+.1f} % (at most {_OVER:.0f} %)",
+        }
+
+    def _write(self, count: int) -> None:
+        if count:
+            write_deliveries(self.system, self.endpoints, count=count)
+            self.written += count
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self.began
+
+    def _bytes(self) -> int:
+        return sum(self._size(table) for table in _TABLES)
+
+    def _size(self, table: str) -> int:
+        return self.system.count(f"SELECT pg_total_relation_size('{table}')")
+
+    def _state(self, elapsed: float) -> str:
+        parts = [
+            f"{table} {self.system.count(f'SELECT count(*) FROM {table}'):,} rows"
+            f" {self._size(table) / 1e6:.1f} MB"
+            for table in _TABLES
+        ]
+        return f"     {elapsed:.0f} s: {', '.join(parts)}"
