@@ -110,6 +110,7 @@ FORGERIES = {
 }
 
 
+@with_database  # which it doesn't need, but tests that do run apart, and servers would start twice
 def test_a_sample_refuses_forgeries(server):
     answers = {name: server.post(headers, BODY) for name, headers in FORGERIES.items()}
     assert answers == dict.fromkeys(FORGERIES, 400)
