@@ -133,7 +133,7 @@ def _published_as_promised():
         return body
 
     services.sealed = checked
-    yield
+    yield broken
     services.sealed = genuine
     assert not broken, broken
 

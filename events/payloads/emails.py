@@ -13,7 +13,9 @@ class EmailData(Payload):
     """An email as it was accepted."""
 
     email_id: Id = Field(description="The email's id, as `POST /emails` answered it.")
-    message_id: str = Field(description="The Message-ID header, or empty until it is known.")
+    message_id: str = Field(
+        description="The Message-ID header: the one we gave, and the provider's once it took it."
+    )
     created_at: Time = Field(description="When the email was accepted.")
     from_: str = Field(alias="from", description="The sender, as it was given.")
     to: list[str] = Field(description="All recipients, as they were given.")

@@ -19,6 +19,7 @@ import requests
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from core.embedded import die_with_parent
+from tests.event_schemas import check
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -124,12 +125,16 @@ class Heard:
 
 
 class Endpoint:
-    """Takes webhooks on a loopback port; checks each signature before it answers."""
+    """Takes webhooks on a loopback port; checks each signature before it answers.
+
+    Its block ends in an AssertionError when an event was not as the catalogue says.
+    """
 
     def __init__(self, *, slowness=0.0):
         self.slowness = slowness
         self.heard = []
         self.refused = []
+        self.broken = []
         self.types = defaultdict(set)
         self.secret = None
         self._verify = None
@@ -146,6 +151,7 @@ class Endpoint:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+        assert any(exc) or not self.broken, self.broken
 
     def expect(self, secret):
         self.secret = secret
@@ -160,6 +166,10 @@ class Endpoint:
             return 400
         self.heard.append(request)
         event = request.event
+        try:
+            check(event)
+        except AssertionError as error:
+            self.broken.append(str(error))
         email_id = event["data"].get("email_id")
         self.types[email_id].add(event["type"])
         return 204

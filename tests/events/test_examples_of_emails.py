@@ -1,0 +1,159 @@
+"""The examples of email.*, suppression.* and contact.* are what happens, to the letter."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from django.utils import timezone
+
+from contacts.models import Contact, Suppression
+from contacts.services import unsuppress
+from emails.models import Email
+from emails.providers import Accepted, NotTaken, get_provider
+from emails.sending import send_due
+from events.catalogue import CATALOGUE
+from events.models import Event
+from ingest.models import ProviderEvent
+from ingest.processing import process_due
+from tests.event_schemas import assert_like_example
+
+FIXTURES = Path(__file__).parent.parent / "fixtures" / "ses"
+GRACE = "grace@example.net"
+
+pytestmark = pytest.mark.django_db
+
+
+class Provider:
+    """Takes each message, or answers with the next of `errors`."""
+
+    name = "of-the-examples"
+
+    def __init__(self):
+        self.errors = []
+
+    def send(self, message):
+        if self.errors:
+            raise self.errors.pop()
+        given = CATALOGUE["email.sent"].example["data"]["message_id"]
+        return Accepted(provider_message_id="0100", message_id=given, provider_response={})
+
+
+@pytest.fixture
+def provider(settings):
+    settings.EMAIL_PROVIDER = f"{__name__}.Provider"
+    get_provider.cache_clear()
+    yield get_provider()
+    get_provider.cache_clear()
+
+
+@pytest.fixture
+def email(api, domain, provider):
+    """The email of all the examples, accepted."""
+    body = {
+        "from": "Ada Lovelace <ada@example.com>",
+        "to": f"Grace Hopper <{GRACE}>",
+        "subject": "Your receipt",
+        "text": "Thank you",
+        "tags": [{"name": "campaign", "value": "spring"}],
+    }
+    answer = api.post("/emails", body)
+    assert answer.status_code == 200, answer.json()
+    return Email.objects.get(pk=answer.json()["id"])
+
+
+def earlier():
+    # A test may be one transaction, in which now() stands still.
+    return timezone.now() - timedelta(minutes=1)
+
+
+def send():
+    Email.objects.update(next_attempt_at=earlier())
+    send_due()
+
+
+def ses_says(email, fixture, key="", **changes):
+    """Take in SES's documented event, about our email and with the example's own particulars."""
+    event = json.loads((FIXTURES / f"{fixture}.json").read_text())
+    event["mail"]["destination"] = [GRACE]
+    event["mail"]["tags"] = {"opensend_email_id": [str(email.pk)]}
+    event.get(key, {}).update(changes)
+    message = json.dumps(event).replace("recipient@example.com", GRACE)
+    ProviderEvent.objects.create(
+        source="ses",
+        event_id=str(uuid4()),
+        next_attempt_at=earlier(),
+        body=json.dumps({"Type": "Notification", "Message": message}),
+    )
+    assert process_due() == 1
+
+
+def test_sent(email):
+    send()
+    assert_like_example("email.sent")
+
+
+@pytest.mark.parametrize(
+    ("name", "fixture"),
+    [
+        ("email.delivered", "delivery"),
+        ("email.delivery_delayed", "delivery_delay"),
+        ("email.bounced", "bounce_permanent_general"),
+        ("email.opened", "open"),
+        ("email.failed", "reject"),
+    ],
+)
+def test_what_ses_tells(email, name, fixture):
+    send()
+    ses_says(email, fixture)
+    assert_like_example(name)
+
+
+def test_complained(email):
+    send()
+    feedback = CATALOGUE["email.complained"].example["data"]["complaint"]["feedbackId"]
+    ses_says(email, "complaint_abuse", "complaint", feedbackId=feedback)
+    assert_like_example("email.complained")
+
+
+def test_clicked(email):
+    send()
+    tags = {"placement": ["footer"]}
+    ses_says(email, "click", "click", link="https://shop.example/receipts", linkTags=tags)
+    assert_like_example("email.clicked")
+
+
+def test_delayed(email, provider):
+    reason = CATALOGUE["email.delayed"].example["data"]["delayed"]["reason"]
+    provider.errors = [NotTaken(reason)]
+    send()
+    assert_like_example("email.delayed")
+
+
+def test_suppressed(email, workspace):
+    Suppression.objects.create(workspace=workspace, email=GRACE, origin="bounce")
+    send()
+    assert_like_example("email.suppressed")
+
+
+def test_a_suppression_is_added_and_removed(email):
+    send()
+    ses_says(email, "bounce_permanent_general")
+    assert_like_example("suppression.added")
+    unsuppress(Suppression.objects.all())
+    assert_like_example("suppression.removed")
+
+
+def test_a_contact_is_created_by_unsubscribing(email):
+    send()
+    ses_says(email, "subscription_unsubscribe_all")
+    assert_like_example("contact.created")
+
+
+def test_a_contact_is_updated_by_unsubscribing(email, workspace):
+    Contact.objects.create(workspace=workspace, email=GRACE, first_name="Grace", last_name="Hopper")
+    send()
+    ses_says(email, "subscription_unsubscribe_all")
+    assert_like_example("contact.updated")
+    assert not Event.objects.filter(type="contact.created").exists()

@@ -1,0 +1,56 @@
+"""The examples of webhook.* are what happens, to the letter."""
+
+from datetime import timedelta
+
+import orjson
+import pytest
+from django.utils import timezone
+
+from events.catalogue import CATALOGUE
+from tests.event_schemas import assert_like_example, check, masked
+from webhooks import health
+from webhooks.models import Endpoint
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def fail(endpoint_at):
+    """Let the examples' endpoint, which has failed for so long and so often, fail once more."""
+
+    def make(long, times):
+        endpoint = endpoint_at(CATALOGUE["webhook.failing"].example["data"]["endpoint"])
+        Endpoint.objects.update(failing_since=timezone.now() - long, failures_in_a_row=times - 1)
+        endpoint.refresh_from_db()
+        last = [health.Answer(endpoint, timezone.now(), 500, "http_500", 12)]
+        health.note(last)
+        health.judge(last)
+
+    return make
+
+
+def test_failing(fail):
+    fail(health.TOLD_AFTER, 12)
+    assert_like_example("webhook.failing")
+
+
+def test_disabled(fail):
+    fail(health.DISABLED_AFTER + timedelta(seconds=1), 131)
+    assert_like_example("webhook.disabled")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_samples_are_the_examples(api, sink, endpoint_at, name):
+    endpoint = endpoint_at(sink.url())
+    answer = api.post(f"/webhooks/{endpoint.pk}/test", {"type": name})
+    assert answer.json()["status_code"] == 200, answer.json()
+    body = orjson.loads(sink.received[-1].body)
+    check(body)
+    assert masked(body) == masked(CATALOGUE[name].example)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_sample_is_a_test_unless_told_otherwise(api, sink, endpoint_at):
+    api.post(f"/webhooks/{endpoint_at(sink.url()).pk}/test", {})
+    assert masked(orjson.loads(sink.received[-1].body)) == masked(CATALOGUE["webhook.test"].example)
