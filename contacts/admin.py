@@ -75,4 +75,4 @@ class SuppressionAdmin(RecordAdmin[Suppression]):
 
     @admin.action(description="Let mail go to them again", permissions=["operate"])
     def unsuppress(self, request: HttpRequest, queryset: QuerySet[Suppression]) -> None:
-        self.say(request, services.unsuppress(picked(queryset)), "removed")
+        self.say(request, len(services.unsuppress(picked(queryset))), "removed")

@@ -9,7 +9,17 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from accounts.models import Workspace
+from core.addresses import identity
 from core.ids import uuid7
+
+
+class ContactQuerySet(models.QuerySet["Contact"]):
+    def for_workspace(self, workspace: Workspace) -> Self:
+        return self.filter(workspace=workspace)
+
+    def at(self, email: str) -> Self:
+        """With this address, however it is spelled."""
+        return self.alias(identity=Lower("email")).filter(identity=identity(email))
 
 
 class Contact(models.Model):
@@ -25,6 +35,8 @@ class Contact(models.Model):
     properties = models.JSONField(default=dict, db_default=Value({}, models.JSONField()))
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
+    objects = ContactQuerySet.as_manager()
+
     class Meta:
         db_table = "contacts"
         constraints = [
@@ -39,6 +51,10 @@ class Contact(models.Model):
 class SuppressionQuerySet(models.QuerySet["Suppression"]):
     def for_workspace(self, workspace: Workspace) -> Self:
         return self.filter(workspace=workspace)
+
+    def at(self, email: str) -> Self:
+        """Of this address, however it is spelled."""
+        return self.filter(email=identity(email))
 
 
 class Suppression(models.Model):
@@ -90,7 +106,14 @@ class Suppression(models.Model):
                 name="suppressions_origin_known",
             ),
         ]
-        indexes = [models.Index(fields=["workspace", "-id"], name="suppressions_newest")]
+        indexes = [
+            # Lists are in the order of ids. The time is there to be looked at in the index: a
+            # page of an old period would else visit each newer row.
+            models.Index(fields=["workspace", "-id", "created_at"], name="suppressions_newest"),
+            models.Index(
+                fields=["workspace", "origin", "-id", "created_at"], name="suppressions_by_origin"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.email} ({self.origin})"

@@ -1,15 +1,22 @@
-"""The verbs on suppressions and contacts."""
+"""The verbs on suppressions, and what people say themselves: that they want no more mail.
 
-from collections.abc import Iterable, Sequence
+Whoever writes suppressions and contacts in one transaction writes the suppressions first, so that
+two of them never wait for each other.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models.functions import Collate, Lower
+from django.utils import timezone
 
 from accounts.models import Workspace
 from contacts.models import Contact, Suppression
+from core.addresses import identity
 from core.ids import uuid7
 from core.times import iso
 from events.payloads.contacts import ContactOut, SuppressionOut
@@ -20,13 +27,14 @@ SIMULATOR = "@simulator.amazonses.com"
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why an address is to be suppressed: `at` and `email_id` name the fact behind it."""
+    """Why an address is to be suppressed: `at` and the ids name the fact behind it."""
 
     workspace_id: UUID
     email: str
     origin: str
     at: datetime
     email_id: UUID | None = None
+    event_id: UUID | None = None
 
 
 def suppressed_among(workspace: Workspace, addresses: Iterable[str]) -> dict[str, str]:
@@ -50,8 +58,8 @@ def suppressed_people(people: Iterable[tuple[UUID, str]]) -> dict[tuple[UUID, st
     }
 
 
-def suppress(causes: Sequence[Cause]) -> None:
-    """Suppress the addresses; publishes `suppression.added` for each that wasn't.
+def suppress(causes: Sequence[Cause]) -> list[Suppression]:
+    """Suppress the addresses; publishes `suppression.added` for each that wasn't, returning those.
 
     The strongest cause of an address wins, and among equals the earliest, whatever the order
     in which they come. SES's simulator is never suppressed.
@@ -62,20 +70,33 @@ def suppress(causes: Sequence[Cause]) -> None:
         if not key[1].endswith(SIMULATOR):
             strongest[key] = min(strongest.get(key, cause), cause, key=_weight)
     if not strongest:
-        return
+        return []
     with transaction.atomic():
         added = _upsert([strongest[key] for key in sorted(strongest)])
         publish([Fact("suppression.added", row.workspace_id, snapshot(row)) for row in added])
+    return added
 
 
-def unsuppress(suppressions: Sequence[Suppression]) -> int:
-    """Let mail go to these addresses again; publishes `suppression.removed` for each."""
+def unsuppress(suppressions: Sequence[Suppression]) -> list[Suppression]:
+    """Let mail go to these addresses again; publishes `suppression.removed` for each.
+
+    Contacts follow: who was suppressed as unsubscribed is subscribed again. Who was suppressed for
+    another reason, and unsubscribed besides, stays suppressed as that. Returns what was removed.
+    """
     with transaction.atomic():
-        rows = Suppression.objects.filter(pk__in=[row.pk for row in suppressions])
-        found = list(rows.select_for_update())
+        removed = lift(suppressions)
+        _settle_contacts(removed)
+    return removed
+
+
+def lift(suppressions: Sequence[Suppression]) -> list[Suppression]:
+    """As `unsuppress`, but the contacts are the caller's business. Wants a transaction."""
+    rows = Suppression.objects.filter(pk__in=[row.pk for row in suppressions])
+    found = list(rows.order_by("workspace_id", Collate("email", "C")).select_for_update())
+    if found:
         rows.delete()
-        publish([Fact("suppression.removed", row.workspace_id, snapshot(row)) for row in found])
-    return len(found)
+    publish([Fact("suppression.removed", row.workspace_id, snapshot(row)) for row in found])
+    return found
 
 
 def record_unsubscribe(people: Iterable[tuple[UUID, str]]) -> None:
@@ -113,6 +134,49 @@ def contact_snapshot(contact: Contact) -> dict[str, Any]:
     ).model_dump()
 
 
+def contact_changed(contact: Contact, fields: Sequence[str]) -> Fact:
+    data = contact_snapshot(contact) | {"changed_fields": list(fields)}
+    return Fact("contact.updated", contact.workspace_id, data)
+
+
+def _settle_contacts(removed: Sequence[Suppression]) -> None:
+    """Keep contacts that have unsubscribed and the list of suppressions in step."""
+    origins = {(row.workspace_id, row.email): row.origin for row in removed}
+    contacts = _unsubscribed_contacts(origins)
+    by_wish = Suppression.Origin.UNSUBSCRIBED
+    subscribed = [contact for contact in contacts if origins[_person(contact)] == by_wish]
+    for contact in subscribed:
+        contact.unsubscribed = False
+    if subscribed:
+        rows = Contact.objects.filter(pk__in=[contact.pk for contact in subscribed])
+        rows.update(unsubscribed=False)
+    publish([contact_changed(contact, ["unsubscribed"]) for contact in subscribed])
+    suppress([wish(*_person(contact)) for contact in contacts if contact.unsubscribed])
+
+
+def _unsubscribed_contacts(people: Collection[tuple[UUID, str]]) -> list[Contact]:
+    """Those of (workspace, lower-case address) that are contacts who want no mail, locked."""
+    if not people:
+        return []
+    rows = Contact.objects.alias(identity=Lower("email")).filter(
+        workspace__in={workspace_id for workspace_id, _ in people},
+        identity__in={address for _, address in people},
+        unsubscribed=True,
+    )
+    ordered = rows.order_by("workspace_id", Collate("identity", "C"))
+    return [contact for contact in ordered.select_for_update() if _person(contact) in people]
+
+
+def _person(contact: Contact) -> tuple[UUID, str]:
+    return contact.workspace_id, identity(contact.email)
+
+
+def wish(workspace_id: UUID, email: str) -> Cause:
+    """The cause to suppress somebody who wants no more mail from now on."""
+    origin = Suppression.Origin.UNSUBSCRIBED
+    return Cause(workspace_id=workspace_id, email=email, origin=origin, at=timezone.now())
+
+
 def _weight(cause: Cause) -> tuple[int, datetime, str]:
     return -Suppression.STRENGTH[Suppression.Origin(cause.origin)], cause.at, str(cause.email_id)
 
@@ -131,6 +195,7 @@ def _upsert(causes: list[Cause]) -> list[Suppression]:
                     cause.email.lower(),
                     cause.origin,
                     cause.email_id,
+                    cause.event_id,
                     cause.at,
                 )
                 for cause in causes
@@ -143,17 +208,18 @@ def _upsert(causes: list[Cause]) -> list[Suppression]:
             f"""
             WITH strength (origin, weight) AS (VALUES {strengths})
             INSERT INTO suppressions AS kept
-                   (id, workspace_id, email, origin, email_id, created_at)
+                   (id, workspace_id, email, origin, email_id, event_id, created_at)
             SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::uuid[],
-                                 %s::timestamptz[])
+                                 %s::uuid[], %s::timestamptz[])
             ON CONFLICT (workspace_id, email) DO UPDATE
                SET origin = excluded.origin, email_id = excluded.email_id,
-                   created_at = excluded.created_at
+                   event_id = excluded.event_id, created_at = excluded.created_at
              WHERE ((SELECT -weight FROM strength WHERE origin = excluded.origin),
                     excluded.created_at, excluded.email_id)
                  < ((SELECT -weight FROM strength WHERE origin = kept.origin),
                     kept.created_at, kept.email_id)
-            RETURNING id, workspace_id, email, origin, email_id, created_at, xmax = 0
+            RETURNING id, workspace_id, email, origin, email_id, event_id, created_at,
+                      xmax = 0
             """,  # noqa: S608 (only constants of this module)
             [list(column) for column in columns],
         )
@@ -165,10 +231,11 @@ def _upsert(causes: list[Cause]) -> list[Suppression]:
             email=row[2],
             origin=row[3],
             email_id=row[4],
-            created_at=row[5],
+            event_id=row[5],
+            created_at=row[6],
         )
         for row in found
-        if row[6]
+        if row[7]
     ]
 
 
@@ -207,8 +274,6 @@ def _unsubscribe(people: list[tuple[UUID, str]]) -> list[tuple[Contact, bool]]:
 
 
 def _unsubscribed(contact: Contact, created: bool) -> Fact:
-    data = contact_snapshot(contact)
     if created:
-        return Fact("contact.created", contact.workspace_id, data)
-    changed = data | {"changed_fields": ["unsubscribed"]}
-    return Fact("contact.updated", contact.workspace_id, changed)
+        return Fact("contact.created", contact.workspace_id, contact_snapshot(contact))
+    return contact_changed(contact, ["unsubscribed"])

@@ -36,11 +36,14 @@ def describe(
     *,
     request: Any = None,
     response: Any,
-    status: int = 200,
+    status: int | tuple[int, str] = 200,
     parameters: list[OpenApiParameter] | None = None,
     tag: str,
 ) -> Callable[[Any], Any]:
-    """What the schema says of one method of a view; its operation is named after the summary."""
+    """What the schema says of one method of a view; its operation is named after the summary.
+
+    `status` names the answer's media type too when that isn't JSON.
+    """
     return extend_schema(
         operation_id=_operation_id(summary),
         summary=summary,

@@ -6,14 +6,13 @@ Exactly one mailbox a string, so a comma or an unquoted special in a display nam
 import re
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
-from functools import lru_cache
 from typing import NamedTuple
 
-import idna
+from core.addresses import identity, normalise
+
+__all__ = ["CONTROL", "Mailbox", "identity", "normalise", "parse"]
 
 _ANGLE = re.compile(r"\s*(?P<name>.*?)\s*<\s*(?P<address>[^<>]*?)\s*>\s*", re.DOTALL)
-_LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 # C0, C1 and the separators of lines and paragraphs, at which some software breaks lines.
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SPECIALS = re.compile(r'[()<>\[\]:;@\\,."]')
@@ -46,7 +45,7 @@ class Mailbox(NamedTuple):
 def parse(given: str) -> Mailbox:
     """ValueError says what is wrong, in words that continue "the field ...".
 
-    Quoted local parts and local parts outside ASCII are refused: SES takes neither.
+    Of addresses, it takes those that core.addresses does.
     """
     _refuse_control(given)
     angle = _ANGLE.fullmatch(given)
@@ -55,37 +54,6 @@ def parse(given: str) -> Mailbox:
     if len(mailbox.name) > _LONGEST_NAME or len(str(mailbox)) > _LONGEST:
         raise ValueError(f"has a display name of more than {_LONGEST_NAME} characters")
     return mailbox
-
-
-def normalise(address: str) -> str:
-    """An address with its domain in lower-case A-labels; ValueError says what is wrong."""
-    local, at, domain = address.rpartition("@")
-    if not at or not local or not domain:
-        raise ValueError(f"`{address}` is not an email address such as `name@example.com`")
-    if not local.isascii():
-        raise ValueError(f"`{address}` has characters before the @ that SES doesn't deliver to")
-    if not _LOCAL.fullmatch(local) or len(local) > 64:
-        raise ValueError(f"`{address}` is not an email address: look at the part before the @")
-    return f"{local}@{_domain(domain, address)}"
-
-
-def identity(address: str) -> str:
-    """What makes two spellings of an address the same recipient: case doesn't count."""
-    return address.lower()
-
-
-@lru_cache(maxsize=10_000)
-def _domain(domain: str, address: str) -> str:
-    name = domain.lower()
-    if not name.isascii():
-        try:
-            name = idna.encode(name, uts46=True).decode().lower()
-        except idna.IDNAError as error:
-            raise ValueError(f"`{address}` has a malformed domain: {error}") from None
-    labels = name.split(".")
-    if len(labels) < 2 or len(name) > 253 or not all(map(_LABEL.fullmatch, labels)):
-        raise ValueError(f"`{address}` is not an email address: look at the domain after the @")
-    return name
 
 
 def _refuse_control(text: str) -> None:

@@ -13,6 +13,7 @@ api = [
     path("", include("accounts.urls")),
     path("", include("domains.urls")),
     path("", include("webhooks.urls")),
+    path("", include("contacts.urls")),
 ]
 
 urlpatterns = [

@@ -1,0 +1,105 @@
+"""`/suppressions/export` and `/suppressions/import`: the whole list as a CSV file."""
+
+from collections.abc import Mapping
+from typing import IO, Any, Literal
+
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from pydantic import BaseModel
+from rest_framework.parsers import BaseParser, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.authentication import ApiRequest
+from accounts.resources import ApiView
+from contacts import transfer
+from contacts.api_suppressions import FILTERS, filtered
+from core.errors import ValidationFailed
+from core.openapi import describe
+
+
+class CsvParser(BaseParser):
+    """Leaves the body to be read piece by piece, and names it as forms do."""
+
+    media_type = "text/csv"
+
+    def parse(
+        self,
+        stream: IO[bytes],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> dict[str, IO[bytes]]:
+        return {"file": stream}
+
+
+class BadLineOut(BaseModel):
+    line: int
+    message: str
+
+
+class SuppressionImport(BaseModel):
+    """`lines` are those with an address, good or bad. `errors` has the first 100 bad ones."""
+
+    object: Literal["suppression_import"] = "suppression_import"
+    lines: int
+    added: int
+    already_suppressed: int
+    invalid: int
+    errors: list[BadLineOut]
+
+
+class ExportSuppressionsView(ApiView):
+    @describe(
+        "Export suppressions",
+        response=OpenApiTypes.STR,
+        status=(200, "text/csv"),
+        parameters=FILTERS,
+        tag="Suppressions",
+    )
+    def get(self, request: ApiRequest) -> StreamingHttpResponse:
+        return StreamingHttpResponse(
+            transfer.exported(filtered(request)),
+            content_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": 'attachment; filename="suppressions.csv"'},
+        )
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        # The renderers are for refusals: whoever asks for text/csv gets those in JSON.
+        return super().perform_content_negotiation(request, force=True)
+
+
+class ImportSuppressionsView(ApiView):
+    parser_classes = [CsvParser, MultiPartParser]
+
+    @describe(
+        "Import suppressions",
+        request={
+            "text/csv": OpenApiTypes.STR,
+            "multipart/form-data": {
+                "type": "object",
+                "properties": {"file": {"type": "string", "format": "binary"}},
+                "required": ["file"],
+            },
+        },
+        response=SuppressionImport,
+        tag="Suppressions",
+    )
+    def post(self, request: ApiRequest) -> Response:
+        report = transfer.import_suppressions(request.auth.workspace, _file(request))
+        done = SuppressionImport(
+            lines=report.lines,
+            added=report.added,
+            already_suppressed=report.already_suppressed,
+            invalid=report.invalid,
+            errors=[BadLineOut(line=bad.line, message=bad.message) for bad in report.errors],
+        )
+        return Response(done.model_dump())
+
+
+def _file(request: ApiRequest) -> transfer.Readable:
+    data: Any = request.data
+    sent = data.get("file")
+    if not hasattr(sent, "read"):
+        raise ValidationFailed({"file": "is required"}, name="missing_required_field")
+    file: transfer.Readable = sent
+    return file

@@ -1,0 +1,46 @@
+"""Bare email addresses (RFC 5321 section 4.1.2): where mail can go, and which two are the same."""
+
+import re
+from functools import lru_cache
+
+import idna
+
+_LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+
+
+def normalise(address: str) -> str:
+    """An address with its domain in lower-case A-labels; ValueError says what is wrong.
+
+    Quoted local parts and local parts outside ASCII are refused: SES takes neither.
+    """
+    local, at, domain = address.rpartition("@")
+    if not at or not local or not domain:
+        raise ValueError(f"`{address}` is not an email address such as `name@example.com`")
+    if not local.isascii():
+        raise ValueError(f"`{address}` has characters before the @ that SES doesn't deliver to")
+    if not _LOCAL.fullmatch(local) or len(local) > 64:
+        raise ValueError(f"`{address}` is not an email address: look at the part before the @")
+    try:
+        return f"{local}@{_a_labels(domain)}"
+    except ValueError as error:
+        raise ValueError(f"`{address}` {error}") from None
+
+
+def identity(address: str) -> str:
+    """What makes two spellings of an address the same recipient: case doesn't count."""
+    return address.lower()
+
+
+@lru_cache(maxsize=10_000)
+def _a_labels(domain: str) -> str:
+    name = domain.lower()
+    if not name.isascii():
+        try:
+            name = idna.encode(name, uts46=True).decode().lower()
+        except idna.IDNAError as error:
+            raise ValueError(f"has a malformed domain: {error}") from None
+    labels = name.split(".")
+    if len(labels) < 2 or len(name) > 253 or not all(map(_LABEL.fullmatch, labels)):
+        raise ValueError("is not an email address: look at the domain after the @")
+    return name
