@@ -344,7 +344,7 @@ def test_only_one_endpoint_is_tested_at_a_time(endpoint, workspace, press, serve
 def test_a_recovery_is_counted_before_it_is_started(operator, endpoint, owe, press):
     owe(3, status="failed", next_attempt_at=None, last_error="http_500")
     owe(2, status="success", next_attempt_at=None)
-    shown, said = press("recover", endpoint)
+    shown, said = press("recover", endpoint, record=endpoint.pk)
     assert (said, Recovery.objects.count()) == ([], 0)
     assert shown.context["total"] == "3"
     everything = operator.get(

@@ -21,9 +21,10 @@ _SUMMARY = 60
 def last_failures(endpoint: Endpoint) -> Panel:
     """Those that were tried: of what a disabled endpoint is owed, most never was."""
     newest = endpoint.deliveries.exclude(last_error="").order_by("-event_id")
-    tried = Delivery.objects.filter(pk__in=newest.values("pk")[:_LOOKED_AT], attempts__gt=0)
-    rows = tried.select_related("event").defer("event__body").order_by("-event_id")[:_FAILURES]
-    deliveries = list(rows)
+    looked_at = newest.values_list("pk", "attempts")[:_LOOKED_AT]
+    tried = [key for key, attempts in looked_at if attempts][:_FAILURES]
+    rows = Delivery.objects.filter(pk__in=tried).select_related("event").defer("event__body")
+    deliveries = list(rows.order_by("-event_id"))
     last = _last_attempts(deliveries)
     headers = ["Event", "Status", "Attempts", "Last answer", "Body", "Next tried"]
     return Panel(
