@@ -13,7 +13,7 @@ from itertools import chain, islice
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
-from django.db import close_old_connections
+from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Workspace
@@ -93,8 +93,8 @@ def exported(rows: SuppressionQuerySet) -> Iterator[bytes]:
                 :EXPORT_BATCH
             ]
         )
-        # Whoever reads slowly holds no connection meanwhile.
-        close_old_connections()
+        if not connection.in_atomic_block:
+            connection.close()  # whoever reads slowly holds none meanwhile
         if not batch:
             return
         last = batch[-1][0]

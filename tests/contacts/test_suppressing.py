@@ -14,6 +14,7 @@ from contacts.services import (
     record_unsubscribe,
     suppress,
     suppressed_among,
+    suppressed_people,
     unsuppress,
 )
 from events.models import Event
@@ -114,6 +115,17 @@ def test_workspaces_have_lists_of_their_own(cause, workspace):
 
     assert suppressed_among(workspace, ["bob@example.net"]) == {"bob@example.net": "bounce"}
     assert suppressed_among(other, ["bob@example.net"]) == {"bob@example.net": "complaint"}
+
+
+def test_people_of_several_workspaces_are_not_mistaken_for_each_other(cause, workspace):
+    other = create_workspace(name="Bob's")
+    suppress([cause(), cause(email="ann@example.net", workspace=other)])
+
+    people = [(workspace.pk, "ann@example.net"), (other.pk, "bob@example.net")]
+    assert suppressed_people(people) == {}
+    assert suppressed_people([*people, (workspace.pk, "bob@example.net")]) == {
+        (workspace.pk, "bob@example.net"): "bounce"
+    }
 
 
 def test_many_suppressions_are_one_statement(cause, django_assert_num_queries):

@@ -1,0 +1,207 @@
+"""The list of suppressions as a CSV file: what comes in, what goes out, and what it costs."""
+
+import csv
+import io
+import tracemalloc
+from types import SimpleNamespace
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from contacts import transfer
+from contacts.models import Suppression
+from contacts.transfer import import_suppressions
+
+pytestmark = pytest.mark.django_db
+
+
+def send(api, text):
+    raw = text if isinstance(text, bytes) else text.encode()
+    answer = api.generic("POST", "/suppressions/import", raw, content_type="text/csv")
+    assert answer["content-type"] == "application/json"
+    return answer
+
+
+def imported(api, text):
+    answer = send(api, text)
+    assert answer.status_code == 200, answer.content
+    return answer.json()
+
+
+def kept():
+    return dict(Suppression.objects.values_list("email", "origin"))
+
+
+def export(api, query="", **headers):
+    answer = api.get(f"/suppressions/export{query}", headers=headers)
+    assert answer["content-type"] == "text/csv; charset=utf-8"
+    return list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
+
+
+# --- In -------------------------------------------------------------------------------
+
+
+def test_a_file_says_whom_and_why(api, told):
+    api.post("/suppressions", {"email": "kept@example.net", "reason": "complaint"})
+    report = imported(
+        api,
+        "Name,Email,Reason\r\n"
+        '"Lee, Ann",Ann@example.net,bounce\r\n'
+        "Bob,bob@bücher.example,\r\n"
+        "\r\n"
+        "Ann again,ann@example.net,Complaint\r\n"
+        'Kept,"kept@example.net",bounce',
+    )
+    assert report == {
+        "object": "suppression_import",
+        "lines": 4,
+        "added": 2,
+        "already_suppressed": 2,
+        "invalid": 0,
+        "errors": [],
+    }
+    assert kept() == {
+        "ann@example.net": "complaint",
+        "bob@xn--bcher-kva.example": "manual",
+        "kept@example.net": "complaint",
+    }
+    assert len(told("suppression.added")) == 3
+
+
+@pytest.mark.parametrize("start", ["", "\ufeff", "\n\n"])
+def test_addresses_alone_need_no_first_line(api, start):
+    assert imported(api, f"{start}a@example.net\nb@example.net\n")["added"] == 2
+
+
+def test_a_form_may_bring_the_file(api):
+    file = SimpleUploadedFile("s.csv", b"\xef\xbb\xbfemail\na@example.net\n", "text/csv")
+    answer = api.post("/suppressions/import", {"file": file}, format="multipart")
+    assert (answer.status_code, answer.json()["added"]) == (200, 1)
+
+
+def test_wrong_lines_are_told_by_their_numbers_and_cost_no_other(api):
+    lines = [
+        b"email,origin",
+        b"a@example.net,bounce",
+        b"nonsense,bounce",
+        b'"never closed,bounce',
+        b"b@example.net,a whim",
+        b"c@example.net",
+        b"\xff@example.net,bounce",
+        b"success@simulator.amazonses.com,bounce",
+        b"x" * 200_000 + b"@example.net,bounce",
+        b"nul\x00@example.net,bounce",
+        b"d@example.net,bounce",
+    ]
+    report = imported(api, b"\n".join(lines))
+    assert (report["lines"], report["added"], report["invalid"]) == (10, 2, 8)
+    assert [bad["line"] for bad in report["errors"]] == [3, 4, 5, 6, 7, 8, 9, 10]
+    said = dict(zip(range(3, 11), (bad["message"] for bad in report["errors"]), strict=True))
+    assert "`nonsense`" in said[3]
+    assert "CSV" in said[4]
+    assert "a whim" in said[5]
+    assert "cells" in said[6]
+    assert "simulator" in said[8]
+    assert "bytes" in said[9]
+    assert kept().keys() == {"a@example.net", "d@example.net"}
+
+
+def test_only_the_first_wrong_lines_are_told(api):
+    report = imported(api, "email\n" + "bad\n" * 150)
+    assert (report["invalid"], len(report["errors"])) == (150, transfer.MAX_ERRORS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "\n \n", "name,reason\nann,bounce", "a@example.net,bounce", '"email', "\x00" * 20_000],
+)
+def test_what_is_no_such_file_is_refused(api, text):
+    answer = send(api, text)
+    assert answer.status_code == 422
+    assert set(answer.json()["details"]["fields"]) == {"file"}
+    assert not kept()
+
+
+def test_a_form_without_a_file_is_refused(api):
+    for form in ({}, {"file": "a@example.net"}):
+        answer = api.post("/suppressions/import", form, format="multipart")
+        assert (answer.status_code, answer.json()["name"]) == (422, "missing_required_field")
+
+
+def test_json_is_no_file(api):
+    answer = api.post("/suppressions/import", {"emails": []})
+    assert (answer.status_code, answer.json()["name"]) == (415, "unsupported_media_type")
+
+
+def test_a_file_may_come_twice(api, told):
+    text = "email\n" + "".join(f"r{number}@example.net\n" for number in range(2500))
+    assert imported(api, text)["added"] == 2500
+    again = imported(api, text)
+    assert (again["added"], again["already_suppressed"]) == (0, 2500)
+    assert len(told("suppression.added")) == 2500
+
+
+def test_a_longer_file_takes_a_statement_more_a_batch_and_no_more_memory(
+    workspace, monkeypatch, django_assert_num_queries
+):
+    monkeypatch.setattr(transfer, "suppress", lambda causes: [])
+    peaks = []
+    for batches in (5, 20):
+        count = batches * transfer.BATCH
+        pieces = iter([b"email\n"] + [b"r%012d@example.net\n" % n for n in range(count)])
+        tracemalloc.start()
+        report = import_suppressions(
+            workspace, SimpleNamespace(read=lambda size, it=pieces: next(it, b""))
+        )
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert report.lines == count
+    assert peaks[1] < 1.2 * peaks[0]
+
+
+def test_a_batch_of_lines_is_a_transaction(workspace, django_assert_num_queries):
+    text = "".join(f"r{number}@example.net\n" for number in range(3 * transfer.BATCH))
+    with django_assert_num_queries(3 * 4):  # savepoint, rows, events, release
+        import_suppressions(workspace, io.BytesIO(text.encode()))
+
+
+# --- Out ------------------------------------------------------------------------------
+
+
+def test_the_whole_list_goes_out_oldest_first(api, monkeypatch):
+    monkeypatch.setattr(transfer, "EXPORT_BATCH", 2)
+    made = [
+        api.post("/suppressions", {"email": f"r{number}@example.net"}).json() for number in range(5)
+    ]
+    rows = export(api, Accept="text/csv")
+    assert [row["email"] for row in rows] == [each["email"] for each in made]
+    assert rows[0] == {
+        "email": "r0@example.net",
+        "origin": "manual",
+        "source_id": "",
+        "created_at": made[0]["created_at"],
+    }
+
+
+def test_a_part_of_the_list_goes_out(api):
+    for origin in ("bounce", "complaint"):
+        api.post("/suppressions", {"email": f"{origin}@example.net", "reason": origin})
+    assert [row["email"] for row in export(api, "?origin=bounce")] == ["bounce@example.net"]
+
+
+def test_an_empty_list_is_its_first_line(api):
+    answer = api.get("/suppressions/export")
+    assert b"".join(answer.streaming_content) == b"email,origin,source_id,created_at\r\n"
+
+
+def test_what_went_out_comes_in_again(api, stranger):
+    for origin in ("bounce", "complaint"):
+        api.post("/suppressions", {"email": f"{origin}@example.net", "reason": origin})
+    text = b"".join(api.get("/suppressions/export").streaming_content)
+    assert imported(stranger, text)["added"] == 2
+    assert [row["origin"] for row in export(stranger)] == ["bounce", "complaint"]
+
+
+def test_a_refusal_is_json_whatever_is_asked_for(client_for):
+    answer = client_for("os_unknown").get("/suppressions/export", headers={"Accept": "text/csv"})
+    assert (answer.status_code, answer["content-type"]) == (403, "application/json")

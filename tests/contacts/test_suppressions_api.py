@@ -1,0 +1,268 @@
+"""`/suppressions`: who gets no more mail, by id or address, in lists and in batches."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from accounts.services import create_workspace
+from contacts.models import Suppression
+from contacts.services import Cause, suppress
+from core.ids import uuid7
+
+pytestmark = pytest.mark.django_db
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SIMULATED = "bounce+1@simulator.amazonses.com"
+NOBODY = "01890000-0000-7000-8000-000000000000"
+
+
+def add(api, email="bob@example.net", **fields):
+    answer = api.post("/suppressions", {"email": email, **fields})
+    assert answer.status_code == 200, answer.content
+    return answer.json()
+
+
+def problems(answer, status=422):
+    assert answer.status_code == status, answer.content
+    return set(answer.json()["details"]["fields"])
+
+
+def listed(api, query=""):
+    answer = api.get(f"/suppressions{query}")
+    assert answer.status_code == 200, answer.content
+    return [each["email"] for each in answer.json()["data"]]
+
+
+# --- One ------------------------------------------------------------------------------
+
+
+def test_an_address_is_suppressed_by_hand_and_told(api, told):
+    made = add(api, " Bob@BÜCHER.example ")
+    assert made.pop("object") == "suppression"
+    assert made.pop("event_id") is None
+    assert (made["email"], made["origin"]) == ("bob@xn--bcher-kva.example", "manual")
+    assert told("suppression.added") == [made]
+
+
+@pytest.mark.parametrize("name", ["reason", "origin"])
+def test_a_reason_may_be_given(api, name):
+    assert add(api, **{name: "complaint"})["origin"] == "complaint"
+
+
+def test_what_caused_it_is_shown(api, workspace):
+    email, event = uuid7(), uuid7()
+    suppress([Cause(workspace.pk, "bob@example.net", "bounce", NOON, email, event)])
+    shown = api.get("/suppressions/bob@example.net").json()
+    assert (shown["source_id"], shown["event_id"]) == (str(email), str(event))
+    assert shown["created_at"] == "2026-03-01T12:00:00.000Z"
+
+
+def test_an_address_that_is_suppressed_stays_as_it_is(api, told):
+    first = add(api, reason="complaint")
+    assert add(api, "BOB@example.net", reason="bounce") == first
+    assert len(told("suppression.added")) == 1
+
+
+def test_a_stronger_reason_takes_the_place_of_a_weaker(api, told):
+    first = add(api, reason="unsubscribed")
+    again = add(api, reason="bounce")
+    assert (again["id"], again["origin"]) == (first["id"], "bounce")
+    assert len(told("suppression.added")) == 1
+
+
+def test_the_simulator_is_refused_by_name(api):
+    answer = api.post("/suppressions", {"email": SIMULATED})
+    assert problems(answer) == {"email"}
+    assert "simulator" in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"email": "bob"}, "email"),
+        ({"email": "Bob <bob@example.net>"}, "email"),
+        ({"email": "bob@example.net", "reason": "a whim"}, "reason"),
+        ({"email": "bob@example.net", "why": "x"}, "why"),
+        ({}, "email"),
+    ],
+)
+def test_a_wrong_field_is_named(api, body, named):
+    assert problems(api.post("/suppressions", body)) == {named}
+
+
+def test_one_key_adds_once(api, told):
+    first, again = (
+        api.post("/suppressions", {"email": "b@example.net"}, headers={"Idempotency-Key": "k"})
+        for _ in range(2)
+    )
+    assert (again["Idempotent-Replayed"], again.json()) == ("true", first.json())
+
+
+def test_a_suppression_is_found_by_id_and_by_address(api):
+    made = add(api, "b/o+b@example.net")
+    for given in (made["id"], "B%2Fo%2Bb@example.net"):
+        assert api.get(f"/suppressions/{given}").json() == made
+
+
+@pytest.mark.parametrize("given", ["id", "address"])
+def test_a_suppression_is_removed_once_and_told(api, told, given):
+    made = add(api)
+    url = f"/suppressions/{made['id'] if given == 'id' else 'Bob@Example.net'}"
+    answer = api.delete(url).json()
+    assert answer == {"object": "suppression", "id": made["id"], "deleted": True}
+    assert [event["id"] for event in told("suppression.removed")] == [made["id"]]
+    assert api.delete(url).status_code == 404
+
+
+@pytest.mark.parametrize("given", ["nonsense", NOBODY, "x@example.net", "a@b", "a%00@example.net"])
+def test_what_is_not_there_is_404(api, given):
+    add(api)
+    for method in (api.get, api.delete):
+        assert method(f"/suppressions/{given}").json()["name"] == "not_found"
+
+
+def test_other_workspaces_have_nothing_to_do_with_it(api, stranger):
+    made = add(api)
+    for given in (made["id"], "bob@example.net"):
+        assert stranger.get(f"/suppressions/{given}").status_code == 404
+        assert stranger.delete(f"/suppressions/{given}").status_code == 404
+    both = ({"ids": [made["id"]]}, {"emails": ["bob@example.net"]})
+    assert [stranger.post("/suppressions/batch/remove", it).json()["data"] for it in both] == [
+        []
+    ] * 2
+    assert listed(stranger) == []
+    assert b"bob" not in b"".join(stranger.get("/suppressions/export").streaming_content)
+    assert listed(api) == ["bob@example.net"]
+
+
+# --- Lists ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def three(workspace):
+    """Suppressed in this order, of 1, 2 and 3 March."""
+    for day, origin in enumerate(["bounce", "complaint", "bounce"]):
+        at = NOON + timedelta(days=day)
+        suppress([Cause(workspace.pk, f"r{day + 1}@example.net", origin, at)])
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", [3, 2, 1]),
+        ("?origin=bounce", [3, 1]),
+        ("?reason=complaint", [2]),
+        ("?origin=manual", []),
+        ("?email=R2@EXAMPLE.net", [2]),
+        ("?email=x@example.net", []),
+        ("?created_after=2026-03-02T12:00:00Z", [3, 2]),
+        ("?created_before=2026-03-02T12:00:00Z", [1]),
+        ("?created_after=2026-03-02T00:00:00Z&created_before=2026-03-03T00:00:00Z", [2]),
+        ("?origin=bounce&created_after=2026-03-02T00:00:00%2B00:00&limit=1", [3]),
+    ],
+)
+def test_lists_can_be_narrowed(api, three, query, found):
+    assert listed(api, query) == [f"r{number}@example.net" for number in found]
+
+
+def test_narrowed_lists_have_pages(api, three):
+    first = api.get("/suppressions?origin=bounce&limit=1").json()
+    assert first["has_more"] is True
+    assert listed(api, f"?origin=bounce&after={first['data'][0]['id']}") == ["r1@example.net"]
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("origin=whim", "origin"),
+        ("reason=", "origin"),
+        ("email=bob", "email"),
+        ("created_after=yesterday", "created_after"),
+        ("created_before=2026-03-01", "created_before"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/suppressions", "/suppressions/export"])
+def test_a_filter_that_makes_no_sense_is_named(api, path, query, named):
+    assert problems(api.get(f"{path}?{query}")) == {named}
+
+
+# --- Batches --------------------------------------------------------------------------
+
+
+def test_a_batch_is_added_each_address_once(api, told):
+    there = add(api, "bob@example.net", reason="complaint")
+    emails = ["Bob@example.net", "ann@example.net", " ANN@example.net"]
+    answer = api.post("/suppressions/batch/add", {"emails": emails, "reason": "bounce"})
+    assert answer.status_code == 200
+    added = {each["email"]: each for each in answer.json()["data"]}
+    assert added.keys() == {"bob@example.net", "ann@example.net"}
+    assert added["bob@example.net"] == there
+    assert added["ann@example.net"]["origin"] == "bounce"
+    assert len(told("suppression.added")) == 2
+
+
+def test_a_batch_with_one_wrong_address_adds_none(api):
+    answer = api.post("/suppressions/batch/add", {"emails": ["a@example.net", "b", SIMULATED]})
+    assert problems(answer) == {"emails.1", "emails.2"}
+    assert not listed(api)
+
+
+def test_a_batch_is_removed_by_addresses_or_ids(api, told):
+    ids = {name: add(api, f"{name}@example.net")["id"] for name in "abc"}
+    answer = api.post("/suppressions/batch/remove", {"emails": ["A@example.net", "x@example.net"]})
+    assert answer.json()["data"] == [{"object": "suppression", "id": ids["a"], "deleted": True}]
+    answer = api.post("/suppressions/batch/remove", {"ids": [ids["b"], ids["b"], NOBODY, ids["a"]]})
+    assert [each["id"] for each in answer.json()["data"]] == [ids["b"]]
+    assert [event["email"] for event in told("suppression.removed")] == [
+        "a@example.net",
+        "b@example.net",
+    ]
+    assert listed(api) == ["c@example.net"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "named"),
+    [
+        ("add", {}, "emails"),
+        ("add", {"emails": []}, "emails"),
+        ("add", {"emails": ["a@example.net"] * 101}, "emails"),
+        ("add", {"emails": "a@example.net"}, "emails"),
+        ("remove", {}, "body"),
+        ("remove", {"emails": ["a@example.net"], "ids": [NOBODY]}, "body"),
+        ("remove", {"ids": ["x"]}, "ids.0"),
+        ("remove", {"ids": [NOBODY] * 101}, "ids"),
+        ("remove", {"emails": ["a"]}, "emails.0"),
+    ],
+)
+def test_a_wrong_batch_says_what_is_wrong(api, kind, body, named):
+    assert problems(api.post(f"/suppressions/batch/{kind}", body)) == {named}
+
+
+@pytest.mark.parametrize("size", [2, 100])
+def test_a_batch_of_any_size_is_as_many_statements(api, size, django_assert_num_queries):
+    emails = [f"r{number}@example.net" for number in range(size)]
+    for email in emails:
+        api.post("/contacts", {"email": email})
+    with django_assert_num_queries(6):  # the key, savepoint, rows, events, release, rows
+        api.post("/suppressions/batch/add", {"emails": emails, "reason": "unsubscribed"})
+    for email in emails:
+        api.patch(f"/contacts/{email}", {"unsubscribed": True})
+    # the key, rows, savepoint, lock, delete, events, contacts and their events, release
+    with django_assert_num_queries(10):
+        api.post("/suppressions/batch/remove", {"emails": emails})
+    assert not listed(api)
+
+
+def test_a_pair_that_the_query_made_up_is_left_alone(api, workspace):
+    """Of two workspaces with the same contacts, each keeps its own."""
+    from contacts.models import Contact
+    from contacts.services import unsuppress
+
+    other = create_workspace(name="Bob's")
+    for tenant, email in ((workspace, "a@example.net"), (other, "b@example.net")):
+        suppress([Cause(tenant.pk, email, "unsubscribed", NOON, UUID(int=1))])
+        for person in ("a@example.net", "b@example.net"):
+            Contact.objects.create(workspace=tenant, email=person, unsubscribed=True)
+    unsuppress(list(Suppression.objects.all()))
+    kept = Contact.objects.filter(unsubscribed=True).values_list("workspace", "email")
+    assert set(kept) == {(workspace.pk, "b@example.net"), (other.pk, "a@example.net")}
