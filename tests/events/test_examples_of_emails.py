@@ -157,3 +157,10 @@ def test_a_contact_is_updated_by_unsubscribing(email, workspace):
     ses_says(email, "subscription_unsubscribe_all")
     assert_like_example("contact.updated")
     assert not Event.objects.filter(type="contact.created").exists()
+
+
+def test_a_contact_is_deleted(api, workspace):
+    fields = {"email": GRACE, "first_name": "Grace", "last_name": "Hopper", "unsubscribed": True}
+    Contact.objects.create(workspace=workspace, **fields)
+    assert api.delete(f"/contacts/{GRACE}").status_code == 200
+    assert_like_example("contact.deleted")
