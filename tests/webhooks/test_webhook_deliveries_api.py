@@ -107,6 +107,11 @@ def test_events_of_one_state_can_be_asked_for(endpoint, happen, listed, status):
         f"whd_{events[place].pk}",
     ]
     assert {each["status"] for each in data} == {status}
+    newest = f"whd_{events[place + 4].pk}"
+    older, more = listed(status=status, after=newest, limit=1)
+    assert ([each["id"] for each in older], more) == ([f"whd_{events[place].pk}"], False)
+    newer, more = listed(status=status, before=f"whd_{events[place].pk}", limit=1)
+    assert ([each["id"] for each in newer], more) == ([newest], False)
 
 
 @pytest.mark.parametrize("status", ["success", "lost", ""])
