@@ -59,7 +59,9 @@ class Stack:
         self._keepers: dict[str, Keeper] = {}
         self._step: Command | None = None
         self._lock: int | None = None
-        self._stopping = threading.Event()
+        # Set by signal handlers, so no Event: a second signal that comes while the first holds
+        # its lock would wait for itself.
+        self._is_stopping = False
         self._up = threading.Event()
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="stack", daemon=True)
@@ -90,7 +92,7 @@ class Stack:
 
     @property
     def is_up(self) -> bool:
-        return self._up.is_set() and self._thread.is_alive() and not self._stopping.is_set()
+        return self._up.is_set() and self._thread.is_alive() and not self._is_stopping
 
     def start(self) -> None:
         """Return when the stack answers; raises StackError when it cannot, with all stopped.
@@ -105,7 +107,7 @@ class Stack:
 
     def request_stop(self) -> None:
         """Begin to stop and return at once; for signal handlers."""
-        self._stopping.set()
+        self._is_stopping = True
 
     def stop(self) -> None:
         """Stop all in order, and return when they are gone."""
@@ -121,7 +123,7 @@ class Stack:
 
     def kill(self) -> None:
         """End every process at once."""
-        self._stopping.set()
+        self._is_stopping = True
         for member in [*self._started("step"), *(k.member for k in self._keepers.values())]:
             member.kill()
 
@@ -131,8 +133,9 @@ class Stack:
         try:
             self._bring_up()
             self._up.set()
-            while not self._stopping.wait(0.1):
+            while not self._is_stopping:
                 self._revive_the_dead()
+                time.sleep(0.1)
         except _StopRequestedError:
             pass
         except (EmbeddedError, OSError) as error:
@@ -280,7 +283,7 @@ class Stack:
             time.sleep(0.05)
 
     def _check_stop(self) -> None:
-        if self._stopping.is_set():
+        if self._is_stopping:
             raise _StopRequestedError
 
     def _started(self, name: str) -> list[Member]:
