@@ -68,9 +68,10 @@ def _figure(
     before: list[float] | None = None,
 ) -> Figure:
     ratio = _p95(times) / _p95(before) if before else 0.0
+    whose = f"{endpoints} endpoint{'s' if endpoints > 1 else ''}"
     return Figure(
         part="m",
-        name=f"claims of {limit}, {pending:,} pending, {endpoints} endpoints",
+        name=f"claims of {limit}, {pending:,} pending, {whose}",
         operations=len(times),
         seconds=sum(times) / 1000,
         cpu={},
@@ -137,4 +138,4 @@ def _megabytes(process: psutil.Process) -> float:
 
 
 def _p95(times: Sequence[float]) -> float:
-    return statistics.quantiles(times, n=20)[-1]
+    return statistics.quantiles(times, n=20, method="inclusive")[-1]
