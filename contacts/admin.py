@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from accounts.models import Workspace
 from contacts import services
+from contacts.addresses import suppressible
 from contacts.models import Contact, Suppression
 from core.admin_base import BY_WORKSPACE, RecordAdmin, labelled, picked
 
@@ -35,10 +36,10 @@ class SuppressForm(forms.ModelForm[Suppression]):
         fields = ["workspace", "email"]
 
     def clean_email(self) -> str:
-        email = forms.EmailField().clean(self.cleaned_data["email"]).lower()
-        if email.endswith(services.SIMULATOR):
-            raise forms.ValidationError("SES's simulator is never suppressed.")
-        return str(email)
+        try:
+            return suppressible(self.cleaned_data["email"])
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from None
 
 
 @admin.register(Suppression)
@@ -58,7 +59,9 @@ class SuppressionAdmin(RecordAdmin[Suppression]):
 
     def get_fields(self, request: HttpRequest, obj: Suppression | None = None) -> Any:
         asked = ["workspace", "email"]
-        return asked if obj is None else ["id", *asked, "origin", "email_id", "created_at"]
+        return (
+            asked if obj is None else ["id", *asked, "origin", "email_id", "event_id", "created_at"]
+        )
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
         return request.user.has_perm("contacts.add_suppression")

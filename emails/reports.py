@@ -79,7 +79,7 @@ def take_in(reports: Sequence[Report]) -> set[UUID]:
         _identify(known, emails)
         _advance(known, emails, recipients)
         _write([email for email in emails.values() if _state(email) != before[email.pk]])
-        _suppress(list(fresh.values()), emails)
+        _suppress(fresh, emails)
         publish(
             [
                 _told(key, report, emails[report.email_id])
@@ -242,7 +242,7 @@ def _write(emails: Sequence[Email]) -> None:
     )
 
 
-def _suppress(fresh: Sequence[Report], emails: dict[UUID, Email]) -> None:
+def _suppress(fresh: dict[UUID, Report], emails: dict[UUID, Email]) -> None:
     causes = [
         Cause(
             workspace_id=emails[report.email_id].workspace_id,
@@ -250,13 +250,14 @@ def _suppress(fresh: Sequence[Report], emails: dict[UUID, Email]) -> None:
             origin=report.suppress_as,
             at=report.occurred_at,
             email_id=report.email_id,
+            event_id=key,
         )
-        for report in fresh
+        for key, report in fresh.items()
         if report.suppress_as and report.recipient
     ]
     soft = {
         (emails[report.email_id].workspace_id, identity(report.recipient))
-        for report in fresh
+        for report in fresh.values()
         if report.status == "soft_bounced" and not identity(report.recipient).endswith(SIMULATOR)
     }
     suppress(causes + causes_from(soft))

@@ -9,6 +9,7 @@ from accounts.services import create_workspace
 from contacts.models import Suppression
 from contacts.services import Cause, suppress
 from core.ids import uuid7
+from emails.reports import Report, take_in
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -55,6 +56,24 @@ def test_what_caused_it_is_shown(api, workspace):
     shown = api.get("/suppressions/bob@example.net").json()
     assert (shown["source_id"], shown["event_id"]) == (str(email), str(event))
     assert shown["created_at"] == "2026-03-01T12:00:00.000Z"
+
+
+def test_a_bounce_names_its_email_and_its_event(api, domain):
+    email = {"from": "a@example.com", "to": "bob@example.net", "subject": "s", "text": "t"}
+    sent = UUID(api.post("/emails", email).json()["id"])
+    bounce = Report(
+        email_id=sent,
+        type="bounced",
+        occurred_at=NOON,
+        recipient="bob@example.net",
+        status="bounced",
+        suppress_as="bounce",
+        is_published=False,
+    )
+    take_in([bounce])
+    shown = api.get("/suppressions/bob@example.net").json()
+    (event,) = api.get(f"/emails/{sent}/events").json()["data"]
+    assert (shown["source_id"], shown["event_id"]) == (str(sent), event["id"])
 
 
 def test_an_address_that_is_suppressed_stays_as_it_is(api, told):
