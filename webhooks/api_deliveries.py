@@ -74,13 +74,13 @@ class WebhookAttemptOut(BaseModel):
     object: Literal["webhook_attempt"] = "webhook_attempt"
     id: str
     number: int
-    status_code: int | None
+    http_status_code: int | None
     error: str | None
     message: str
     response: str
     address: str | None
     duration_ms: int
-    at: str
+    sent_at: str
 
 
 class RecoverWebhook(RequestBody):
@@ -142,7 +142,7 @@ _STATUS = OpenApiParameter(
 
 class WebhookEventsView(ApiView):
     @describe(
-        "List a webhook's events",
+        "List the events of a webhook",
         response=list_of(WebhookEventOut),
         parameters=[*_EVENT_PAGE, _STATUS],
         tag="Webhooks",
@@ -166,7 +166,7 @@ class WebhookEventsView(ApiView):
 
 
 class WebhookEventView(ApiView):
-    @describe("Get a webhook's event", response=WebhookEventDetail, tag="Webhooks")
+    @describe("Get an event of a webhook", response=WebhookEventDetail, tag="Webhooks")
     def get(self, request: ApiRequest, webhook_id: str, event_id: str) -> Response:
         rows = _deliveries(find(request, webhook_id)).select_related("event")
         delivery = _find_event(rows, event_id)
@@ -175,7 +175,7 @@ class WebhookEventView(ApiView):
 
 class WebhookAttemptsView(ApiView):
     @describe(
-        "List the attempts to send a webhook's event",
+        "List the attempts at an event of a webhook",
         response=list_of(WebhookAttemptOut),
         parameters=PAGE,
         tag="Webhooks",
@@ -187,7 +187,7 @@ class WebhookAttemptsView(ApiView):
 
 class ReplayEventView(ApiView):
     @describe(
-        "Replay a webhook's event",
+        "Replay an event of a webhook",
         response=WebhookEventOut,
         status=202,
         parameters=[IDEMPOTENCY_KEY],
@@ -208,7 +208,7 @@ class ReplayEventView(ApiView):
 
 class RecoverWebhookView(ApiView):
     @describe(
-        "Recover a webhook's events",
+        "Recover the events of a webhook",
         request=RecoverWebhook,
         response=RecoveryOut,
         status=202,
@@ -230,7 +230,7 @@ class RecoverWebhookView(ApiView):
 
 class RecoveriesView(ApiView):
     @describe(
-        "List a webhook's recoveries",
+        "List the recoveries of a webhook",
         response=list_of(RecoveryOut),
         parameters=PAGE,
         tag="Webhooks",
@@ -241,7 +241,7 @@ class RecoveriesView(ApiView):
 
 
 class RecoveryView(ApiView):
-    @describe("Get a webhook's recovery", response=RecoveryOut, tag="Webhooks")
+    @describe("Get a recovery of a webhook", response=RecoveryOut, tag="Webhooks")
     def get(self, request: ApiRequest, webhook_id: str, recovery_id: str) -> Response:
         rows = Recovery.objects.filter(endpoint=find(request, webhook_id))
         return Response(_recovery_shown(resources.find(rows, recovery_id, "recovery")))
@@ -302,13 +302,13 @@ def _attempt_shown(attempt: Attempt) -> dict[str, Any]:
     return WebhookAttemptOut(
         id=str(attempt.pk),
         number=attempt.number,
-        status_code=attempt.status_code,
+        http_status_code=attempt.status_code,
         error=attempt.error or None,
         message=attempt.message,
         response=attempt.response,
         address=attempt.address or None,
         duration_ms=attempt.duration_ms,
-        at=iso(attempt.at),
+        sent_at=iso(attempt.at),
     ).model_dump()
 
 

@@ -144,19 +144,19 @@ def test_attempts_are_listed_newest_first(api, endpoint, happen, sink, make_due)
     answer = api.get(f"/webhooks/{endpoint.pk}/events/whd_{event.pk}/attempts")
     assert answer.status_code == 200
     second, first = answer.json()["data"]
-    assert first.pop("at") < second.pop("at")
+    assert first.pop("sent_at") < second.pop("sent_at")
     assert first.pop("id") < second.pop("id")
     assert isinstance(first.pop("duration_ms"), int)
     assert first == {
         "object": "webhook_attempt",
         "number": 1,
-        "status_code": 503,
+        "http_status_code": 503,
         "error": "http_503",
         "message": "",
         "response": "try later",
         "address": "127.0.0.1",
     }
-    assert (second["number"], second["status_code"]) == (2, None)
+    assert (second["number"], second["http_status_code"]) == (2, None)
     assert second["error"] == "connection_error"
     assert second["message"]
 

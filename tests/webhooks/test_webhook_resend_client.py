@@ -1,7 +1,10 @@
 """Resend's own Python client works against ours unchanged."""
 
+import orjson
 import pytest
 import resend
+
+from webhooks.delivering import deliver_due
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -34,6 +37,46 @@ def test_an_endpoint_from_its_creation_to_its_end():
 
     assert resend.Webhooks.remove(made["id"])["deleted"] is True
     assert resend.Webhooks.list()["data"] == []
+
+
+def test_what_was_sent_is_seen_and_replayed(sink, happen):
+    made = resend.Webhooks.create({"endpoint": sink.url(), "events": ["contact.created"]})
+    [event] = happen("contact.created")
+    deliver_due()
+
+    [listed] = resend.Webhooks.list_events(made["id"])["data"]
+    assert (listed["id"], listed["type"]) == (event.public_id, "contact.created")
+    assert listed["status"] == "success"
+    got = resend.Webhooks.get_event(made["id"], listed["id"])
+    assert (got["object"], got["next_attempt_at"]) == ("webhook_event", None)
+    assert got["payload"] == orjson.loads(sink.received[0].body)
+    [attempt] = resend.Webhooks.list_event_attempts(made["id"], listed["id"])["data"]
+    assert (attempt["http_status_code"], attempt["response"]) == (200, "")
+    assert attempt["sent_at"] >= listed["created_at"]
+
+    assert resend.Webhooks.replay_event(made["id"], listed["id"])["id"] == listed["id"]
+    deliver_due()
+    assert sink.received[1].body == sink.received[0].body
+
+
+def test_a_rotated_secret_verifies_and_so_does_the_old_one(sink, happen):
+    made = resend.Webhooks.create({"endpoint": sink.url(), "events": ["contact.created"]})
+    rotated = resend.Webhooks.rotate_signing_secret(made["id"])
+    assert rotated["signing_secret"] != made["signing_secret"]
+    [event] = happen("contact.created")
+    deliver_due()
+    [got] = sink.received
+    for secret in (made["signing_secret"], rotated["signing_secret"]):
+        told = resend.Webhooks.verify(
+            {
+                "payload": got.body.decode(),
+                "headers": {
+                    name: got.header(f"svix-{name}") for name in ("id", "timestamp", "signature")
+                },
+                "webhook_secret": secret,
+            }
+        )
+        assert told["id"] == event.public_id
 
 
 def test_a_refused_url_raises_with_the_field_named():
