@@ -71,7 +71,8 @@ def owe(pairs: Sequence[tuple[UUID, UUID]]) -> set[UUID]:
             "claims": 0,
             "unsettled_claims": 0,
         }
-        for endpoint_id, event_id in pairs
+        # In one order everywhere: a fan-out and a recovery may owe the same.
+        for endpoint_id, event_id in sorted(pairs)
     ]
     return insert_ignoring_conflicts(Delivery, rows)
 
