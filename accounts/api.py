@@ -11,6 +11,7 @@ from accounts.authentication import ApiRequest
 from accounts.idempotency import idempotent
 from accounts.models import ApiKey, ApiKeyQuerySet
 from accounts.resources import ApiView
+from core.http import uncached
 from core.openapi import IDEMPOTENCY_KEY, PAGE, describe, list_of
 from core.pagination import page
 from core.schemas import RequestBody, Text, parse
@@ -68,7 +69,7 @@ class ApiKeysView(ApiView):
         tag="API keys",
     )
     def post(self, request: ApiRequest) -> Response:
-        return idempotent(request, "POST /api-keys", lambda: self._create(request))
+        return uncached(idempotent(request, "POST /api-keys", lambda: self._create(request)))
 
     @describe("List API keys", response=list_of(ApiKeyOut), parameters=PAGE, tag="API keys")
     def get(self, request: ApiRequest) -> Response:

@@ -8,6 +8,7 @@ from django.conf import settings
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
+from rest_framework.response import Response
 
 from core.errors import PayloadTooLarge
 
@@ -45,3 +46,9 @@ class JSONRenderer(BaseRenderer):
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
         return b"" if data is None else orjson.dumps(data, option=orjson.OPT_UTC_Z)
+
+
+def uncached(response: Response) -> Response:
+    """For answers with a secret: nothing on the way keeps a copy (RFC 9111, 5.2.2.5)."""
+    response["Cache-Control"] = "no-store"
+    return response

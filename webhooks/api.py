@@ -10,6 +10,7 @@ from accounts import resources
 from accounts.authentication import ApiRequest
 from accounts.idempotency import idempotent
 from accounts.resources import ApiView
+from core.http import uncached
 from core.openapi import IDEMPOTENCY_KEY, PAGE, describe, list_of
 from core.pagination import page
 from core.schemas import RequestBody, Text, parse
@@ -125,7 +126,7 @@ class WebhooksView(ApiView):
         tag="Webhooks",
     )
     def post(self, request: ApiRequest) -> Response:
-        return _uncached(idempotent(request, "POST /webhooks", lambda: self._create(request)))
+        return uncached(idempotent(request, "POST /webhooks", lambda: self._create(request)))
 
     @describe("List webhooks", response=list_of(WebhookOut), parameters=PAGE, tag="Webhooks")
     def get(self, request: ApiRequest) -> Response:
@@ -170,7 +171,7 @@ class RotateSecretView(ApiView):
     def post(self, request: ApiRequest, webhook_id: str) -> Response:
         endpoint = find(request, webhook_id)
         route = f"POST /webhooks/{endpoint.pk}/signing-secret/rotate"
-        return _uncached(idempotent(request, route, lambda: self._rotate(endpoint)))
+        return uncached(idempotent(request, route, lambda: self._rotate(endpoint)))
 
     def _rotate(self, endpoint: Endpoint) -> Response:
         endpoint, keyring = services.rotate_secret(endpoint)
@@ -211,9 +212,3 @@ def shown(endpoint: Endpoint) -> dict[str, Any]:
         public_key=endpoint.public_key or None,
         created_at=iso(endpoint.created_at),
     ).model_dump()
-
-
-def _uncached(response: Response) -> Response:
-    """For answers with a secret: nothing on the way keeps a copy (RFC 9111, 5.2.2.5)."""
-    response["Cache-Control"] = "no-store"
-    return response

@@ -30,6 +30,7 @@ def sender(workspace, client_for):
 def test_a_token_is_shown_once_and_kept_as_a_hash(api, client_for):
     made = api.post("/api-keys", {"name": "mine"})
     assert made.status_code == 201
+    assert made["Cache-Control"] == "no-store"
     token = made.json()["token"]
     assert token.startswith("os_")
     assert len(token) == len("os_") + 32
