@@ -24,7 +24,7 @@ from core.admin_base import (
     picked,
 )
 from emails import services
-from emails.models import Email, EmailEvent, EmailRecipient
+from emails.models import Email, EmailAttachment, EmailEvent, EmailRecipient
 from emails.preview import preview
 
 SHOWN = 200
@@ -148,6 +148,19 @@ class EmailRecipientAdmin(RecordAdmin[EmailRecipient]):
             return super().find(term) | Q(email=identifier)
         local, _, domain = term.rpartition("@")
         return Q(address=f"{local}@{domain.lower()}")
+
+
+@admin.register(EmailAttachment)
+class EmailAttachmentAdmin(RecordAdmin[EmailAttachment]):
+    list_display = ["filename", "content_type", "size", "content_id", "email_id"]
+    raw_id_fields = ["email"]
+    search_help_text = "An email's id, in full"
+
+    def find(self, term: str) -> Q:
+        found = super().find(term)
+        if (identifier := as_uuid(term)) is None:
+            return found
+        return found | Q(email=identifier)
 
 
 @admin.register(EmailEvent)

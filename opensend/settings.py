@@ -337,6 +337,7 @@ UNFOLD = {
                 _page("Emails", "mail", "emails_email_changelist"),
                 _page("Recipients", "alternate_email", "emails_emailrecipient_changelist"),
                 _page("Reports", "timeline", "emails_emailevent_changelist"),
+                _page("Attachments", "attach_file", "emails_emailattachment_changelist"),
                 _page("Domains", "dns", "domains_domain_changelist"),
                 _page("DNS records", "list_alt", "domains_dnsrecord_changelist"),
             ),

@@ -11,7 +11,7 @@ from contacts.models import Contact, Suppression
 from core.ids import uuid7
 from core.models import Heartbeat
 from domains.models import DnsRecord, Domain
-from emails.models import Email, EmailEvent, EmailRecipient
+from emails.models import Email, EmailAttachment, EmailEvent, EmailRecipient
 from events.models import Event
 from ingest.models import ProviderEvent
 from webhooks.models import Attempt, Delivery, Endpoint, EndpointHour, Pace, Recovery
@@ -47,6 +47,15 @@ def one_of_each(tenant):
         next_attempt_at=None,
     )
     EmailRecipient.objects.create(email=email, kind="to", address="bob@example.org")
+    EmailAttachment.objects.create(
+        email=email,
+        position=0,
+        filename="a.pdf",
+        content_type="application/pdf",
+        size=3,
+        sha256="0" * 64,
+        blob_key=f"emails/{unique}",
+    )
     EmailEvent.objects.create(
         email=email,
         workspace=tenant,
