@@ -68,8 +68,10 @@ class _Columns(NamedTuple):
     origin: int | None = None
 
 
-def import_suppressions(workspace: Workspace, file: Readable) -> Report:
-    """Suppress the addresses of a file; publishes as `suppress` does.
+def import_suppressions(workspace: Workspace, file: Readable) -> Iterator[Report]:
+    """Suppress the addresses of a file; publishes as `suppress` does. Works as it is iterated over.
+
+    Yields its one report after each batch and at the end, when it is complete.
 
     The first line names the columns `email` and, if there is one, `origin` or `reason`; other
     columns are not read. A file of addresses alone, one a line, needs no first line.
@@ -79,7 +81,8 @@ def import_suppressions(workspace: Workspace, file: Readable) -> Report:
     causes = _causes(workspace, file, report)
     while batch := list(islice(causes, BATCH)):
         report.added += len(suppress(batch))
-    return report
+        yield report
+    yield report
 
 
 def exported(rows: SuppressionQuerySet) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import tracemalloc
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from contacts import transfer
 from contacts.models import Suppression
 from contacts.transfer import import_suppressions
+from events.models import Event
 
 pytestmark = pytest.mark.django_db
 
@@ -25,7 +27,11 @@ def send(api, text):
 def imported(api, text):
     answer = send(api, text)
     assert answer.status_code == 200, answer.content
-    return answer.json()
+    return report(answer)
+
+
+def report(answer):
+    return json.loads(b"".join(answer.streaming_content))
 
 
 def kept():
@@ -43,7 +49,7 @@ def export(api, query="", **headers):
 
 def test_a_file_says_whom_and_why(api, told):
     api.post("/suppressions", {"email": "kept@example.net", "reason": "complaint"})
-    report = imported(
+    told_of = imported(
         api,
         "Name,Email,Reason\r\n"
         '"Lee, Ann",Ann@example.net,bounce\r\n'
@@ -52,7 +58,7 @@ def test_a_file_says_whom_and_why(api, told):
         "Ann again,ann@example.net,Complaint\r\n"
         'Kept,"kept@example.net",bounce',
     )
-    assert report == {
+    assert told_of == {
         "object": "suppression_import",
         "lines": 4,
         "added": 2,
@@ -76,7 +82,7 @@ def test_addresses_alone_need_no_first_line(api, start):
 def test_a_form_may_bring_the_file(api):
     file = SimpleUploadedFile("s.csv", b"\xef\xbb\xbfemail\na@example.net\n", "text/csv")
     answer = api.post("/suppressions/import", {"file": file}, format="multipart")
-    assert (answer.status_code, answer.json()["added"]) == (200, 1)
+    assert (answer.status_code, report(answer)["added"]) == (200, 1)
 
 
 def test_wrong_lines_are_told_by_their_numbers_and_cost_no_other(api):
@@ -93,10 +99,10 @@ def test_wrong_lines_are_told_by_their_numbers_and_cost_no_other(api):
         b"nul\x00@example.net,bounce",
         b"d@example.net,bounce",
     ]
-    report = imported(api, b"\n".join(lines))
-    assert (report["lines"], report["added"], report["invalid"]) == (10, 2, 8)
-    assert [bad["line"] for bad in report["errors"]] == [3, 4, 5, 6, 7, 8, 9, 10]
-    said = dict(zip(range(3, 11), (bad["message"] for bad in report["errors"]), strict=True))
+    found = imported(api, b"\n".join(lines))
+    assert (found["lines"], found["added"], found["invalid"]) == (10, 2, 8)
+    assert [bad["line"] for bad in found["errors"]] == [3, 4, 5, 6, 7, 8, 9, 10]
+    said = dict(zip(range(3, 11), (bad["message"] for bad in found["errors"]), strict=True))
     assert "`nonsense`" in said[3]
     assert "CSV" in said[4]
     assert "a whim" in said[5]
@@ -107,8 +113,8 @@ def test_wrong_lines_are_told_by_their_numbers_and_cost_no_other(api):
 
 
 def test_only_the_first_wrong_lines_are_told(api):
-    report = imported(api, "email\n" + "bad\n" * 150)
-    assert (report["invalid"], len(report["errors"])) == (150, transfer.MAX_ERRORS)
+    found = imported(api, "email\n" + "bad\n" * 150)
+    assert (found["invalid"], len(found["errors"])) == (150, transfer.MAX_ERRORS)
 
 
 @pytest.mark.parametrize(
@@ -150,19 +156,31 @@ def test_a_longer_file_takes_a_statement_more_a_batch_and_no_more_memory(
         count = batches * transfer.BATCH
         pieces = iter([b"email\n"] + [b"r%012d@example.net\n" % n for n in range(count)])
         tracemalloc.start()
-        report = import_suppressions(
-            workspace, SimpleNamespace(read=lambda size, it=pieces: next(it, b""))
-        )
+        file = SimpleNamespace(read=lambda size, it=pieces: next(it, b""))
+        *_, done = iter(import_suppressions(workspace, file))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-        assert report.lines == count
+        assert done.lines == count
     assert peaks[1] < 1.2 * peaks[0]
 
 
 def test_a_batch_of_lines_is_a_transaction(workspace, django_assert_num_queries):
     text = "".join(f"r{number}@example.net\n" for number in range(3 * transfer.BATCH))
     with django_assert_num_queries(3 * 4):  # savepoint, rows, events, release
-        import_suppressions(workspace, io.BytesIO(text.encode()))
+        list(import_suppressions(workspace, io.BytesIO(text.encode())))
+
+
+def test_a_long_import_is_heard_of_meanwhile_and_all_of_one_request(api, monkeypatch):
+    monkeypatch.setattr(transfer, "BATCH", 2)
+    text = "".join(f"r{number}@example.net\n" for number in range(7))
+    answer = api.generic(
+        "POST", "/suppressions/import", text, content_type="text/csv", headers={"x-request-id": "q"}
+    )
+    first, *rest, last = answer.streaming_content
+    assert {first, *rest} == {b" "}
+    assert len(rest) >= 3
+    assert json.loads(last)["added"] == 7
+    assert set(Event.objects.values_list("request_id", flat=True)) == {"q"}
 
 
 # --- Out ------------------------------------------------------------------------------
