@@ -175,9 +175,13 @@ class RemoveSuppressionsView(ApiView):
         "Remove suppressions",
         request=RemoveSuppressions,
         response=SuppressionsRemoved,
+        parameters=[IDEMPOTENCY_KEY],
         tag="Suppressions",
     )
     def post(self, request: ApiRequest) -> Response:
+        return idempotent(request, "POST /suppressions/batch/remove", lambda: self._remove(request))
+
+    def _remove(self, request: ApiRequest) -> Response:
         wanted = parse(RemoveSuppressions, request.data)
         rows = visible(request)
         named = (

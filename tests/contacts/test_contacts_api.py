@@ -283,6 +283,13 @@ def test_removing_a_bounce_leaves_the_wish_for_no_mail(api, stranger, ann):
     assert api.get(f"/contacts/{ann['id']}").json()["unsubscribed"] is True
 
 
+def test_a_wish_goes_to_the_address_that_the_contact_has_by_then(api, ann):
+    read_before = Contact.objects.get()
+    api.patch(f"/contacts/{ann['id']}", {"email": "new@example.net"})
+    update_contact(read_before, {"unsubscribed": True})
+    assert suppressed() == [("new@example.net", "unsubscribed")]
+
+
 # --- Deleting -------------------------------------------------------------------------
 
 

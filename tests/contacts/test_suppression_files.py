@@ -157,11 +157,22 @@ def test_a_longer_file_takes_a_statement_more_a_batch_and_no_more_memory(
         pieces = iter([b"email\n"] + [b"r%012d@example.net\n" % n for n in range(count)])
         tracemalloc.start()
         file = SimpleNamespace(read=lambda size, it=pieces: next(it, b""))
-        *_, done = iter(import_suppressions(workspace, file))
+        *_, done = import_suppressions(workspace, file)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert done.lines == count
     assert peaks[1] < 1.2 * peaks[0]
+
+
+def test_a_line_without_end_takes_no_memory_either(workspace):
+    pieces = iter([b"email\n"] + [b"x" * 2**16] * 160 + [b"\na@example.net"])
+    tracemalloc.start()
+    file = SimpleNamespace(read=lambda size: next(pieces, b""))
+    *_, done = import_suppressions(workspace, file)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (done.added, done.errors[0].line) == (1, 2)
+    assert peak < 2**20
 
 
 def test_a_batch_of_lines_is_a_transaction(workspace, django_assert_num_queries):
