@@ -165,8 +165,8 @@ def test_no_caller_can_make_up_metrics():
 OPEN = {"/events/ses", "/healthz", "/readyz", "/metrics"}
 # They only say that there is no such thing here.
 UNDESCRIBED = {"/audiences", "/audiences/<>", "/segments", "/segments/<>"}
-# To send the same file again adds what is missing.
-REPEATABLE = {"/suppressions/import"}
+# To send the same file again adds what is missing, and a sample is kept nowhere.
+REPEATABLE = {"/suppressions/import", "/webhooks/{webhook_id}/test"}
 
 
 # --- Documentation --------------------------------------------------------------------------------
