@@ -12,7 +12,10 @@ from events.models import Event
 
 pytestmark = pytest.mark.django_db
 
-WAITING = sql.SQL("status IN ('queued', 'scheduled')")
+# As emails are claimed: what the index begins with is given.
+WAITING = sql.SQL(
+    "status IN ('queued', 'scheduled') AND provider = 'ses' AND region = '' AND is_batch = false"
+)
 
 
 def claim_by_turns(limit, per_key=None):
