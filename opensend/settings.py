@@ -214,7 +214,7 @@ WEBHOOK_ALLOWED_NETWORKS = [
     ip_network(network) for network in env.list("WEBHOOK_ALLOWED_NETWORKS", default=[])
 ]
 WEBHOOK_TIMEOUT = env.float("WEBHOOK_TIMEOUT", default=15.0)
-WEBHOOK_CONCURRENCY = env.int("WEBHOOK_CONCURRENCY", default=400)  # requests in flight a process
+WEBHOOK_CONCURRENCY = env.int("WEBHOOK_CONCURRENCY", default=500)  # requests in flight a process
 WEBHOOK_PER_ENDPOINT = env.int("WEBHOOK_PER_ENDPOINT", default=20)  # in flight an endpoint
 
 # --- Retention ----------------------------------------------------------------------------
