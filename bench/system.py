@@ -200,7 +200,8 @@ class System:
 
     def _all_queues_answer(self) -> bool:
         answered = self._celery.control.ping(timeout=0.5) or []
-        return len(answered) == len(set(_QUEUES.values()))
+        queues = {queue for name in answered for queue in [next(iter(name)).partition("-")[0]]}
+        return queues == set(_QUEUES.values())
 
     def _until(self, condition: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + _READY_SECONDS

@@ -1,8 +1,8 @@
-"""`python -m opensend.worker`: one Celery worker for each queue, ended together.
+"""`python -m opensend.worker`: Celery workers for each queue, ended together.
 
-What may wait for the outside (sending, webhooks) has a process of its own, which runs one task
-at a time and many calls inside it; what only needs the database has a pool. In production each
-may as well be a service of its own: the commands are those of WORKERS.
+What may wait for the outside (sending, webhooks) has processes of its own, each of which runs one
+task at a time and many calls inside it; what only needs the database has a pool. In production
+each may as well be a service of its own: the commands are those of WORKERS.
 """
 
 import os
@@ -19,13 +19,22 @@ WORKERS = {
     "sending": ["--pool", "solo"],
     "webhooks": ["--pool", "solo"],
 }
+# One process can't use more than one processor.
+PROCESSES = {
+    "sending": int(os.environ.get("SENDING_PROCESSES", "1")),
+    "webhooks": int(os.environ.get("WEBHOOK_PROCESSES", "2")),
+}
 QUIET = ["--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
 
 
 def main() -> int:
     """Runs until asked to stop (0) or until one of the workers ends by itself (1)."""
     asked = _Asked()
-    workers = [_start(queue, options) for queue, options in WORKERS.items()]
+    workers = [
+        _start(queue, number, options)
+        for queue, options in WORKERS.items()
+        for number in range(1, PROCESSES.get(queue, 1) + 1)
+    ]
     while not asked.to_stop and all(worker.poll() is None for worker in workers):
         time.sleep(0.2)
     for worker in workers:
@@ -47,9 +56,9 @@ class _Asked:
         self.to_stop = True
 
 
-def _start(queue: str, options: list[str]) -> "subprocess.Popen[bytes]":
+def _start(queue: str, number: int, options: list[str]) -> "subprocess.Popen[bytes]":
     argv = [sys.executable, "-m", "celery", "--quiet", "-A", "opensend", "worker", "-Q", queue]
-    argv += ["-n", f"{queue}@%h", *options, *QUIET]
+    argv += ["-n", f"{queue}-{number}@%h", *options, *QUIET]
     return subprocess.Popen(  # noqa: S603
         argv,
         stdin=subprocess.DEVNULL,
