@@ -100,6 +100,13 @@ class WebhookCreated(WebhookOut):
     signing_secret: str
 
 
+class WebhookChanged(WebhookOut):
+    """`recover_since` is told when a disabled webhook is enabled: what it missed and what failed
+    is sent by `POST /webhooks/{id}/recover` with this as its `since`."""
+
+    recover_since: str | None
+
+
 class SecretRotated(BaseModel):
     """`previous_secret_expires_at` is when the secret so far stops signing along."""
 
@@ -146,13 +153,16 @@ class WebhookView(ApiView):
     def get(self, request: ApiRequest, webhook_id: str) -> Response:
         return Response(shown(find(request, webhook_id)))
 
-    @describe("Change a webhook", request=UpdateWebhook, response=WebhookOut, tag="Webhooks")
+    @describe("Change a webhook", request=UpdateWebhook, response=WebhookChanged, tag="Webhooks")
     def patch(self, request: ApiRequest, webhook_id: str) -> Response:
-        endpoint = find(request, webhook_id)
+        before = find(request, webhook_id)
         changes = parse(UpdateWebhook, request.data).model_dump(
             exclude_unset=True, exclude={"webhook_id"}
         )
-        return Response(shown(services.update_endpoint(endpoint, changes)))
+        after = services.update_endpoint(before, changes)
+        is_back = before.status != after.status == Endpoint.Status.ENABLED
+        since = before.missed_since if is_back else None
+        return Response(shown(after) | {"recover_since": iso(since)})
 
     @describe("Delete a webhook", response=WebhookDeleted, tag="Webhooks")
     def delete(self, request: ApiRequest, webhook_id: str) -> Response:

@@ -1,5 +1,6 @@
 """Where customers want to hear of events, what is owed to them, and every try at it."""
 
+from datetime import datetime
 from typing import Self
 
 from django.contrib.postgres.fields import ArrayField
@@ -96,6 +97,11 @@ class Endpoint(models.Model):
 
     def __str__(self) -> str:
         return self.url
+
+    @property
+    def missed_since(self) -> datetime | None:
+        """From when on a disabled endpoint, or a failing one, may have missed something."""
+        return self.failing_since or self.disabled_at
 
 
 class DeliveryQuerySet(WorkQuerySet["Delivery"]):

@@ -180,6 +180,8 @@ def test_enabling_begins_anew(api, created):
 
     enabled = api.patch(path, {"status": "enabled"}).json()
     assert enabled["status"] == "enabled"
+    assert enabled["recover_since"] == iso(TROUBLED["failing_since"])
+    assert api.patch(path, {"status": "enabled"}).json()["recover_since"] is None
     assert [enabled[name] for name in ("disabled_reason", "disabled_at", "failing_since")] == [
         None
     ] * 3
@@ -225,7 +227,8 @@ def test_every_option_is_taken_at_creation_and_by_a_change(api, domain):
     made.pop("signing_secret")
     path = f"/webhooks/{made['id']}"
     assert api.get(path).json() == made
-    assert api.patch(path, {"description": "CRM"}).json() == made | {"description": "CRM"}
+    changed = made | {"description": "CRM", "recover_since": None}
+    assert api.patch(path, {"description": "CRM"}).json() == changed
 
     cleared = {
         "headers": {},

@@ -41,7 +41,7 @@ def state_of(endpoint: Endpoint) -> State:
 
 def missed_since(endpoints: Iterable[Endpoint]) -> datetime | None:
     """From when on events may not have reached one of them, as far as their rows tell."""
-    times = [endpoint.failing_since or endpoint.disabled_at for endpoint in endpoints]
+    times = [endpoint.missed_since for endpoint in endpoints]
     return min((since for since in times if since), default=None)
 
 
