@@ -5,29 +5,34 @@ from typing import Any
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from pydantic import RootModel
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.response import Response
 
 from accounts import resources
 from accounts.authentication import ApiRequest
 from accounts.idempotency import idempotent
-from accounts.permissions import SendingAccess
+from accounts.permissions import FullAccess, SendingAccess
 from accounts.resources import ApiView
 from core.errors import DomainError, ValidationFailed, body
 from core.openapi import IDEMPOTENCY_KEY, PAGE, describe, list_of
 from core.pagination import page
+from core.schemas import parse
 from emails import services
 from emails.models import Email, EmailEvent, EmailQuerySet
 from emails.rendering import (
     BatchAccepted,
     EmailAccepted,
+    EmailChanged,
     EmailEventOut,
     EmailListed,
     EmailOut,
+    changed,
     event_shown,
     listed,
     shown,
 )
-from emails.requests import SendEmail, parse_email
+from emails.requests import Reschedule, SendEmail, parse_email
+from emails.scheduling import cancel, reschedule
 
 MAX_BATCH = 100
 BATCH_VALIDATION = OpenApiParameter(
@@ -92,17 +97,34 @@ class EmailBatchView(ApiView):
             raise ValidationFailed({"body": f"must be a list of 1 to {MAX_BATCH} emails"})
         if mode == "strict":
             wanted = [parse_email(item, prefix=f"{index}.") for index, item in enumerate(items)]
-            return Response({"data": _accepted(services.accept(request.auth, wanted))})
+            drafts = services.accept(request.auth, wanted, is_batch=True)
+            return Response({"data": _accepted(drafts)})
         good, errors = _sifted(request, items)
-        return Response({"data": _accepted(services.accept(request.auth, good)), "errors": errors})
+        drafts = services.accept(request.auth, good, is_batch=True)
+        return Response({"data": _accepted(drafts), "errors": errors})
 
 
 class EmailView(ApiView):
-    permission_classes = [SendingAccess]
+    def get_permissions(self) -> list[BasePermission]:
+        return [SendingAccess() if self.request.method in SAFE_METHODS else FullAccess()]
 
     @describe("Get an email", response=EmailOut, tag="Emails")
     def get(self, request: ApiRequest, email_id: str) -> Response:
         return Response(shown(find(request, email_id)))
+
+    @describe("Reschedule an email", request=Reschedule, response=EmailChanged, tag="Emails")
+    def patch(self, request: ApiRequest, email_id: str) -> Response:
+        email = find(request, email_id)
+        reschedule(email, parse(Reschedule, request.data).scheduled_at)
+        return Response(changed(email))
+
+
+class EmailCancelView(ApiView):
+    @describe("Cancel an email", response=EmailChanged, tag="Emails")
+    def post(self, request: ApiRequest, email_id: str) -> Response:
+        email = find(request, email_id)
+        cancel(email)
+        return Response(changed(email))
 
 
 class EmailEventsView(ApiView):

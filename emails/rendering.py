@@ -15,9 +15,15 @@ _LAST_EVENT = {
     "sending": "queued",
     "unknown": "queued",
 }
+_UNDERWAY = frozenset({"scheduled", "sending", "unknown"})
 
 
 class EmailAccepted(BaseModel):
+    id: str
+
+
+class EmailChanged(BaseModel):
+    object: Literal["email"] = "email"
     id: str
 
 
@@ -75,6 +81,10 @@ class EmailEventOut(BaseModel):
     data: dict[str, Any]
 
 
+def changed(email: Email) -> dict[str, Any]:
+    return EmailChanged(id=str(email.pk)).model_dump()
+
+
 def listed(email: Email) -> dict[str, Any]:
     return EmailListed(**_common(email)).model_dump(by_alias=True)
 
@@ -89,7 +99,7 @@ def shown(email: Email) -> dict[str, Any]:
         headers=email.headers,
         last_error=email.last_error or None,
         provider_message_id=email.provider_message_id or None,
-        recipients=[_recipient(each) for each in email.recipients.order_by("pk")],
+        recipients=[_recipient(each, email) for each in email.recipients.order_by("pk")],
     ).model_dump(by_alias=True)
 
 
@@ -121,11 +131,13 @@ def _common(email: Email) -> dict[str, Any]:
     }
 
 
-def _recipient(recipient: EmailRecipient) -> RecipientOut:
+def _recipient(recipient: EmailRecipient, email: Email) -> RecipientOut:
+    """One to whom nothing has happened so far is as far as the email is."""
+    is_untouched = recipient.status == "queued" and email.status in _UNDERWAY
     return RecipientOut(
         address=recipient.address,
         kind=recipient.kind,
-        status=recipient.status,
+        status=email.status if is_untouched else recipient.status,
         status_at=iso(recipient.status_at),
         detail=recipient.detail or None,
     )

@@ -1,6 +1,7 @@
 """The body of `POST /emails`, field by field."""
 
 import re
+from datetime import datetime
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -10,12 +11,13 @@ from core.errors import UnsupportedField
 from core.schemas import RequestBody, Text, parse
 from emails import addresses
 from emails.addresses import CONTROL, Mailbox
+from emails.moments import MAX_LENGTH, moment
 from emails.providers.ses import EMAIL_TAG
 
 MAX_RECIPIENTS = 50
 MAX_TAGS = 75
 # Known to the clients, not to this installation: refused by name, never silently dropped.
-UNSUPPORTED = ("attachments", "scheduled_at", "template", "topic_id")
+UNSUPPORTED = ("attachments", "template", "topic_id")
 
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,200}")  # RFC 5322 section 2.2: printable, no colon
 _OURS = re.compile(
@@ -66,6 +68,12 @@ def _tag_part(value: str) -> str:
     return value
 
 
+def _moment(given: Any) -> datetime:
+    if not isinstance(given, str):
+        raise ValueError("must be a string such as `2026-05-10T00:00:00Z` or `in 1 hour`")
+    return moment(given)
+
+
 _STRING = WithJsonSchema({"type": "string"})
 _STRINGS = WithJsonSchema(
     {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
@@ -73,6 +81,18 @@ _STRINGS = WithJsonSchema(
 OneMailbox = Annotated[Mailbox, BeforeValidator(_mailbox), _STRING]
 Mailboxes = Annotated[list[OneMailbox], BeforeValidator(_as_list), _STRINGS]
 TagPart = Annotated[str, AfterValidator(_tag_part)]
+Moment = Annotated[
+    datetime,
+    BeforeValidator(_moment),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "maxLength": MAX_LENGTH,
+            "description": "ISO 8601 with its zone, or plain English such as `in 1 hour` or"
+            " `tomorrow at 9am Europe/Berlin` (UTC without a zone); up to 30 days ahead",
+        }
+    ),
+]
 
 
 def _tag_name(value: str) -> str:
@@ -99,6 +119,7 @@ class SendEmail(RequestBody):
     text: Text | None = None
     headers: Annotated[dict[Text, Text], Field(max_length=50), AfterValidator(_headers)] = {}
     tags: Annotated[list[Tag], Field(max_length=MAX_TAGS)] = []
+    scheduled_at: Moment | None = None
 
     @model_validator(mode="after")
     def _has_content(self) -> Self:
@@ -115,6 +136,13 @@ class SendEmail(RequestBody):
             for mailbox in mailboxes:
                 found.setdefault(addresses.identity(mailbox.address), (kind, mailbox))
         return list(found.values())
+
+
+class Reschedule(RequestBody):
+    """`id` is what clients repeat from the path; nothing reads it."""
+
+    id: Text | None = None
+    scheduled_at: Moment
 
 
 def parse_email(data: Any, *, prefix: str = "") -> SendEmail:

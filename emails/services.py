@@ -19,8 +19,9 @@ from domains.models import Domain
 from domains.services import require_sending, sending_domains
 from emails.addresses import identity
 from emails.models import Email, EmailRecipient
-from emails.reports import take_in
+from emails.reports import Report, take_in
 from emails.requests import SendEmail
+from emails.scheduling import scheduled
 from emails.withholding import suppressed
 
 SEND = "emails.tasks.send_due_emails"
@@ -53,8 +54,8 @@ class Draft:
         return len(self.suppressed()) == len(self.recipients)
 
 
-def accept(key: ApiKey, requests: Sequence[SendEmail]) -> list[Draft]:
-    """Write the emails down, all of them or none; they are sent by a worker.
+def accept(key: ApiKey, requests: Sequence[SendEmail], *, is_batch: bool = False) -> list[Draft]:
+    """Write the emails down, all of them or none; they are sent by a worker, each when it is due.
 
     Suppressed recipients are dropped and told as `email.suppressed`; an email with no other
     recipient is kept with status `suppressed` and never sent. DomainNotVerified or
@@ -62,7 +63,8 @@ def accept(key: ApiKey, requests: Sequence[SendEmail]) -> list[Draft]:
     """
     domains = _sending_domains(key, requests)
     emails = [
-        _email(request, domains[request.sender.domain], pk=uuid7(), key=key) for request in requests
+        _email(request, domains[request.sender.domain], pk=uuid7(), key=key, is_batch=is_batch)
+        for request in requests
     ]
     return _write(_draft(key.workspace, emails, requests))
 
@@ -142,19 +144,30 @@ def _write(drafts: list[Draft]) -> list[Draft]:
     with transaction.atomic():
         bulk.insert([draft.email for draft in drafts])
         bulk.insert([recipient for draft in drafts for recipient in draft.recipients])
-        take_in(
-            [
-                suppressed(draft.email, address=address, origin=origin)
-                for draft in drafts
-                for address, origin in draft.suppressed().items()
-            ]
-        )
-        wake(SEND)
+        take_in([report for draft in drafts for report in _reports(draft)])
+        if any(draft.email.status == Email.Status.QUEUED for draft in drafts):
+            wake(SEND)
     return drafts
 
 
-def _email(request: SendEmail, domain: Domain, *, pk: UUID, key: ApiKey | None = None) -> Email:
-    now = timezone.now()
+def _reports(draft: Draft) -> list[Report]:
+    dropped = [
+        suppressed(draft.email, address=address, origin=origin)
+        for address, origin in draft.suppressed().items()
+    ]
+    at = draft.email.scheduled_at
+    return dropped if at is None or draft.goes_to_nobody else [scheduled(draft.email, at), *dropped]
+
+
+def _email(
+    request: SendEmail,
+    domain: Domain,
+    *,
+    pk: UUID,
+    key: ApiKey | None = None,
+    is_batch: bool = False,
+) -> Email:
+    now, at = timezone.now(), request.scheduled_at
     return Email(
         id=pk,
         workspace_id=domain.workspace_id,
@@ -162,6 +175,7 @@ def _email(request: SendEmail, domain: Domain, *, pk: UUID, key: ApiKey | None =
         domain_id=domain.pk,
         region=domain.region,
         configuration_set=domain.ses_configuration_set_name,
+        is_batch=is_batch,
         sender=str(request.sender),
         to=[str(box) for box in request.to],
         cc=[str(box) for box in request.cc],
@@ -174,6 +188,8 @@ def _email(request: SendEmail, domain: Domain, *, pk: UUID, key: ApiKey | None =
         tags={tag.name: tag.value for tag in request.tags},
         message_id=f"<{pk}@{request.sender.domain}>",
         request_id=request_id.get(),
+        status=Email.Status.SCHEDULED if at else Email.Status.QUEUED,
+        scheduled_at=at,
         created_at=now,
-        next_attempt_at=now,
+        next_attempt_at=at or now,
     )

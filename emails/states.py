@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 RANK = {
-    "queued": 0,
+    "queued": 0,  # also while the email is scheduled: nothing has happened to anybody yet
+    "cancelled": 5,  # anything that shows that it left after all speaks against it
     "sent": 10,
     "delayed": 20,
     "soft_bounced": 30,

@@ -50,10 +50,27 @@ def test_a_foreign_domain_stops_a_strict_batch(post, message):
 
 
 def test_an_unsupported_field_is_named_with_its_place(post, message):
-    answer = post([message, message | {"scheduled_at": "tomorrow"}])
+    answer = post([message, message | {"topic_id": "news"}])
 
     assert answer.json()["name"] == "unsupported_field"
+    assert list(answer.json()["details"]["fields"]) == ["1.topic_id"]
+
+
+def test_a_bad_time_is_named_with_its_place(post, message):
+    answer = post([message, message | {"scheduled_at": "yesterday"}])
+
+    assert answer.json()["name"] == "validation_error"
     assert list(answer.json()["details"]["fields"]) == ["1.scheduled_at"]
+    assert not Email.objects.exists()
+
+
+@pytest.mark.parametrize("mode", ["strict", "permissive"])
+def test_mails_of_a_batch_are_known_as_such(mode, api, post, message):
+    api.post("/emails", message | {"subject": "Single"})
+    post([message, message], mode)
+
+    rows = Email.objects.order_by("pk").values_list("subject", "is_batch")
+    assert list(rows) == [("Single", False), ("Hello", True), ("Hello", True)]
 
 
 def test_the_good_ones_of_a_permissive_batch_go(post, message):
@@ -63,7 +80,7 @@ def test_the_good_ones_of_a_permissive_batch_go(post, message):
             message,
             "no email",
             message | {"from": "ada@example.org"},
-            message | {"attachments": [{}]},
+            message | {"template": {"id": "x"}},
             message | {"subject": "Another"},
         ],
         "permissive",
@@ -77,7 +94,7 @@ def test_the_good_ones_of_a_permissive_batch_go(post, message):
     assert [error["index"] for error in errors] == [0, 2, 3, 4]
     assert "subject" in errors[0]["message"]
     assert "POST /domains" in errors[2]["message"]
-    assert "attachments" in errors[3]["message"]
+    assert "template" in errors[3]["message"]
 
 
 def test_a_permissive_batch_may_have_no_good_one(post, message):
@@ -102,3 +119,11 @@ def test_a_batch_takes_as_many_statements_as_one_email(
         post([message])
     with django_assert_max_num_queries(len(one)):
         post([message] * 100)
+
+
+def test_scheduling_adds_no_statement_for_each_mail(post, message, django_assert_max_num_queries):
+    post([message | {"scheduled_at": "in 1 hour"}])
+    with django_assert_max_num_queries(60) as one:
+        post([message | {"scheduled_at": "in 1 hour"}])
+    with django_assert_max_num_queries(len(one)):
+        post([message | {"scheduled_at": "in 1 hour"}] * 100)

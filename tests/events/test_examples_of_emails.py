@@ -48,17 +48,19 @@ def provider(settings):
     get_provider.cache_clear()
 
 
+BODY = {
+    "from": "Ada Lovelace <ada@example.com>",
+    "to": f"Grace Hopper <{GRACE}>",
+    "subject": "Your receipt",
+    "text": "Thank you",
+    "tags": [{"name": "campaign", "value": "spring"}],
+}
+
+
 @pytest.fixture
 def email(api, domain, provider):
     """The email of all the examples, accepted."""
-    body = {
-        "from": "Ada Lovelace <ada@example.com>",
-        "to": f"Grace Hopper <{GRACE}>",
-        "subject": "Your receipt",
-        "text": "Thank you",
-        "tags": [{"name": "campaign", "value": "spring"}],
-    }
-    answer = api.post("/emails", body)
+    answer = api.post("/emails", BODY)
     assert answer.status_code == 200, answer.json()
     return Email.objects.get(pk=answer.json()["id"])
 
@@ -87,6 +89,11 @@ def ses_says(email, fixture, key="", **changes):
         body=json.dumps({"Type": "Notification", "Message": message}),
     )
     assert process_due() == 1
+
+
+def test_scheduled(api, domain):
+    api.post("/emails", BODY | {"scheduled_at": "tomorrow at 7am"})
+    assert_like_example("email.scheduled")
 
 
 def test_sent(email):

@@ -1,0 +1,144 @@
+"""Cancelling: a mail is cancelled or it is sent, and never both."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connection, connections
+from django.utils import timezone
+
+from accounts.services import create_api_key
+from emails.models import Email, EmailRecipient
+from emails.reports import Report, take_in
+from emails.scheduling import NotCancellable, cancel
+from emails.sending import send_due
+
+ROUNDS = 200
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("later", [None, "in 1 hour"])
+def test_a_mail_that_has_not_left_is_cancelled(later, send, api, provider, published):
+    email_id = send(scheduled_at=later).json()["id"]
+    before = published()
+
+    answer = api.post(f"/emails/{email_id}/cancel")
+
+    assert (answer.status_code, answer.json()) == (200, {"object": "email", "id": email_id})
+    email = Email.objects.get()
+    assert (email.status, email.next_attempt_at) == ("cancelled", None)
+    shown = api.get(f"/emails/{email_id}").json()
+    assert (shown["status"], shown["last_event"]) == ("cancelled", "canceled")
+    assert [each["status"] for each in shown["recipients"]] == ["cancelled"]
+    assert shown["recipients"][0]["status_at"]
+    assert published() == before
+    assert (send_due(), provider.sent) == (0, [])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "status", ["sending", "unknown", "sent", "delivered", "cancelled", "failed", "suppressed"]
+)
+def test_what_may_have_left_is_not_cancelled(status, send, api):
+    email_id = send(scheduled_at="in 1 hour").json()["id"]
+    on_its_way = status in ("sending", "unknown")
+    Email.objects.update(status=status, next_attempt_at=timezone.now() if on_its_way else None)
+
+    answer = api.post(f"/emails/{email_id}/cancel")
+
+    assert (answer.status_code, answer.json()["name"]) == (409, "email_not_cancellable")
+    assert answer.json()["details"] == {"status": status}
+    assert Email.objects.get().status == status
+    assert EmailRecipient.objects.get().status == "queued"
+
+
+@pytest.mark.django_db
+def test_a_queued_mail_that_was_claimed_once_may_have_left(send, api):
+    email_id = send().json()["id"]
+    Email.objects.update(claims=1)
+
+    assert api.post(f"/emails/{email_id}/cancel").status_code == 409
+
+
+@pytest.mark.django_db
+def test_the_suppressed_stay_suppressed(send, api, workspace):
+    from contacts.models import Suppression
+
+    Suppression.objects.create(workspace=workspace, email="bob@example.net", origin="bounce")
+    to = ["bob@example.net", "eve@example.net"]
+    email_id = send(to=to, scheduled_at="in 1 hour").json()["id"]
+
+    api.post(f"/emails/{email_id}/cancel")
+
+    recipients = api.get(f"/emails/{email_id}").json()["recipients"]
+    assert [each["status"] for each in recipients] == ["suppressed", "cancelled"]
+    assert Email.objects.get().status == "cancelled"
+
+
+@pytest.mark.django_db
+def test_proof_that_it_left_speaks_against_cancelled(send):
+    send(scheduled_at="in 1 hour")
+    email = Email.objects.get()
+    cancel(email)
+
+    take_in([Report(email_id=email.pk, type="sent", status="sent", occurred_at=timezone.now())])
+
+    assert Email.objects.get().status == "sent"
+
+
+@pytest.mark.django_db
+def test_only_full_access_to_the_workspace_cancels(send, stranger, workspace, client_for):
+    email_id = send(scheduled_at="in 1 hour").json()["id"]
+    _, token = create_api_key(workspace=workspace, name="sender", permission="sending_access")
+
+    assert stranger.post(f"/emails/{email_id}/cancel").status_code == 404
+    assert client_for(token).post(f"/emails/{email_id}/cancel").status_code == 403
+    assert (
+        client_for(token).patch(f"/emails/{email_id}", {"scheduled_at": "in 2 hours"}).status_code
+        == 403
+    )
+    assert Email.objects.get().status == "scheduled"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_cancelled_or_sent_and_never_both(domain, api_key, provider):
+    """Two connections race for each mail: a sender and somebody who cancels."""
+    from emails.requests import parse_email
+    from emails.services import accept
+
+    wanted = {"from": "ada@example.com", "to": "bob@example.net", "subject": "Race", "text": "x"}
+    verdicts = {}
+    for number in range(ROUNDS):
+        request = parse_email(wanted | {"scheduled_at": "in 1 hour"})
+        (draft,) = accept(api_key[0], [request])
+        email = draft.email
+        Email.objects.filter(pk=email.pk).update(
+            next_attempt_at=timezone.now() - timedelta(seconds=1)
+        )
+        start = threading.Barrier(2)
+        sender = threading.Thread(target=_send, args=[start])
+        sender.start()
+        start.wait()
+        if number % 3:  # who is first without this is nearly always the same
+            threading.Event().wait(0.0004 * (number % 20))
+        try:
+            cancel(email)
+            verdicts[str(email.pk)] = "cancelled"
+        except NotCancellable:
+            verdicts[str(email.pk)] = "sent"
+        sender.join()
+
+    taken = {message.email_id for message in provider.sent}
+    assert taken == {key for key, verdict in verdicts.items() if verdict == "sent"}
+    assert {str(pk): status for pk, status in Email.objects.values_list("pk", "status")} == verdicts
+    assert set(verdicts.values()) == {"cancelled", "sent"}, "nobody raced"
+    assert len(provider.sent) == len(taken)
+    assert connection.in_atomic_block is False
+
+
+def _send(start):
+    try:
+        start.wait()
+        send_due()
+    finally:
+        connections.close_all()
