@@ -1,0 +1,150 @@
+"""Another Django project sends through us as docs/django.md says, with no code of ours in it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from core.embedded import free_port
+from tests.journey.product_running import wait_until
+
+PAGE = (Path(__file__).resolve().parent.parent.parent / "docs" / "django.md").read_text()
+BEFORE = """
+SECRET_KEY = "for-tests-only"
+ALLOWED_HOSTS = ["127.0.0.1"]
+INSTALLED_APPS = ["django.contrib.contenttypes"]
+ROOT_URLCONF = "urls"
+"""
+SEND = """
+import sys, django
+django.setup()
+from django.core.mail import send_mail
+import orders
+print(orders.confirm("A-17", sys.argv[1]))
+send_mail("Plain", "As Django sends it", None, [sys.argv[2]])
+"""
+REFUSED = """
+import django
+django.setup()
+from anymail.exceptions import AnymailRequestsAPIError
+from django.core.mail import send_mail
+try:
+    send_mail("Hello", "Hi", "me@not-ours.example", ["someone@example.com"])
+except AnymailRequestsAPIError as error:
+    print(error.response.json()["name"])
+"""
+SERVE = """
+import sys, django
+django.setup()
+import tracking
+from django.core.management import call_command
+call_command("runserver", "127.0.0.1:" + sys.argv[1], "--noreload", "--skip-checks")
+"""
+
+
+def blocks():
+    """The page's Python, by the file name in its first line."""
+    found = re.findall(r"```python\n# (\w+\.py)[^\n]*\n(.*?)```", PAGE, re.DOTALL)
+    return dict(found)
+
+
+class Shop:
+    """The project of the page, in a folder of its own."""
+
+    def __init__(self, folder, product):
+        self.folder = folder
+        for name, code in blocks().items():
+            before = BEFORE if name == "settings.py" else ""
+            (folder / name).write_text(before + code)
+        self.variables = {
+            "PATH": os.environ["PATH"],
+            "DJANGO_SETTINGS_MODULE": "settings",
+            "OPENSEND_URL": product.facts["base_url"],
+            "OPENSEND_API_KEY": product.facts["api_key"],
+            "OPENSEND_WEBHOOK_SECRET": "whsec_" + "A" * 43 + "=",
+        }
+
+    def run(self, code, *arguments):
+        return subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            cwd=self.folder,
+            env=self.variables,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        ).stdout.split()
+
+    def serve(self, port, log):
+        return subprocess.Popen(
+            [sys.executable, "-c", SERVE, str(port)],
+            cwd=self.folder,
+            env=self.variables,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+@pytest.fixture
+def shop(tmp_path, product):
+    return Shop(tmp_path, product)
+
+
+def test_a_message_arrives_as_django_made_it(shop, product, somebody):
+    customer, other = somebody(), somebody()
+    (email_id,) = shop.run(SEND, customer, other)
+    (taken,) = wait_until(lambda: product.twin("mail", recipient=customer), what="the mail")
+    assert sorted(taken["envelope"]["to"]) == sorted([customer, "archive@example.com"])
+    shown = product.get(f"/emails/{email_id}")
+    assert (shown["subject"], shown["from"]) == (
+        "Your order A-17",
+        "Shop <shop@demo.opensend.test>",
+    )
+    assert (shown["html"], shown["text"]) == ("<p>Thank you!</p>", "Thank you!")
+    assert shown["reply_to"] == ["help@demo.opensend.test"]
+    assert wait_until(lambda: product.twin("mail", recipient=other), what="the plain mail")
+
+
+def test_a_refusal_raises_with_our_answer(shop):
+    assert shop.run(REFUSED) == ["domain_not_verified"]
+
+
+def test_anymail_takes_our_webhooks(shop, product, somebody, resend_client):
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/anymail/resend/tracking/"
+    made = resend_client.Webhooks.create({"endpoint": url, "events": ["email.*"]})
+    shop.variables["OPENSEND_WEBHOOK_SECRET"] = made["signing_secret"]
+    path = shop.folder / "log"
+    with path.open("w") as log:
+        server = shop.serve(port, log)
+    try:
+        wait_until(lambda: _answers(port), what="the shop's server")
+        customer = somebody("bounce.twin.test")
+        email_id = shop.run(SEND, customer, somebody())[0]
+
+        def told():
+            return {
+                tuple(line.split()[1:])
+                for line in path.read_text().splitlines()
+                if line.startswith(email_id)
+            }
+
+        wait_until(lambda: ("bounced", customer) in told(), seconds=20, what="the bounce")
+        assert ("sent", customer) in told()
+        listed = product.get(f"/webhooks/{made['id']}/events")["data"]
+        assert {each["last_status_code"] for each in listed} <= {200, None}
+    finally:
+        server.terminate()
+        server.wait(10)
+        resend_client.Webhooks.remove(made["id"])
+
+
+def _answers(port):
+    try:
+        return requests.get(f"http://127.0.0.1:{port}/", timeout=1).status_code == 404
+    except requests.ConnectionError:
+        return False
