@@ -30,6 +30,17 @@ CEILING = 5
 # It lets the others go first, but not for longer than this: a queue may never run empty.
 PATIENCE = timedelta(seconds=60)
 
+# The first entry of each key in an index on (key, next_attempt_at).
+_HEADS = sql.SQL(
+    "heads AS ("
+    " (SELECT {key} AS key, next_attempt_at FROM {table} WHERE {where}"
+    "  ORDER BY {key}, next_attempt_at LIMIT 1)"
+    " UNION ALL"
+    " SELECT following.* FROM heads CROSS JOIN LATERAL ("
+    "  SELECT {key}, next_attempt_at FROM {table} WHERE {where} AND {key} > heads.key"
+    "  ORDER BY {key}, next_attempt_at LIMIT 1) AS following)"
+)
+
 M = TypeVar("M", bound="WorkItem")
 
 
@@ -62,6 +73,7 @@ class WorkQuerySet(models.QuerySet[M]):
         limit: int,
         key: str,
         per_key: sql.Composable,
+        turns: sql.Composable = sql.SQL("next_attempt_at"),
         lease: timedelta = LEASE,
         where: sql.Composable = sql.SQL("true"),
         sets: sql.Composable | None = None,
@@ -69,36 +81,30 @@ class WorkQuerySet(models.QuerySet[M]):
         """Lease up to `limit` due rows, by turns between the values of the column `key`.
 
         `per_key` is an SQL expression for how many rows one value may give; it may use
-        `heads.key`. Needs an index on (key, next_attempt_at) that carries `where`: its first
-        entry of each key is found by skipping, so the cost grows with the number of keys that
-        have work and not with the work.
+        `heads.key`. With more keys than `limit`, those first by `turns` have a turn: the
+        longest-waiting, or by lot (`random()`) where claims stay too small for all of them.
+        Needs an index on (key, next_attempt_at) that carries `where`: its first entry of each
+        key is found by skipping, so the cost grows with the number of keys that have work and
+        not with the work.
         """
         parts = {
             "table": self._table,
             "key": sql.Identifier(key),
             "where": sql.SQL("next_attempt_at IS NOT NULL AND ") + where,
             "per_key": per_key,
+            "turns": turns,
             "limit": sql.Literal(limit),
         }
-        heads = sql.SQL(
-            "heads AS ("
-            " (SELECT {key} AS key, next_attempt_at FROM {table} WHERE {where}"
-            "  ORDER BY {key}, next_attempt_at LIMIT 1)"
-            " UNION ALL"
-            " SELECT following.* FROM heads CROSS JOIN LATERAL ("
-            "  SELECT {key}, next_attempt_at FROM {table} WHERE {where} AND {key} > heads.key"
-            "  ORDER BY {key}, next_attempt_at LIMIT 1) AS following)"
-        ).format(**parts)
+        heads = _HEADS.format(**parts)
         # OFFSET 0 keeps the planner from counting room twice, for the condition and the value.
-        # Room is counted for as many keys as can have a turn, the longest-waiting first, and each
-        # gives a few times its part of `limit`: to lock and rank all that is due would cost more
-        # than to claim it.
+        # Room is counted for as many keys as can have a turn, and each gives a few times its part
+        # of `limit`: to lock and rank all that is due would cost more than to claim it.
         chosen = sql.SQL(
             "chosen AS MATERIALIZED (SELECT key,"
             " least(room, 4 * ceil({limit}::float8 / count(*) OVER ()))::int AS room FROM ("
             "  SELECT * FROM (SELECT heads.key, {per_key} AS room FROM"
             "   (SELECT * FROM heads WHERE next_attempt_at <= now()"
-            "    ORDER BY next_attempt_at) AS heads OFFSET 0) AS counted"
+            "    ORDER BY {turns}) AS heads OFFSET 0) AS counted"
             "  WHERE room > 0 LIMIT {limit}) AS open)"
         ).format(**parts)
         # The inner LIMIT is a constant, so that the planner reads the index in order: for an

@@ -24,7 +24,7 @@ from core.admin_base import (
     picked,
 )
 from emails import services
-from emails.models import Email, EmailAttachment, EmailEvent, EmailRecipient
+from emails.models import Email, EmailAttachment, EmailEvent, EmailRecipient, SendRate
 from emails.preview import preview
 
 SHOWN = 200
@@ -177,6 +177,13 @@ class EmailEventAdmin(RecordAdmin[EmailEvent]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[EmailEvent]:
         return super().get_queryset(request).defer("payload")
+
+
+@admin.register(SendRate)
+class SendRateAdmin(RecordAdmin[SendRate]):
+    list_display = ["name", "max_rate", "factor", "daily_quota", "sent_24h", "closed_until"]
+    search_help_text = "A region, or the name of a provider"
+    exact = ("name",)
 
 
 def _underway(emails: "QuerySet[Email]") -> "QuerySet[Email]":

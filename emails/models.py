@@ -6,7 +6,7 @@ from uuid import UUID
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
 from accounts.models import ApiKey, Workspace
@@ -234,3 +234,36 @@ class EmailEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} {self.recipient}"
+
+
+class SendRate(models.Model):
+    """What a provider takes from all workers together: a bucket of tokens, each a recipient."""
+
+    # A region of SES, or the name of a provider that has none.
+    name = models.CharField(max_length=30, primary_key=True)
+    # Recipients a second, and a day (null: any number), as the provider told.
+    max_rate = models.FloatField()
+    daily_quota = models.FloatField(null=True)
+    # What it had taken in the 24 hours before it was asked, and what it was given since.
+    sent_24h = models.FloatField(default=0, db_default=0)
+    sent_since = models.FloatField(default=0, db_default=0)
+    # Below zero is debt, for mail with more recipients than there were tokens.
+    tokens = models.FloatField(default=0, db_default=0)
+    filled_at = models.DateTimeField(db_default=Now())
+    # Which part of `max_rate` is used; less than all of it after throttling.
+    factor = models.FloatField(default=1, db_default=1)
+    factor_at = models.DateTimeField(db_default=Now())
+    # Calls of the last seconds and the throttled among them; the older, the less they count.
+    calls = models.FloatField(default=0, db_default=0)
+    throttled = models.FloatField(default=0, db_default=0)
+    # When the provider is asked again; it told something at `looked_at`.
+    look_at = models.DateTimeField(db_default=Now())
+    looked_at = models.DateTimeField(null=True)
+    # The daily quota is used up: nothing is sent before the look at this time.
+    closed_until = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "send_rates"
+
+    def __str__(self) -> str:
+        return self.name

@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from core.work import Settlement
 from emails.models import Email, EmailQuerySet
-from emails.providers import Accepted, NotTaken, OutcomeUnknown
+from emails.providers import Accepted, NotTaken, OutcomeUnknown, QuotaExceeded, Throttled
+from emails.rates import LOOK_EVERY
 from emails.reports import Report, take_in
 
 FIRST_DELAY = timedelta(seconds=5)
@@ -62,6 +63,17 @@ def backoff(attempt: int) -> timedelta:
     return max(ceiling * random.random(), timedelta(seconds=1))  # noqa: S311
 
 
+def _delay(outcome: Outcome) -> timedelta:
+    """Being too fast says nothing about the email, so it goes again with the next ones."""
+    match outcome.result:
+        case Throttled():
+            return timedelta(seconds=random.uniform(1, 3))  # noqa: S311
+        case QuotaExceeded():
+            return timedelta(seconds=LOOK_EVERY)
+        case _:
+            return backoff(outcome.email.claims)
+
+
 def _sorted(
     outcomes: Sequence[Outcome],
 ) -> tuple[list[tuple[Email, Accepted]], list[Outcome], list[Outcome], list[Outcome]]:
@@ -75,6 +87,8 @@ def _sorted(
                 accepted.append((outcome.email, receipt))
             case OutcomeUnknown():
                 unknown.append(outcome)
+            case Throttled() | QuotaExceeded():  # of no email's making, so none fails for it
+                put_off.append(outcome)
             case NotTaken() if not _given_up(outcome.email):
                 put_off.append(outcome)
             case _:
@@ -134,7 +148,7 @@ def _write_put_off(outcomes: Sequence[Outcome]) -> None:
         [
             Settlement(
                 outcome.email,
-                retry_in=backoff(outcome.email.claims),
+                retry_in=_delay(outcome),
                 changes={
                     "status": Email.Status.QUEUED.value,
                     "last_error": _reason(outcome),

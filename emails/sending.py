@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 
 from django.conf import settings
@@ -19,6 +20,7 @@ from core import metrics
 from core.draining import stopping
 from emails import mime
 from emails.addresses import parse
+from emails.gate import Gate
 from emails.models import Email
 from emails.outcomes import Outcome, settle
 from emails.providers import (
@@ -26,7 +28,6 @@ from emails.providers import (
     NotTaken,
     Outbound,
     OutcomeUnknown,
-    Provider,
     Refused,
     get_provider,
 )
@@ -62,22 +63,35 @@ class Send:
     cc: list[str]
     bcc: list[str]
 
+    @property
+    def recipients(self) -> int:
+        return len(self.to) + len(self.cc) + len(self.bcc)
+
 
 def send_due() -> int:
-    """Send until nothing is due; how many provider calls were made."""
-    provider = get_provider()
+    """Send until nothing is due; how many provider calls were made.
+
+    Mail that only the rate holds back is waited for.
+    """
     made = 0
     in_flight: set[Future[Outcome]] = set()
     with ThreadPoolExecutor(settings.SEND_CONCURRENCY, thread_name_prefix="send") as pool:
+        gate = Gate(pool)
         while True:
-            for send in _claim(settings.SEND_CONCURRENCY - len(in_flight), busy=bool(in_flight)):
-                in_flight.add(pool.submit(_hand_over, provider, send))
+            free = settings.SEND_CONCURRENCY - len(in_flight)
+            for send in _claim(gate, free, busy=bool(in_flight)):
+                in_flight.add(pool.submit(_hand_over, send))
             if not in_flight:
-                return made
+                pause = gate.pause()
+                if pause is None or stopping.wait(pause):
+                    return made
+                continue
             done = _some_finished(in_flight)
             in_flight -= done
             made += len(done)
-            _write([future.result() for future in done])
+            outcomes = [future.result() for future in done]
+            gate.note(outcomes)
+            _write(outcomes)
 
 
 def _write(outcomes: Sequence[Outcome]) -> None:
@@ -103,8 +117,8 @@ def _some_finished(in_flight: set[Future[Outcome]]) -> set[Future[Outcome]]:
     return {future for future in in_flight if future.done()}
 
 
-def _claim(free: int, *, busy: bool) -> list[Send]:
-    """Nothing is due when the list is empty, or there is no place for it now.
+def _claim(gate: Gate, free: int, *, busy: bool) -> list[Send]:
+    """Nothing is due, or nothing may leave, when the list is empty or there is no place for it.
 
     While calls are in flight a database that is away is no error: their results must not be
     lost for it.
@@ -112,10 +126,13 @@ def _claim(free: int, *, busy: bool) -> list[Send]:
     if free <= 0 or stopping.is_set():
         return []
     try:
-        while emails := _lease(free):
+        gate.tell()
+        while emails := _lease(gate, free):
             settle([Outcome(email, _DEADLY) for email in emails if email.is_exhausted])
+            sends = _envelopes([email for email in emails if not email.is_exhausted])
+            gate.take_back(emails, {send.email.pk: send.recipients for send in sends})
             # None is left of a batch when all its recipients were suppressed meanwhile.
-            if sends := _envelopes([email for email in emails if not email.is_exhausted]):
+            if sends:
                 return sends
     except _AWAY:
         connection.close()
@@ -124,17 +141,23 @@ def _claim(free: int, *, busy: bool) -> list[Send]:
     return []
 
 
-def _lease(free: int) -> list[Email]:
-    """By turns between workspaces, and single mails before those of batches."""
+def _lease(gate: Gate, free: int) -> list[Email]:
+    """As many as there are places and tokens for, by turns between regions."""
     taken: list[Email] = []
     lanes = _lanes()
     for place, (provider, region) in enumerate(lanes):
         # What a lane leaves over goes to those after it.
-        until = len(taken) + ceil((free - len(taken)) / (len(lanes) - place))
-        for is_batch in (False, True):
-            if left := until - len(taken):
-                taken += _lease_of(provider, region, is_batch=is_batch, limit=left)
+        share = ceil((free - len(taken)) / (len(lanes) - place))
+        if share:
+            taken += gate.lease(provider, region, share, partial(_lease_in, provider, region))
     return taken
+
+
+def _lease_in(provider: str, region: str, places: int) -> list[Email]:
+    """By turns between workspaces, and single mails before those of batches."""
+    singles = _lease_of(provider, region, is_batch=False, limit=places)
+    left = places - len(singles)
+    return singles + (_lease_of(provider, region, is_batch=True, limit=left) if left else [])
 
 
 def _lease_of(provider: str, region: str, *, is_batch: bool, limit: int) -> list[Email]:
@@ -145,6 +168,7 @@ def _lease_of(provider: str, region: str, *, is_batch: bool, limit: int) -> list
         limit=limit,
         key="workspace_id",
         per_key=sql.Literal(limit),
+        turns=sql.SQL("random()"),  # a rate makes claims small: the oldest would be always first
         lease=settings.SEND_LEASE,
         where=sql.SQL("status IN ('queued', 'scheduled') AND ") + lane,
         sets=sql.SQL(
@@ -172,8 +196,9 @@ def _envelopes(emails: Sequence[Email]) -> list[Send]:
     return sends
 
 
-def _hand_over(provider: Provider, send: Send) -> Outcome:
+def _hand_over(send: Send) -> Outcome:
     """One provider call; no transaction is open, and no exception leaves."""
+    provider = get_provider(send.email.provider)
     clock = time.perf_counter()
     try:
         result: Accepted | Exception = provider.send(_outbound(send))

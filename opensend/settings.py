@@ -189,6 +189,8 @@ AWS_ENDPOINT_URL = env.str("AWS_ENDPOINT_URL", default="")
 EMAIL_PROVIDER = env.str("EMAIL_PROVIDER", default="emails.providers.ses.SesProvider")
 SES_CONFIGURATION_SET = env.str("SES_CONFIGURATION_SET", default="")
 SEND_CONCURRENCY = env.int("SEND_CONCURRENCY", default=64)  # provider calls in flight a process
+# Recipients a second while the provider has not told its limits: those of a new SES account.
+SEND_RATE_UNTIL_KNOWN = env.float("SEND_RATE_UNTIL_KNOWN", default=1.0)
 SEND_LEASE = timedelta(seconds=env.int("SEND_LEASE", default=60))
 SEND_GIVE_UP_AFTER = timedelta(hours=env.int("SEND_GIVE_UP_AFTER_HOURS", default=24))
 SEND_UNKNOWN_GRACE = timedelta(seconds=env.int("SEND_UNKNOWN_GRACE", default=600))
@@ -337,6 +339,7 @@ UNFOLD = {
                 _page("Emails", "mail", "emails_email_changelist"),
                 _page("Recipients", "alternate_email", "emails_emailrecipient_changelist"),
                 _page("Reports", "timeline", "emails_emailevent_changelist"),
+                _page("Rates", "speed", "emails_sendrate_changelist"),
                 _page("Attachments", "attach_file", "emails_emailattachment_changelist"),
                 _page("Domains", "dns", "domains_domain_changelist"),
                 _page("DNS records", "list_alt", "domains_dnsrecord_changelist"),

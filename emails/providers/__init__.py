@@ -44,19 +44,54 @@ class NotTaken(ProviderError):
     """It surely didn't, for now: throttled, unreachable or broken. Worth another try."""
 
 
+class Throttled(NotTaken):
+    """We were too fast; the message is as good as any."""
+
+
+class QuotaExceeded(NotTaken):
+    """It takes no more today, whatever the message."""
+
+
 class OutcomeUnknown(ProviderError):
     """It may have: the request was handed over and no answer came."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Recipients a second and in 24 hours (None: any number), and those of the last 24 hours."""
+
+    rate: float
+    daily_quota: float | None = None
+    sent_24h: float = 0
+
+
 class Provider(Protocol):
     name: str
+
+    def bucket(self, region: str) -> str:
+        """The name of the rate that mail of the region is counted in, "" for no limit."""
+        ...
+
+    def limits(self, region: str) -> Limits:
+        """What it takes in the region at present; any exception when it does not tell."""
+        ...
 
     def send(self, message: Outbound) -> Accepted:
         """Hand one message over; raises a ProviderError. Called from many threads at once."""
         ...
 
 
+_PATHS = {"ses": "emails.providers.ses.SesProvider"}
+
+
 @cache
-def get_provider() -> Provider:
-    provider: Provider = import_string(settings.EMAIL_PROVIDER)()
-    return provider
+def get_provider(name: str = "") -> Provider:
+    """The provider with this name, "" for the installation's own.
+
+    EMAIL_PROVIDER may be the dotted path of a class, which then stands for all of them.
+    """
+    if "." in name:
+        provider: Provider = import_string(name)()
+        return provider
+    installed = settings.EMAIL_PROVIDER
+    return get_provider(installed if "." in installed else _PATHS[name or installed])

@@ -13,7 +13,16 @@ from botocore.exceptions import (
 )
 
 from core import aws
-from emails.providers import Accepted, NotTaken, Outbound, OutcomeUnknown, Refused
+from emails.providers import (
+    Accepted,
+    Limits,
+    NotTaken,
+    Outbound,
+    OutcomeUnknown,
+    QuotaExceeded,
+    Refused,
+    Throttled,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2.type_defs import SendEmailRequestTypeDef
@@ -31,13 +40,12 @@ _NEVER_CONNECTED = (
 )
 # SES API v2 Reference, SendEmail and Common Errors: what passes by itself or by an operator's
 # hand (a paused account, missing permissions), so the message must not be given up for it.
+_TOO_FAST = frozenset(
+    {"TooManyRequestsException", "Throttling", "ThrottlingException", "RequestLimitExceeded"}
+)
 _TEMPORARY = frozenset(
     {
-        "TooManyRequestsException",
         "LimitExceededException",
-        "Throttling",
-        "ThrottlingException",
-        "RequestLimitExceeded",
         "ServiceUnavailable",
         "SendingPausedException",
         "AccountSuspendedException",
@@ -54,6 +62,18 @@ _TEMPORARY = frozenset(
 
 class SesProvider:
     name = "ses"
+
+    def bucket(self, region: str) -> str:
+        return region
+
+    def limits(self, region: str) -> Limits:
+        quota = aws.ses(region).get_account()["SendQuota"]
+        daily = quota["Max24HourSend"]
+        return Limits(
+            rate=quota["MaxSendRate"],
+            daily_quota=None if daily < 0 else daily,  # -1 is without a limit
+            sent_24h=quota["SentLast24Hours"],
+        )
 
     def send(self, message: Outbound) -> Accepted:
         client = aws.ses(message.region)
@@ -104,6 +124,15 @@ def _request(message: Outbound) -> "SendEmailRequestTypeDef":
 def _refusal(error: ClientError) -> Exception:
     code = error.response.get("Error", {}).get("Code", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if (code in _TOO_FAST or code == "LimitExceededException") and _is_about_the_day(error):
+        return QuotaExceeded("daily_quota")
+    if code in _TOO_FAST:
+        return Throttled(str(error))
     if code in _TEMPORARY or status == 429 or status >= 500:
         return NotTaken(str(error))
     return Refused(str(error))
+
+
+def _is_about_the_day(error: ClientError) -> bool:
+    # "Daily message quota exceeded.", under the code that being too fast has as well.
+    return "daily" in error.response.get("Error", {}).get("Message", "").lower()

@@ -11,7 +11,7 @@ from contacts.models import Contact, Suppression
 from core.ids import uuid7
 from core.models import Heartbeat
 from domains.models import DnsRecord, Domain
-from emails.models import Email, EmailAttachment, EmailEvent, EmailRecipient
+from emails.models import Email, EmailAttachment, EmailEvent, EmailRecipient, SendRate
 from events.models import Event
 from ingest.models import ProviderEvent
 from webhooks.models import Attempt, Delivery, Endpoint, EndpointHour, Pace, Recovery
@@ -64,6 +64,7 @@ def one_of_each(tenant):
         payload={"smtpResponse": "250 ok"},
         occurred_at=timezone.now(),
     )
+    SendRate.objects.create(name=f"rate-{unique[-20:]}", max_rate=14)
     ProviderEvent.objects.create(
         source="ses",
         event_id=str(uuid7()),

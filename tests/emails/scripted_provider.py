@@ -11,6 +11,15 @@ class Scripted:
     def __init__(self):
         self.script = []
         self.sent = []
+        self.rate = None  # Limits, an exception, or None for as fast as it goes
+
+    def bucket(self, region):
+        return "" if self.rate is None else region
+
+    def limits(self, region):
+        if isinstance(self.rate, Exception):
+            raise self.rate
+        return self.rate
 
     def send(self, message):
         self.sent.append(message)

@@ -1,0 +1,150 @@
+"""Three real workers against an account with a rate, random throttling and a daily quota."""
+
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.journey.product_running import Product, wait_until
+
+RATE = 50
+BACKLOG = 10_000
+SECONDS = 16
+
+pytestmark = pytest.mark.chaos
+
+
+@pytest.fixture
+def product():
+    with tempfile.TemporaryDirectory(
+        prefix="opensend-rates-", ignore_cleanup_errors=True
+    ) as folder:
+        running = Product(
+            Path(folder), SENDING_PROCESSES="3", SWEEP_INTERVAL="1", LOG_LEVEL="WARNING"
+        )
+        try:
+            yield running.start()
+        finally:
+            running.stop()
+
+
+def test_the_rate_is_used_shared_and_never_the_end_of_a_mail(product, say):
+    product.fault(send_rate=RATE, throttle=0.02, drop_events=1)
+    first = product.api(
+        "POST",
+        "/emails",
+        {"from": "ada@demo.opensend.test", "to": "b@example.com", "subject": "s", "text": "t"},
+    )
+    template = first.json()["id"]
+    wait_until(lambda: taken(product) == 1, seconds=20, what="the first mail")
+
+    pile_up(product, template, BACKLOG)
+    time.sleep(3)
+    before, began = taken(product), time.monotonic()
+    time.sleep(SECONDS / 2)
+    delay = delay_of_another_workspace(product, template)
+    time.sleep(max(0, began + SECONDS - time.monotonic()))
+    rate = (taken(product) - before) / (time.monotonic() - began)
+    say(
+        f"{rate:.1f} of {RATE} recipients/s were taken ({rate / RATE:.0%}); another workspace's"
+        f" mail waited {delay:.2f} s; {throttles(product)} calls were throttled"
+    )
+
+    assert rate >= 0.95 * RATE
+    assert delay < 2
+    assert statuses(product).keys() <= {"queued", "sending", "sent"}
+
+    product.fault(daily_quota=taken(product) + 100, throttle=0)
+    wait_until(lambda: all_wait_for_the_quota(product), seconds=30, what="the end of the day")
+    sent = taken(product)
+    assert statuses(product) == {"sent": sent, "queued": BACKLOG + 2 - sent}
+    ((soonest,),) = product.rows(
+        "SELECT extract(epoch FROM min(next_attempt_at) - now())::float FROM emails"
+        " WHERE status = 'queued'"
+    )
+    say(f"{BACKLOG + 2 - sent} mails wait for the quota, for {soonest:.0f} s")
+    assert soonest > 200
+
+    product.fault(daily_quota=1_000_000, send_rate=None)
+    change(product, "UPDATE send_rates SET look_at = now(), closed_until = now()")
+    change(
+        product,
+        "UPDATE emails SET next_attempt_at = now() WHERE id IN"
+        " (SELECT id FROM emails WHERE status = 'queued' LIMIT 500)",
+    )
+    wait_until(lambda: statuses(product)["sent"] == sent + 500, seconds=20, what="the others")
+    assert taken(product) == sent + 500
+
+
+def taken(product):
+    return product.twin("mail/count")["count"]
+
+
+def throttles(product):
+    calls = product.twin("calls", operation="SendEmail", limit=1000)
+    return f"{sum(call['status'] == 429 for call in calls)} of the last {len(calls)}"
+
+
+def statuses(product):
+    return dict(product.rows("SELECT status, count(*) FROM emails GROUP BY status"))
+
+
+def all_wait_for_the_quota(product):
+    ((others,),) = product.rows(
+        "SELECT count(*) FROM emails WHERE status = 'sending'"
+        " OR status = 'queued' AND last_error <> 'daily_quota'"
+    )
+    return not others
+
+
+def change(product, statement, *values):
+    with psycopg.connect(product.facts["database_url"]) as connection:
+        connection.execute(statement, values)
+
+
+def pile_up(product, template, count, workspace="workspace_id", address="b@example.com"):
+    """Copies of a mail, due now, of its workspace or of the one given as an expression."""
+    with psycopg.connect(product.facts["database_url"]) as connection:
+        names = [
+            name
+            for (name,) in connection.execute(
+                "SELECT quote_ident(column_name) FROM information_schema.columns"
+                " WHERE table_name = 'emails'"
+            )
+        ]
+        new = {
+            "id": "gen_random_uuid()",
+            "workspace_id": workspace,
+            "api_key_id": "NULL",
+            "status": "'queued'",
+            "next_attempt_at": "now()",
+            "provider_message_id": "''",
+            "sent_at": "NULL",
+        }
+        connection.execute(
+            f"WITH copies AS (INSERT INTO emails ({', '.join(names)})"
+            f" SELECT {', '.join(new.get(name, name) for name in names)}"
+            "  FROM emails, generate_series(1, %s) WHERE emails.id = %s RETURNING id)"
+            " INSERT INTO email_recipients (id, email_id, kind, address, status, detail)"
+            " SELECT gen_random_uuid(), id, 'to', %s, 'queued', '' FROM copies",
+            [count, template, address],
+        )
+
+
+def delay_of_another_workspace(product, template):
+    """Seconds from the commit of its only mail until the stand-in for AWS took it."""
+    change(
+        product,
+        "INSERT INTO workspaces (id, name, created_at) VALUES (gen_random_uuid(), 'Late', now())",
+    )
+    began = time.monotonic()
+    late = "(SELECT id FROM workspaces WHERE name = 'Late')"
+    pile_up(product, template, 1, workspace=late, address="late@example.com")
+    wait_until(
+        lambda: product.twin("mail", recipient="late@example.com", raw="false"),
+        seconds=10,
+        what="the other workspace's mail",
+    )
+    return time.monotonic() - began
