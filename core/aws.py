@@ -23,6 +23,10 @@ def sns(region: str) -> "SNSClient":
     return client
 
 
+def s3(region: str) -> Any:
+    return _client("s3", region)
+
+
 @cache
 def ses_regions() -> frozenset[str]:
     """The regions where SES is, as far as botocore knows, and the installation's own."""
@@ -45,6 +49,9 @@ def _client(service: str, region: str) -> Any:
             read_timeout=15,
             max_pool_connections=max(10, settings.SEND_CONCURRENCY),
             # A retry belongs to the row that is the job: a hidden second try could send twice.
-            retries={"total_max_attempts": 1},
+            # Blobs have no rows of their own, and to write one twice does no harm.
+            retries={"total_max_attempts": 3 if service == "s3" else 1},
+            # Links to objects are signed for S3 as it is today.
+            signature_version="s3v4" if service == "s3" else None,
         ),
     )

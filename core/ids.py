@@ -19,3 +19,8 @@ def uuid7_floor(moment: datetime) -> UUID:
     """The smallest UUIDv7 of the moment's millisecond; of the first one for a time before 1970."""
     milliseconds = max(0, (moment - _EPOCH) // timedelta(milliseconds=1))
     return UUID(int=milliseconds << 80 | _VERSION | _VARIANT)
+
+
+def time_of(key: UUID) -> datetime:
+    """The moment that a UUIDv7 was made in, to the millisecond."""
+    return _EPOCH + timedelta(milliseconds=key.int >> 80)

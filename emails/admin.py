@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
 
 from core.admin_base import (
     BY_WORKSPACE,
@@ -23,7 +24,7 @@ from core.admin_base import (
     overdue,
     picked,
 )
-from emails import services
+from emails import attachments, services
 from emails.models import Email, EmailAttachment, EmailEvent, EmailRecipient, SendRate
 from emails.preview import preview
 
@@ -199,6 +200,17 @@ def _recipients(email: Email) -> Panel:
     return Panel("Recipients", ["Address", "As", "Status", "Since", "Detail"], rows)
 
 
+def _attached(email: Email) -> Panel:
+    rows = [
+        [
+            format_html('<a href="{}">{}</a>', attachments.download_url(each), each.filename),
+            *(each.content_type, each.size, each.content_id),
+        ]
+        for each in attachments.of([email]).get(email.pk, [])
+    ]
+    return Panel("Attachments", ["File", "Type", "Bytes", "Inline as"], rows)
+
+
 def _timeline(email: Email) -> Panel:
     events = sorted(email.events.all()[:SHOWN], key=lambda event: event.occurred_at)
     rows = [
@@ -211,7 +223,7 @@ def _payload(event: EmailEvent) -> str:
     return folded("payload", event.payload) if event.payload else ""
 
 
-EmailAdmin.panels.extend([_recipients, _timeline])
+EmailAdmin.panels.extend([_recipients, _attached, _timeline])
 alerts.append(
     lambda: Alert(
         "emails are overdue",

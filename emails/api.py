@@ -19,6 +19,7 @@ from core.pagination import page
 from core.schemas import parse
 from emails import services
 from emails.models import Email, EmailEvent, EmailQuerySet
+from emails.remote_files import Fetching
 from emails.rendering import (
     BatchAccepted,
     EmailAccepted,
@@ -67,6 +68,7 @@ class EmailsView(ApiView):
 
     def _send(self, request: ApiRequest) -> Response:
         wanted = parse_email(request.data)
+        Fetching().fill(wanted)
         (draft,) = services.accept(request.auth, [wanted])
         if draft.goes_to_nobody:
             return _suppressed(draft)
@@ -97,6 +99,9 @@ class EmailBatchView(ApiView):
             raise ValidationFailed({"body": f"must be a list of 1 to {MAX_BATCH} emails"})
         if mode == "strict":
             wanted = [parse_email(item, prefix=f"{index}.") for index, item in enumerate(items)]
+            fetching = Fetching()
+            for index, each in enumerate(wanted):
+                fetching.fill(each, prefix=f"{index}.")
             drafts = services.accept(request.auth, wanted, is_batch=True)
             return Response({"data": _accepted(drafts)})
         good, errors = _sifted(request, items)
@@ -170,10 +175,13 @@ def _sifted(request: ApiRequest, items: list[Any]) -> tuple[list[SendEmail], lis
         except DomainError as error:
             errors[index] = error.message
     problems = services.require_domains(request.auth, [wanted for _, wanted in parsed])
-    good = []
+    good, fetching = [], Fetching()
     for (index, wanted), problem in zip(parsed, problems, strict=True):
-        if problem is None:
+        try:
+            if problem is not None:
+                raise problem
+            fetching.fill(wanted)
             good.append(wanted)
-        else:
-            errors[index] = problem.message
+        except DomainError as error:
+            errors[index] = error.message
     return good, [{"index": index, "message": errors[index]} for index in sorted(errors)]

@@ -1,28 +1,54 @@
 """From a row to the bytes on the wire (RFC 5322, RFC 2045-2047)."""
 
+import re
+from binascii import b2a_base64
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
+from typing import Literal
+from urllib.parse import quote
+from uuid import uuid4
 
 from django.utils import timezone
 
 from emails.addresses import parse
 from emails.headers import address_field, raw_field, text_field
 from emails.html import as_text
-from emails.models import Email
+from emails.models import Email, EmailAttachment
 
 ID_HEADER = "X-OpenSend-Email-ID"
 
 # Lines of at most 998 octets (RFC 5321 section 4.5.3.1.6), everything else encoded to ASCII.
 _POLICY = SMTP.clone(cte_type="7bit", max_line_length=78)
+_LINE = 57  # bytes that make a line of 76 characters of base64
+_PIECE = 1024 * _LINE  # encoded at a time, so that lines of a large file are never all in memory
+# In quotes as it is; all else is apt to be read in different ways.
+_PLAIN_NAME = re.compile(r"(?! )[A-Za-z0-9 ._+@(),&-]{1,60}(?<! )")
+_NAME_PIECE = 48  # characters of an encoded file name a line
 
 
-def build(email: Email) -> bytes:
-    """The message as it is handed to the provider. Bcc is nowhere in it."""
-    content = EmailMessage(policy=_POLICY)
-    _fill(content, email)
-    fields = "".join(f"{each}\r\n" for each in _fields(email))
-    return fields.encode("ascii") + content.as_bytes()
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An attachment and its bytes."""
+
+    row: EmailAttachment
+    content: bytes
+
+
+def build(email: Email, attachments: Sequence[Part] = ()) -> bytes:
+    """The message as it is handed to the provider. Bcc is nowhere in it.
+
+    With attachments, as far as there are such parts: mixed(alternative(text, related(html,
+    inline...)), attachment...).
+    """
+    fields = "".join(f"{each}\r\n" for each in _fields(email)).encode("ascii")
+    if not attachments:
+        content = EmailMessage(policy=_POLICY)
+        _fill(content, email)
+        return fields + content.as_bytes()
+    return b"".join([fields, b"MIME-Version: 1.0\r\n", *_with_attachments(email, attachments)])
 
 
 def own_message_id(email: Email) -> str:
@@ -43,7 +69,84 @@ def _fields(email: Email) -> list[str]:
 
 
 def _fill(message: EmailMessage, email: Email) -> None:
-    text = email.text or as_text(email.html)
-    message.set_content(text or " ")
+    message.set_content(_text(email))
     if email.html:
         message.add_alternative(email.html, subtype="html")
+
+
+def _text(email: Email) -> str:
+    return email.text or as_text(email.html) or " "
+
+
+def _with_attachments(email: Email, attachments: Sequence[Part]) -> list[bytes]:
+    """The pieces of a message whose parts are joined once, however large they are."""
+    inline = [part for part in attachments if part.row.content_id and email.html]
+    others = [part for part in attachments if part not in inline]
+    body = _written(_text(email), "plain")
+    if email.html:
+        html = _written(email.html, "html")
+        if inline:
+            html = _multipart("related", [html, *map(_attached, inline)], root="text/html")
+        body = _multipart("alternative", [body, html])
+    return _multipart("mixed", [body, *map(_attached, others)]) if others else body
+
+
+def _written(text: str, subtype: str) -> list[bytes]:
+    part = EmailMessage(policy=_POLICY)
+    part.set_content(text, subtype=subtype)
+    del part["MIME-Version"]
+    return [part.as_bytes()]
+
+
+def _attached(part: Part) -> list[bytes]:
+    row = part.row
+    fields = [
+        f"Content-Type: {row.content_type}",
+        "Content-Transfer-Encoding: base64",
+        f"Content-Disposition: {disposition(row)}{_filename(row.filename)}",
+    ]
+    if row.content_id:
+        fields.append(f"Content-ID: <{row.content_id}>")
+    return ["\r\n".join([*fields, "", ""]).encode("ascii"), *_base64(part.content)]
+
+
+def disposition(attachment: EmailAttachment) -> Literal["inline", "attachment"]:
+    return "inline" if attachment.content_id else "attachment"
+
+
+def _multipart(subtype: str, parts: Iterable[list[bytes]], *, root: str = "") -> list[bytes]:
+    """`root` is the type of the first part (RFC 2387 section 3.1).
+
+    The boundary can't be in base64 or quoted-printable, and nobody could have guessed it.
+    """
+    boundary = f"=_{uuid4().hex}"
+    of = f';\r\n type="{root}"' if root else ""
+    pieces = [f'Content-Type: multipart/{subtype};\r\n boundary="{boundary}"{of}\r\n\r\n'.encode()]
+    for part in parts:
+        pieces += [f"--{boundary}\r\n".encode(), *part, b"\r\n"]
+    return [*pieces, f"--{boundary}--\r\n".encode()]
+
+
+def _base64(content: bytes) -> Iterator[bytes]:
+    view = memoryview(content)
+    for start in range(0, len(content), _PIECE):
+        piece = view[start : start + _PIECE]
+        yield b"".join(
+            b2a_base64(piece[line : line + _LINE], newline=False) + b"\r\n"
+            for line in range(0, len(piece), _LINE)
+        )
+
+
+def _filename(name: str) -> str:
+    """The parameter of Content-Disposition; RFC 2231 sections 3 and 4 for what isn't plain."""
+    if _PLAIN_NAME.fullmatch(name):
+        return f';\r\n filename="{name}"'
+    encoded = quote(name, safe="")
+    # A piece doesn't end within a %XX: every piece is decoded by itself.
+    pieces = re.findall(rf"(?:%..|[^%]){{1,{_NAME_PIECE // 3}}}", encoded)
+    if len(pieces) == 1:
+        return f";\r\n filename*=utf-8''{pieces[0]}"
+    first, *more = pieces
+    lines = [f"filename*0*=utf-8''{first}"]
+    lines += [f"filename*{number}*={piece}" for number, piece in enumerate(more, start=1)]
+    return "".join(f";\r\n {line}" for line in lines)

@@ -11,13 +11,14 @@ from core.errors import UnsupportedField
 from core.schemas import RequestBody, Text, parse
 from emails import addresses
 from emails.addresses import CONTROL, Mailbox
+from emails.attachment_fields import Attachments
 from emails.moments import MAX_LENGTH, moment
 from emails.providers.ses import EMAIL_TAG
 
 MAX_RECIPIENTS = 50
 MAX_TAGS = 75
 # Known to the clients, not to this installation: refused by name, never silently dropped.
-UNSUPPORTED = ("attachments", "template", "topic_id")
+UNSUPPORTED = ("template", "topic_id")
 
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,200}")  # RFC 5322 section 2.2: printable, no colon
 _OURS = re.compile(
@@ -119,6 +120,7 @@ class SendEmail(RequestBody):
     text: Text | None = None
     headers: Annotated[dict[Text, Text], Field(max_length=50), AfterValidator(_headers)] = {}
     tags: Annotated[list[Tag], Field(max_length=MAX_TAGS)] = []
+    attachments: Attachments = []
     scheduled_at: Moment | None = None
 
     @model_validator(mode="after")

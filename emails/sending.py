@@ -18,10 +18,10 @@ from psycopg import sql
 
 from core import metrics
 from core.draining import stopping
-from emails import mime
+from emails import attachments, mime
 from emails.addresses import parse
 from emails.gate import Gate
-from emails.models import Email
+from emails.models import Email, EmailAttachment
 from emails.outcomes import Outcome, settle
 from emails.providers import (
     Accepted,
@@ -62,6 +62,7 @@ class Send:
     to: list[str]
     cc: list[str]
     bcc: list[str]
+    attachments: list[EmailAttachment]
 
     @property
     def recipients(self) -> int:
@@ -188,11 +189,13 @@ def _lanes() -> list[tuple[str, str]]:
 def _envelopes(emails: Sequence[Email]) -> list[Send]:
     """The emails with those recipients that nothing speaks against right now."""
     sends = []
+    attached = attachments.of(emails)
     for email, recipients in withhold_suppressed(emails):
         by_kind: dict[str, list[str]] = {"to": [], "cc": [], "bcc": []}
         for recipient in recipients:
             by_kind[recipient.kind].append(recipient.address)
-        sends.append(Send(email, by_kind["to"], by_kind["cc"], by_kind["bcc"]))
+        files = attached.get(email.pk, [])
+        sends.append(Send(email, by_kind["to"], by_kind["cc"], by_kind["bcc"], files))
     return sends
 
 
@@ -201,7 +204,8 @@ def _hand_over(send: Send) -> Outcome:
     provider = get_provider(send.email.provider)
     clock = time.perf_counter()
     try:
-        result: Accepted | Exception = provider.send(_outbound(send))
+        with attachments.loaded(send.attachments) as parts:
+            result: Accepted | Exception = provider.send(_outbound(send, parts))
     except (NotTaken, OutcomeUnknown, Refused) as error:
         result = error
     except Exception as error:  # a bug: patience, and somebody must look
@@ -212,7 +216,7 @@ def _hand_over(send: Send) -> Outcome:
     return Outcome(send.email, result)
 
 
-def _outbound(send: Send) -> Outbound:
+def _outbound(send: Send, parts: Sequence[mime.Part]) -> Outbound:
     email = send.email
     return Outbound(
         email_id=str(email.pk),
@@ -220,7 +224,7 @@ def _outbound(send: Send) -> Outbound:
         to=send.to,
         cc=send.cc,
         bcc=send.bcc,
-        mime=mime.build(email),
+        mime=mime.build(email, parts),
         region=email.region,
         configuration_set=email.configuration_set,
         tags=email.tags,

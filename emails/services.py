@@ -17,8 +17,9 @@ from core.ids import uuid7
 from core.wake import wake
 from domains.models import Domain
 from domains.services import require_sending, sending_domains
+from emails import attachments
 from emails.addresses import identity
-from emails.models import Email, EmailRecipient
+from emails.models import Email, EmailAttachment, EmailRecipient
 from emails.reports import Report, take_in
 from emails.requests import SendEmail
 from emails.scheduling import scheduled
@@ -66,7 +67,8 @@ def accept(key: ApiKey, requests: Sequence[SendEmail], *, is_batch: bool = False
         _email(request, domains[request.sender.domain], pk=uuid7(), key=key, is_batch=is_batch)
         for request in requests
     ]
-    return _write(_draft(key.workspace, emails, requests))
+    attached = attachments.stored(emails, requests)
+    return _write(_draft(key.workspace, emails, requests), attached)
 
 
 def accept_own(domain: Domain, requests: Mapping[UUID, SendEmail]) -> list[Draft]:
@@ -140,10 +142,11 @@ def _draft(
     return drafts
 
 
-def _write(drafts: list[Draft]) -> list[Draft]:
+def _write(drafts: list[Draft], attached: Sequence[EmailAttachment] = ()) -> list[Draft]:
     with transaction.atomic():
         bulk.insert([draft.email for draft in drafts])
         bulk.insert([recipient for draft in drafts for recipient in draft.recipients])
+        bulk.insert(attached)
         take_in([report for draft in drafts for report in _reports(draft)])
         if any(draft.email.status == Email.Status.QUEUED for draft in drafts):
             wake(SEND)
@@ -186,6 +189,7 @@ def _email(
         text=request.text or "",
         headers=request.headers,
         tags={tag.name: tag.value for tag in request.tags},
+        attachment_count=len(request.attachments),
         message_id=f"<{pk}@{request.sender.domain}>",
         request_id=request_id.get(),
         status=Email.Status.SCHEDULED if at else Email.Status.QUEUED,

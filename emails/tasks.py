@@ -1,6 +1,7 @@
 from celery import shared_task
 
 from core import wake
+from emails.orphans import delete_orphans
 from emails.outcomes import settle_unknown
 from emails.sending import send_due
 
@@ -10,6 +11,12 @@ def send_due_emails() -> int:
     """Every email that is due has been handed to the provider."""
     wake.heard("emails.tasks.send_due_emails")
     return send_due()
+
+
+@shared_task
+def forget_orphaned_blobs() -> int:
+    """No blob is left for long without the row of its attachment."""
+    return delete_orphans()
 
 
 @shared_task

@@ -178,6 +178,11 @@ API_RATE_LIMIT = env.int("API_RATE_LIMIT", default=100)  # requests a second and
 API_RATE_BURST = env.int("API_RATE_BURST", default=200)
 IDEMPOTENCY_RETENTION = timedelta(hours=env.float("IDEMPOTENCY_RETENTION_HOURS", default=24.0))
 
+# --- Blobs --------------------------------------------------------------------------
+
+# A folder, or s3://bucket/prefix.
+BLOB_STORE = env.str("BLOB_STORE", default=str(VAR_DIR / "blobs"))
+
 # --- AWS --------------------------------------------------------------------------
 
 AWS_REGION = env.str("AWS_REGION", default="us-east-1")
@@ -195,6 +200,14 @@ SEND_LEASE = timedelta(seconds=env.int("SEND_LEASE", default=60))
 SEND_GIVE_UP_AFTER = timedelta(hours=env.int("SEND_GIVE_UP_AFTER_HOURS", default=24))
 SEND_UNKNOWN_GRACE = timedelta(seconds=env.int("SEND_UNKNOWN_GRACE", default=600))
 SEND_UNKNOWN_POLICY = env.str("SEND_UNKNOWN_POLICY", default="resend")  # or "hold"
+
+# Where attachments given by their address may be fetched from, besides https and public ones.
+ATTACHMENT_ALLOW_HTTP = env.bool("ATTACHMENT_ALLOW_HTTP", default=False)
+ATTACHMENT_ALLOWED_NETWORKS = [
+    ip_network(network) for network in env.list("ATTACHMENT_ALLOWED_NETWORKS", default=[])
+]
+# Bytes of attachments that a process has in hand at once for provider calls.
+ATTACHMENT_BYTES_IN_FLIGHT = env.int("ATTACHMENT_BYTES_IN_FLIGHT", default=128 * 1024 * 1024)
 
 # Mail to the operators, about webhook endpoints that fail. The domain of the sender must be a
 # verified one of this installation; without operators there is no such mail.
@@ -263,6 +276,7 @@ _SWEEPS = [
 # An hour of deletions at once would be felt; a look at the oldest row costs next to nothing.
 _CLEANER_INTERVAL = timedelta(minutes=1)
 _CLEANERS = [
+    "emails.tasks.forget_orphaned_blobs",
     "accounts.tasks.forget_old_idempotency_records",
     "events.tasks.forget_old_events",
     "ingest.tasks.forget_old_provider_events",

@@ -4,6 +4,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
 from core import health
+from core.blobs.views import download
 from ingest.views import ses_events
 
 # Patterns are tried in turn, so what is asked for most comes first.
@@ -24,6 +25,7 @@ urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", health.metrics),
+    path("blobs/<str:token>", download),
     path("openapi.json", SpectacularJSONAPIView.as_view(), name="schema"),
     path("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     # Ahead of /api/webhooks/<id>: the address under which SNS may know us already.

@@ -1,0 +1,32 @@
+"""`GET /blobs/<token>`: a file of the folder, for whoever holds a signed link."""
+
+from django.core.signing import BadSignature
+from django.http import FileResponse, HttpRequest, HttpResponseBase, JsonResponse
+from django.views.decorators.http import require_safe
+
+from core import errors
+from core.blobs import blobs, links
+from core.blobs.folder import FolderStore
+
+
+@require_safe
+def download(request: HttpRequest, token: str) -> HttpResponseBase:
+    """Always a download: what a customer's file says is never run under our name."""
+    store = blobs()
+    try:
+        link = links.opened(token)
+        if not isinstance(store, FolderStore):
+            return errors.not_found(request)
+        file = store.path(link.key).open("rb")
+    except (BadSignature, FileNotFoundError):
+        return errors.not_found(request)
+    except links.LinkExpired:
+        message = "This link has expired. Ask the API for a new one."
+        return JsonResponse(errors.body(410, "link_expired", message), status=410)
+    response = FileResponse(
+        file, as_attachment=True, filename=link.filename, content_type=link.content_type
+    )
+    response["Cache-Control"] = "private, no-store"
+    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    response["X-Content-Type-Options"] = "nosniff"
+    return response

@@ -1,0 +1,134 @@
+"""`attachments` of `POST /emails`, field by field."""
+
+import re
+from base64 import b64decode
+from collections.abc import Sequence
+from mimetypes import guess_type
+from typing import Annotated, Any, Self
+from urllib.parse import unquote, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic.json_schema import WithJsonSchema
+
+from core.schemas import RequestBody, Text
+from emails.addresses import CONTROL
+
+MAX_ATTACHMENTS = 100
+MAX_ENCODED = 40 * 1024 * 1024  # what SES takes, in bytes on the wire
+_LINE = 57  # bytes that make a line of 76 characters of base64
+_ANYTHING = "application/octet-stream"
+_TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105 (RFC 2045 section 5.1)
+_TYPE = re.compile(rf'{_TOKEN}/{_TOKEN}(\s*;\s*{_TOKEN}=({_TOKEN}|"[ !#-\[\]-~]*"))*')
+# RFC 2046: these hold messages and must not be base64.
+_COMPOSITE = re.compile(r"(multipart|message)/", re.IGNORECASE)
+_CONTENT_ID = re.compile(r"[A-Za-z0-9!#$&'*+/=?^_`{|}~.@-]{1,128}")
+
+
+def _content(given: Any) -> bytes:
+    if isinstance(given, str):
+        try:
+            return b64decode(given, validate=True)
+        except ValueError:
+            raise ValueError("must be base64 (RFC 4648), without line breaks") from None
+    if isinstance(given, list) and all(type(each) is int for each in given):
+        try:
+            return bytes(given)
+        except ValueError:
+            raise ValueError("must be a list of byte values, 0 to 255") from None
+    raise ValueError("must be a base64 string or a list of byte values")
+
+
+def _filename(given: str) -> str:
+    if not given.strip() or CONTROL.search(given) or re.search(r"[/\\]", given):
+        raise ValueError("must be a file's name without a path and without control characters")
+    return given
+
+
+def _content_type(given: str) -> str:
+    if not _TYPE.fullmatch(given) or CONTROL.search(given):
+        raise ValueError("must be a media type such as `application/pdf`")
+    if _COMPOSITE.match(given):
+        raise ValueError("must not be `multipart/...` or `message/...`; leave it out")
+    return given
+
+
+def _content_id(given: str) -> str:
+    if not _CONTENT_ID.fullmatch(given):
+        raise ValueError("must be 1 to 128 of the characters of a Message-ID, without `<` and `>`")
+    return given
+
+
+_BYTES = {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 255}}
+Content = Annotated[
+    bytes,
+    BeforeValidator(_content),
+    WithJsonSchema({"anyOf": [{"type": "string", "contentEncoding": "base64"}, _BYTES]}),
+]
+ContentId = Annotated[str, AfterValidator(_content_id)]
+
+
+class Attachment(RequestBody):
+    """`content` is base64 or a list of byte values; `path` is an https URL to fetch it from."""
+
+    filename: Annotated[Text, Field(max_length=255), AfterValidator(_filename)] | None = None
+    content: Content | None = None
+    path: Annotated[Text, Field(max_length=2048)] | None = None
+    content_type: Annotated[Text, Field(max_length=255), AfterValidator(_content_type)] | None = (
+        None
+    )
+    content_id: ContentId | None = None
+    inline_content_id: ContentId | None = None
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Self:
+        if (self.content is None) == (self.path is None):
+            raise ValueError("needs either `content` or `path`")
+        if self.content_id and self.inline_content_id not in (None, self.content_id):
+            raise ValueError("`content_id` and `inline_content_id` are the same thing: give one")
+        if self.filename is None:
+            _filename(self.name)
+        return self
+
+    @property
+    def name(self) -> str:
+        """As given, or the last part of the address."""
+        if self.filename is not None:
+            return self.filename
+        return unquote(urlsplit(self.path or "").path).rpartition("/")[2][:255]
+
+    @property
+    def type(self) -> str:
+        """As given, or what the name's ending stands for."""
+        guessed, coding = guess_type(self.name, strict=True)
+        fits = guessed and not coding and not _COMPOSITE.match(guessed)
+        return self.content_type or (guessed if guessed and fits else _ANYTHING)
+
+    @property
+    def cid(self) -> str:
+        return self.content_id or self.inline_content_id or ""
+
+
+def encoded_size(attachments: Sequence[Attachment | bytes]) -> int:
+    """Bytes on the wire of what is known of them: base64 in lines."""
+    return sum(
+        -(-len(content) // _LINE) * 2 + -(-len(content) // 3) * 4
+        for content in (_bytes_of(each) for each in attachments)
+    )
+
+
+def together(attachments: list[Attachment]) -> list[Attachment]:
+    if encoded_size(attachments) > MAX_ENCODED:
+        raise ValueError("may have 40 MiB in all once encoded; send a link to what is larger")
+    ids = [each.cid for each in attachments if each.cid]
+    if len(set(ids)) < len(ids):
+        raise ValueError("must not have the same `content_id` twice")
+    return attachments
+
+
+Attachments = Annotated[
+    list[Attachment], Field(max_length=MAX_ATTACHMENTS), AfterValidator(together)
+]
+
+
+def _bytes_of(each: Attachment | bytes) -> bytes:
+    return each if isinstance(each, bytes) else each.content or b""

@@ -1,0 +1,47 @@
+"""Attachments that are given by their address."""
+
+from time import monotonic
+
+from django.conf import settings
+
+from core.errors import ValidationFailed
+from core.outbound import OutboundPolicy, fetch
+from emails.attachment_fields import MAX_ENCODED, encoded_size
+from emails.requests import SendEmail
+
+PATIENCE = 15.0  # seconds for all that one request of the API names
+
+
+class Fetching:
+    """What one request of the API fetches: one file after the other, all in one span of time."""
+
+    def __init__(self) -> None:
+        self._until = monotonic() + PATIENCE
+
+    def fill(self, request: SendEmail, *, prefix: str = "") -> None:
+        """Give the attachments their bytes; ValidationFailed names the one that can't be had."""
+        room = MAX_ENCODED - encoded_size(request.attachments)
+        for place, each in enumerate(request.attachments):
+            if each.path is not None:
+                each.content = self._get(each.path, f"{prefix}attachments.{place}.path", room)
+                room -= encoded_size([each])
+
+    def _get(self, url: str, field: str, room: int) -> bytes:
+        left = self._until - monotonic()
+        if left <= 0:
+            raise ValidationFailed({field: f"could not be fetched: {PATIENCE:g} s were over"})
+        policy = OutboundPolicy(
+            allow_http=settings.ATTACHMENT_ALLOW_HTTP,
+            allowed_networks=tuple(settings.ATTACHMENT_ALLOWED_NETWORKS),
+        )
+        # One byte more than fits in any way, so that nothing is cut unnoticed.
+        outcome = fetch(url, policy=policy, timeout=left, max_body=room + 1)
+        if outcome.error is not None:
+            raise ValidationFailed({field: f"could not be fetched: {outcome.message}"})
+        if outcome.status != 200:
+            raise ValidationFailed(
+                {field: f"could not be fetched: it answers {outcome.status} instead of 200"}
+            )
+        if encoded_size([outcome.body]) > room:
+            raise ValidationFailed({field: "makes more than 40 MiB of attachments once encoded"})
+        return outcome.body

@@ -1,0 +1,414 @@
+"""Attachments from the request to the wire and to those who ask for them."""
+
+import threading
+from base64 import b64encode
+from datetime import timedelta
+from email import message_from_bytes
+from email.policy import default
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from ipaddress import ip_network
+
+import pytest
+import time_machine
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from core.blobs import blobs
+from core.ids import uuid7
+from emails import attachments, orphans
+from emails.models import Email, EmailAttachment
+from emails.providers import NotTaken
+from emails.sending import send_due
+
+pytestmark = pytest.mark.django_db
+
+PDF = b"%PDF-1.7 \x00\xff"
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(settings, tmp_path):
+    settings.BLOB_STORE = str(tmp_path)
+
+
+@pytest.fixture
+def attach(send):
+    """`attach({...}, ...)` posts a message with these attachments."""
+    return lambda *given, **changes: send(attachments=list(given), **changes)
+
+
+@pytest.fixture
+def web(settings):
+    """`web["/a.pdf"] = (status, body)`; `web.url(path)` is where it is."""
+    settings.ATTACHMENT_ALLOW_HTTP = True
+    settings.ATTACHMENT_ALLOWED_NETWORKS = [ip_network("127.0.0.0/8")]
+
+    class Pages(dict):
+        def url(self, path):
+            return f"http://127.0.0.1:{server.server_port}{path}"
+
+    pages = Pages()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, body = pages[self.path]
+            self.send_response(status)
+            self.send_header("Location", "/elsewhere")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield pages
+        server.shutdown()
+        thread.join()
+
+
+def base64(content):
+    return b64encode(content).decode()
+
+
+def wrong(answer):
+    assert answer.status_code == 422, answer.json()
+    return answer.json()["details"]["fields"]
+
+
+def rows(answer):
+    assert answer.status_code == 200, answer.json()
+    return list(EmailAttachment.objects.filter(email=answer.json()["id"]).order_by("position"))
+
+
+def files_left():
+    return blobs().keys("emails/", after="", limit=1000)
+
+
+def test_an_attachment_is_a_row_and_a_blob(attach, domain):
+    (row,) = rows(attach({"filename": "a.pdf", "content": base64(PDF)}))
+
+    assert (row.filename, row.content_type, row.content_id) == ("a.pdf", "application/pdf", "")
+    assert (row.size, row.sha256) == (len(PDF), sha256(PDF).hexdigest())
+    assert blobs().read(row.blob_key) == PDF
+    assert row.email.attachment_count == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"filename": "a.pdf", "content": list(PDF)}, ("a.pdf", "application/pdf", "")),
+        ({"filename": "a", "content": ""}, ("a", "application/octet-stream", "")),
+        ({"filename": "a.eml", "content": ""}, ("a.eml", "application/octet-stream", "")),
+        ({"filename": "a.tar.gz", "content": ""}, ("a.tar.gz", "application/octet-stream", "")),
+        (
+            {"filename": "a.ics", "content": "", "content_type": "text/calendar; method=REQUEST"},
+            ("a.ics", "text/calendar; method=REQUEST", ""),
+        ),
+        ({"filename": "a.png", "content": "", "content_id": "l@x"}, ("a.png", "image/png", "l@x")),
+        (
+            {"filename": "a.png", "content": "", "inline_content_id": "l"},
+            ("a.png", "image/png", "l"),
+        ),
+    ],
+)
+def test_what_is_known_of_an_attachment(attach, domain, given, expected):
+    (row,) = rows(attach(given))
+    assert (row.filename, row.content_type, row.content_id) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "said"),
+    [
+        ({"filename": "a"}, "", "either `content` or `path`"),
+        (
+            {"filename": "a", "content": "", "path": "https://example.com/a"},
+            "",
+            "either `content` or `path`",
+        ),
+        ({"filename": "a", "content": "a*b"}, ".content", "base64"),
+        ({"filename": "a", "content": "aGk"}, ".content", "base64"),
+        ({"filename": "a", "content": [256]}, ".content", "0 to 255"),
+        ({"filename": "a", "content": [-1]}, ".content", "0 to 255"),
+        ({"filename": "a", "content": [1.5]}, ".content", "byte values"),
+        ({"filename": "a", "content": [True]}, ".content", "byte values"),
+        ({"filename": "a", "content": {}}, ".content", "byte values"),
+        ({"content": ""}, "", "file's name"),
+        ({"filename": "../a", "content": ""}, ".filename", "without a path"),
+        ({"filename": "a\\b", "content": ""}, ".filename", "without a path"),
+        ({"filename": "a\r\nBcc: x", "content": ""}, ".filename", "control"),
+        ({"filename": " ", "content": ""}, ".filename", "file's name"),
+        ({"filename": "a" * 256, "content": ""}, ".filename", "255"),
+        ({"filename": "a", "content": "", "content_type": "pdf"}, ".content_type", "media type"),
+        (
+            {"filename": "a", "content": "", "content_type": "a/b\r\nX: y"},
+            ".content_type",
+            "media type",
+        ),
+        (
+            {"filename": "a", "content": "", "content_type": "message/rfc822"},
+            ".content_type",
+            "must not be",
+        ),
+        ({"filename": "a", "content": "", "content_id": "<a>"}, ".content_id", "Message-ID"),
+        ({"filename": "a", "content": "", "content_id": ""}, ".content_id", "Message-ID"),
+        (
+            {"filename": "a", "content": "", "content_id": "a", "inline_content_id": "b"},
+            "",
+            "same thing",
+        ),
+        ({"filename": "a", "content": "", "size": 1}, ".size", "not a field"),
+    ],
+)
+def test_what_is_wrong_is_named(attach, domain, given, field, said):
+    good = {"filename": "good", "content": ""}
+    fields = wrong(attach(good, given))
+    assert said in fields[f"attachments.1{field}"]
+    assert not Email.objects.exists()
+    assert not files_left()
+
+
+def test_two_inline_parts_must_not_have_one_id(attach, domain):
+    one = {"filename": "a", "content": "", "content_id": "a"}
+    assert "content_id" in wrong(attach(one, one))["attachments"]
+
+
+def test_forty_mebibytes_in_all(attach, domain):
+    # 57 bytes are a line of 78.
+    room = 40 * 1024 * 1024 // 78 * 57
+    half = base64(b"a" * (room // 2))
+    assert (
+        "40 MiB"
+        in wrong(attach({"filename": "a", "content": base64(b"a" * (room + 57))}))["attachments"]
+    )
+    assert attach(*[{"filename": "a", "content": half}] * 2).status_code == 200
+    assert "40 MiB" in wrong(attach(*[{"filename": "a", "content": half}] * 3))["attachments"]
+
+
+def test_each_mail_of_a_batch_has_its_own(api, domain, message):
+    def one(*names):
+        return message | {
+            "attachments": [{"filename": name, "content": base64(name.encode())} for name in names]
+        }
+
+    answer = api.post("/emails/batch", [one("a", "b"), message, one("c")])
+
+    contents = [
+        [blobs().read(row.blob_key) for row in EmailAttachment.objects.filter(email=each["id"])]
+        for each in answer.json()["data"]
+    ]
+    assert contents == [[b"a", b"b"], [], [b"c"]]
+
+
+def test_in_a_batch_the_mail_at_fault_is_named(api, domain, message):
+    answer = api.post("/emails/batch", [message, message | {"attachments": [{"filename": "a"}]}])
+    assert list(wrong(answer)) == ["1.attachments.0"]
+
+
+def test_a_mail_without_attachments_costs_no_statement(send, domain):
+    with CaptureQueriesContext(connection) as statements:
+        assert send().status_code == 200
+    assert not [each for each in statements if "email_attachments" in each["sql"]]
+
+
+def test_a_file_is_fetched_from_its_address(attach, domain, web):
+    web["/files/a%20b.pdf"] = (200, PDF)
+
+    (row, named) = rows(
+        attach(
+            {"path": web.url("/files/a%20b.pdf")},
+            {"path": web.url("/files/a%20b.pdf"), "filename": "c.txt"},
+        )
+    )
+    assert (row.filename, row.content_type) == ("a b.pdf", "application/pdf")
+    assert (named.filename, named.content_type) == ("c.txt", "text/plain")
+    assert blobs().read(row.blob_key) == blobs().read(named.blob_key) == PDF
+
+
+@pytest.mark.parametrize("status", [404, 302, 204, 500])
+def test_an_address_that_does_not_give_the_file(attach, domain, web, status):
+    web["/a"] = (status, b"")
+    fields = wrong(attach({"filename": "a", "content": ""}, {"path": web.url("/a")}))
+    assert str(status) in fields["attachments.1.path"]
+    assert not files_left()
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://example.com/a", "use https://"),
+        ("https://127.0.0.1/a", "use a public host"),
+        ("https://169.254.169.254/a", "use a public host"),
+        ("file:///etc/passwd", "not"),
+        ("https://user:password@example.com/a", "password"),
+    ],
+)
+def test_addresses_that_are_not_called(attach, domain, url, said):
+    assert said in wrong(attach({"filename": "a", "path": url}))["attachments.0.path"]
+
+
+def test_a_file_that_is_too_large_is_not_read_to_its_end(attach, domain, web):
+    web["/a"] = (200, b"a" * (31 * 1024 * 1024))
+    assert "40 MiB" in wrong(attach({"path": web.url("/a")}))["attachments.0.path"]
+
+
+def test_a_permissive_batch_leaves_out_what_cannot_be_fetched(api, domain, message, web):
+    web["/a"] = (404, b"")
+    bad = message | {"attachments": [{"path": web.url("/a")}]}
+    answer = api.post("/emails/batch", [bad, message], headers={"x-batch-validation": "permissive"})
+    assert len(answer.json()["data"]) == 1
+    assert [each["index"] for each in answer.json()["errors"]] == [0]
+
+
+def test_nothing_is_accepted_when_the_store_is_away(attach, domain, settings, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    settings.BLOB_STORE = str(tmp_path / "file")
+
+    answer = attach({"filename": "a", "content": ""})
+
+    assert (answer.status_code, answer.json()["name"]) == (503, "storage_unavailable")
+    assert not Email.objects.exists()
+
+
+def test_an_idempotency_key_covers_attachments(api, domain, message):
+    def post(content):
+        body = message | {"attachments": [{"filename": "a", "content": base64(content)}]}
+        return api.post("/emails", body, headers={"Idempotency-Key": "one"})
+
+    first = post(b"a")
+    assert post(b"a").json() == first.json()
+    assert post(b"b").status_code == 409
+    assert len(files_left()) == 1
+
+
+def test_the_recipient_gets_them(accepted, provider):
+    accepted(
+        attachments=[
+            {"filename": "logo.png", "content": base64(b"png"), "content_id": "logo"},
+            {"filename": "a.pdf", "content": base64(PDF)},
+        ],
+        html='<img src="cid:logo">',
+    )
+
+    assert send_due() == 1
+
+    sent = message_from_bytes(provider.sent[0].mime, policy=default)
+    assert sent.get_content_type() == "multipart/mixed"
+    (pdf,) = sent.iter_attachments()
+    assert (pdf.get_filename(), pdf.get_content()) == ("a.pdf", PDF)
+    (logo,) = (part for part in sent.walk() if part["Content-ID"])
+    assert (logo["Content-ID"], logo.get_content()) == ("<logo>", b"png")
+
+
+def test_a_mail_whose_blob_is_gone_fails_and_says_why(accepted, provider):
+    email = accepted(attachments=[{"filename": "a.pdf", "content": ""}])
+    blobs().delete([email.attachments.get().blob_key])
+
+    assert send_due() == 1
+
+    email.refresh_from_db()
+    assert (email.status, provider.sent) == ("failed", [])
+    assert "a.pdf is gone" in email.last_error
+
+
+def test_a_mail_waits_while_the_store_is_away(accepted, provider, settings, tmp_path):
+    email = accepted(attachments=[{"filename": "a.pdf", "content": ""}])
+    (tmp_path / "file").write_text("in the way")
+    settings.BLOB_STORE = str(tmp_path / "file")
+
+    assert send_due() == 1
+
+    email.refresh_from_db()
+    assert (email.status, provider.sent) == ("queued", [])
+    assert "could not be read" in email.last_error
+
+
+def test_large_mails_take_turns(attach, domain, settings, monkeypatch):
+    settings.ATTACHMENT_BYTES_IN_FLIGHT = 10
+    monkeypatch.setattr(attachments, "_TURN", 0.01)
+    large, small = rows(
+        attach(
+            {"filename": "a", "content": base64(b"a" * 11)},
+            {"filename": "b", "content": base64(b"b")},
+        )
+    )
+
+    with attachments.loaded([large]) as (part,):  # larger than all that may be: alone
+        assert part.content == b"a" * 11
+        with pytest.raises(NotTaken), attachments.loaded([small]):
+            pass
+    with attachments.loaded([small]), attachments.loaded([small]):
+        pass
+
+
+def test_attachments_are_listed_with_links(api, attach, domain):
+    answer = attach(
+        {"filename": "a.pdf", "content": base64(PDF)},
+        {"filename": "b.png", "content": "", "content_id": "logo"},
+    )
+    path = f"/emails/{answer.json()['id']}/attachments"
+
+    listed = api.get(path).json()
+
+    assert (listed["object"], listed["has_more"]) == ("list", False)
+    first, second = listed["data"]
+    link = first.pop("download_url")
+    expires_at = first.pop("expires_at")
+    assert first == {
+        "object": "attachment",
+        "id": str(rows(answer)[0].pk),
+        "filename": "a.pdf",
+        "content_type": "application/pdf",
+        "content_disposition": "attachment",
+        "content_id": None,
+        "size": len(PDF),
+    }
+    assert (second["content_disposition"], second["content_id"]) == ("inline", "logo")
+    assert Client().get(link.removeprefix("http://testserver")).getvalue() == PDF
+    left = timezone.datetime.fromisoformat(expires_at) - timezone.now()
+    assert timedelta(minutes=14) < left <= timedelta(minutes=15)
+    assert api.get(f"{path}/{second['id']}").json()["filename"] == "b.png"
+    assert api.get(path, {"limit": 1}).json()["has_more"]
+
+
+def test_others_see_no_attachments(api, stranger, attach, send, domain):
+    answer = attach({"filename": "a.pdf", "content": ""})
+    path = f"/emails/{answer.json()['id']}/attachments"
+    (row,) = rows(answer)
+
+    assert stranger.get(path).status_code == 404
+    assert stranger.get(f"{path}/{row.pk}").status_code == 404
+    assert api.get(f"{path}/{uuid7()}").status_code == 404
+    other = f"/emails/{send().json()['id']}/attachments"
+    assert api.get(other).json()["data"] == []
+    assert api.get(f"{other}/{row.pk}").status_code == 404
+
+
+def test_blobs_without_rows_are_deleted_after_a_day(attach, domain):
+    kept = rows(attach({"filename": "a", "content": ""}))[0].blob_key
+    gone = rows(attach({"filename": "b", "content": ""}))[0]
+    blobs().put(attachments.blob_key(uuid7(), 0), b"its transaction was rolled back")
+    blobs().put(f"{kept}.0123.part", b"its process died")
+    Email.objects.filter(pk=gone.email_id).delete()
+
+    assert orphans.delete_orphans() == 0
+    with time_machine.travel(timezone.now() + timedelta(days=1, minutes=2)):
+        orphans._remember("")
+        assert orphans.delete_orphans() == 3
+        assert files_left() == [kept]
+
+
+def test_the_walk_over_the_store_goes_on_where_it_stopped(attach, domain, monkeypatch):
+    monkeypatch.setattr(orphans, "_PAGE", 2)
+    keys = [rows(attach({"filename": "a", "content": ""}))[0].blob_key for _ in range(3)]
+    EmailAttachment.objects.all().delete()
+
+    with time_machine.travel(timezone.now() + timedelta(days=1, minutes=2)):
+        orphans._remember(keys[0])
+        assert orphans.delete_orphans() == 2
+        assert files_left() == keys[:1]
+        assert orphans.delete_orphans() == 0  # it rests, and begins anew on the next day
