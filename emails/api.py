@@ -34,6 +34,7 @@ from emails.rendering import (
 )
 from emails.requests import Reschedule, SendEmail, parse_email
 from emails.scheduling import cancel, reschedule
+from emails.trace import EmailTrace, trace
 
 MAX_BATCH = 100
 BATCH_VALIDATION = OpenApiParameter(
@@ -115,7 +116,7 @@ class EmailView(ApiView):
 
     @describe("Get an email", response=EmailOut, tag="Emails")
     def get(self, request: ApiRequest, email_id: str) -> Response:
-        return Response(shown(find(request, email_id)))
+        return Response(shown(resources.find(visible(request), email_id, "email")))
 
     @describe("Reschedule an email", request=Reschedule, response=EmailChanged, tag="Emails")
     def patch(self, request: ApiRequest, email_id: str) -> Response:
@@ -146,13 +147,22 @@ class EmailEventsView(ApiView):
         return Response(page(request, EmailEvent.objects.filter(email=email), event_shown))
 
 
+class EmailTraceView(ApiView):
+    permission_classes = [SendingAccess]
+
+    @describe("Trace an email", response=EmailTrace, tag="Emails")
+    def get(self, request: ApiRequest, email_id: str) -> Response:
+        return Response(trace(find(request, email_id)))
+
+
 def visible(request: ApiRequest) -> EmailQuerySet:
     """The only way this API reaches emails: those that the caller's key may read."""
     return Email.objects.for_key(request.auth)
 
 
 def find(request: ApiRequest, email_id: str) -> Email:
-    return resources.find(visible(request), email_id, "email")
+    """The email, without its texts until they are asked for."""
+    return resources.find(visible(request).without_content(), email_id, "email")
 
 
 def _accepted(drafts: list[services.Draft]) -> list[dict[str, str]]:

@@ -13,4 +13,5 @@ urlpatterns = [
         "emails/<str:email_id>/attachments/<str:attachment_id>",
         api_attachments.AttachmentView.as_view(),
     ),
+    path("emails/<str:email_id>/trace", api.EmailTraceView.as_view()),
 ]
