@@ -21,6 +21,7 @@ _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105 (RFC 2045 section 5.1)
 _TYPE = re.compile(rf'{_TOKEN}/{_TOKEN}(\s*;\s*{_TOKEN}=({_TOKEN}|"[ !#-\[\]-~]*"))*')
 # RFC 2046: these hold messages and must not be base64.
 _COMPOSITE = re.compile(r"(multipart|message)/", re.IGNORECASE)
+_ENCODED_WORD = re.compile(r"=\?[^?]*\?[bq]\?", re.IGNORECASE)
 _CONTENT_ID = re.compile(r"[A-Za-z0-9!#$&'*+/=?^_`{|}~.@-]{1,128}")
 
 
@@ -39,9 +40,12 @@ def _content(given: Any) -> bytes:
 
 
 def _filename(given: str) -> str:
-    if not given.strip() or CONTROL.search(given) or re.search(r"[/\\]", given):
+    name = given.strip()  # readers disagree on what is around it
+    if not name or CONTROL.search(name) or re.search(r"[/\\]", name):
         raise ValueError("must be a file's name without a path and without control characters")
-    return given
+    if _ENCODED_WORD.search(name):  # some readers decode it, and it could say anything
+        raise ValueError("must not contain an encoded word such as `=?utf-8?b?...`")
+    return name
 
 
 def _content_type(given: str) -> str:
@@ -86,15 +90,14 @@ class Attachment(RequestBody):
         if self.content_id and self.inline_content_id not in (None, self.content_id):
             raise ValueError("`content_id` and `inline_content_id` are the same thing: give one")
         if self.filename is None:
-            _filename(self.name)
+            last = unquote(urlsplit(self.path or "").path).rpartition("/")[2]
+            self.filename = _filename(last[-255:])  # with its ending, if it is long
         return self
 
     @property
     def name(self) -> str:
         """As given, or the last part of the address."""
-        if self.filename is not None:
-            return self.filename
-        return unquote(urlsplit(self.path or "").path).rpartition("/")[2][:255]
+        return self.filename or ""
 
     @property
     def type(self) -> str:

@@ -102,7 +102,7 @@ def test_an_attachment_is_a_row_and_a_blob(attach, domain):
     ("given", "expected"),
     [
         ({"filename": "a.pdf", "content": list(PDF)}, ("a.pdf", "application/pdf", "")),
-        ({"filename": "a", "content": ""}, ("a", "application/octet-stream", "")),
+        ({"filename": " a ", "content": ""}, ("a", "application/octet-stream", "")),
         ({"filename": "a.eml", "content": ""}, ("a.eml", "application/octet-stream", "")),
         ({"filename": "a.tar.gz", "content": ""}, ("a.tar.gz", "application/octet-stream", "")),
         (
@@ -142,6 +142,8 @@ def test_what_is_known_of_an_attachment(attach, domain, given, expected):
         ({"filename": "a\\b", "content": ""}, ".filename", "without a path"),
         ({"filename": "a\r\nBcc: x", "content": ""}, ".filename", "control"),
         ({"filename": " ", "content": ""}, ".filename", "file's name"),
+        ({"filename": "=?utf-8?b?Lg==?=", "content": ""}, ".filename", "encoded word"),
+        ({"path": "https://example.com/"}, "", "file's name"),
         ({"filename": "a" * 256, "content": ""}, ".filename", "255"),
         ({"filename": "a", "content": "", "content_type": "pdf"}, ".content_type", "media type"),
         (
