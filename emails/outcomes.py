@@ -117,7 +117,13 @@ def _lock(emails: Sequence[Email]) -> None:
 
 def _write_accepted(accepted: Sequence[tuple[Email, Accepted]]) -> None:
     """That the provider took a message is a fact, so no lease is asked after."""
-    take_in([_sent(email, receipt) for email, receipt in accepted])
+    take_in(
+        [
+            report
+            for email, receipt in accepted
+            for report in (_sent(email, receipt), *_refused(email, receipt))
+        ]
+    )
 
 
 def _write_unknown(outcomes: Sequence[Outcome]) -> None:
@@ -186,6 +192,23 @@ def _sent(email: Email, receipt: Accepted) -> Report:
         provider_message_id=receipt.provider_message_id,
         message_id=receipt.message_id,
     )
+
+
+def _refused(email: Email, receipt: Accepted) -> list[Report]:
+    """Recipients that the provider did not take the message for, while it did for others."""
+    return [
+        Report(
+            email_id=email.pk,
+            type="failed",
+            recipient=address,
+            status=Email.Status.FAILED.value,
+            detail=reason[:1000],
+            occurred_at=timezone.now(),
+            payload={"reason": reason},
+            webhook={"failed": {"reason": reason}},
+        )
+        for address, reason in receipt.refused.items()
+    ]
 
 
 def _delayed(outcome: Outcome) -> Report:

@@ -225,6 +225,7 @@ def _outbound(send: Send, parts: Sequence[mime.Part]) -> Outbound:
         cc=send.cc,
         bcc=send.bcc,
         mime=mime.build(email, parts),
+        message_id=mime.own_message_id(email),
         region=email.region,
         configuration_set=email.configuration_set,
         tags=email.tags,

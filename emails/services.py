@@ -20,6 +20,7 @@ from domains.services import require_sending, sending_domains
 from emails import attachments
 from emails.addresses import identity
 from emails.models import Email, EmailAttachment, EmailRecipient
+from emails.providers import installed_provider
 from emails.reports import Report, take_in
 from emails.requests import SendEmail
 from emails.scheduling import scheduled
@@ -176,6 +177,7 @@ def _email(
         workspace_id=domain.workspace_id,
         api_key_id=key.pk if key else None,
         domain_id=domain.pk,
+        provider=domain.provider or installed_provider(),
         region=domain.region,
         configuration_set=domain.ses_configuration_set_name,
         is_batch=is_batch,

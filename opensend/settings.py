@@ -191,7 +191,10 @@ AWS_ENDPOINT_URL = env.str("AWS_ENDPOINT_URL", default="")
 
 # --- Sending ------------------------------------------------------------------------
 
-EMAIL_PROVIDER = env.str("EMAIL_PROVIDER", default="emails.providers.ses.SesProvider")
+EMAIL_PROVIDER = env.str("EMAIL_PROVIDER", default="ses")  # or "smtp"; a domain may differ
+# smtp+starttls://, smtps:// or, for a relay on this host, smtp:// and no TLS.
+SMTP_URL = env.str("SMTP_URL", default="")
+SMTP_RATE = env.float("SMTP_RATE", default=0.0)  # recipients a second; 0: no limit
 SES_CONFIGURATION_SET = env.str("SES_CONFIGURATION_SET", default="")
 SEND_CONCURRENCY = env.int("SEND_CONCURRENCY", default=64)  # provider calls in flight a process
 # Recipients a second while the provider has not told its limits: those of a new SES account.

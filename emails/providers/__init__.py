@@ -1,6 +1,6 @@
 """The one door through which mail leaves: small classes with one method."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ class Outbound:
     cc: list[str]
     bcc: list[str]
     mime: bytes
+    message_id: str  # the header's
     region: str
     configuration_set: str
     tags: dict[str, str]
@@ -25,11 +26,15 @@ class Outbound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """The provider took the message. `message_id` is the header's, as recipients see it."""
+    """The provider took the message. `message_id` is the header's, as recipients see it.
+
+    `refused` are recipients that it did not take it for, with its words.
+    """
 
     provider_message_id: str
     message_id: str
     provider_response: dict[str, Any]
+    refused: dict[str, str] = field(default_factory=dict)
 
 
 class ProviderError(Exception):
@@ -81,12 +86,15 @@ class Provider(Protocol):
         ...
 
 
-_PATHS = {"ses": "emails.providers.ses.SesProvider"}
+_PATHS = {
+    "ses": "emails.providers.ses.SesProvider",
+    "smtp": "emails.providers.smtp.SmtpProvider",
+}
 
 
 @cache
 def get_provider(name: str = "") -> Provider:
-    """The provider with this name, "" for the installation's own.
+    """The provider with this name; the installation's own for "" and for one that is gone.
 
     EMAIL_PROVIDER may be the dotted path of a class, which then stands for all of them.
     """
@@ -94,4 +102,12 @@ def get_provider(name: str = "") -> Provider:
         provider: Provider = import_string(name)()
         return provider
     installed = settings.EMAIL_PROVIDER
-    return get_provider(installed if "." in installed else _PATHS[name or installed])
+    return get_provider(
+        installed if "." in installed else _PATHS.get(name) or _PATHS[installed_provider()]
+    )
+
+
+def installed_provider() -> str:
+    """The name that new mail bears unless its domain says another."""
+    installed: str = settings.EMAIL_PROVIDER
+    return "ses" if "." in installed else installed

@@ -123,6 +123,7 @@ def test_ses_takes_fifty_tags_and_ours_is_among_them():
         cc=[],
         bcc=[],
         mime=b"",
+        message_id="<ours@example.com>",
         region="us-east-1",
         configuration_set="",
         tags={f"t{number}": "x" for number in range(75)},

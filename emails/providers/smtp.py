@@ -1,0 +1,147 @@
+"""Any relay that speaks SMTP (RFC 5321), with TLS. It tells no more after it took a message."""
+
+import smtplib
+import ssl
+import time
+from collections import deque
+from functools import cached_property
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from django.conf import settings
+
+from emails.providers import Accepted, Limits, NotTaken, Outbound, OutcomeUnknown, Refused
+
+TIMEOUT = 15.0  # seconds for each answer
+KEEP = 30.0  # seconds for which an idle connection is worth trying
+_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
+
+
+class SmtpProvider:
+    name = "smtp"
+
+    def __init__(self) -> None:
+        # Idle connections and since when, the last used first; shared by all threads.
+        self._idle: deque[tuple[float, smtplib.SMTP]] = deque()
+
+    def bucket(self, region: str) -> str:
+        return self.name if settings.SMTP_RATE else ""
+
+    def limits(self, region: str) -> Limits:
+        return Limits(rate=settings.SMTP_RATE)
+
+    def send(self, message: Outbound) -> Accepted:
+        relay = self._connection()
+        try:
+            accepted = _deliver(relay, message)
+        except Exception:
+            relay.close()
+            raise
+        self._idle.append((time.monotonic(), relay))
+        return accepted
+
+    def close(self) -> None:
+        """Give up the idle connections."""
+        while self._idle:
+            self._idle.pop()[1].close()
+
+    def _connection(self) -> smtplib.SMTP:
+        """One that still answers, or a new one."""
+        while True:
+            try:
+                since, relay = self._idle.pop()
+            except IndexError:
+                return self._connect()
+            if time.monotonic() - since < KEEP and _answers(relay):
+                return relay
+            relay.close()
+
+    def _connect(self) -> smtplib.SMTP:
+        url = urlsplit(settings.SMTP_URL)
+        relay = None
+        try:
+            relay = self._greet(url)
+            if url.username:
+                relay.login(unquote(url.username), unquote(url.password or ""))
+        except (smtplib.SMTPException, OSError, ValueError) as error:
+            if relay:
+                relay.close()
+            raise NotTaken(f"The SMTP relay: {error}") from error
+        return relay
+
+    def _greet(self, url: SplitResult) -> smtplib.SMTP:
+        if url.scheme not in _PORTS or not url.hostname:
+            raise ValueError("SMTP_URL must begin with smtp+starttls://, smtps:// or smtp://")
+        host, port = url.hostname, url.port or _PORTS[url.scheme]
+        if url.scheme == "smtps":
+            return smtplib.SMTP_SSL(host, port, timeout=TIMEOUT, context=self._tls)
+        relay = smtplib.SMTP(host, port, timeout=TIMEOUT)
+        if url.scheme == "smtp+starttls":
+            try:
+                relay.starttls(context=self._tls)
+            except Exception:
+                relay.close()
+                raise
+        return relay
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        return ssl.create_default_context()
+
+
+def _answers(relay: smtplib.SMTP) -> bool:
+    try:
+        return relay.noop()[0] == 250
+    except (smtplib.SMTPException, OSError):
+        return False
+
+
+def _deliver(relay: smtplib.SMTP, message: Outbound) -> Accepted:
+    """Until the text is handed over, whatever breaks means that nobody got anything."""
+    try:
+        refused = _address(relay, message)
+    except (smtplib.SMTPException, OSError) as error:
+        raise NotTaken(f"The SMTP relay: {error}") from error
+    try:
+        code, reply = relay.data(message.mime)
+    except smtplib.SMTPDataError as error:  # it did not want to begin
+        raise _refusal(error.smtp_code, error.smtp_error) from error
+    except (smtplib.SMTPException, OSError) as error:
+        raise OutcomeUnknown(f"The SMTP relay: {error}") from error
+    if code != 250:
+        raise _refusal(code, reply)
+    return Accepted(
+        provider_message_id="",
+        message_id=message.message_id,
+        provider_response={"code": code, "reply": _text(reply)},
+        refused=refused,
+    )
+
+
+def _address(relay: smtplib.SMTP, message: Outbound) -> dict[str, str]:
+    """Name the sender and the recipients; those that were refused, with the relay's words."""
+    relay.ehlo_or_helo_if_needed()
+    options = [f"SIZE={len(message.mime)}"] if relay.has_extn("size") else []
+    code, reply = relay.mail(message.sender, options)
+    if code != 250:
+        raise _refusal(code, reply)
+    recipients = [*message.to, *message.cc, *message.bcc]
+    refused: dict[str, tuple[int, bytes]] = {}
+    for address in recipients:
+        code, reply = relay.rcpt(address)
+        if code == 421:  # it closes the connection (RFC 5321 section 3.8)
+            raise _refusal(code, reply)
+        if code not in (250, 251):
+            refused[address] = code, reply
+    if len(refused) == len(recipients):
+        # As long as one of them may be taken later, another try is worth it.
+        raise _refusal(*min(refused.values()))
+    return {address: f"{code} {_text(reply)}" for address, (code, reply) in refused.items()}
+
+
+def _refusal(code: int, reply: bytes | str) -> Exception:
+    words = f"{code} {_text(reply)}"
+    return Refused(words) if 500 <= code < 600 else NotTaken(words)
+
+
+def _text(reply: bytes | str) -> str:
+    return reply.decode("ascii", "replace") if isinstance(reply, bytes) else reply

@@ -1,0 +1,271 @@
+"""The SMTP provider and a real server on loopback, with STARTTLS and a login."""
+
+import datetime
+import socket
+import ssl
+from email import message_from_bytes
+from email.policy import default
+from ipaddress import ip_address
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from emails.models import Email, SendRate
+from emails.providers import get_provider
+from emails.sending import send_due
+
+pytestmark = pytest.mark.django_db
+
+
+class Relay:
+    """Says what a test tells it to; `hang_up` closes the connection instead of answering DATA."""
+
+    def __init__(self):
+        self.taken = []
+        self.logins = []
+        self.connections = 0
+        self.at_recipient = {}
+        self.at_data = "250 2.0.0 queued as 7"
+        self.hangs_up = False
+
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        session.host_name = hostname
+        self.connections += session.ssl is not None
+        return responses
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if address in self.at_recipient:
+            return self.at_recipient[address]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):
+        if self.hangs_up:
+            server.transport.abort()
+            return "250 lost"
+        if self.at_data.startswith("250"):
+            self.taken.append((envelope.mail_from, envelope.rcpt_tos, envelope.content))
+        return self.at_data
+
+    def authenticate(self, server, session, envelope, mechanism, auth_data):
+        given = (auth_data.login, auth_data.password)
+        self.logins.append(given)
+        return AuthResult(success=given == (b"us er", b"p@ss"))
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A file with a certificate for 127.0.0.1 that vouches for itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "relay")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("relay") / "relay.pem"
+    path.write_bytes(
+        made.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return path
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def relay(certificate, settings, monkeypatch):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    handler = Relay()
+    controller = Controller(
+        handler,
+        hostname="127.0.0.1",
+        port=free_port(),
+        tls_context=tls,
+        require_starttls=True,
+        authenticator=handler.authenticate,
+        auth_required=True,
+    )
+    controller.start()
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    settings.EMAIL_PROVIDER = "smtp"
+    settings.SMTP_URL = f"smtp+starttls://us%20er:p%40ss@127.0.0.1:{controller.port}"
+    get_provider.cache_clear()
+    yield handler
+    get_provider("smtp").close()
+    get_provider.cache_clear()
+    controller.stop()
+
+
+def make_due():
+    Email.objects.exclude(next_attempt_at=None).update(next_attempt_at="2026-01-01T00:00Z")
+
+
+def test_a_relay_takes_the_mail_over_tls_with_our_message_id(relay, accepted, published):
+    email = accepted(cc="carla@example.net", bcc="eve@example.net", text=".dot\n..dots")
+    assert email.provider == "smtp"
+
+    assert send_due() == 1
+
+    ((sender, recipients, content),) = relay.taken
+    assert sender == "ada@example.com"
+    assert recipients == ["bob@example.net", "carla@example.net", "eve@example.net"]
+    message = message_from_bytes(content, policy=default)
+    assert message["Message-ID"] == f"<{email.pk}@example.com>"
+    assert message.get_content().splitlines() == [".dot", "..dots"]
+    assert b"eve@" not in content
+    assert relay.logins == [(b"us er", b"p@ss")]
+    email.refresh_from_db()
+    assert (email.status, email.message_id) == ("sent", message["Message-ID"])
+    assert "queued as 7" in email.provider_response
+    assert [kind for kind, _ in published()] == ["email.sent"]
+
+
+def test_a_connection_is_used_again_unless_it_died(relay, accepted):
+    for _ in range(3):
+        accepted()
+        send_due()
+    assert relay.connections == 1
+
+    get_provider()._idle[0][1].sock.shutdown(2)
+    accepted()
+    send_due()
+
+    assert (relay.connections, len(relay.taken)) == (2, 4)
+
+
+def test_a_certificate_that_nobody_vouches_for_is_not_trusted(relay, accepted, monkeypatch):
+    monkeypatch.delenv("SSL_CERT_FILE")
+    email = accepted()
+
+    send_due()
+
+    email.refresh_from_db()
+    assert (email.status, relay.logins) == ("queued", [])
+    assert "CERTIFICATE_VERIFY_FAILED" in email.last_error
+
+
+def test_only_the_refused_recipient_fails(relay, accepted, published):
+    relay.at_recipient = {"carla@example.net": "550 5.1.1 no such mailbox"}
+    email = accepted(to=["bob@example.net", "carla@example.net"])
+
+    send_due()
+
+    email.refresh_from_db()
+    assert email.status == "sent"
+    assert dict(email.recipients.values_list("address", "status")) == {
+        "bob@example.net": "sent",
+        "carla@example.net": "failed",
+    }
+    ((_, failed),) = published("email.failed")
+    assert failed["failed"]["reason"] == "550 5.1.1 no such mailbox"
+    assert failed["recipient"] == "carla@example.net"
+
+
+@pytest.mark.parametrize(
+    ("recipients", "expected"),
+    [
+        ({"bob@example.net": "550 no", "carla@example.net": "550 no"}, "failed"),
+        ({"bob@example.net": "550 no", "carla@example.net": "450 later"}, "queued"),
+    ],
+)
+def test_when_all_are_refused_one_that_may_be_taken_later_counts(
+    recipients, expected, relay, accepted
+):
+    relay.at_recipient = recipients
+    email = accepted(to=list(recipients))
+
+    send_due()
+
+    email.refresh_from_db()
+    assert email.status == expected
+    assert relay.taken == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [("554 5.7.1 spam", "failed"), ("451 4.3.0 try again", "queued"), ("421 bye", "queued")],
+)
+def test_four_is_for_now_and_five_for_good(answer, expected, relay, accepted):
+    relay.at_data = answer
+    email = accepted()
+
+    send_due()
+
+    email.refresh_from_db()
+    assert (email.status, email.last_error) == (expected, answer)
+    if expected == "queued":
+        relay.at_data = "250 ok"
+        make_due()
+        send_due()
+        email.refresh_from_db()
+        assert email.status == "sent"
+
+
+def test_a_connection_that_breaks_after_the_text_leaves_a_doubt(relay, accepted):
+    relay.hangs_up = True
+    email = accepted()
+
+    send_due()
+
+    email.refresh_from_db()
+    assert email.status == "unknown"
+
+
+@pytest.mark.parametrize(
+    "url", ["smtp+starttls://127.0.0.1:1", "smtps://127.0.0.1:1", "http://127.0.0.1", ""]
+)
+def test_a_relay_that_cannot_be_reached_is_tried_again(url, relay, accepted, settings):
+    settings.SMTP_URL = url
+    email = accepted()
+
+    send_due()
+
+    email.refresh_from_db()
+    assert email.status == "queued"
+    assert "SMTP" in email.last_error
+
+
+def test_a_relay_has_a_rate_of_its_own_if_told(relay, accepted, settings):
+    settings.SMTP_RATE = 20.0
+    accepted()
+
+    send_due()
+
+    assert SendRate.objects.get().name == "smtp"
+    assert SendRate.objects.get().max_rate == 20
+
+
+def test_a_domain_may_have_another_provider(relay, accepted, domain, settings):
+    settings.EMAIL_PROVIDER = "ses"
+    domain.provider = "smtp"
+    domain.save()
+    email = accepted()
+
+    send_due()
+
+    email.refresh_from_db()
+    assert (email.provider, email.status) == ("smtp", "sent")
