@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from bench import callbacks, isolation, million, results, retention, sending, webhooks
+from bench import callbacks, isolation, million, results, retention, scheduled, sending, webhooks
 from bench.results import Figure
 from bench.system import OutOfTime, System, without_foreign_settings
 
@@ -24,6 +24,7 @@ PARTS: dict[str, Callable[[System], Iterator[Figure]]] = {
     "i": isolation.isolated,
     "m": million.kept_up,
     "r": retention.steady,
+    "s": scheduled.kept_flat,
 }
 
 

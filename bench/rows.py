@@ -120,6 +120,26 @@ def owe(system: System, endpoints: Sequence[UUID], *, count: int) -> None:
     )
 
 
+def schedule(system: System, *, count: int, due: int) -> None:
+    """Scheduled mail of one workspace, without recipients: `due` of it since just now, the rest
+    within the coming 30 days."""
+    workspace, domain = _tenant(system)
+    _in_bulk(
+        system,
+        "INSERT INTO emails (id, workspace_id, domain_id, region, configuration_set, sender, "
+        ' "to", cc, bcc, reply_to, subject, html, text, headers, tags, status, last_error,'
+        " provider_message_id, provider_response, message_id, request_id, created_at,"
+        " scheduled_at, next_attempt_at, claims, unsettled_claims)"
+        " SELECT uuidv7(), %(workspace)s, %(domain)s, 'us-east-1', 'opensend', 'a@b.test',"
+        " '{a@example.com}', '{}', '{}', '{}', 'Later', '', 'Later', '{}', '{}', 'scheduled', '',"
+        " '', '', '<later@b.test>', '', now(), at, at, 0, 0 FROM (SELECT now() + CASE"
+        "  WHEN number <= %(due)s THEN make_interval(secs => -number / 1000.0)"
+        "  ELSE make_interval(secs => 3600 + 2500000.0 * number / %(count)s) END AS at"
+        "  FROM generate_series(1, %(count)s) AS number) AS dated",
+        {"workspace": workspace, "domain": domain, "due": due, "count": count},
+    )
+
+
 def add_endpoints(system: System, *, port: int, count: int, events: list[str]) -> list[UUID]:
     """Endpoints of the sink on that port, made by the API."""
     base = f"http://127.0.0.1:{port}/hooks"

@@ -26,7 +26,7 @@ _UNSENT = "SELECT FROM emails WHERE next_attempt_at IS NOT NULL"
 def accepted(system: System) -> Iterator[Figure]:
     """Validated, committed and answered, one by one and a hundred at a time; no worker runs."""
     singles = [mails.api_body(number) for number in range(_WARM + _SINGLE)]
-    result, spent = _post(system, "/emails", singles, connections=32, warm=_WARM)
+    result, spent = post(system, "/emails", singles, connections=32, warm=_WARM)
     expect(system, "SELECT count(*) FROM emails", _WARM + result.answered)
     yield Figure(
         part="d",
@@ -44,7 +44,7 @@ def accepted(system: System) -> Iterator[Figure]:
         [mails.api_body(number * _BATCH + each) for each in range(_BATCH)]
         for number in range(warm + _BATCHES)
     ]
-    result, spent = _post(system, "/emails/batch", batches, connections=8, warm=warm)
+    result, spent = post(system, "/emails/batch", batches, connections=8, warm=warm)
     expect(system, "SELECT count(*) FROM emails", (warm + result.answered) * _BATCH)
     yield Figure(
         part="d",
@@ -94,7 +94,7 @@ def _drained(system: System, *, latency_ms: int) -> Figure:
     )
 
 
-def _post(
+def post(
     system: System, path: str, bodies: Sequence[object], *, connections: int, warm: int
 ) -> tuple[Result, dict[str, float]]:
     port = urlsplit(system.base_url).port or 80
