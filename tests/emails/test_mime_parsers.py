@@ -160,6 +160,19 @@ def test_every_structure(readings, mail, parts):
     check(readings, email(**mail), *parts)
 
 
+def tree(message):
+    below = message.get_payload() if message.is_multipart() else []
+    return [message.get_content_type().rpartition("/")[2], *map(tree, below)]
+
+
+def test_inline_files_belong_to_the_html():
+    mail = email(html="<p>", text="text")
+    raw = build(mail, [part(**LOGO), part()])
+    html = ["related", ["html"], ["png"]]
+    assert tree(message_from_bytes(raw)) == ["mixed", ["alternative", ["plain"], html], ["pdf"]]
+    assert tree(message_from_bytes(build(mail, [part(**LOGO)]))) == ["alternative", ["plain"], html]
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"a", b"a" * 57, b"a" * 58, bytes(range(256)) * 4000, b"\r\n.\r\n--a\r\n"]
 )
