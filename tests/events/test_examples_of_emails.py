@@ -33,6 +33,9 @@ class Provider:
     def __init__(self):
         self.errors = []
 
+    def bucket(self, region):
+        return ""  # as fast as it goes
+
     def send(self, message):
         if self.errors:
             raise self.errors.pop()
