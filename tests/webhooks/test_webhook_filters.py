@@ -20,6 +20,9 @@ class Obliging:
 
     name = "obliging"
 
+    def bucket(self, region):
+        return ""
+
     def send(self, message):
         number = str(message.email_id)
         return Accepted(
