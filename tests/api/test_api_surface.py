@@ -165,8 +165,12 @@ def test_no_caller_can_make_up_metrics():
 OPEN = {"/events/ses", "/healthz", "/readyz", "/metrics"}
 # They only say that there is no such thing here.
 UNDESCRIBED = {"/audiences", "/audiences/<>", "/segments", "/segments/<>"}
-# To send the same file again adds what is missing, and a sample is kept nowhere.
-REPEATABLE = {"/suppressions/import", "/webhooks/{webhook_id}/test"}
+# They create nothing, or what is missing, or what is kept nowhere.
+REPEATABLE = {
+    "/emails/{email_id}/cancel",
+    "/suppressions/import",
+    "/webhooks/{webhook_id}/test",
+}
 
 
 # --- Documentation --------------------------------------------------------------------------------
