@@ -16,7 +16,7 @@ from core.work import Settlement
 from webhooks import health
 from webhooks.claiming import Job, lease_time
 from webhooks.models import Attempt, Delivery
-from webhooks.requests import printable, shown
+from webhooks.requests import printable, reason, shown
 from webhooks.schedule import next_delay
 
 logger = logging.getLogger(__name__)
@@ -37,9 +37,7 @@ class Result:
 
     @property
     def reason(self) -> str:
-        if self.succeeded:
-            return ""
-        return (self.outcome.error or f"http_{self.outcome.status}")[:50]
+        return reason(self.outcome)[:50]
 
     @property
     def answer(self) -> health.Answer:

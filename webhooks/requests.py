@@ -53,6 +53,13 @@ async def post(
         return _unsent("internal_error", "The request could not be made")
 
 
+def reason(outcome: Outcome) -> str:
+    """Why it is no success, as an attempt's `error` has it: "", `timeout`, `http_500`, ..."""
+    if outcome.succeeded:
+        return ""
+    return outcome.error or f"http_{outcome.status}"
+
+
 def shown(outcome: Outcome) -> str:
     """The start of the answer's body, as PostgreSQL's text can hold it."""
     return printable(outcome.body.decode("utf-8", "replace"))[:KEPT]

@@ -15,7 +15,7 @@ from events.catalogue import CATALOGUE, EventType
 from events.envelopes import sealed
 from webhooks.health import PROBED_FROM
 from webhooks.models import Endpoint
-from webhooks.requests import post, printable, shown
+from webhooks.requests import post, printable, reason, shown
 from webhooks.services import policy
 from webhooks.subscribers import DELIVER
 
@@ -56,7 +56,7 @@ def send_sample(endpoint: Endpoint, type_name: str = TEST) -> Sample:
         type=type_name,
         succeeded=outcome.succeeded,
         status_code=outcome.status,
-        error=_error(outcome),
+        error=reason(outcome),
         message=printable(outcome.message),
         latency_ms=outcome.duration_ms,
         response=shown(outcome),
@@ -78,12 +78,6 @@ def _example(endpoint: Endpoint, kind: EventType) -> tuple[str, str]:
     event_id = f"whd_{uuid7()}"
     body = sealed(kind.envelope, kind.name, event_id=event_id, at=timezone.now(), data=data)
     return event_id, body
-
-
-def _error(outcome: Outcome) -> str:
-    if outcome.succeeded:
-        return ""
-    return outcome.error or f"http_{outcome.status}"
 
 
 def _probe_now(endpoint: Endpoint) -> None:
