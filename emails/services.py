@@ -192,6 +192,8 @@ def _email(
         headers=request.headers,
         tags={tag.name: tag.value for tag in request.tags},
         attachment_count=len(request.attachments),
+        open_tracking=domain.open_tracking,
+        click_tracking=domain.click_tracking,
         message_id=f"<{pk}@{request.sender.domain}>",
         request_id=request_id.get(),
         status=Email.Status.SCHEDULED if at else Email.Status.QUEUED,
