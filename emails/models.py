@@ -256,6 +256,8 @@ class SendRate(models.Model):
     # Calls of the last seconds and the throttled among them; the older, the less they count.
     calls = models.FloatField(default=0, db_default=0)
     throttled = models.FloatField(default=0, db_default=0)
+    # When they last were too many.
+    struck_at = models.DateTimeField(null=True)
     # When the provider is asked again; it told something at `looked_at`.
     look_at = models.DateTimeField(db_default=Now())
     looked_at = models.DateTimeField(null=True)

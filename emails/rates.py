@@ -6,9 +6,10 @@ twice when a worker dies, and Redis stays something that may be emptied at any t
 
 Throttling halves the rate only when it is more than chance: among the calls of the last
 seconds (older ones fade, by e in WINDOW) more than SPARE and a twentieth must have been
-throttled. SES refuses single calls far below the limit as well, and to slow down for each would
-cost more than to try them again. After a halving throttles don't count for a second, because
-what was in flight is refused for the same reason; then the rate comes back by steps.
+throttled, and that twice within WINDOW. SES refuses single calls far below the limit as well,
+and a worker that stalls for a moment makes many calls at once afterwards; to slow down for that
+would cost more than to try them again. After each time throttles don't count for a second,
+because what was in flight is refused for the same reason. The rate comes back by steps.
 """
 
 import logging
@@ -33,7 +34,7 @@ LOOK_AGAIN = 60.0  # when there was no answer
 WINDOW = 10.0
 SPARE = 3
 TOLERATED = 0.05
-CALM = 1.0  # seconds after a change of the rate in which throttles still belong to the old one
+CALM = 1.0  # seconds after too many throttles in which others belong to the same burst
 SLOWEST = 1 / 64
 STEP = 0.1  # of the full rate, each STEP_EVERY seconds
 STEP_EVERY = 5.0
@@ -48,7 +49,7 @@ _FRESH = f"""
                floor(extract(epoch FROM at - factor_at) / {STEP_EVERY})::float8 AS steps
           FROM timed),
     fresh AS MATERIALIZED (
-        SELECT name, at, max_rate, daily_quota, look_at, closed_until,
+        SELECT name, at, max_rate, daily_quota, look_at, closed_until, struck_at,
                sent_24h + sent_since AS sent,
                least(greatest(1, {BURST} * max_rate * factor),
                      tokens + age * max_rate * factor) AS tokens,
@@ -93,21 +94,26 @@ _CORRECT = """
 _THROTTLED = f"""
     {_FRESH},
     counted AS (
-        SELECT *, at < factor_at + make_interval(secs => {CALM}) AND factor < 1 AS is_echo,
+        SELECT *, coalesce(at < struck_at + make_interval(secs => {CALM}), false) AS is_echo,
                throttled + %(calls)s AS refused
           FROM fresh),
     judged AS MATERIALIZED (
-        SELECT *, NOT is_echo AND refused > {SPARE} + {TOLERATED} * calls AS is_too_much
-          FROM counted)
+        SELECT *, NOT is_echo AND refused > {SPARE} + {TOLERATED} * calls AS is_strike
+          FROM counted),
+    decided AS MATERIALIZED (
+        SELECT *, coalesce(is_strike AND at < struck_at + make_interval(secs => {WINDOW}), false)
+               AS is_too_much
+          FROM judged)
     UPDATE send_rates AS rate
-       SET filled_at = at, tokens = judged.tokens + %(recipients)s,
+       SET filled_at = at, tokens = decided.tokens + %(recipients)s,
            sent_since = greatest(0, sent_since - %(recipients)s),
-           calls = CASE WHEN is_too_much THEN 0 ELSE judged.calls END,
-           throttled = CASE WHEN is_too_much OR is_echo THEN 0 ELSE refused END,
-           factor = CASE WHEN is_too_much THEN greatest({SLOWEST}, judged.factor / 2)
-                    ELSE judged.factor END,
-           factor_at = CASE WHEN is_too_much THEN at ELSE judged.factor_at END
-      FROM judged WHERE rate.name = judged.name
+           calls = CASE WHEN is_strike THEN 0 ELSE decided.calls END,
+           throttled = CASE WHEN is_strike OR is_echo THEN 0 ELSE refused END,
+           struck_at = CASE WHEN is_strike THEN at ELSE decided.struck_at END,
+           factor = CASE WHEN is_too_much THEN greatest({SLOWEST}, decided.factor / 2)
+                    ELSE decided.factor END,
+           factor_at = CASE WHEN is_too_much THEN at ELSE decided.factor_at END
+      FROM decided WHERE rate.name = decided.name
     RETURNING is_too_much, rate.factor
 """  # noqa: S608
 

@@ -30,6 +30,7 @@ class Migration(migrations.Migration):
                 ),
                 ("calls", models.FloatField(db_default=0, default=0)),
                 ("throttled", models.FloatField(db_default=0, default=0)),
+                ("struck_at", models.DateTimeField(null=True)),
                 (
                     "look_at",
                     models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),

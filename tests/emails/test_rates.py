@@ -40,7 +40,8 @@ def age(seconds):
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE send_rates SET filled_at = filled_at - make_interval(secs => %(by)s),"
-            " factor_at = factor_at - make_interval(secs => %(by)s)",
+            " factor_at = factor_at - make_interval(secs => %(by)s),"
+            " struck_at = struck_at - make_interval(secs => %(by)s)",
             {"by": seconds},
         )
 
@@ -103,17 +104,11 @@ def test_throttling_halves_the_rate_once_a_burst_and_it_comes_back_by_steps(buck
     bucket(tokens=40)
     rates.take("r", 40)
 
-    for _ in range(30):
-        rates.throttled("r", calls=1, recipients=1)
-
-    rates.throttled("r", calls=30, recipients=30)
-
-    assert row().factor == 0.5
-    age(1.1)
-    for _ in range(30):
-        rates.take("r", 1)
-        rates.throttled("r", calls=1, recipients=1)
-    assert row().factor == 0.25
+    for factor in (1, 0.5, 0.25):
+        for _ in range(30):
+            rates.throttled("r", calls=1, recipients=1)
+        assert row().factor == factor
+        age(1.1)
     for expected in (0.35, 0.45, 0.55):
         age(5)
         rates.take("r", 1)
@@ -136,9 +131,20 @@ def test_throttling_now_and_then_does_not_cost_the_rate(bucket):
         assert row().factor == 1
 
 
+def test_a_burst_after_a_stall_does_not_cost_the_rate(bucket):
+    bucket()
+
+    for _ in range(5):
+        rates.throttled("r", calls=40, recipients=40)
+        rates.throttled("r", calls=20, recipients=20)
+        age(11)
+
+    assert row().factor == 1
+
+
 def test_throttling_of_every_fourth_call_does(bucket):
     bucket()
-    for _ in range(20):
+    for _ in range(30):
         age(0.1)
         if places := rates.take("r", 10).places:
             rates.throttled("r", calls=places // 4, recipients=places // 4)
