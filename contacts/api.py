@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any, Literal
 
-from drf_spectacular.utils import extend_schema
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 from rest_framework.response import Response
 
@@ -134,19 +133,6 @@ class ContactView(ApiView):
         people.delete_contact(contact)
         deleted = ContactDeleted(id=str(contact.pk), contact=str(contact.pk))
         return Response(deleted.model_dump())
-
-
-@extend_schema(exclude=True)
-class NoSuchGroupsView(ApiView):
-    """Where clients go that were given an `audience_id` or a `segment_id`."""
-
-    def get(self, request: ApiRequest, rest: str = "") -> Response:
-        raise NotFound(
-            "There are no audiences and no segments here: contacts belong to the whole workspace,"
-            " at /contacts. Leave `audience_id` and `segment_id` out."
-        )
-
-    post = patch = delete = get
 
 
 def visible(request: ApiRequest) -> ContactQuerySet:

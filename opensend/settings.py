@@ -60,6 +60,7 @@ INSTALLED_APPS = [
     "contacts",
     "webhooks",
     "emails",
+    "receiving",
     "ingest",
     "opensend",
 ]

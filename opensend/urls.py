@@ -10,6 +10,7 @@ from ingest.views import ses_events
 # Patterns are tried in turn, so what is asked for most comes first.
 api = [
     path("", include("ingest.urls")),
+    path("", include("receiving.urls")),  # some of its paths look like an email's
     path("", include("emails.urls")),
     path("", include("accounts.urls")),
     path("", include("domains.urls")),

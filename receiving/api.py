@@ -1,0 +1,24 @@
+"""`/emails/receiving`: mail that came in, of which there is none."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+from rest_framework.response import Response
+
+from accounts.authentication import ApiRequest
+from accounts.resources import ApiView
+from core.openapi import describe
+
+
+class ReceivedEmailList(BaseModel):
+    """No mail has been received."""
+
+    object: Literal["list"] = "list"
+    data: list[Any] = Field(default=[], max_length=0)
+    has_more: Literal[False] = False
+
+
+class ReceivedEmailsView(ApiView):
+    @describe("List received emails", response=ReceivedEmailList, tag="Emails")
+    def get(self, request: ApiRequest) -> Response:
+        return Response(ReceivedEmailList().model_dump())
