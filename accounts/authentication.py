@@ -10,8 +10,13 @@ from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
 from accounts.models import ApiKey, Workspace
+from core.lookups import Lookup
 
 USED_RESOLUTION = timedelta(minutes=1)
+
+_LIVE_KEYS = Lookup(
+    ApiKey, "row.digest = %(digest)s AND row.revoked_at IS NULL", related="workspace"
+)
 
 
 def digest(token: str) -> str:
@@ -49,8 +54,7 @@ class ApiRequest(Request):
 
 
 def _find(token: str) -> ApiKey | None:
-    keys = ApiKey.objects.live().select_related("workspace")
-    return keys.filter(digest=digest(token)).first()
+    return next(iter(_LIVE_KEYS(digest=digest(token))), None)
 
 
 def _mark_used(key: ApiKey) -> None:

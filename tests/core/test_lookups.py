@@ -1,0 +1,51 @@
+"""Look-ups by a statement of their own find what a queryset finds."""
+
+import pytest
+
+from accounts.models import ApiKey, IdempotencyRecord, Workspace
+from core.lookups import Lookup
+from emails.models import Email
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def keys():
+    workspace = Workspace.objects.create(name="Acme")
+    return [
+        ApiKey.objects.create(workspace=workspace, name=name, digest=name * 64, prefix="os_")
+        for name in "abc"
+    ]
+
+
+def columns(item):
+    return {field.attname: getattr(item, field.attname) for field in item._meta.concrete_fields}
+
+
+def test_rows_are_those_of_a_queryset(keys):
+    found = Lookup(ApiKey, "row.name = ANY(%(names)s)")(names=["a", "c"])
+
+    assert [columns(key) for key in sorted(found, key=lambda key: key.name)] == [
+        columns(key) for key in ApiKey.objects.filter(name__in=["a", "c"]).order_by("name")
+    ]
+    assert not found[0]._state.adding
+
+
+def test_a_related_row_comes_along(keys, django_assert_num_queries):
+    look_up = Lookup(ApiKey, "row.name = %(name)s", related="workspace")
+
+    with django_assert_num_queries(1):
+        (key,) = look_up(name="b")
+        workspace = key.workspace
+
+    assert columns(workspace) == columns(Workspace.objects.get())
+
+
+def test_nothing_found_is_an_empty_list(keys):
+    assert Lookup(ApiKey, "row.name = %(name)s")(name="z") == []
+
+
+@pytest.mark.parametrize("model", [Email, IdempotencyRecord], ids=["json", "ciphertext"])
+def test_columns_that_need_conversion_are_refused(model):
+    with pytest.raises(TypeError, match="converted"):
+        Lookup(model, "true")()
