@@ -3,10 +3,14 @@
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
 
 from core.errors import ValidationFailed
 
 M = TypeVar("M", bound=BaseModel)
+
+# When all that is wrong with a request is of one of these types, its error bears the name.
+_NAMES = {"missing": "missing_required_field", "unsupported_field": "unsupported_field"}
 
 
 def _no_nul(value: str) -> str:
@@ -25,10 +29,16 @@ class RequestBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=False)
 
 
+def unsupported(why: str) -> PydanticCustomError:
+    """For validators to raise: the request is understood, and this version can't do it."""
+    return PydanticCustomError("unsupported_field", "is not supported: {why}", {"why": why})
+
+
 def parse(model: type[M], data: Any, *, prefix: str = "") -> M:
     """Validate a request body; raises ValidationFailed (422) naming every wrong field.
 
-    When all that is wrong is fields left out, the error's name is `missing_required_field`.
+    When all that is wrong is fields left out, the error's name is `missing_required_field`; when
+    it is what this version can't do, `unsupported_field`.
     """
     try:
         return model.model_validate(data)
@@ -42,10 +52,9 @@ def _as_api_error(error: ValidationError, prefix: str) -> ValidationFailed:
     for problem in problems:
         path = prefix + ".".join(str(part) for part in problem["loc"] if _is_field(part))
         fields.setdefault(path.rstrip(".") or "body", _message(problem["type"], problem["msg"]))
-    missing = all(problem["type"] == "missing" for problem in problems)
-    return ValidationFailed(
-        fields, name="missing_required_field" if missing else "validation_error"
-    )
+    first, *others = {problem["type"] for problem in problems}
+    name = "validation_error" if others else _NAMES.get(first, "validation_error")
+    return ValidationFailed(fields, name=name)
 
 
 def _is_field(part: str | int) -> bool:

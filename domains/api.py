@@ -1,35 +1,22 @@
 """`/domains`: names to send from."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, BaseModel
+from pydantic import BaseModel
 from rest_framework.response import Response
 
 from accounts import resources
 from accounts.authentication import ApiRequest
 from accounts.idempotency import idempotent
 from accounts.resources import ApiView
-from core import aws
 from core.openapi import IDEMPOTENCY_KEY, PAGE, describe, list_of
 from core.pagination import page
-from core.schemas import RequestBody, Text, parse
+from core.schemas import parse
 from domains import services
 from domains.models import Domain, DomainQuerySet
-from domains.names import normalise
+from domains.requests import CreateDomain, UpdateDomain
 from domains.snapshots import snapshot
 from events.payloads.domains import DomainOut
-
-
-def _region(given: str) -> str:
-    # Each region that is named costs this process a client for as long as it runs.
-    if given not in aws.ses_regions():
-        raise ValueError("must be an AWS region that has SES, such as `eu-west-1`")
-    return given
-
-
-class CreateDomain(RequestBody):
-    name: Annotated[Text, AfterValidator(normalise)]
-    region: Annotated[str, AfterValidator(_region)] | None = None
 
 
 class DomainDeleted(BaseModel):
@@ -63,7 +50,10 @@ class DomainsView(ApiView):
     def _create(self, request: ApiRequest) -> Response:
         wanted = parse(CreateDomain, request.data)
         domain = services.create_domain(
-            workspace=request.auth.workspace, name=wanted.name, region=wanted.region
+            workspace=request.auth.workspace,
+            name=wanted.name,
+            region=wanted.region,
+            **wanted.columns(),
         )
         return Response(snapshot(domain), status=201)
 
@@ -72,6 +62,12 @@ class DomainView(ApiView):
     @describe("Get a domain", response=DomainOut, tag="Domains")
     def get(self, request: ApiRequest, domain_id: str) -> Response:
         return Response(snapshot(find(request, domain_id)))
+
+    @describe("Change a domain", request=UpdateDomain, response=DomainOut, tag="Domains")
+    def patch(self, request: ApiRequest, domain_id: str) -> Response:
+        domain = find(request, domain_id)
+        changes = parse(UpdateDomain, request.data).columns()
+        return Response(snapshot(services.update_domain(domain, changes)))
 
     @describe("Remove a domain", response=DomainDeleted, tag="Domains")
     def delete(self, request: ApiRequest, domain_id: str) -> Response:

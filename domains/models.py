@@ -29,6 +29,12 @@ class Domain(WorkItem):
         TEMPORARY_FAILURE = "temporary_failure"
         FAILED = "failed"
 
+    class Provider(models.TextChoices):
+        """Those of emails.providers that take the mail of a domain."""
+
+        SES = "ses", "Amazon SES"
+        SMTP = "smtp", "the SMTP relay"
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="domains")
     # A-labels (RFC 5890), lower case, so that equal names are equal rows.

@@ -1,6 +1,6 @@
 """The verbs on domains. Every change and the event that tells it commit together."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts.models import Workspace
 from core.errors import Conflict, DomainError, NotFound
+from core.lookups import Lookup
 from core.wake import wake
 from domains import identities
 from domains.identities import IdentityMissing, IdentityStatus, IdentityUnavailable
@@ -20,6 +21,11 @@ from domains.snapshots import snapshot
 from events.services import Fact, publish
 
 CHECK = "domains.tasks.check_due_domains"
+_OF_WORKSPACE = Lookup(
+    Domain,
+    "row.workspace_id = %(workspace)s AND row.deleted_at IS NULL AND row.name = ANY(%(names)s)",
+)
+_SHOWN_AS = {"sending": "capabilities", "receiving": "capabilities"}
 
 
 class DomainTaken(Conflict):
@@ -38,6 +44,9 @@ def create_domain(
     region: str | None = None,
     receiving: bool = False,
     sending: bool = True,
+    open_tracking: bool = False,
+    click_tracking: bool = False,
+    provider: str = "",
 ) -> Domain:
     """Write the domain down; its identity at SES is made by `establish` or by the worker.
 
@@ -54,6 +63,9 @@ def create_domain(
                     status=Domain.Status.PENDING,
                     sending=sending,
                     receiving=receiving,
+                    open_tracking=open_tracking,
+                    click_tracking=click_tracking,
+                    provider=provider,
                 )
         except IntegrityError:
             raise DomainTaken(
@@ -102,6 +114,24 @@ def take_over(domain: Domain, found: IdentityStatus) -> Domain:
     return domain
 
 
+@transaction.atomic
+def update_domain(domain: Domain, changes: Mapping[str, Any]) -> Domain:
+    """Write the columns that `changes` names; publishes `domain.updated` if a value is new.
+
+    Holds for mail that is accepted from then on. NotFound when the domain was removed.
+    """
+    domain = _locked(domain)
+    changed = [name for name, value in changes.items() if getattr(domain, name) != value]
+    for name in changed:
+        setattr(domain, name, changes[name])
+    if changed:
+        domain.save(update_fields=changed)
+        # By the names that the API shows; several columns can be one of its fields.
+        fields = dict.fromkeys(_SHOWN_AS.get(name, name) for name in changed)
+        _tell("domain.updated", domain, previous_status=domain.status, changed_fields=list(fields))
+    return domain
+
+
 def check_now(domains: Iterable[Domain]) -> int:
     """Let a worker ask SES about the domains at once, not at their planned time; how many."""
     with transaction.atomic():
@@ -140,8 +170,8 @@ def owns(workspace: Workspace, domain_id: UUID) -> bool:
 
 def sending_domains(workspace: Workspace, names: Iterable[str]) -> dict[str, Domain]:
     """By name, those of the names that this workspace has; see `require_sending`."""
-    domains = Domain.objects.for_workspace(workspace).filter(name__in=set(names))
-    return {domain.name: domain for domain in domains}
+    found = _OF_WORKSPACE(workspace=workspace.pk, names=list(set(names)))
+    return {domain.name: domain for domain in found}
 
 
 def require_sending(domain: Domain | None, name: str) -> Domain:

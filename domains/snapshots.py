@@ -4,7 +4,7 @@ from typing import Any
 
 from core.times import iso
 from domains.models import DnsRecord, Domain
-from events.payloads.domains import Capabilities, DomainOut, RecordOut
+from events.payloads.domains import Capabilities, DomainOut, RecordOut, Switch
 
 
 def snapshot(domain: Domain) -> dict[str, Any]:
@@ -17,9 +17,18 @@ def snapshot(domain: Domain) -> dict[str, Any]:
         reason=domain.reason or None,
         region=domain.region,
         created_at=iso(domain.created_at),
-        capabilities=Capabilities(sending=domain.sending, receiving=domain.receiving),
+        capabilities=Capabilities(
+            sending=_switch(domain.sending), receiving=_switch(domain.receiving)
+        ),
+        open_tracking=domain.open_tracking,
+        click_tracking=domain.click_tracking,
+        provider=domain.provider or None,
         records=[_record(record) for record in domain.records.all()],
     ).model_dump()
+
+
+def _switch(on: bool) -> Switch:
+    return "enabled" if on else "disabled"
 
 
 def _record(record: DnsRecord) -> RecordOut:

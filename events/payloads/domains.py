@@ -6,6 +6,8 @@ from pydantic import BaseModel, Field
 
 from events.payloads.base import Id, Payload, Time
 
+Switch = Literal["enabled", "disabled"]
+
 
 class RecordOut(BaseModel):
     record: str = Field(description="What the record is for: `DKIM`.")
@@ -18,8 +20,12 @@ class RecordOut(BaseModel):
 
 
 class Capabilities(BaseModel):
-    sending: bool = Field(description="Whether mail may leave from the domain.")
-    receiving: bool = Field(description="Whether mail to the domain is taken in.")
+    sending: Switch = Field(
+        description="Whether mail may leave from the domain: `enabled` or `disabled`."
+    )
+    receiving: Switch = Field(
+        description="Whether mail to the domain is taken in: `enabled` or `disabled`."
+    )
 
 
 class DomainOut(BaseModel):
@@ -35,6 +41,11 @@ class DomainOut(BaseModel):
     region: str = Field(description="The provider's region that the domain sends from.")
     created_at: Time = Field(description="When the domain was added.")
     capabilities: Capabilities = Field(description="What the domain is for.")
+    open_tracking: bool = Field(description="Whether opens of its mail are tracked.")
+    click_tracking: bool = Field(description="Whether clicks on links in its mail are tracked.")
+    provider: str | None = Field(
+        description="Who takes its mail: `ses`, `smtp`, or null for the installation's own choice."
+    )
     records: list[RecordOut] = Field(
         description="The DNS records to publish; empty until the provider has named them."
     )
@@ -45,5 +56,7 @@ class DomainData(DomainOut, Payload):
 
 
 class DomainUpdated(DomainData):
-    previous_status: str = Field(description="The status before.")
+    previous_status: str = Field(
+        description="The status before; the same as now when it isn't what changed."
+    )
     changed_fields: list[str] = Field(description="The names of the fields that changed.")

@@ -7,7 +7,7 @@ from emails.models import Email
 pytestmark = pytest.mark.django_db
 SHAPE = {
     *("object", "id", "name", "status", "reason", "region", "created_at", "capabilities"),
-    "records",
+    *("records", "open_tracking", "click_tracking", "provider"),
 }
 
 
@@ -28,7 +28,7 @@ def test_a_new_domain_comes_with_the_records_to_publish(api, twin):
         "shop.example",
         "us-east-1",
     )
-    assert made["capabilities"] == {"sending": True, "receiving": False}
+    assert made["capabilities"] == {"sending": "enabled", "receiving": "disabled"}
     assert len(made["records"]) == 3
     for record in made["records"]:
         token = record["name"].removesuffix("._domainkey.shop.example")
@@ -127,7 +127,8 @@ def test_domains_are_listed_newest_first(api, twin, django_assert_max_num_querie
 def test_to_strangers_a_domain_does_not_exist(api, stranger, twin):
     url = f"/domains/{add(api)['id']}"
     absent = stranger.get(f"/domains/{uuid7()}").json()["name"]
-    for answer in (stranger.get(url), stranger.delete(url), stranger.post(f"{url}/verify")):
+    tried = [stranger.get(url), stranger.delete(url), stranger.post(f"{url}/verify")]
+    for answer in [*tried, stranger.patch(url, {"open_tracking": True})]:
         assert (answer.status_code, answer.json()["name"]) == (404, absent)
     assert api.get(url).status_code == 200
     assert "DeleteEmailIdentity" not in twin.calls()
