@@ -100,14 +100,14 @@ def update_each(
 
 
 @cache
-def _copy(model: type[Model], given: tuple[str, ...]) -> tuple[bytes, list[str]]:
+def _copy(model: type[Model], given: tuple[str, ...]) -> tuple[str, list[str]]:
     """The COPY of these attributes, and those among them that are JSON."""
     fields = [field for field in model._meta.concrete_fields if field.attname in given]
     statement = sql.SQL("COPY {table} ({columns}) FROM STDIN").format(
         table=sql.Identifier(model._meta.db_table),
         columns=sql.SQL(", ").join(sql.Identifier(str(field.column)) for field in fields),
     )
-    return statement.as_bytes(), [each.attname for each in fields if isinstance(each, JSONField)]
+    return statement.as_string(), [each.attname for each in fields if isinstance(each, JSONField)]
 
 
 def _types(model: type[Model], row: Row, carried: Mapping[str, str]) -> dict[str, str]:
