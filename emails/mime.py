@@ -4,8 +4,9 @@ import re
 from binascii import b2a_base64
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from email.contentmanager import raw_data_manager
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import compat32
 from email.utils import format_datetime
 from typing import Literal
 from urllib.parse import quote
@@ -21,7 +22,9 @@ from emails.models import Email, EmailAttachment
 ID_HEADER = "X-OpenSend-Email-ID"
 
 # Lines of at most 998 octets (RFC 5321 section 4.5.3.1.6), everything else encoded to ASCII.
-_POLICY = SMTP.clone(cte_type="7bit", max_line_length=78)
+# Its headers are strings: those of the newer policies are parsed, four times as long as the
+# rest takes, to come out as they went in.
+_POLICY = compat32.clone(linesep="\r\n", cte_type="7bit", max_line_length=78)
 _LINE = 57  # bytes that make a line of 76 characters of base64
 _PIECE = 1024 * _LINE  # encoded at a time, so that lines of a large file are never all in memory
 # In quotes as it is; all else is apt to be read in different ways.
@@ -40,15 +43,11 @@ class Part:
 def build(email: Email, attachments: Sequence[Part] = ()) -> bytes:
     """The message as it is handed to the provider. Bcc is nowhere in it.
 
-    With attachments, as far as there are such parts: mixed(alternative(text, related(html,
-    inline...)), attachment...).
+    As far as there are such parts: mixed(alternative(text, related(html, inline...)),
+    attachment...). The pieces are joined once, however large they are.
     """
     fields = "".join(f"{each}\r\n" for each in _fields(email)).encode("ascii")
-    if not attachments:
-        content = EmailMessage(policy=_POLICY)
-        _fill(content, email)
-        return fields + content.as_bytes()
-    return b"".join([fields, b"MIME-Version: 1.0\r\n", *_with_attachments(email, attachments)])
+    return b"".join([fields, b"MIME-Version: 1.0\r\n", *_content(email, attachments)])
 
 
 def own_message_id(email: Email) -> str:
@@ -68,21 +67,10 @@ def _fields(email: Email) -> list[str]:
     ]
 
 
-def _fill(message: EmailMessage, email: Email) -> None:
-    message.set_content(_text(email))
-    if email.html:
-        message.add_alternative(email.html, subtype="html")
-
-
-def _text(email: Email) -> str:
-    return email.text or as_text(email.html) or " "
-
-
-def _with_attachments(email: Email, attachments: Sequence[Part]) -> list[bytes]:
-    """The pieces of a message whose parts are joined once, however large they are."""
+def _content(email: Email, attachments: Sequence[Part]) -> list[bytes]:
     inline = [part for part in attachments if part.row.content_id and email.html]
     others = [part for part in attachments if part not in inline]
-    body = _written(_text(email), "plain")
+    body = _written(email.text or as_text(email.html) or " ", "plain")
     if email.html:
         html = _written(email.html, "html")
         if inline:
@@ -93,7 +81,7 @@ def _with_attachments(email: Email, attachments: Sequence[Part]) -> list[bytes]:
 
 def _written(text: str, subtype: str) -> list[bytes]:
     part = EmailMessage(policy=_POLICY)
-    part.set_content(text, subtype=subtype)
+    part.set_content(text, subtype=subtype, content_manager=raw_data_manager)
     del part["MIME-Version"]
     return [part.as_bytes()]
 
