@@ -1,7 +1,8 @@
 """Sending domains, and what their owners are to publish."""
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from django import forms
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
@@ -17,6 +18,16 @@ from core.admin_base import (
 )
 from domains import services
 from domains.models import DnsRecord, Domain
+from domains.providers import available, in_words
+
+if TYPE_CHECKING:
+    from django.forms import CheckboxInput as Checkbox
+    from django.forms import Select
+else:
+    from unfold.widgets import UnfoldAdminSelectWidget as Select
+    from unfold.widgets import UnfoldBooleanWidget as Checkbox
+
+SETTINGS = ["provider", "open_tracking", "click_tracking"]
 
 
 class DomainFilter(BoundedFilter):
@@ -29,6 +40,35 @@ class DomainFilter(BoundedFilter):
         "troubled": ("SES did not answer well", lambda rows: rows.exclude(reason="")),
         "leaving": ("Being removed", lambda rows: rows.exclude(deleted_at=None)),
     }
+
+
+class SettingsForm(forms.ModelForm[Domain]):
+    """Only what differs from the page as it was opened is a change: others change domains too."""
+
+    provider = forms.ChoiceField(
+        label="Mail is handed to",
+        choices=[(name, in_words(name)) for name in ("", *Domain.Provider.values)],
+        required=False,
+        show_hidden_initial=True,
+        widget=Select,
+    )
+    open_tracking = forms.BooleanField(
+        label="Track opens", required=False, show_hidden_initial=True, widget=Checkbox
+    )
+    click_tracking = forms.BooleanField(
+        label="Track clicks", required=False, show_hidden_initial=True, widget=Checkbox
+    )
+
+    class Meta:
+        model = Domain
+        fields = SETTINGS
+
+    def clean_provider(self) -> str:
+        chosen: str = self.cleaned_data["provider"]
+        try:
+            return available(chosen) if "provider" in self.changed_data else chosen
+        except ValueError as error:
+            raise forms.ValidationError(f"This {error}.") from None
 
 
 @admin.register(Domain)
@@ -45,10 +85,31 @@ class DomainAdmin(RecordAdmin[Domain]):
     list_select_related = ["workspace"]
     list_filter = [DomainFilter, BY_WORKSPACE]
     actions = ["check_now"]
+    form = SettingsForm
     panels: ClassVar[Any] = []
 
     def find(self, term: str) -> Q:
         return super().find(term) | Q(name=term.lower())
+
+    def has_change_permission(self, request: HttpRequest, obj: Domain | None = None) -> bool:
+        is_leaving = obj is not None and obj.deleted_at is not None
+        return self.has_operate_permission(request) and not is_leaving
+
+    def get_fields(self, request: HttpRequest, obj: Domain | None = None) -> Any:
+        can_change = self.has_change_permission(request, obj)
+        settings = SETTINGS if can_change else ["handed_to", *SETTINGS[1:]]
+        return [*settings, *self.get_readonly_fields(request, obj)]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Domain | None = None) -> Any:
+        return [field.name for field in self.opts.fields if field.name not in SETTINGS]
+
+    def save_model(self, request: HttpRequest, obj: Domain, form: Any, change: bool) -> None:
+        changes = {name: form.cleaned_data[name] for name in form.changed_data}
+        services.update_domain(obj, changes)
+
+    @admin.display(description="mail is handed to")
+    def handed_to(self, domain: Domain) -> str:
+        return in_words(domain.provider)
 
     @admin.action(description="Check at SES now", permissions=["operate"])
     def check_now(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:

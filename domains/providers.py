@@ -12,6 +12,6 @@ def available(name: str) -> str:
     return name
 
 
-def handed_to(name: str) -> str:
-    """For people: who takes the mail of a domain that has chosen this, or nothing."""
-    return str(Domain.Provider(name).label) if name else "as the installation does"
+def in_words(name: str) -> str:
+    """Who takes the mail of a domain that has chosen this, or nothing."""
+    return str(Domain.Provider(name).label) if name else "as the installation says"

@@ -24,7 +24,7 @@ MODELS = [
     model for app in OURS for model in apps.get_app_config(app).get_models() if model not in FIGURES
 ]
 ADDABLE = {"Workspace", "ApiKey", "Suppression"}
-BY_HAND = {"Workspace"}
+BY_HAND = {"Workspace", "Domain"}
 SECRETS = ["d16e57", "gAAAA", "Action=Unsubscribe", "t0k3n"]
 
 FILTERS = [
