@@ -5,6 +5,7 @@ be handed over at once; so a worker that dies leaves at most that many sends in 
 """
 
 import logging
+import random
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -38,6 +39,7 @@ logger = logging.getLogger(__name__)
 _DEADLY = Refused("The worker died over this email each time it was claimed.")
 _AWAY = (InterfaceError, OperationalError)
 PAUSE = 0.5  # seconds before a database that didn't answer is asked again
+BATCHES_FIRST = 0.1  # of the claims
 GATHER = 0.01  # seconds in which further answers join the ones to be written
 
 _OPEN = "next_attempt_at IS NOT NULL AND status IN ('queued', 'scheduled')"
@@ -155,10 +157,16 @@ def _lease(gate: Gate, free: int) -> list[Email]:
 
 
 def _lease_in(provider: str, region: str, places: int) -> list[Email]:
-    """By turns between workspaces, and single mails before those of batches."""
-    singles = _lease_of(provider, region, is_batch=False, limit=places)
-    left = places - len(singles)
-    return singles + (_lease_of(provider, region, is_batch=True, limit=left) if left else [])
+    """By turns between workspaces, and single mails before those of batches.
+
+    Now and then it is the batches' turn: single mails without end would else keep them for good.
+    """
+    is_batch_first = random.random() < BATCHES_FIRST  # noqa: S311
+    first = _lease_of(provider, region, is_batch=is_batch_first, limit=places)
+    left = places - len(first)
+    if not left:
+        return first
+    return first + _lease_of(provider, region, is_batch=not is_batch_first, limit=left)
 
 
 def _lease_of(provider: str, region: str, *, is_batch: bool, limit: int) -> list[Email]:

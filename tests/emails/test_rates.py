@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.services import create_workspace
 from core.draining import stopping
-from emails import rates
+from emails import rates, sending
 from emails.models import Email, SendRate
 from emails.providers import Limits, NotTaken, QuotaExceeded, Throttled
 from emails.sending import send_due
@@ -346,22 +346,21 @@ def test_claims_of_one_reach_every_workspace(accepted, provider):
 
     owners = set()
     for _ in range(12):
-        from emails.sending import _lease_in
-
-        owners |= {email.workspace_id for email in _lease_in("ses", "us-east-1", 1)}
+        owners |= {email.workspace_id for email in sending._lease_in("ses", "us-east-1", 1)}
 
     assert len(old) == 12
     assert len(owners) > 2
 
 
-def test_single_mail_goes_before_mail_of_batches(accepted, provider):
-    batch = [accepted() for _ in range(3)]
+@pytest.mark.parametrize(("batches_first", "taken"), [(0, [False, True]), (1, [True, False])])
+def test_single_mail_goes_before_batches_but_not_always(
+    accepted, provider, monkeypatch, batches_first, taken
+):
+    monkeypatch.setattr(sending, "BATCHES_FIRST", batches_first)
+    accepted()
     make_due(is_batch=True)
-    single = accepted()
-    provider.rate = Limits(rate=4)
+    accepted()
 
-    send_due()
+    claimed = [email for _ in range(3) for email in sending._lease_in("ses", "us-east-1", 1)]
 
-    order = [sent.email_id for sent in provider.sent]
-    assert order[0] == str(single.pk)
-    assert len(order) == len(batch) + 1
+    assert [email.is_batch for email in claimed] == taken
