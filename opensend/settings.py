@@ -67,6 +67,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "core.middleware.RequestIdMiddleware",
+    "core.middleware.WholeBodyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -218,6 +219,11 @@ ATTACHMENT_BYTES_IN_FLIGHT = env.int("ATTACHMENT_BYTES_IN_FLIGHT", default=128 *
 # verified one of this installation; without operators there is no such mail.
 OPERATOR_EMAILS = env.list("OPERATOR_EMAILS", default=[])
 OPERATOR_EMAIL_FROM = env.str("OPERATOR_EMAIL_FROM", default="")
+
+# --- Tracking and unsubscribing -------------------------------------------------------------
+
+# Secrets that sign the links in mail, newest first: the first signs, all of them open.
+TRACKING_KEYS = env.list("TRACKING_KEYS", default=[]) or [SECRET_KEY]
 
 # --- What providers report --------------------------------------------------------------
 
