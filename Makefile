@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo check openapi docs test test-chaos bench requirements clean
+.PHONY: help setup run demo check openapi compatibility docs test test-chaos bench requirements clean
 
 # The project has a module of the same name as a package it is tested with: `python -m` looks
 # in the working directory first, the scripts in .venv/bin do not.
@@ -33,6 +33,9 @@ check: .venv/.dev-stamp ## All checks but the tests, in the order that fails fas
 
 openapi: .venv/.dev-stamp ## Write docs/openapi.json from the code
 	$(OFFLINE) $(PYTHON) manage.py spectacular --validate --fail-on-warn --format openapi-json --file docs/openapi.json
+
+compatibility: .venv/.dev-stamp ## Write docs/compatibility.md from what the clients get from a running product
+	WRITE_COMPATIBILITY=true $(PYTHON) -m pytest tests/conformance
 
 docs: openapi ## Write what docs/ has from the code: openapi.json and events.md
 	$(OFFLINE) $(PYTHON) manage.py event_docs --write docs/events.md

@@ -1,7 +1,11 @@
 """The whole suite runs on a real PostgreSQL and a real Redis, started here unless given."""
 
+import importlib.util
 import json
 import os
+import sys
+import tempfile
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -113,6 +117,30 @@ def _client(token: str):
     from rest_framework.test import APIClient
 
     return APIClient(headers={"Authorization": f"Bearer {token}"})
+
+
+@pytest.fixture(scope="session")
+def product():
+    """The whole product as a user starts it, once for all tests that only use it."""
+    from tests.journey.product_running import Product
+
+    with tempfile.TemporaryDirectory(prefix="opensend-", ignore_cleanup_errors=True) as folder:
+        running = Product(Path(folder)).start()
+        try:
+            yield running
+        finally:
+            running.stop()
+
+
+@pytest.fixture(scope="session")
+def opensend_module():
+    """The PyPI client `opensend`; by its file, because our own project bears the same name."""
+    path = distribution("opensend").locate_file("opensend/__init__.py")
+    spec = importlib.util.spec_from_file_location("opensend_from_pypi", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(autouse=True)

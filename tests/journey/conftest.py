@@ -1,27 +1,9 @@
-import importlib.util
-import sys
-import tempfile
 import uuid
-from importlib.metadata import distribution
-from pathlib import Path
 
 import pytest
 import resend
 
-from tests.journey.product_running import Endpoint, Product
-
-
-@pytest.fixture(scope="session")
-def product():
-    """The whole product, started once for all of the journeys."""
-    with tempfile.TemporaryDirectory(
-        prefix="opensend-journey-", ignore_cleanup_errors=True
-    ) as folder:
-        running = Product(Path(folder)).start()
-        try:
-            yield running
-        finally:
-            running.stop()
+from tests.journey.product_running import Endpoint
 
 
 @pytest.fixture
@@ -30,17 +12,6 @@ def resend_client(product, monkeypatch):
     monkeypatch.setattr(resend, "api_url", product.facts["base_url"])
     monkeypatch.setattr(resend, "api_key", product.facts["api_key"])
     return resend
-
-
-@pytest.fixture(scope="session")
-def opensend_module():
-    """The PyPI client `opensend`; by its file, because our own project bears the same name."""
-    path = distribution("opensend").locate_file("opensend/__init__.py")
-    spec = importlib.util.spec_from_file_location("opensend_from_pypi", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture

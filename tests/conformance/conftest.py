@@ -1,0 +1,90 @@
+"""One start of the product, and a workspace in it of these tests' own."""
+
+import os
+import subprocess
+import sys
+import uuid
+
+import pytest
+import resend
+
+from tests.conformance import errors, scenario
+from tests.conformance.client_methods import ASYNC, Calls, opensend_methods, resend_methods
+from tests.journey.product_running import ROOT, Endpoint, wait_until
+
+WORKSPACE = "Conformance"
+
+
+@pytest.fixture(scope="session")
+def token(product):
+    """The API key of a workspace that nobody else uses, as an operator makes it."""
+    settings = {
+        "DEBUG": "true",
+        "DATABASE_URL": product.facts["database_url"],
+        "REDIS_URL": product.facts["redis_url"],
+        "VAR_DIR": str(product.var_dir),
+    }
+    command = [sys.executable, "manage.py", "create_api_key", WORKSPACE]
+    made = subprocess.run(
+        command, cwd=ROOT, env=os.environ | settings, capture_output=True, text=True, check=True
+    )
+    return made.stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def client(product, token):
+    """The PyPI client `resend`, changed in nothing but its address and key."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resend, "api_url", product.facts["base_url"])
+        patch.setattr(resend, "api_key", token)
+        yield resend
+
+
+@pytest.fixture(scope="session")
+def mail(client):
+    """Make the parameters of a mail from a verified domain of this workspace."""
+    params = {"name": f"{uuid.uuid4().hex[:12]}.example.org", "region": "us-east-1"}
+    domain = client.Domains.create(params)
+    wait_until(lambda: client.Domains.verify(domain["id"])["status"] == "verified")
+
+    def mail(**changes):
+        return {
+            "from": f"Ada <ada@{domain['name']}>",
+            "to": f"somebody-{uuid.uuid4().hex[:12]}@example.net",
+            "subject": "Hello",
+            "text": "Hi",
+            **changes,
+        }
+
+    return mail
+
+
+@pytest.fixture(scope="session")
+def resend_verdicts(client):
+    """{"" and "_async": {method: its verdict}}, after each was called."""
+    methods, verdicts = resend_methods(), {}
+    for suffix in ("", ASYNC):
+        calls = Calls(methods, error=client.exceptions.ResendError, suffix=suffix)
+        with Endpoint() as hook:
+            scenario.play(calls, hook)
+        verdicts[suffix] = calls.verdicts
+    return verdicts
+
+
+@pytest.fixture(scope="session")
+def opensend_verdicts(product, opensend_module, token, mail):
+    """{method: its verdict} of the client `opensend`, after each was called."""
+    settings = {"api_key": token, "base_url": product.facts["base_url"]}
+    methods = dict(opensend_methods(opensend_module, **settings))
+    calls = Calls(methods, error=opensend_module.OpenSendError, typed=False)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setattr(opensend_module, name, value)
+        scenario.play_opensend(calls, mail)
+    return calls.verdicts
+
+
+@pytest.fixture(scope="session")
+def raised(product, client, mail):
+    """[(what was done, status and name of the error, class that the client raised)]"""
+    return errors.play(client, mail, product)
