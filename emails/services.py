@@ -172,6 +172,7 @@ def _email(
     is_batch: bool = False,
 ) -> Email:
     now, at = timezone.now(), request.scheduled_at
+    is_customers = key is not None  # nobody follows the installation's own mail
     return Email(
         id=pk,
         workspace_id=domain.workspace_id,
@@ -192,8 +193,8 @@ def _email(
         headers=request.headers,
         tags={tag.name: tag.value for tag in request.tags},
         attachment_count=len(request.attachments),
-        open_tracking=domain.open_tracking,
-        click_tracking=domain.click_tracking,
+        open_tracking=is_customers and domain.open_tracking,
+        click_tracking=is_customers and domain.click_tracking,
         message_id=f"<{pk}@{request.sender.domain}>",
         request_id=request_id.get(),
         status=Email.Status.SCHEDULED if at else Email.Status.QUEUED,

@@ -144,6 +144,15 @@ def test_the_mail_is_sent_and_followed_like_any_other(operations, endpoint, prov
     assert Email.objects.count() == 1  # what becomes of a notice is no cause of another
 
 
+def test_nobody_follows_what_operators_open(operations, endpoint):
+    Domain.objects.update(open_tracking=True, click_tracking=True)
+    fail(endpoint, for_hours=25)
+    hear()
+
+    email = Email.objects.get()
+    assert (email.open_tracking, email.click_tracking) == (False, False)
+
+
 def test_an_event_that_is_heard_twice_is_mailed_once(operations, endpoint, provider):
     fail(endpoint, for_hours=25)
     hear()
