@@ -68,6 +68,9 @@ class Domain(WorkItem):
                 ),
                 name="domains_status_known",
             ),
+            models.CheckConstraint(
+                condition=Q(provider__in=["", "ses", "smtp"]), name="domains_provider_known"
+            ),
         ]
         indexes = [
             # For claiming the domains that are due for a check.
