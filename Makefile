@@ -44,7 +44,7 @@ test: .venv/.dev-stamp ## Run the tests; T=tests/emails narrows them
 	$(PYTHON) -m pytest -m "not chaos" $(T)
 
 test-chaos: .venv/.dev-stamp ## Kill real processes under load; ROUNDS=20 for longer
-	$(if $(ROUNDS),ROUNDS=$(ROUNDS)) $(PYTHON) -m pytest tests/chaos -m chaos
+	$(if $(ROUNDS),ROUNDS=$(ROUNDS)) $(PYTHON) -m pytest tests/reliability tests/chaos -m chaos
 
 bench: .venv/.stamp ## Measure throughput on this machine
 	$(PYTHON) -m bench
