@@ -177,6 +177,34 @@ def test_a_key_for_sending_sends_and_reads_only_what_it_sent(sender, api, domain
     assert theirs in {email["id"] for email in api.get("/emails").json()["data"]}
 
 
+def test_a_key_for_sending_reads_all_about_what_it_sent_and_of_nothing_else(sender, api, domain):
+    email = EMAIL | {"attachments": [{"filename": "a.txt", "content": "YQ=="}]}
+    ours = sender.post("/emails", email).json()["id"]
+    theirs = api.post("/emails", email).json()["id"]
+    file = sender.get(f"/emails/{ours}/attachments").json()["data"][0]["id"]
+    for part in ("attachments", f"attachments/{file}", "events", "trace"):
+        assert sender.get(f"/emails/{ours}/{part}").status_code == 200
+        assert sender.get(f"/emails/{theirs}/{part}").status_code == 404
+
+
+def test_a_key_for_sending_neither_moves_nor_cancels_what_it_sent(sender, domain):
+    scheduled = sender.post("/emails", EMAIL | {"scheduled_at": "in 1 hour"}).json()["id"]
+    for answer in (
+        sender.patch(f"/emails/{scheduled}", {"scheduled_at": "in 2 hours"}),
+        sender.post(f"/emails/{scheduled}/cancel"),
+    ):
+        assert (answer.status_code, answer.json()["name"]) == (403, "restricted_api_key")
+    assert Email.objects.get().status == "scheduled"
+
+
+def test_a_key_for_sending_makes_itself_no_other(sender):
+    for answer in (
+        sender.patch(f"/api-keys/{sender.key.pk}", {"permission": "full_access"}),
+        sender.post("/api-keys", {"name": "x"}),
+    ):
+        assert (answer.status_code, answer.json()["name"]) == (403, "restricted_api_key")
+
+
 def test_a_key_for_one_domain_sends_from_no_other(workspace, client_for, domain):
     from domains.models import Domain
 
