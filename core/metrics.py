@@ -16,3 +16,4 @@ SENDS = Counter("opensend_sends", "Provider calls by outcome", ["provider", "out
 SEND_SECONDS = Histogram("opensend_send_seconds", "Duration of provider calls", ["provider"])
 WEBHOOK_ATTEMPTS = Counter("opensend_webhook_attempts", "Webhook attempts by outcome", ["outcome"])
 WEBHOOK_SECONDS = Histogram("opensend_webhook_seconds", "Duration of webhook attempts")
+HITS_LOST = Counter("opensend_hits_lost", "Opens and clicks that could not be recorded")

@@ -13,8 +13,8 @@ from typing import Any
 
 import django_stubs_ext
 import environ
-from django.templatetags.static import static
-from django.urls import reverse_lazy
+
+from opensend.look import UNFOLD  # noqa: F401 (a setting)
 
 django_stubs_ext.monkeypatch()  # lets ModelAdmin[Email] be written at run time
 
@@ -58,6 +58,7 @@ INSTALLED_APPS = [
     "events",
     "domains",
     "contacts",
+    "tracking",
     "webhooks",
     "emails",
     "receiving",
@@ -248,6 +249,7 @@ WEBHOOK_PER_ENDPOINT = env.int("WEBHOOK_PER_ENDPOINT", default=20)  # in flight 
 EVENT_RETENTION = timedelta(days=env.float("EVENT_RETENTION_DAYS", default=90.0))
 ATTEMPT_RETENTION = timedelta(days=env.float("ATTEMPT_RETENTION_DAYS", default=30.0))
 PROVIDER_EVENT_RETENTION = timedelta(days=env.float("PROVIDER_EVENT_RETENTION_DAYS", default=90.0))
+HIT_RETENTION = timedelta(days=env.float("HIT_RETENTION_DAYS", default=30.0))
 
 # --- Background work --------------------------------------------------------------------
 # The database row is the job. A Celery message is only a hint that something is due; a lost
@@ -294,6 +296,7 @@ _CLEANERS = [
     "webhooks.tasks.forget_old_attempts",
     "webhooks.tasks.forget_old_endpoint_hours",
     "webhooks.tasks.forget_old_recoveries",
+    "tracking.tasks.forget_old_hits",
 ]
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     **{
@@ -334,64 +337,5 @@ LOGGING = {
         "celery.app.trace": {"level": "WARNING"},
         "celery.beat": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},
-    },
-}
-
-# --- Admin -------------------------------------------------------------------------------
-
-
-def _page(title: str, icon: str, name: str) -> dict[str, Any]:
-    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}")}
-
-
-def _group(title: str, *pages: dict[str, Any]) -> dict[str, Any]:
-    return {"title": title, "separator": True, "items": list(pages)}
-
-
-UNFOLD = {
-    "SITE_TITLE": "OpenSend",
-    "SITE_HEADER": "OpenSend",
-    "SITE_SYMBOL": "outgoing_mail",
-    "SHOW_HISTORY": False,
-    "SHOW_VIEW_ON_SITE": False,
-    "DASHBOARD_CALLBACK": "core.admin.fill_dashboard",
-    "STYLES": [lambda request: static("core/admin.css")],
-    "SIDEBAR": {
-        "navigation": [
-            {"items": [_page("Overview", "monitoring", "index")]},
-            _group(
-                "Mail",
-                _page("Emails", "mail", "emails_email_changelist"),
-                _page("Recipients", "alternate_email", "emails_emailrecipient_changelist"),
-                _page("Reports", "timeline", "emails_emailevent_changelist"),
-                _page("Rates", "speed", "emails_sendrate_changelist"),
-                _page("Attachments", "attach_file", "emails_emailattachment_changelist"),
-                _page("Domains", "dns", "domains_domain_changelist"),
-                _page("DNS records", "list_alt", "domains_dnsrecord_changelist"),
-            ),
-            _group(
-                "People",
-                _page("Contacts", "contacts", "contacts_contact_changelist"),
-                _page("Suppressions", "block", "contacts_suppression_changelist"),
-            ),
-            _group(
-                "In and out",
-                _page("Provider callbacks", "call_received", "ingest_providerevent_changelist"),
-                _page("Events", "bolt", "events_event_changelist"),
-                _page("Endpoints", "webhook", "webhooks_endpoint_changelist"),
-                _page("Deliveries", "local_shipping", "webhooks_delivery_changelist"),
-                _page("Attempts", "replay", "webhooks_attempt_changelist"),
-                _page("Recoveries", "history", "webhooks_recovery_changelist"),
-            ),
-            _group(
-                "Installation",
-                _page("Workspaces", "workspaces", "accounts_workspace_changelist"),
-                _page("API keys", "key", "accounts_apikey_changelist"),
-                _page("Repeated requests", "content_copy", "accounts_idempotencyrecord_changelist"),
-                _page("Signs of life", "favorite", "core_heartbeat_changelist"),
-                _page("Operators", "person", "auth_user_changelist"),
-                _page("Groups", "group", "auth_group_changelist"),
-            ),
-        ],
     },
 }

@@ -20,6 +20,7 @@ api = [
 
 urlpatterns = [
     path("", include(api)),
+    path("", include("tracking.urls")),
     path("", RedirectView.as_view(url="/admin/")),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),

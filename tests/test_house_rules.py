@@ -30,7 +30,7 @@ def modules(*packages):
     ]
 
 
-PRODUCT_MODULES = modules(*OURS, "tracking")
+PRODUCT_MODULES = modules(*OURS)
 MODULES = [*PRODUCT_MODULES, *modules("twin", "bench")]
 # Written apart, so that this file keeps the rule as well.
 REGISTRIES = [

@@ -1,6 +1,7 @@
 """Whether an open or a click was a person's: what mail scanners and image proxies look like."""
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 
@@ -31,12 +32,28 @@ _MARKS = {
 }
 
 
-def judge(user_agent: str) -> Verdict:
-    """A verdict on one hit by what its client says of itself."""
+_PREFETCH_HEADERS = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
+_AHEAD = re.compile(r"prefetch|preview|prerender", re.IGNORECASE)
+
+
+def judge(user_agent: str, signs: Iterable[str] = ()) -> Verdict:
+    """A verdict on one hit by what its client says of itself, and other signs of a machine."""
     agent = user_agent.strip()
-    if not agent:
-        return Verdict("unknown", ("no_user_agent",))
+    reasons = tuple(signs)
     if agent == _APPLE_PREFETCH:
-        return Verdict("machine", ("apple_prefetch",))
-    reasons = tuple(name for name, mark in _MARKS.items() if mark.search(agent))
-    return Verdict("machine", reasons) if reasons else Verdict("human", ())
+        reasons += ("apple_prefetch",)
+    reasons += tuple(name for name, mark in _MARKS.items() if mark.search(agent))
+    if reasons:
+        return Verdict("machine", reasons)
+    return Verdict("human", ()) if agent else Verdict("unknown", ("no_user_agent",))
+
+
+def signs_in(method: str, headers: Mapping[str, str]) -> list[str]:
+    """What a request shows of being a machine's, besides its user agent.
+
+    A browser that loads ahead says so (Fetch Standard, `Sec-Purpose`; the others are older).
+    """
+    signs = ["head_request"] if method == "HEAD" else []
+    if any(_AHEAD.search(headers.get(name, "")) for name in _PREFETCH_HEADERS):
+        signs.append("prefetch")
+    return signs

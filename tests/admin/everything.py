@@ -14,6 +14,7 @@ from domains.models import DnsRecord, Domain
 from emails.models import Email, EmailAttachment, EmailEvent, EmailRecipient, SendRate
 from events.models import Event
 from ingest.models import ProviderEvent
+from tracking.models import Hit
 from webhooks.models import Attempt, Delivery, Endpoint, EndpointHour, Pace, Recovery
 
 DIGEST = "d16e57" * 10
@@ -63,6 +64,19 @@ def one_of_each(tenant):
         fingerprint=hashlib.sha256(unique.encode()).hexdigest(),
         payload={"smtpResponse": "250 ok"},
         occurred_at=timezone.now(),
+    )
+    Hit.objects.create(
+        kind="click",
+        email_id=email.pk,
+        link=1,
+        links=1,
+        target="https://example.org/",
+        user_agent="curl/8.5.0",
+        network="192.0.2.0",
+        verdict="machine",
+        reasons=["script"],
+        at=timezone.now(),
+        next_attempt_at=None,
     )
     SendRate.objects.create(name=f"rate-{unique[-20:]}", max_rate=14)
     ProviderEvent.objects.create(

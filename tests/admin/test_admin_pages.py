@@ -17,7 +17,17 @@ from ingest.models import ProviderEvent
 from webhooks.models import Attempt, Delivery, Endpoint, EndpointHour, Pace, Recovery
 
 pytestmark = pytest.mark.django_db
-OURS = ["accounts", "contacts", "core", "domains", "emails", "events", "ingest", "webhooks"]
+OURS = [
+    "accounts",
+    "contacts",
+    "core",
+    "domains",
+    "emails",
+    "events",
+    "ingest",
+    "tracking",
+    "webhooks",
+]
 # No pages of their own: they are figures about an endpoint, shown on its page.
 FIGURES = {EndpointHour, Pace}
 MODELS = [

@@ -1,0 +1,209 @@
+"""Opens and clicks: answered without the database, and recorded all the same."""
+
+import time
+
+import pytest
+from django.db import connection, connections
+from django.test import Client
+from django.utils import timezone
+
+from core import metrics
+from core.ids import uuid7
+from tracking import recording
+from tracking.hits import SETTLED_AFTER
+from tracking.models import Hit
+from tracking.tasks import forget_old_hits
+from tracking.tokens import HONEYPOT, Click, Open, sign_click, sign_open
+
+BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:125.0) Gecko/20100101 Firefox/125.0"
+EMAIL, RECIPIENT = uuid7(), uuid7()
+TARGET = "https://shop.test/a?b=1&c=%C3%BC#d"
+
+recorded = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def reader():
+    return Client(headers={"User-Agent": BROWSER})
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_over():
+    yield
+    assert recording.flush(10)
+
+
+def open_url(recipient=RECIPIENT):
+    return f"/t/o/{sign_open(Open(EMAIL, recipient))}.gif"
+
+
+def click_url(target=TARGET, link=1, links=3):
+    return f"/t/c/{sign_click(Click(EMAIL, RECIPIENT, link, links, target))}"
+
+
+def only_hit():
+    assert recording.flush(10)
+    return Hit.objects.get()
+
+
+# --- Answers, for which no test here may use the database --------------------------------------
+
+
+@pytest.mark.parametrize("method", ["get", "head"])
+def test_a_link_leads_to_its_target_without_the_database(reader, method):
+    answer = getattr(reader, method)(click_url())
+    assert (answer.status_code, answer["Location"]) == (302, TARGET)
+    assert answer["Cache-Control"] == "no-store, private"
+    assert answer["Referrer-Policy"] == "no-referrer"
+    assert not answer.cookies
+
+
+@pytest.mark.parametrize("method", ["get", "head"])
+def test_a_picture_is_shown_without_the_database(reader, method):
+    answer = getattr(reader, method)(open_url())
+    assert (answer.status_code, answer["Content-Type"]) == (200, "image/gif")
+    assert answer.content[:6] == (b"GIF89a" if method == "get" else b"")
+    assert answer["Cache-Control"] == "no-store, private"
+    assert not answer.cookies
+
+
+def test_the_hidden_link_leads_nowhere(reader):
+    answer = reader.get(click_url("", HONEYPOT))
+    assert (answer.status_code, answer["Content-Type"]) == (200, "text/plain; charset=utf-8")
+    assert "Location" not in answer
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/t/c/abc",
+        "/t/c/https://evil.test/",
+        "/t/o/abc.gif",
+        click_url()[:-1],
+        click_url() + "A",
+        click_url().replace("/c/", "/o/") + ".gif",
+        open_url().replace("/o/", "/c/").removesuffix(".gif"),
+    ],
+)
+def test_what_we_have_not_signed_is_not_found_and_leads_nowhere(reader, url):
+    answer = reader.get(url)
+    assert answer.status_code == 404
+    assert "Location" not in answer
+
+
+def test_tracked_addresses_are_only_read(reader):
+    assert reader.post(click_url()).status_code == 405
+
+
+def test_more_hits_than_fit_are_counted_and_answered(reader, monkeypatch):
+    lost = metrics.HITS_LOST._value.get()
+    monkeypatch.setattr(recording, "_ensure_writer", lambda: None)
+    monkeypatch.setattr(recording, "_hits", recording.Queue(1))
+    for _ in range(3):
+        assert reader.get(click_url()).status_code == 302
+    assert metrics.HITS_LOST._value.get() == lost + 2
+    monkeypatch.undo()
+
+
+# --- Records -----------------------------------------------------------------------------------
+
+
+@recorded
+def test_a_click_is_recorded_and_is_due_when_others_are_known(reader):
+    before = timezone.now()
+    reader.get(click_url(), REMOTE_ADDR="198.51.100.77")
+    hit = only_hit()
+    assert (hit.kind, hit.email_id, hit.recipient_id) == ("click", EMAIL, RECIPIENT)
+    assert (hit.link, hit.links, hit.target) == (1, 3, TARGET)
+    assert (hit.user_agent, hit.network, hit.reasons) == (BROWSER, "198.51.100.0", [])
+    assert before <= hit.at <= timezone.now()
+    assert (hit.next_attempt_at - hit.at, hit.verdict) == (SETTLED_AFTER, "")
+
+
+@recorded
+def test_an_open_of_one_of_several_recipients_names_none(reader):
+    reader.get(open_url(None))
+    hit = only_hit()
+    assert (hit.kind, hit.email_id, hit.recipient_id) == ("open", EMAIL, None)
+
+
+@recorded
+@pytest.mark.parametrize(
+    ("method", "headers", "reasons"),
+    [
+        ("head", {}, ["head_request"]),
+        ("get", {"Sec-Purpose": "prefetch;prerender"}, ["prefetch"]),
+        ("get", {"Purpose": "prefetch"}, ["prefetch"]),
+        ("get", {"X-Purpose": "preview"}, ["prefetch"]),
+        ("get", {"X-Moz": "prefetch"}, ["prefetch"]),
+        ("get", {"Purpose": "x"}, []),
+    ],
+)
+def test_what_a_request_shows_of_a_machine(reader, method, headers, reasons):
+    getattr(reader, method)(click_url(), headers=headers)
+    assert only_hit().reasons == reasons
+
+
+@recorded
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "network"),
+    [
+        ("198.51.100.77", "", "198.51.100.0"),
+        ("2001:db8:1:2::3", "", "2001:db8:1::"),
+        ("::ffff:198.51.100.77", "", "198.51.100.0"),
+        ("10.0.0.1", "8.8.4.77", "8.8.4.0"),
+        ("127.0.0.1", "1.1.1.1, 8.8.4.77", "8.8.4.0"),
+        ("8.8.8.8", "8.8.4.77", "8.8.8.0"),
+        ("", "2a00:1450:4001:82f::200e", "2a00:1450:4001::"),
+        ("", "nonsense", None),
+        ("10.0.0.1", "", "10.0.0.0"),
+    ],
+)
+def test_where_a_hit_came_from_is_kept_roughly(reader, peer, forwarded, network):
+    reader.get(click_url(), REMOTE_ADDR=peer, headers={"X-Forwarded-For": forwarded})
+    assert only_hit().network == network
+
+
+@recorded
+def test_strange_user_agents_are_kept_as_far_as_they_can_be_shown(reader):
+    reader.get(click_url(), headers={"User-Agent": "a\tb\x7f" + "x" * 600})
+    assert only_hit().user_agent == "a?b?" + "x" * 496
+
+
+@recorded
+def test_a_hit_waits_for_a_database_that_is_away(reader):
+    place = connections["default"].settings_dict
+    genuine = place["NAME"]
+    place["NAME"] = "nowhere"
+    try:
+        assert reader.get(click_url()).status_code == 302
+        assert not recording.flush(0.5)
+    finally:
+        place["NAME"] = genuine
+    assert only_hit().target == TARGET
+
+
+@recorded
+def test_a_link_does_not_wait_for_a_table_that_is_locked(reader):
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN; LOCK TABLE hits")
+        started = time.monotonic()
+        assert reader.get(click_url()).status_code == 302
+        assert time.monotonic() - started < 1
+        assert not recording.flush(0.5)
+        cursor.execute("COMMIT")
+    assert only_hit().target == TARGET
+
+
+@pytest.mark.django_db
+def test_hits_are_forgotten_after_their_time(settings):
+    made = {
+        "kind": "open",
+        "email_id": EMAIL,
+        "verdict": "human",
+        "next_attempt_at": None,
+    }
+    Hit.objects.create(at=timezone.now() - settings.HIT_RETENTION * 1.01, **made)
+    kept = Hit.objects.create(at=timezone.now() - settings.HIT_RETENTION * 0.99, **made)
+    assert forget_old_hits() == 1
+    assert Hit.objects.get() == kept

@@ -1,0 +1,97 @@
+"""The places of links, held against a parser that has no places."""
+
+import time
+
+import pytest
+from html_samples import documents
+from hypothesis import example, given, settings
+from selectolax.lexbor import LexborHTMLParser
+
+from tracking.scanning import scan
+
+
+def parsed(document):
+    """The addresses of links as the parser has them, without places."""
+    nodes = LexborHTMLParser(document).css("a[href], area[href]")
+    return {node.attributes["href"] for node in nodes} - {None, ""}
+
+
+def newlines(value):
+    return value.replace("\r\n", "\n").replace("\r", "\n")
+
+
+@settings(max_examples=400, deadline=None)
+@given(documents)
+@example("<script><!-- <script> </script><a href=x> --></script><a href=y>")
+@example("<a title='>' href=x>")
+@example('<a href="x>y <a href=z>')
+@example("<a href=x href=y>")
+@example("<a =href href=x>")
+@example("<a href=x<a href=y>")
+def test_the_links_are_those_that_a_parser_finds(document):
+    assert {newlines(link.value) for link in scan(document).links} == parsed(document)
+
+
+@settings(deadline=None)
+@given(documents)
+def test_each_place_spells_its_value(document):
+    for link in scan(document).links:
+        spelled = document[link.start : link.end]
+        assert "&" in spelled or spelled == link.value
+        assert document[: link.start].rstrip("\"' \t\n\f\r").endswith("=")
+
+
+@pytest.mark.parametrize(
+    ("spelled", "value"),
+    [
+        ("?a=1&amp;b=2", "?a=1&b=2"),
+        ("?a=1&b=2", "?a=1&b=2"),
+        ("?a=1&copy=2", "?a=1&copy=2"),
+        ("?a=1&copyright", "?a=1&copyright"),
+        ("?a=1&copy;=2", "?a=1©=2"),
+        ("?a=1&notin;&notit;", "?a=1∉&notit;"),
+        ("?a=1&copy", "?a=1©"),
+        ("?&#65;&#x42;&#X43", "?ABC"),
+    ],
+)
+def test_character_references_are_read_as_in_attributes(spelled, value):
+    (link,) = scan(f'<a href="{spelled}">').links
+    assert link.value == value
+    assert parsed(f'<a href="{spelled}">') == {value}
+
+
+@pytest.mark.parametrize(
+    ("document", "before"),
+    [
+        ("<body>x</body></html>", "</body></html>"),
+        ("<body>x</BODY >", "</BODY >"),
+        ("<p>x", ""),
+        ("<!-- </body> -->x", ""),
+        ("<body></body><body></body>y", "</body>y"),
+        ("</body-x>", ""),
+    ],
+)
+def test_the_tail_is_before_the_end_of_the_body(document, before):
+    assert document[scan(document).tail :] == before
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "<",
+        "<a ",
+        "<a href=",
+        '<a href="',
+        "<!--",
+        "<a x=' ",
+        "<script>",
+        "</",
+        "<a\t=",
+        "&",
+        "<a / ",
+    ],
+)
+def test_hostile_documents_take_no_longer_than_others(hostile):
+    started = time.process_time()
+    scan(hostile * (300_000 // len(hostile)))
+    assert time.process_time() - started < 1
