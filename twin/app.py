@@ -7,10 +7,11 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from twin.aws import AwsError, Call, Service, credential_scope, region_of
+from twin.aws import AwsError, Call, Service, credential_scope, link_scope, region_of
 from twin.control import add_control_routes
 from twin.core import Twin, build_twin
 from twin.journal import CallRecord
+from twin.s3.service import S3Service
 from twin.ses.service import SesService
 from twin.sns.service import SnsService
 
@@ -22,8 +23,11 @@ _UNSIGNED_ACTIONS = {"ConfirmSubscription": "TopicArn", "Unsubscribe": "Subscrip
 logger = logging.getLogger(__name__)
 
 
-def build_app(*, var_dir: Path) -> web.Application:
-    twin = build_twin(var_dir=var_dir)
+def build_app(
+    *, var_dir: Path, buckets: tuple[str, ...] = (), secret_key: str = ""
+) -> web.Application:
+    """`buckets` are there from the start; see Twin for `secret_key`."""
+    twin = build_twin(var_dir=var_dir, buckets=buckets, secret_key=secret_key)
     front = _Front(twin)
     app = web.Application(client_max_size=_MAX_BODY_BYTES)
     add_control_routes(app, twin)
@@ -37,7 +41,11 @@ def build_app(*, var_dir: Path) -> web.Application:
 class _Front:
     def __init__(self, twin: Twin) -> None:
         self._twin = twin
-        self._services: dict[str, Service] = {"ses": SesService(twin), "sns": SnsService(twin)}
+        self._services: dict[str, Service] = {
+            "ses": SesService(twin),
+            "sns": SnsService(twin),
+            "s3": S3Service(twin),
+        }
 
     async def start(self, app: web.Application) -> None:
         await self._twin.courier.start()
@@ -111,6 +119,8 @@ def _scope(request: web.Request) -> tuple[str, str, bool]:
     authorization = request.headers.get("Authorization")
     if authorization is not None:
         return *credential_scope(authorization), True
+    if (credential := request.query.get("X-Amz-Credential")) is not None:
+        return *link_scope(credential), True
     names_arn = _UNSIGNED_ACTIONS.get(request.query.get("Action", ""))
     if request.method == "GET" and names_arn is not None:
         return "sns", region_of(request.query.get(names_arn, "")), False

@@ -11,7 +11,8 @@ from aiohttp import web
 ACCOUNT_ID = "123456789012"
 
 _Item = TypeVar("_Item")
-_CREDENTIAL = re.compile(r"Credential=[^/,\s]+/\d{8}/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request")
+_SCOPE = r"[^/,\s]+/\d{8}/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request"
+_CREDENTIAL = re.compile(f"Credential={_SCOPE}")
 
 
 class AwsError(Exception):
@@ -50,7 +51,15 @@ class Service(Protocol):
 
 def credential_scope(authorization: str) -> tuple[str, str]:
     """(service, region) from a SigV4 Authorization header (AWS "Signature Version 4" pages)."""
-    match = _CREDENTIAL.search(authorization)
+    return _scope_of(_CREDENTIAL.search(authorization))
+
+
+def link_scope(credential: str) -> tuple[str, str]:
+    """(service, region) from the X-Amz-Credential of a presigned URL."""
+    return _scope_of(re.fullmatch(_SCOPE, credential))
+
+
+def _scope_of(match: re.Match[str] | None) -> tuple[str, str]:
     if match is None:
         raise AwsError("MissingAuthenticationToken", "Missing Authentication Token", status=403)
     return match[2], match[1]

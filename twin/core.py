@@ -7,6 +7,7 @@ from twin.event_publishing import EventPublisher
 from twin.faults import Faults
 from twin.journal import Journal
 from twin.quota import Quota
+from twin.s3.objects import Objects
 from twin.signing import Signer
 from twin.sns.delivery import Courier
 from twin.sns.publishing import Publisher
@@ -22,10 +23,13 @@ class Twin:
     courier: Courier
     publisher: Publisher
     events: EventPublisher
+    objects: Objects
+    # Of those who call, for links that are signed with it; empty: not known.
+    secret_key: str
     journal: Journal = field(default_factory=Journal)
 
 
-def build_twin(*, var_dir: Path) -> Twin:
+def build_twin(*, var_dir: Path, buckets: tuple[str, ...], secret_key: str) -> Twin:
     var_dir.mkdir(parents=True, exist_ok=True)
     store, faults, signer = Store(var_dir), Faults(), Signer(var_dir)
     courier = Courier(store)
@@ -38,4 +42,6 @@ def build_twin(*, var_dir: Path) -> Twin:
         courier=courier,
         publisher=publisher,
         events=EventPublisher(store=store, faults=faults, publisher=publisher),
+        objects=Objects(buckets),
+        secret_key=secret_key,
     )

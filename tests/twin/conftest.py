@@ -18,9 +18,9 @@ def start_twin():
     """Start a twin on a free port; all that were started stop at the end."""
     running = []
 
-    def start(var_dir):
+    def start(var_dir, *arguments):
         process = subprocess.Popen(
-            [sys.executable, "-m", "twin", "--port", "0", "--var-dir", str(var_dir)],
+            [sys.executable, "-m", "twin", "--port=0", f"--var-dir={var_dir}", *arguments],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,
