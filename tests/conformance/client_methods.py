@@ -19,7 +19,7 @@ ASYNC = "_async"
 
 def resend_methods():
     """{"Emails.Attachments.get": the method, ...} as users write them, the async ones too."""
-    return dict(_methods({name: getattr(resend, name) for name in ROOTS}))
+    return dict(public_methods({name: getattr(resend, name) for name in ROOTS}))
 
 
 def resend_functions():
@@ -42,11 +42,12 @@ def opensend_methods(module, *, api_key, base_url):
         yield f"Emails.{method}", getattr(module.Emails, method)
 
 
-def _methods(named):
+def public_methods(named):
+    """(name, method) of everything that can be called in these {name: class}, and inside them."""
     for name, value in named.items():
         if inspect.isclass(value):
             children = {f"{name}.{child}": member for child, member in _own(value)}
-            yield from _methods(children)
+            yield from public_methods(children)
         elif callable(value):
             yield name, value
 
