@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 # Modules, not the scripts beside the interpreter: those look in site-packages first.
 PYTHON = [sys.executable, "-m"]
@@ -18,7 +19,7 @@ def command(
 ) -> list[str]:
     """The argv of `twin`, `web`, `worker` or `beat`."""
     if name == "twin":
-        return [*PYTHON, "twin", "--port", str(ports["twin"]), "--var-dir", str(var_dir / "twin")]
+        return _twin(port=ports["twin"], var_dir=var_dir / "twin", env=env)
     if name == "web":
         return _web(port=ports["web"], env=env)
     if name == "worker":
@@ -27,6 +28,12 @@ def command(
         schedule = str(var_dir / "celerybeat-schedule")
         return [*PYTHON, "celery", "-q", "-A", "opensend", "beat", "-s", schedule, "--pidfile="]
     raise ValueError(f"no such service: {name}")
+
+
+def _twin(*, port: int, var_dir: Path, env: Mapping[str, str]) -> list[str]:
+    blobs = urlsplit(env.get("BLOB_STORE", ""))
+    buckets = ["--bucket", blobs.netloc] if blobs.scheme == "s3" else []
+    return [*PYTHON, "twin", "--port", str(port), "--var-dir", str(var_dir), *buckets]
 
 
 def _web(*, port: int, env: Mapping[str, str]) -> list[str]:
