@@ -3,12 +3,14 @@
 import importlib.util
 import json
 import os
+import subprocess
 import sys
 import tempfile
 from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+import requests
 
 ROOT = Path(__file__).resolve().parent.parent
 VAR = Path(os.environ.get("TEST_VAR_DIR", ROOT / "var" / "test"))
@@ -130,6 +132,50 @@ def product():
             yield running
         finally:
             running.stop()
+
+
+@pytest.fixture(scope="session")
+def s3_url(tmp_path_factory):
+    """A twin of its own for blobs, with the bucket `files`."""
+    folder = tmp_path_factory.mktemp("s3")
+    command = [sys.executable, "-m", "twin", "--port=0", f"--var-dir={folder}", "--bucket=files"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        yield process.stdout.readline().split()[-1]
+        process.terminate()
+
+
+@pytest.fixture(params=["folder", "s3"])
+def blob_store(request, settings, tmp_path):
+    """An empty store; a test that takes it runs with a folder and with the twin's S3."""
+    from core import aws
+    from core.blobs import blobs
+
+    if request.param == "folder":
+        settings.BLOB_STORE = str(tmp_path / "blobs")
+        yield blobs()
+        return
+    settings.AWS_ENDPOINT_URL = request.getfixturevalue("s3_url")
+    settings.BLOB_STORE = "s3://files/some/prefix"
+    requests.post(f"{settings.AWS_ENDPOINT_URL}/_twin/reset?all=true", timeout=5).raise_for_status()
+    aws._client.cache_clear()
+    yield blobs()
+    aws.s3(settings.AWS_REGION).close()
+    aws._client.cache_clear()
+
+
+@pytest.fixture
+def download():
+    """`download(url)`: (content, headers) that anybody gets there; the folder is behind us."""
+    from django.test import Client
+
+    def get(url):
+        if url.startswith("http://testserver"):
+            answer = Client().get(url.removeprefix("http://testserver"))
+            return answer.getvalue(), answer.headers
+        answer = requests.get(url, timeout=30)
+        return answer.content, answer.headers
+
+    return get
 
 
 @pytest.fixture(scope="session")
