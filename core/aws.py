@@ -56,5 +56,15 @@ def _client(service: str, region: str) -> Any:
             retries={"total_max_attempts": 3 if service == "s3" else 1},
             # Links to objects are signed for S3 as it is today.
             signature_version="s3v4" if service == "s3" else None,
+            s3={"addressing_style": _s3_style()} if service == "s3" else None,
         ),
     )
+
+
+def _s3_style() -> str:
+    """Stand-ins have no names for each bucket. In AWS links by name lead to the region itself.
+
+    By botocore's default they lead to S3's global endpoint, which knows nothing of buckets in
+    regions from 2019 on (Amazon S3 User Guide, "Legacy endpoints").
+    """
+    return "path" if settings.AWS_ENDPOINT_URL else "virtual"

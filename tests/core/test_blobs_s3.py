@@ -4,6 +4,7 @@ import boto3
 import pytest
 import requests
 from botocore.stub import Stubber
+from django.utils import timezone
 
 from core import aws
 from core.blobs import BlobsAway, blobs
@@ -78,6 +79,25 @@ def test_a_server_that_is_not_there(store, settings):
     aws._client.cache_clear()
     with pytest.raises(BlobsAway):
         store.read("emails/a.0")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "bucket", "where"),
+    [
+        ("", "files", "https://files.s3.eu-south-2.amazonaws.com/some/a/b"),
+        ("", "my.files", "https://s3.eu-south-2.amazonaws.com/my.files/some/a/b"),
+        ("http://s3.test:9000", "files", "http://s3.test:9000/files/some/a/b"),
+    ],
+)
+def test_links_lead_to_the_region(settings, endpoint, bucket, where):
+    settings.AWS_ENDPOINT_URL, settings.AWS_REGION = endpoint, "eu-south-2"
+    settings.BLOB_STORE = f"s3://{bucket}/some"
+    aws._client.cache_clear()
+    url = blobs().signed_url(
+        "a/b", filename="b", content_type="text/plain", expires_at=timezone.now()
+    )
+    aws._client.cache_clear()
+    assert url.partition("?")[0] == where
 
 
 def test_deletion_says_what_was_kept(store):
