@@ -1,7 +1,7 @@
 """boto3 clients, one a process and service: they are thread-safe and slow to make."""
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import boto3
 import botocore.session
@@ -61,7 +61,7 @@ def _client(service: str, region: str) -> Any:
     )
 
 
-def _s3_style() -> str:
+def _s3_style() -> Literal["path", "virtual"]:
     """Stand-ins have no names for each bucket. In AWS links by name lead to the region itself.
 
     By botocore's default they lead to S3's global endpoint, which knows nothing of buckets in
