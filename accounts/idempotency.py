@@ -63,6 +63,13 @@ def idempotent(
     return response
 
 
+def kept_answer(request: ApiRequest, route: str, *, variant: str = "") -> Response | None:
+    """What a repetition of this request gets, looked up without waiting for a first one."""
+    key = request.headers.get("Idempotency-Key")
+    kept = _find(request.auth.workspace, route, key) if key else None
+    return _replay(kept, _fingerprint(request.data, variant)) if kept else None
+
+
 def _once(
     request: ApiRequest, route: str, key: str, act: Callable[[], Response], variant: str
 ) -> Response:
