@@ -1,5 +1,6 @@
 """`/emails`: sending, and reading what was sent."""
 
+from collections.abc import Callable
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -10,7 +11,7 @@ from rest_framework.response import Response
 
 from accounts import resources
 from accounts.authentication import ApiRequest
-from accounts.idempotency import idempotent
+from accounts.idempotency import idempotent, kept_answer
 from accounts.permissions import FullAccess, SendingAccess
 from accounts.resources import ApiView
 from core.errors import DomainError, ValidationFailed, body
@@ -19,7 +20,7 @@ from core.pagination import page
 from core.schemas import parse
 from emails import services
 from emails.models import Email, EmailEvent, EmailQuerySet
-from emails.remote_files import Fetching
+from emails.remote_files import Fetching, are_named
 from emails.rendering import (
     BatchAccepted,
     EmailAccepted,
@@ -35,6 +36,8 @@ from emails.rendering import (
 from emails.requests import Reschedule, SendEmail, parse_email
 from emails.scheduling import cancel, reschedule
 from emails.trace import EmailTrace, trace
+
+Act = Callable[[], Response]
 
 MAX_BATCH = 100
 BATCH_VALIDATION = OpenApiParameter(
@@ -61,15 +64,18 @@ class EmailsView(ApiView):
         tag="Emails",
     )
     def post(self, request: ApiRequest) -> Response:
-        return idempotent(request, "POST /emails", lambda: self._send(request))
+        return _once(request, "POST /emails", lambda: self._ready(request))
 
     @describe("List emails", response=list_of(EmailListed), parameters=PAGE, tag="Emails")
     def get(self, request: ApiRequest) -> Response:
         return Response(page(request, visible(request).without_content(), listed))
 
-    def _send(self, request: ApiRequest) -> Response:
+    def _ready(self, request: ApiRequest) -> Act:
         wanted = parse_email(request.data)
         Fetching().fill(wanted)
+        return lambda: self._send(request, wanted)
+
+    def _send(self, request: ApiRequest, wanted: SendEmail) -> Response:
         (draft,) = services.accept(request.auth, [wanted])
         if draft.goes_to_nobody:
             return _suppressed(draft)
@@ -90,24 +96,22 @@ class EmailBatchView(ApiView):
         mode = request.headers.get("x-batch-validation", "strict")
         if mode not in ("strict", "permissive"):
             raise ValidationFailed({"x-batch-validation": "must be `strict` or `permissive`"})
-        return idempotent(
-            request, "POST /emails/batch", lambda: self._send(request, mode), variant=mode
+        return _once(
+            request, "POST /emails/batch", lambda: self._ready(request, mode), variant=mode
         )
 
-    def _send(self, request: ApiRequest, mode: str) -> Response:
+    def _ready(self, request: ApiRequest, mode: str) -> Act:
         items = request.data
         if not isinstance(items, list) or not 1 <= len(items) <= MAX_BATCH:
             raise ValidationFailed({"body": f"must be a list of 1 to {MAX_BATCH} emails"})
-        if mode == "strict":
-            wanted = [parse_email(item, prefix=f"{index}.") for index, item in enumerate(items)]
-            fetching = Fetching()
-            for index, each in enumerate(wanted):
-                fetching.fill(each, prefix=f"{index}.")
-            drafts = services.accept(request.auth, wanted, is_batch=True)
-            return Response({"data": _accepted(drafts)})
-        good, errors = _sifted(request, items)
-        drafts = services.accept(request.auth, good, is_batch=True)
-        return Response({"data": _accepted(drafts), "errors": errors})
+        if mode == "permissive":
+            good, errors = _sifted(request, items)
+            return lambda: Response({"data": _accepted(request, good), "errors": errors})
+        wanted = [parse_email(item, prefix=f"{index}.") for index, item in enumerate(items)]
+        fetching = Fetching()
+        for index, each in enumerate(wanted):
+            fetching.fill(each, prefix=f"{index}.")
+        return lambda: Response({"data": _accepted(request, wanted)})
 
 
 class EmailView(ApiView):
@@ -165,7 +169,22 @@ def find(request: ApiRequest, email_id: str) -> Email:
     return resources.find(visible(request).without_content(), email_id, "email")
 
 
-def _accepted(drafts: list[services.Draft]) -> list[dict[str, str]]:
+def _once(
+    request: ApiRequest, route: str, ready: Callable[[], Act], *, variant: str = ""
+) -> Response:
+    """`ready` reads the request and fetches its files; what it returns then writes the emails.
+
+    Files come from servers that take their time, so they are fetched before the transaction that
+    holds the request's Idempotency-Key; for a repetition they are not fetched at all.
+    """
+    if not are_named(request.data):
+        return idempotent(request, route, lambda: ready()(), variant=variant)
+    kept = kept_answer(request, route, variant=variant)
+    return kept or idempotent(request, route, ready(), variant=variant)
+
+
+def _accepted(request: ApiRequest, wanted: list[SendEmail]) -> list[dict[str, str]]:
+    drafts = services.accept(request.auth, wanted, is_batch=True)
     return [{"id": str(draft.email.pk)} for draft in drafts]
 
 

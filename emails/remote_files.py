@@ -1,8 +1,10 @@
 """Attachments that are given by their address."""
 
 from time import monotonic
+from typing import Any
 
 from django.conf import settings
+from django.db import connection
 
 from core.errors import ValidationFailed
 from core.outbound import OutboundPolicy, fetch
@@ -10,6 +12,14 @@ from emails.attachment_fields import MAX_ENCODED, encoded_size
 from emails.requests import SendEmail
 
 PATIENCE = 15.0  # seconds for all that one request of the API names
+
+
+def are_named(data: Any) -> bool:
+    """Whether the body of a request, not read yet, names any file by its address."""
+    bodies = data if isinstance(data, list) else [data]
+    given = [each.get("attachments") for each in bodies if isinstance(each, dict)]
+    files = [file for files in given if isinstance(files, list) for file in files]
+    return any(isinstance(file, dict) and "path" in file for file in files)
 
 
 class Fetching:
@@ -34,6 +44,8 @@ class Fetching:
             allow_http=settings.ATTACHMENT_ALLOW_HTTP,
             allowed_networks=tuple(settings.ATTACHMENT_ALLOWED_NETWORKS),
         )
+        if not connection.in_atomic_block:
+            connection.close()  # others can have it while we wait
         # One byte more than fits in any way, so that nothing is cut unnoticed.
         outcome = fetch(url, policy=policy, timeout=left, max_body=room + 1)
         if outcome.error is not None:

@@ -1,6 +1,7 @@
 """Attachments from the request to the wire and to those who ask for them."""
 
 import threading
+import time
 from base64 import b64encode
 from datetime import timedelta
 from email import message_from_bytes
@@ -9,6 +10,7 @@ from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from ipaddress import ip_network
 
+import psycopg
 import pytest
 import requests
 import time_machine
@@ -18,7 +20,7 @@ from django.utils import timezone
 
 from core.blobs import blobs
 from core.ids import uuid7
-from emails import attachments, orphans
+from emails import attachments, orphans, remote_files
 from emails.models import Email, EmailAttachment
 from emails.providers import NotTaken
 from emails.sending import send_due
@@ -55,19 +57,49 @@ def away(blob_store, settings, tmp_path):
 
 
 @pytest.fixture
+def session_of():
+    """`session_of()`: PostgreSQL's id of our session; `session_of(id)`: None once it is closed."""
+
+    def ours():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            return cursor.fetchone()[0]
+
+    def find(pid):
+        statement = "SELECT state FROM pg_stat_activity WHERE pid = %s"
+        with psycopg.connect(**connection.get_connection_params(), autocommit=True) as another:
+            for _ in range(50):  # a session takes a moment to end
+                found = another.execute(statement, [pid]).fetchone()
+                if found is None:
+                    return None
+                time.sleep(0.02)
+        return found[0]
+
+    return lambda pid=None: ours() if pid is None else find(pid)
+
+
+@pytest.fixture
 def web(settings):
-    """`web["/a.pdf"] = (status, body)`; `web.url(path)` is where it is."""
+    """`web["/a.pdf"] = (status, body)`; `web.url(path)` is where it is.
+
+    `web.asked` has the paths that were fetched; `web.meanwhile()` is called at each.
+    """
     settings.ATTACHMENT_ALLOW_HTTP = True
     settings.ATTACHMENT_ALLOWED_NETWORKS = [ip_network("127.0.0.0/8")]
 
     class Pages(dict):
+        meanwhile = staticmethod(lambda: None)
+
         def url(self, path):
             return f"http://127.0.0.1:{server.server_port}{path}"
 
     pages = Pages()
+    pages.asked = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
+            pages.asked.append(self.path)
+            pages.meanwhile()
             status, body = pages[self.path]
             self.send_response(status)
             self.send_header("Location", "/elsewhere")
@@ -299,6 +331,69 @@ def test_an_idempotency_key_covers_attachments(api, domain, message):
     assert post(b"a").json() == first.json()
     assert post(b"b").status_code == 409
     assert len(files_left()) == 1
+
+
+@pytest.mark.parametrize("path", ["/emails", "/emails/batch"])
+def test_a_repetition_fetches_nothing(api, domain, message, web, path):
+    web["/a"] = web["/b"] = (200, PDF)
+
+    def post(name):
+        body = message | {"attachments": [{"path": web.url(name)}]}
+        many = [body] if path == "/emails/batch" else body
+        return api.post(path, many, headers={"Idempotency-Key": "one"})
+
+    first = post("/a")
+    again, other = post("/a"), post("/b")
+
+    assert (first.status_code, again.json()) == (200, first.json())
+    assert (again["Idempotent-Replayed"], other.status_code) == ("true", 409)
+    assert web.asked == ["/a"]
+    assert len(files_left()) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("mode", ["strict", "permissive"])
+def test_nothing_is_held_in_the_database_while_a_file_is_fetched(
+    api, domain, message, web, mode, session_of
+):
+    web["/a"] = (200, PDF)
+    ours, seen = session_of(), []
+    web.meanwhile = lambda: seen.append(session_of(ours))
+
+    answer = api.post(
+        "/emails/batch",
+        [message | {"attachments": [{"path": web.url("/a")}]}],
+        headers={"Idempotency-Key": "one", "x-batch-validation": mode},
+    )
+
+    assert (answer.status_code, len(answer.json()["data"])) == (200, 1)
+    assert seen == [None]
+
+
+def test_two_at_once_with_one_key_are_one_mail(api, domain, message, web):
+    """The second comes while the first one's file is on its way."""
+    web["/a"] = (200, PDF)
+    body = message | {"attachments": [{"path": web.url("/a")}]}
+    first = None
+
+    def post():
+        return api.post("/emails", body, headers={"Idempotency-Key": "one"})
+
+    fetch = remote_files.Fetching._get
+
+    def overtaken(fetching, *given):
+        nonlocal first
+        monkeypatch.setattr(remote_files.Fetching, "_get", fetch)
+        first = post()
+        return fetch(fetching, *given)
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(remote_files.Fetching, "_get", overtaken)
+        second = post()
+
+    assert (second.status_code, second.json()) == (200, first.json())
+    assert second["Idempotent-Replayed"] == "true"
+    assert (Email.objects.count(), len(files_left())) == (1, 1)
 
 
 def test_the_recipient_gets_them(blob_store, accepted, provider):
