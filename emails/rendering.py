@@ -68,6 +68,12 @@ class EmailOut(EmailListed):
     headers: dict[str, str]
     last_error: str | None
     provider_message_id: str | None
+    open_tracking: bool
+    click_tracking: bool
+    opens: int
+    human_opens: int
+    clicks: int
+    human_clicks: int
     recipients: list[RecipientOut]
 
 
@@ -99,6 +105,12 @@ def shown(email: Email) -> dict[str, Any]:
         headers=email.headers,
         last_error=email.last_error or None,
         provider_message_id=email.provider_message_id or None,
+        open_tracking=email.open_tracking,
+        click_tracking=email.click_tracking,
+        opens=email.opens,
+        human_opens=email.human_opens,
+        clicks=email.clicks,
+        human_clicks=email.human_clicks,
         recipients=[_recipient(each, email) for each in email.recipients.order_by("pk")],
     ).model_dump(by_alias=True)
 

@@ -6,7 +6,7 @@ deadlock.
 """
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -79,6 +79,7 @@ def take_in(reports: Sequence[Report]) -> set[UUID]:
         _identify(known, emails)
         _advance(known, emails, recipients)
         _write([email for email in emails.values() if _state(email) != before[email.pk]])
+        _count(list(fresh.values()))
         _suppress(fresh, emails)
         publish(
             [
@@ -214,6 +215,7 @@ def _go_on(email: Email, recipients: Sequence[EmailRecipient]) -> None:
         email.status, email.next_attempt_at = status, None
 
 
+_COUNTED = {"opened": "opens", "clicked": "clicks"}
 _WRITTEN = (
     *("status", "provider_message_id", "message_id"),
     *("sent_at", "provider_response", "last_error"),
@@ -239,6 +241,28 @@ def _write(emails: Sequence[Email]) -> None:
         [_state(email) for email in emails],
         sets=sql.SQL(", ").join([own, *columns]),
         carried={"is_done": "boolean"},
+    )
+
+
+def _count(fresh: Sequence[Report]) -> None:
+    """Add the opens and clicks; people's are those that no machine's sign was seen of."""
+    added: defaultdict[UUID, Counter[str]] = defaultdict(Counter)
+    for report in fresh:
+        if column := _COUNTED.get(report.type):
+            added[report.email_id][column] += 1
+            added[report.email_id][f"human_{column}"] += not report.payload.get("machine")
+    if not added:
+        return
+    columns = [f"{kind}{name}" for name in _COUNTED.values() for kind in ("", "human_")]
+    bulk.update_each(
+        Email,
+        [
+            {"id": email_id, **{column: counts[column] for column in columns}}
+            for email_id, counts in added.items()
+        ],
+        sets=sql.SQL(", ").join(
+            sql.SQL("{0} = old.{0} + new.{0}").format(sql.Identifier(column)) for column in columns
+        ),
     )
 
 

@@ -20,12 +20,17 @@ MAX_TAGS = 75
 # Known to the clients, not to this installation: refused by name, never silently dropped.
 UNSUPPORTED = ("template", "topic_id")
 
+# Either asks for a way to unsubscribe by one click.
+UNSUBSCRIBE_HEADER = "x-opensend-unsubscribe"
+UNSUBSCRIBE_URL = "{{{OPENSEND_UNSUBSCRIBE_URL}}}"
+
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,200}")  # RFC 5322 section 2.2: printable, no colon
 _OURS = re.compile(
     r"(From|To|Cc|Bcc|Sender|Subject|Date|Message-ID|Return-Path|Received|Reply-To"
     r"|(MIME|Content|DKIM|X-OpenSend)-.*)",
     re.IGNORECASE,
 )
+_LIST_HEADERS = frozenset({"list-unsubscribe", "list-unsubscribe-post"})
 _TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
 
@@ -53,7 +58,10 @@ def _headers(given: dict[str, str]) -> dict[str, str]:
     for name, value in given.items():
         if not _HEADER_NAME.fullmatch(name):
             raise ValueError(f"`{name}` is not a header name")
-        if _OURS.fullmatch(name):
+        if name.lower() == UNSUBSCRIBE_HEADER:
+            if value.lower() != "true":
+                raise ValueError(f"`{name}` can only be `true`; leave it out otherwise")
+        elif _OURS.fullmatch(name):
             raise ValueError(f"`{name}` is set by the platform and cannot be given")
         if not _is_line(value) or len(value) > 4000:
             raise ValueError(
@@ -130,6 +138,31 @@ class SendEmail(RequestBody):
         if len(self.recipients()) > MAX_RECIPIENTS:
             raise ValueError(f"`to`, `cc` and `bcc` may have {MAX_RECIPIENTS} recipients in all")
         return self
+
+    @model_validator(mode="after")
+    def _can_be_left(self) -> Self:
+        if not self.unsubscribe:
+            return self
+        if len(self.recipients()) > 1:
+            raise ValueError(
+                f"a mail with `X-OpenSend-Unsubscribe` or `{UNSUBSCRIBE_URL}` must have one"
+                " recipient in all: everybody unsubscribes by a link of their own"
+            )
+        if any(name.lower() in _LIST_HEADERS for name in self.headers):
+            raise ValueError(
+                "`List-Unsubscribe` is set by the platform when it is asked for a way to"
+                " unsubscribe, and cannot be given as well"
+            )
+        return self
+
+    @property
+    def unsubscribe(self) -> bool:
+        """Whether the recipient gets a way to unsubscribe by one click."""
+        return (
+            any(name.lower() == UNSUBSCRIBE_HEADER for name in self.headers)
+            or UNSUBSCRIBE_URL in (self.html or "")
+            or UNSUBSCRIBE_URL in (self.text or "")
+        )
 
     def recipients(self) -> list[tuple[str, Mailbox]]:
         """Each address once, with the kind under which it came first."""

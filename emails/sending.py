@@ -22,7 +22,7 @@ from core.draining import stopping
 from emails import attachments, mime
 from emails.addresses import parse
 from emails.gate import Gate
-from emails.models import Email, EmailAttachment
+from emails.models import Email, EmailAttachment, EmailRecipient
 from emails.outcomes import Outcome, settle
 from emails.providers import (
     Accepted,
@@ -32,6 +32,7 @@ from emails.providers import (
     Refused,
     get_provider,
 )
+from emails.tracked import prepared
 from emails.withholding import withhold_suppressed
 
 logger = logging.getLogger(__name__)
@@ -65,6 +66,8 @@ class Send:
     cc: list[str]
     bcc: list[str]
     attachments: list[EmailAttachment]
+    # The one who gets it, when it is one.
+    only: EmailRecipient | None
 
     @property
     def recipients(self) -> int:
@@ -203,7 +206,8 @@ def _envelopes(emails: Sequence[Email]) -> list[Send]:
         for recipient in recipients:
             by_kind[recipient.kind].append(recipient.address)
         files = attached.get(email.pk, [])
-        sends.append(Send(email, by_kind["to"], by_kind["cc"], by_kind["bcc"], files))
+        only = recipients[0] if len(recipients) == 1 else None
+        sends.append(Send(email, by_kind["to"], by_kind["cc"], by_kind["bcc"], files, only))
     return sends
 
 
@@ -232,7 +236,7 @@ def _outbound(send: Send, parts: Sequence[mime.Part]) -> Outbound:
         to=send.to,
         cc=send.cc,
         bcc=send.bcc,
-        mime=mime.build(email, parts),
+        mime=mime.build(prepared(email, send.only), parts),
         message_id=mime.own_message_id(email),
         region=email.region,
         configuration_set=email.configuration_set,

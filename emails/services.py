@@ -195,6 +195,7 @@ def _email(
         attachment_count=len(request.attachments),
         open_tracking=is_customers and domain.open_tracking,
         click_tracking=is_customers and domain.click_tracking,
+        unsubscribe=request.unsubscribe,
         message_id=f"<{pk}@{request.sender.domain}>",
         request_id=request_id.get(),
         status=Email.Status.SCHEDULED if at else Email.Status.QUEUED,

@@ -86,8 +86,8 @@ _TYPES = [
         "The recipient called the email spam.",
         emails.EmailComplained,
     ),
-    EventType("email.opened", "ingest", "The email was opened.", emails.EmailOpened),
-    EventType("email.clicked", "ingest", "A link of the email was followed.", emails.EmailClicked),
+    EventType("email.opened", "emails", "The email was opened.", emails.EmailOpened),
+    EventType("email.clicked", "emails", "A link of the email was followed.", emails.EmailClicked),
     EventType(
         "email.delayed",
         "emails",

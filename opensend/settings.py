@@ -278,6 +278,7 @@ CELERY_TIMEZONE = "UTC"
 _SWEEPS = [
     "emails.tasks.send_due_emails",
     "emails.tasks.settle_unknown_sends",
+    "emails.tasks.take_in_due_hits",
     "events.tasks.dispatch_due_events",
     "ingest.tasks.process_due_events",
     "webhooks.tasks.deliver_due_webhooks",

@@ -5,6 +5,7 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
 from core import health
 from core.blobs.views import download
+from emails.views import unsubscribing
 from ingest.views import ses_events
 
 # Patterns are tried in turn, so what is asked for most comes first.
@@ -21,6 +22,7 @@ api = [
 urlpatterns = [
     path("", include(api)),
     path("", include("tracking.urls")),
+    path("t/u/<str:token>", unsubscribing),
     path("", RedirectView.as_view(url="/admin/")),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),

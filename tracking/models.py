@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -41,7 +40,7 @@ class Hit(WorkItem):
     network = models.GenericIPAddressField(null=True)
     verdict = models.CharField(max_length=10, choices=Verdict, blank=True)
     # What speaks for a machine; until it is judged, what the request itself shows.
-    reasons = ArrayField(models.CharField(max_length=40), default=list)
+    reasons = models.JSONField(default=list)
     at = models.DateTimeField()
 
     objects = HitQuerySet.as_manager()

@@ -141,9 +141,15 @@ class Hit(Provider):
     """Somebody, or a machine, came by."""
 
     machine: bool = Field(description="Whether it looks like a scanner or proxy, and no person.")
+    verdict: str | Absent = Field(
+        default=None, description="`human`, `machine` or `unknown`, where we did the tracking."
+    )
+    reasons: list[str] | Absent = Field(
+        default=None, description="What speaks for a machine, such as `scanner`; see tracking.md."
+    )
     timestamp: str | Absent = Field(default=None, description="When it was.")
     ipAddress: str | Absent = Field(  # noqa: N815
-        default=None, description="Where it came from."
+        default=None, description="Where it came from, where the provider did the tracking."
     )
     userAgent: str | Absent = Field(default=None, description="With what program.")  # noqa: N815
 
@@ -156,11 +162,11 @@ class Click(Hit):
 
 
 class EmailOpened(EmailData):
-    open: Hit = Field(description="The provider's `open` object, and `machine`.")
+    open: Hit = Field(description="The open, in the provider's words, and whose it was.")
 
 
 class EmailClicked(EmailData):
-    click: Click = Field(description="The provider's `click` object, and `machine`.")
+    click: Click = Field(description="The click, in the provider's words, and whose it was.")
 
 
 class Reason(BaseModel):

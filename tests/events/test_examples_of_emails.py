@@ -6,10 +6,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from django.test import RequestFactory
 from django.utils import timezone
 
 from contacts.models import Contact, Suppression
 from contacts.services import unsuppress
+from emails.hits import take_in_hits
 from emails.models import Email
 from emails.providers import Accepted, NotTaken, get_provider
 from emails.sending import send_due
@@ -18,6 +20,8 @@ from events.models import Event
 from ingest.models import ProviderEvent
 from ingest.processing import process_due
 from tests.event_schemas import assert_like_example
+from tracking.hits import hit
+from tracking.tokens import Click, Open
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "ses"
 GRACE = "grace@example.net"
@@ -58,6 +62,16 @@ BODY = {
     "text": "Thank you",
     "tags": [{"name": "campaign", "value": "spring"}],
 }
+
+
+def somebody_comes_by(said, name, part):
+    """Take in a hit of the example's reader, long after the mail was sent."""
+    Email.objects.update(sent_at=earlier())
+    agent = CATALOGUE[name].example["data"][part]["userAgent"]
+    row = hit(RequestFactory(headers={"User-Agent": agent}).get("/"), said)
+    row.next_attempt_at = earlier()
+    row.save()
+    assert take_in_hits() == 1
 
 
 @pytest.fixture
@@ -110,7 +124,6 @@ def test_sent(email):
         ("email.delivered", "delivery"),
         ("email.delivery_delayed", "delivery_delay"),
         ("email.bounced", "bounce_permanent_general"),
-        ("email.opened", "open"),
         ("email.failed", "reject"),
     ],
 )
@@ -127,10 +140,17 @@ def test_complained(email):
     assert_like_example("email.complained")
 
 
+def test_opened(email):
+    send()
+    somebody_comes_by(Open(email.pk, email.recipients.get().pk), "email.opened", "open")
+    assert_like_example("email.opened")
+
+
 def test_clicked(email):
     send()
-    tags = {"placement": ["footer"]}
-    ses_says(email, "click", "click", link="https://shop.example/receipts", linkTags=tags)
+    link = CATALOGUE["email.clicked"].example["data"]["click"]["link"]
+    said = Click(email.pk, email.recipients.get().pk, 1, 1, link)
+    somebody_comes_by(said, "email.clicked", "click")
     assert_like_example("email.clicked")
 
 

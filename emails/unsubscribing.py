@@ -1,0 +1,44 @@
+"""Unsubscribing by the link in a mail: one click, and no more mail of that workspace."""
+
+from dataclasses import replace
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from contacts.services import SIMULATOR, record_unsubscribe, suppress, wish
+from core.addresses import identity
+from emails.reports import Report, take_in
+from tracking.tokens import Unsubscribe
+
+
+class NobodyToTell(Exception):
+    """The workspace that sent the mail is gone, and with it all that it could send."""
+
+
+def unsubscribe(said: Unsubscribe) -> None:
+    """Whatever it was before: the address is suppressed and its contact unsubscribed.
+
+    Done again it changes nothing, unless somebody has subscribed the address meanwhile.
+    """
+    address = identity(said.address)
+    if address.endswith(SIMULATOR):
+        return
+    cause = replace(wish(said.workspace_id, address), email_id=said.email_id)
+    try:
+        with transaction.atomic():
+            take_in([_fact(said)])
+            suppress([cause])
+            record_unsubscribe([(said.workspace_id, address)])
+    except IntegrityError:
+        raise NobodyToTell from None
+
+
+def _fact(said: Unsubscribe) -> Report:
+    """For the mail's own history; others are told of the contact and the suppression."""
+    return Report(
+        email_id=said.email_id,
+        type="unsubscribed",
+        recipient=said.address,
+        occurred_at=timezone.now(),
+        is_published=False,
+    )
