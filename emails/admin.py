@@ -27,6 +27,7 @@ from core.admin_base import (
 from emails import attachments, services
 from emails.models import Email, EmailAttachment, EmailEvent, EmailRecipient, SendRate
 from emails.preview import preview
+from tracking.models import Hit
 
 SHOWN = 200
 
@@ -80,6 +81,8 @@ class EmailAdmin(RecordAdmin[Email]):
                     ("region", "configuration_set"),
                     ("claims", "unsettled_claims"),
                     ("tags", "request_id"),
+                    ("opens", "human_opens"),
+                    ("clicks", "human_clicks"),
                     "last_error",
                     "provider_response",
                 ]
@@ -211,6 +214,19 @@ def _attached(email: Email) -> Panel:
     return Panel("Attachments", ["File", "Type", "Bytes", "Inline as"], rows)
 
 
+def _came_by(email: Email) -> Panel:
+    hits = Hit.objects.filter(email_id=email.pk).order_by("-at")
+    rows = [
+        [
+            *(link(each, f"{each.at:%Y-%m-%d %H:%M:%S}"), each.kind, Label(each.verdict or "due")),
+            *(", ".join(each.reasons), each.target, each.user_agent, each.network or ""),
+        ]
+        for each in hits[:SHOWN]
+    ]
+    headers = ["At", "What", "Who", "Why", "Link", "Program", "Network"]
+    return Panel("Opens and clicks", headers, rows, more=list_url(Hit, q=str(email.pk)))
+
+
 def _timeline(email: Email) -> Panel:
     events = sorted(email.events.all()[:SHOWN], key=lambda event: event.occurred_at)
     rows = [
@@ -223,7 +239,7 @@ def _payload(event: EmailEvent) -> str:
     return folded("payload", event.payload) if event.payload else ""
 
 
-EmailAdmin.panels.extend([_recipients, _attached, _timeline])
+EmailAdmin.panels.extend([_recipients, _attached, _timeline, _came_by])
 alerts.append(
     lambda: Alert(
         "emails are overdue",

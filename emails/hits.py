@@ -1,8 +1,7 @@
 """Hits become facts about emails: judged, counted and published together."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import transaction
@@ -16,7 +15,22 @@ from tracking.models import Hit
 from tracking.verdicts import Verdict
 
 BATCH = 500
-_TYPES = {Hit.Kind.OPEN.value: ("opened", "open"), Hit.Kind.CLICK.value: ("clicked", "click")}
+# Opens, and clicks, of one mail that are told and counted: who has a link can follow it for ever.
+MOST = 10_000
+
+
+class _Words(NamedTuple):
+    """What a kind of hit becomes: its fact's type, the event's sub-object, the count's column."""
+
+    type: str
+    sub_object: str
+    column: str
+
+
+_TOLD = {
+    Hit.Kind.OPEN.value: _Words("opened", "open", "opens"),
+    Hit.Kind.CLICK.value: _Words("clicked", "click", "clicks"),
+}
 
 
 def take_in_hits() -> int:
@@ -28,8 +42,10 @@ def take_in_hits() -> int:
     if not hits:
         return 0
     with transaction.atomic():
-        sent_at = _sent_at(hits)
-        verdicts = judged(hits, sent_at)
+        emails = Email.objects.only("sent_at", "opens", "clicks").in_bulk(
+            {hit.email_id for hit in hits}
+        )
+        verdicts = judged(hits, {pk: email.sent_at for pk, email in emails.items()})
         ours = Hit.objects.settle(
             [
                 Settlement(hit, changes={"verdict": verdict.kind, "reasons": list(verdict.reasons)})
@@ -39,17 +55,19 @@ def take_in_hits() -> int:
         addresses = _addresses(hits)
         take_in(
             [
-                _report(hit, verdict, addresses.get(hit.recipient_id, ""), sent_at)
+                _report(hit, verdict, emails[hit.email_id], addresses.get(hit.recipient_id, ""))
                 for hit, verdict in zip(hits, verdicts, strict=True)
-                if hit.pk in ours and hit.kind in _TYPES and not hit.is_exhausted
+                if hit.pk in ours and _is_told(hit, emails.get(hit.email_id))
             ]
         )
     return len(hits)
 
 
-def _sent_at(hits: Sequence[Hit]) -> dict[UUID, datetime | None]:
-    emails = Email.objects.filter(pk__in={hit.email_id for hit in hits})
-    return dict(emails.values_list("pk", "sent_at"))
+def _is_told(hit: Hit, email: Email | None) -> bool:
+    if email is None or hit.is_exhausted or hit.kind not in _TOLD:
+        return False
+    so_far: int = getattr(email, _TOLD[hit.kind].column)
+    return so_far < MOST
 
 
 def _addresses(hits: Sequence[Hit]) -> dict[UUID | None, str]:
@@ -59,21 +77,19 @@ def _addresses(hits: Sequence[Hit]) -> dict[UUID | None, str]:
     return dict(EmailRecipient.objects.filter(pk__in=named).values_list("pk", "address"))
 
 
-def _report(
-    hit: Hit, verdict: Verdict, address: str, sent_at: dict[UUID, datetime | None]
-) -> Report:
-    type_name, sub_object = _TYPES[hit.kind]
+def _report(hit: Hit, verdict: Verdict, email: Email, address: str) -> Report:
+    words = _TOLD[hit.kind]
     told = _told(hit, verdict)
     return Report(
         email_id=hit.email_id,
-        type=type_name,
+        type=words.type,
         occurred_at=hit.at,
         recipient=address,
         key=str(hit.pk),
         payload=told,
-        webhook={sub_object: told},
+        webhook={words.sub_object: told},
         # Who has the mail proves that it was sent, even if nobody else could tell.
-        taken_at=None if sent_at.get(hit.email_id) else hit.at,
+        taken_at=None if email.sent_at else hit.at,
     )
 
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from ingest.admin import sanitised
 from ingest.models import ProviderEvent
+from tracking.models import Hit
 
 pytestmark = pytest.mark.django_db
 
@@ -92,6 +93,27 @@ def test_text_headers_recipients_and_timeline_are_there(operator, make_email):
         assert piece in source
     timeline = source.partition("Timeline")[2]
     assert timeline.index("bounced") < timeline.index("sent")
+
+
+def test_who_opened_and_clicked_is_there(operator, make_email):
+    email = make_email()
+    for kind, verdict, reasons in (("open", "human", []), ("click", "machine", ["hidden_link"])):
+        Hit.objects.create(
+            kind=kind,
+            email_id=email.pk,
+            target="https://shop.test/" if kind == "click" else "",
+            user_agent="Thunderbird",
+            network="192.0.2.0",
+            verdict=verdict,
+            reasons=reasons,
+            at=timezone.now(),
+            next_attempt_at=None,
+        )
+    source = shown(operator, email).content.decode()
+    panel = source.partition("Opens and clicks</")[2]
+    for piece in ("hidden_link", "https://shop.test/", "Thunderbird", "192.0.2.0", "human"):
+        assert piece in panel
+    assert f"/admin/tracking/hit/?q={email.pk}" in panel
 
 
 def test_the_callbacks_about_a_mail_are_linked(operator, make_email):

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from core.ids import uuid7
-from emails.hits import take_in_hits
+from emails.hits import MOST, take_in_hits
 from emails.models import Email, EmailEvent
 from emails.reports import Report, take_in
 from tracking.hits import hit
@@ -46,7 +46,7 @@ def come(email):
         request = RequestFactory(headers={"User-Agent": agent}).get("/", REMOTE_ADDR=ip)
         row = hit(request, said)
         row.at = start + timedelta(seconds=after)
-        row.next_attempt_at = timezone.now() - timedelta(seconds=1)
+        row.next_attempt_at = start
         for name, value in changes.items():
             setattr(row, name, value)
         row.save()
@@ -171,6 +171,15 @@ def test_a_hit_that_its_workers_died_over_is_given_up(come, email, published):
     come(unsettled_claims=5)
     assert take_in_hits() == 1
     assert (take_in_hits(), published("email.opened")) == (0, [])
+
+
+def test_who_follows_a_link_for_ever_is_not_told_for_ever(come, email, published):
+    Email.objects.update(clicks=MOST)
+    come(1)
+    come(after=5)
+    assert take_in_hits() == 2
+    assert [name for name, _ in published("email.opened", "email.clicked")] == ["email.opened"]
+    assert counts(email) == (1, 1, MOST, 0)
 
 
 def test_who_opens_a_mail_proves_that_it_was_sent(come, email):
