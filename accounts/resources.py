@@ -1,5 +1,6 @@
 """The base of every API view: rate-limit headers, and ids that may be malformed."""
 
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -24,7 +25,19 @@ class ApiView(APIView):
         if verdict := getattr(request._request, "rate_limit", None):
             for name, value in verdict.headers().items():
                 final[name] = value
+        if isinstance(final, Response):
+            final.add_post_render_callback(partial(_untie, self))
         return final
+
+
+def _untie(view: ApiView, response: Any) -> None:
+    """DRF ties the view, its request and the answer to a ring, which only the collector unties.
+
+    What the request brought, up to 40 MiB of attachments, would stay in memory until then.
+    """
+    view.request.parser_context.clear()
+    response.renderer_context = {}
+    vars(view).clear()
 
 
 def find(rows: "QuerySet[M]", given: str, what: str) -> M:

@@ -55,9 +55,11 @@ class WholeBodyMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         # A streaming answer may still be reading; `_body` is a body that was read whole.
-        if not response.streaming and not hasattr(request, "_body"):
-            with suppress(UnreadablePostError):
-                _discard(request)
+        if not response.streaming:
+            if not hasattr(request, "_body"):
+                with suppress(UnreadablePostError):
+                    _discard(request)
+            _forget(request)
         return response
 
 
@@ -65,3 +67,12 @@ def _discard(request: HttpRequest) -> None:
     until, left = time.monotonic() + _PATIENCE, settings.API_MAX_BODY_BYTES
     while left > 0 and (chunk := request.read(_CHUNK)) and time.monotonic() < until:
         left -= len(chunk)
+
+
+def _forget(request: HttpRequest) -> None:
+    """Requests are tied to themselves by Django, and only the collector unties them.
+
+    What was read, up to 40 MiB of attachments, would stay in memory until then.
+    """
+    request.META.pop("wsgi.input", None)
+    vars(request).pop("_stream", None)
