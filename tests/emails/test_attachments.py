@@ -522,3 +522,36 @@ def test_the_walk_over_the_store_goes_on_where_it_stopped(blob_store, attach, do
         assert orphans.delete_orphans() == 2
         assert files_left() == keys[:1]
         assert orphans.delete_orphans() == 0  # it rests, and begins anew on the next day
+
+
+def test_a_batch_of_everything_at_once(blob_store, api, domain, message, web):
+    """Files of all kinds, mail for later, what is wrong left out, and all of it only once."""
+    web["/c.txt"], web["/gone"] = (200, b"c"), (404, b"")
+    later = (timezone.now() + timedelta(hours=1)).isoformat()
+    batch = [
+        message | {"attachments": [{"filename": "a", "content": base64(b"a")}]},
+        message | {"attachments": [{"path": web.url("/gone")}]},
+        message | {"attachments": [{"path": web.url("/c.txt")}], "scheduled_at": later},
+        message | {"scheduled_at": "the day before yesterday"},
+        message | {"from": "ada@not-ours.example", "attachments": [{"filename": "e"}]},
+        message | {"from": "ada@not-ours.example"},
+        message,
+    ]
+    headers = {"Idempotency-Key": "one", "x-batch-validation": "permissive"}
+
+    first = api.post("/emails/batch", batch, headers=headers)
+    again = api.post("/emails/batch", batch, headers=headers)
+    strict = api.post("/emails/batch", batch, headers={"Idempotency-Key": "one"})
+
+    assert first.status_code == 200
+    assert [each["index"] for each in first.json()["errors"]] == [1, 3, 4, 5]
+    assert (again.json(), again["Idempotent-Replayed"]) == (first.json(), "true")
+    assert strict.status_code == 409
+    emails = [Email.objects.get(pk=each["id"]) for each in first.json()["data"]]
+    assert [email.status for email in emails] == ["queued", "scheduled", "queued"]
+    assert [email.attachment_count for email in emails] == [1, 1, 0]
+    assert Email.objects.count() == 3
+    kept = {row.blob_key: row.email_id for row in EmailAttachment.objects.all()}
+    assert sorted(kept) == files_left()
+    assert [blobs().read(key) for key in sorted(kept)] == [b"a", b"c"]
+    assert sorted(web.asked) == ["/c.txt", "/gone"]
