@@ -1,5 +1,6 @@
 """Opens and clicks judged, counted and told: once each, and people apart from machines."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,9 @@ from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from core import bulk
 from core.ids import uuid7
+from emails import hits
 from emails.hits import MOST, take_in_hits
 from emails.models import Email, EmailEvent
 from emails.reports import Report, take_in
@@ -140,6 +143,19 @@ def test_each_hit_is_told_once(come, email, published):
     assert counts(email) == (2, 2, 0, 0)
 
 
+def test_a_worker_that_lost_its_lease_tells_nothing(come, email, published, monkeypatch):
+    come()
+    genuine = hits.judged
+
+    def slowly(*given):
+        Hit.objects.update(claims=2)  # another worker has it meanwhile
+        return genuine(*given)
+
+    monkeypatch.setattr(hits, "judged", slowly)
+    assert take_in_hits() == 1
+    assert (published("email.opened"), Hit.objects.get().verdict) == ([], "")
+
+
 def test_ses_counts_as_well(email):
     def opened(key, machine):
         told = {"machine": machine}
@@ -202,6 +218,26 @@ def test_a_batch_takes_as_many_statements_as_one(come, email):
     for number in range(40):
         come(number % 5 + 1, after=10 * number)
     assert statements() == one
+
+
+def test_a_flood_of_clicks_is_judged_in_time(come, email):
+    row = come(1)
+    many = [
+        Hit(
+            **{
+                field.attname: getattr(row, field.attname)
+                for field in Hit._meta.concrete_fields
+                if field.attname not in ("id", "at", "link")
+            },
+            link=1 + number % 2,
+            at=row.at + timedelta(microseconds=100 * number),
+        )
+        for number in range(6000)
+    ]
+    bulk.insert(many)
+    started = time.process_time()
+    assert take_in_hits() == 500
+    assert time.process_time() - started < 2
 
 
 # --- Verdicts -----------------------------------------------------------------------------------

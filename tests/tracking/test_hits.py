@@ -10,7 +10,7 @@ from django.utils import timezone
 from core import metrics
 from core.ids import uuid7
 from tracking import recording
-from tracking.hits import SETTLED_AFTER
+from tracking.company import SETTLED_AFTER
 from tracking.models import Hit
 from tracking.tasks import forget_old_hits
 from tracking.tokens import HONEYPOT, Click, Open, sign_click, sign_open

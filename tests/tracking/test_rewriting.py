@@ -153,6 +153,12 @@ def test_a_picture_is_put_last_in_the_body():
     assert PICTURE.sub("", rewrite("<p>Hi", WHOM, opens=True, clicks=False)) == "<p>Hi"
 
 
+def test_what_is_behind_the_body_is_not_lost():
+    html = '<body><a href="https://a.test/">a</a></body><a href="https://b.test/">b</a>'
+    changed = TRAP.sub("", clicked(html))
+    assert restored(changed) == '<body><a href="*">a</a></body><a href="*">b</a>'
+
+
 def test_where_links_are_tracked_there_is_one_that_nobody_sees():
     changed = clicked('<body><a href="https://a.test/">a</a></body>')
     (trap,) = TRAP.findall(changed)
