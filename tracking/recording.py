@@ -5,11 +5,11 @@ is away hits are kept, up to a bound; what is over it is counted and lost, and s
 process that is killed, those of its last tenth of a second.
 """
 
-import atexit
 import logging
 import os
 import threading
 import time
+from multiprocessing.util import Finalize
 from queue import Empty, Full, Queue
 
 from django.db import InterfaceError, OperationalError, connection
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 WAITING = 10_000
 BATCH = 1000
 GATHER = 0.1  # seconds in which further hits join the ones to be written
+LAST_WORDS = 2.0  # seconds that the end of the process waits for what was noted
 PAUSE = 1.0  # seconds before a database that didn't answer is asked again
 
 _AWAY = (InterfaceError, OperationalError)
@@ -58,6 +59,8 @@ def _ensure_writer() -> None:
             _writer = threading.Thread(target=_write, args=(_hits,), name="hits", daemon=True)
             _writer_pid = os.getpid()
             _writer.start()
+            # Unlike atexit it is heard by a process that was forked, as those of web servers are.
+            Finalize(None, flush, args=(LAST_WORDS,), exitpriority=0)
 
 
 def _is_writing() -> bool:
@@ -97,9 +100,3 @@ def _is_written(batch: list[Hit]) -> bool:
     finally:
         connection.close()
     return True
-
-
-@atexit.register
-def _last_words() -> None:
-    if _is_writing():
-        flush(2)

@@ -15,6 +15,7 @@ from emails import hits
 from emails.hits import MOST, take_in_hits
 from emails.models import Email, EmailEvent
 from emails.reports import Report, take_in
+from tracking import company
 from tracking.hits import hit
 from tracking.models import Hit
 from tracking.tokens import HONEYPOT, Click, Open
@@ -272,6 +273,14 @@ def test_a_burst_is_a_second_wherever_it_begins(come):
     assert verdicts() == [HUMAN, *[machine("links_at_once")] * 3, HUMAN]
 
 
+def test_no_more_than_the_newest_are_looked_at(come, monkeypatch):
+    monkeypatch.setattr(company, "MOST", 2)
+    for number in (1, 2, 3):
+        come(number, after=0.1 * number)
+    take_in_hits()
+    assert verdicts() == [HUMAN] * 3
+
+
 def test_a_burst_of_several_people_is_none(come, email):
     others = [uuid7(), uuid7()]
     for number, one in enumerate([email.recipients.get().pk, *others], start=1):
@@ -283,6 +292,7 @@ def test_a_burst_of_several_people_is_none(come, email):
 
 
 def test_who_follows_the_hidden_link_is_a_machine(come, email, published):
+    come(5, after=-1)
     come(1)
     come(HONEYPOT, after=1.5)
     come(after=20)
@@ -291,10 +301,10 @@ def test_who_follows_the_hidden_link_is_a_machine(come, email, published):
     come(4, after=90)
     take_in_hits()
     trapped = machine("hidden_link")
-    assert verdicts() == [trapped, trapped, trapped, trapped, HUMAN, HUMAN]
+    assert verdicts() == [HUMAN, trapped, trapped, trapped, trapped, HUMAN, HUMAN]
     # It is evidence, and no click on a link of the mail.
-    assert len(published("email.clicked")) == 4
-    assert counts(email) == (1, 0, 4, 2)
+    assert len(published("email.clicked")) == 5
+    assert counts(email) == (1, 0, 5, 3)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Opens and clicks: answered without the database, and recorded all the same."""
 
 import time
+from multiprocessing import get_context
 
 import pytest
 from django.db import connection, connections
@@ -11,6 +12,7 @@ from core import metrics
 from core.ids import uuid7
 from tracking import recording
 from tracking.company import SETTLED_AFTER
+from tracking.hits import hit
 from tracking.models import Hit
 from tracking.tasks import forget_old_hits
 from tracking.tokens import HONEYPOT, Click, Open, sign_click, sign_open
@@ -193,6 +195,15 @@ def test_a_link_does_not_wait_for_a_table_that_is_locked(reader):
         assert not recording.flush(0.5)
         cursor.execute("COMMIT")
     assert only_hit().target == TARGET
+
+
+@recorded
+def test_what_was_noted_is_written_before_a_process_ends(rf):
+    row = hit(rf.get("/"), Open(EMAIL, RECIPIENT))
+    worker = get_context("fork").Process(target=recording.note, args=(row,))
+    worker.start()
+    worker.join(20)
+    assert (worker.exitcode, Hit.objects.get().pk) == (0, row.pk)
 
 
 @pytest.mark.django_db
