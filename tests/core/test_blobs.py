@@ -1,5 +1,6 @@
 """What every store of blobs promises: here a folder, and S3 as the twin plays it."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -63,9 +64,9 @@ def test_keys_come_in_order_and_by_pages(blob_store):
         blob_store.put(name, b"")
 
     assert blob_store.keys("emails/", after="", limit=1000) == names
-    found, after = [], ""
-    while page := blob_store.keys("emails/", after=after, limit=5):
-        found, after = found + page, page[-1]
+    found = []
+    for _ in range(3):
+        found += blob_store.keys("emails/", after=found[-1] if found else "", limit=5)
     assert found == names
     assert blob_store.keys("emails/2/", after="", limit=1000) == names[6:]
     assert blob_store.keys("emails/", after="emails/1/4", limit=1) == names[3:4]
@@ -97,9 +98,8 @@ def test_a_page_is_a_download_and_no_page(link, download):
 
 def test_a_link_ends(link, download):
     url = link(lasts=timedelta(seconds=1))
-    while (content := download(url)[0]) == b"hello":
-        pass
-    assert b"expired" in content
+    time.sleep(1.1)
+    assert b"expired" in download(url)[0]
 
 
 @pytest.mark.parametrize("place", [-1, 45])
