@@ -6,6 +6,7 @@ ON CONFLICT DO NOTHING).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -17,33 +18,22 @@ from psycopg.types.json import Jsonb
 
 Row = Mapping[str, Any]
 
+FEW = 10  # objects: from about there on COPY is faster
 
-def insert(objects: Sequence[Model]) -> None:
-    """What bulk_create does for new objects of one model, in a quarter of the time: by COPY.
 
-    A column that the first object leaves to the database is left to it for all of them. Sends
-    no signals and sets nothing on the objects.
+def insert(*groups: Sequence[Model]) -> None:
+    """What bulk_create does for new objects, in a quarter of the time.
+
+    A group is of one model, and the groups are written in their order: a few objects all in one
+    round trip, many by a COPY for each group. A column that the first object of a group leaves to
+    the database is left to it for all of them. Sends no signals and sets nothing on the objects.
     """
-    if not objects:
-        return
-    model = type(objects[0])
-    given = tuple(
-        field.attname
-        for field in model._meta.concrete_fields
-        if not isinstance(getattr(objects[0], field.attname), DatabaseDefault)
-    )
-    statement, names_of_json = _copy(model, given)
-    # Django translates the driver's exceptions of the calls that it knows, and not of this one.
-    with (
-        connection.cursor() as cursor,
-        connection.wrap_database_errors,
-        cursor.copy(statement) as copy,
-    ):
-        for each in objects:
-            values = {name: getattr(each, name) for name in given}
-            for name in names_of_json:
-                values[name] = Jsonb(values[name])
-            copy.write_row(list(values.values()))
+    filled = [group for group in groups if group]
+    if sum(map(len, filled)) > FEW:
+        for group in filled:
+            _copy_in(group)
+    elif filled:
+        _insert_few(filled)
 
 
 def insert_ignoring_conflicts(
@@ -99,15 +89,66 @@ def update_each(
     return [found for (found,) in _run(statement, types, rows)]
 
 
-@cache
-def _copy(model: type[Model], given: tuple[str, ...]) -> tuple[str, list[str]]:
-    """The COPY of these attributes, and those among them that are JSON."""
-    fields = [field for field in model._meta.concrete_fields if field.attname in given]
-    statement = sql.SQL("COPY {table} ({columns}) FROM STDIN").format(
-        table=sql.Identifier(model._meta.db_table),
-        columns=sql.SQL(", ").join(sql.Identifier(str(field.column)) for field in fields),
+def _insert_few(groups: Sequence[Sequence[Model]]) -> None:
+    statements, values = [], []
+    for group in groups:
+        shape = _shape(group[0])
+        statements.append(shape.insert + ", ".join([shape.places] * len(group)))
+        values += [value for each in group for value in shape.values(each)]
+    with connection.cursor() as cursor:
+        cursor.execute(";".join(statements), values)
+
+
+def _copy_in(group: Sequence[Model]) -> None:
+    shape = _shape(group[0])
+    # Django translates the driver's exceptions of the calls that it knows, and not of this one.
+    with (
+        connection.cursor() as cursor,
+        connection.wrap_database_errors,
+        cursor.copy(shape.copy) as copy,
+    ):
+        for each in group:
+            copy.write_row(shape.values(each))
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """The statements for some columns of a model, and how an object fills them."""
+
+    insert: str  # up to VALUES
+    places: str  # of one object's values
+    copy: str
+    attributes: list[tuple[str, bool]]  # with whether it is JSON
+
+    def values(self, item: Model) -> list[Any]:
+        return [
+            Jsonb(getattr(item, name)) if is_json else getattr(item, name)
+            for name, is_json in self.attributes
+        ]
+
+
+def _shape(item: Model) -> _Shape:
+    given = tuple(
+        field.attname
+        for field in item._meta.concrete_fields
+        if not isinstance(getattr(item, field.attname), DatabaseDefault)
     )
-    return statement.as_string(), [each.attname for each in fields if isinstance(each, JSONField)]
+    return _shape_of(type(item), given)
+
+
+@cache
+def _shape_of(model: type[Model], given: tuple[str, ...]) -> _Shape:
+    fields = [field for field in model._meta.concrete_fields if field.attname in given]
+    names = sql.SQL(", ").join(sql.Identifier(str(field.column)) for field in fields)
+    into = sql.SQL("{table} ({names})").format(
+        table=sql.Identifier(model._meta.db_table), names=names
+    )
+    return _Shape(
+        insert=sql.SQL("INSERT INTO {} VALUES ").format(into).as_string(),
+        places=f"({', '.join(['%s'] * len(fields))})",
+        copy=sql.SQL("COPY {} FROM STDIN").format(into).as_string(),
+        attributes=[(field.attname, isinstance(field, JSONField)) for field in fields],
+    )
 
 
 def _types(model: type[Model], row: Row, carried: Mapping[str, str]) -> dict[str, str]:

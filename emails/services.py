@@ -145,9 +145,11 @@ def _draft(
 
 def _write(drafts: list[Draft], attached: Sequence[EmailAttachment] = ()) -> list[Draft]:
     with transaction.atomic():
-        bulk.insert([draft.email for draft in drafts])
-        bulk.insert([recipient for draft in drafts for recipient in draft.recipients])
-        bulk.insert(attached)
+        bulk.insert(
+            [draft.email for draft in drafts],
+            [recipient for draft in drafts for recipient in draft.recipients],
+            attached,
+        )
         take_in([report for draft in drafts for report in _reports(draft)])
         if any(draft.email.status == Email.Status.QUEUED for draft in drafts):
             wake(SEND)

@@ -5,7 +5,7 @@ from psycopg import sql
 
 from core import bulk
 from core.ids import uuid7
-from domains.models import DnsRecord
+from domains.models import DnsRecord, Domain
 from emails.models import EmailEvent
 from events.models import Event
 
@@ -109,7 +109,14 @@ def test_a_condition_decides_which_rows_are_updated(events):
     assert Event.objects.get(last_error="x").pk == one.pk
 
 
-def test_copied_rows_hold_what_the_objects_held(workspace):
+@pytest.fixture(params=["few", "many"])
+def _few_or_many(request, monkeypatch):
+    """As many objects as are inserted by one statement, and more than that."""
+    monkeypatch.setattr(bulk, "FEW", 0 if request.param == "many" else 10)
+
+
+@pytest.mark.usefixtures("_few_or_many")
+def test_written_rows_hold_what_the_objects_held(workspace):
     from emails.models import Email
 
     headers = {"X-Odd": 'tab\there, \\backslash, "quote" and ü'}
@@ -118,7 +125,7 @@ def test_copied_rows_hold_what_the_objects_held(workspace):
         region="us-east-1",
         sender="a@b.test",
         to=["Ü, {curly} <c@d.test>", 'back\\slash "q" <e@f.test>'],
-        subject="line\nfeed \\N",
+        subject="line\nfeed \\N 100 %s",
         text="\\.\nend",
         headers=headers,
         message_id="<x@b.test>",
@@ -130,14 +137,44 @@ def test_copied_rows_hold_what_the_objects_held(workspace):
         assert getattr(kept, field.attname) == getattr(email, field.attname), field.attname
 
 
+@pytest.mark.usefixtures("_few_or_many")
 def test_what_the_objects_leave_to_the_database_is_left_to_it(workspace):
     events = [Event(workspace=workspace, type="email.sent", body="{}") for _ in range(3)]
     bulk.insert(events)
     assert {event.pk for event in Event.objects.due()} == {event.pk for event in events}
 
 
-def test_copied_rows_that_break_a_constraint_are_an_error(workspace):
+@pytest.mark.usefixtures("_few_or_many")
+def test_written_rows_that_break_a_constraint_are_an_error(workspace):
     event = Event(workspace=workspace, type="email.sent", body="{}")
     with pytest.raises(IntegrityError), transaction.atomic():
         bulk.insert([event, event])
     assert not Event.objects.exists()
+
+
+@pytest.fixture
+def other(workspace):
+    """A domain that isn't written yet."""
+    return Domain(
+        workspace=workspace, name="other.example", region="us-east-1", created_at=timezone.now()
+    )
+
+
+@pytest.mark.usefixtures("_few_or_many")
+def test_groups_are_written_in_their_order(other):
+    """Records refer to domains, so those have to be there first."""
+    records = [DnsRecord(domain=other, name=name, type="TXT", value="x") for name in "ab"]
+
+    with transaction.atomic():
+        bulk.insert([other], [], records)
+
+    assert set(DnsRecord.objects.filter(domain=other).values_list("pk", flat=True)) == {
+        each.pk for each in records
+    }
+
+
+def test_a_few_objects_of_several_models_are_one_statement(other, django_assert_num_queries):
+    with django_assert_num_queries(1):
+        bulk.insert([other], [DnsRecord(domain=other, name="a", type="TXT", value="x")], [])
+    with django_assert_num_queries(0):
+        bulk.insert([], [])
