@@ -34,7 +34,7 @@ def accepted(system: System) -> Iterator[Figure]:
         operations=result.answered,
         seconds=result.seconds,
         cpu=spent,
-        target=500,
+        target=600,
         p50=result.p50,
         p99=result.p99,
     )
@@ -52,7 +52,7 @@ def accepted(system: System) -> Iterator[Figure]:
         operations=result.answered * _BATCH,
         seconds=result.seconds,
         cpu=spent,
-        target=3000,
+        target=5000,
         p50=result.p50,
         p99=result.p99,
     )
@@ -90,7 +90,7 @@ def _drained(system: System, *, latency_ms: int) -> Figure:
         operations=_BACKLOG,
         seconds=ended - began,
         cpu=spent,
-        target=300,
+        target=400,
     )
 
 

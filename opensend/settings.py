@@ -200,7 +200,7 @@ EMAIL_PROVIDER = env.str("EMAIL_PROVIDER", default="ses")  # or "smtp"; a domain
 SMTP_URL = env.str("SMTP_URL", default="")
 SMTP_RATE = env.float("SMTP_RATE", default=0.0)  # recipients a second; 0: no limit
 SES_CONFIGURATION_SET = env.str("SES_CONFIGURATION_SET", default="")
-SEND_CONCURRENCY = env.int("SEND_CONCURRENCY", default=64)  # provider calls in flight a process
+SEND_CONCURRENCY = env.int("SEND_CONCURRENCY", default=128)  # provider calls in flight a process
 # Recipients a second while the provider has not told its limits: those of a new SES account.
 SEND_RATE_UNTIL_KNOWN = env.float("SEND_RATE_UNTIL_KNOWN", default=1.0)
 SEND_LEASE = timedelta(seconds=env.int("SEND_LEASE", default=60))
