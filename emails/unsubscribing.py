@@ -40,5 +40,6 @@ def _fact(said: Unsubscribe) -> Report:
         type="unsubscribed",
         recipient=said.address,
         occurred_at=timezone.now(),
+        suppress_as="unsubscribed",
         is_published=False,
     )

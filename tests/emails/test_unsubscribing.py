@@ -3,6 +3,7 @@
 import re
 from email import message_from_bytes
 from email.policy import default
+from uuid import UUID
 
 import pytest
 from django.db import connections
@@ -175,6 +176,7 @@ def test_it_shows_in_the_history_of_the_mail(person, path, api):
     person.post(path)
     (event,) = api.get(f"/emails/{Email.objects.get().pk}/events").json()["data"]
     assert (event["type"], event["recipient"]) == ("unsubscribed", "bob@example.net")
+    assert Suppression.objects.get().event_id == UUID(event["id"])
 
 
 def test_mail_programs_may_post_it_as_form_data(person, path):
