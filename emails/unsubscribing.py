@@ -23,11 +23,11 @@ def unsubscribe(said: Unsubscribe) -> None:
     address = identity(said.address)
     if address.endswith(SIMULATOR):
         return
-    cause = replace(wish(said.workspace_id, address), email_id=said.email_id)
     try:
         with transaction.atomic():
             take_in([_fact(said)])
-            suppress([cause])
+            # For a fact that was known before, or an email that is gone.
+            suppress([replace(wish(said.workspace_id, address), email_id=said.email_id)])
             record_unsubscribe([(said.workspace_id, address)])
     except IntegrityError:
         raise NobodyToTell from None
