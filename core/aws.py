@@ -1,6 +1,7 @@
 """boto3 clients, one a process and service: they are thread-safe and slow to make."""
 
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 import boto3
@@ -12,19 +13,21 @@ if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
     from mypy_boto3_sns import SNSClient
 
+_making = Lock()
+
 
 def ses(region: str) -> "SESV2Client":
-    client: SESV2Client = _client("sesv2", region)
+    client: SESV2Client = _one("sesv2", region)
     return client
 
 
 def sns(region: str) -> "SNSClient":
-    client: SNSClient = _client("sns", region)
+    client: SNSClient = _one("sns", region)
     return client
 
 
 def s3(region: str) -> Any:
-    return _client("s3", region)
+    return _one("s3", region)
 
 
 @cache
@@ -36,6 +39,12 @@ def ses_regions() -> frozenset[str]:
         for partition in session.get_available_partitions()
         for region in session.get_available_regions("sesv2", partition)
     ) | {settings.AWS_REGION}
+
+
+def _one(service: str, region: str) -> Any:
+    # Many threads may want the first one at once, and boto3 makes one at a time safely.
+    with _making:
+        return _client(service, region)
 
 
 @cache

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
 
@@ -35,18 +36,21 @@ class Gate:
         self, provider: str, region: str, wanted: int, claim: Callable[[int], list[Email]]
     ) -> list[Email]:
         """What `claim` finds for as many of the wanted places as the rate allows."""
-        bucket = get_provider(provider).bucket(region)
+        chosen = get_provider(provider)
+        bucket = chosen.bucket(region)
         if not bucket:
             return claim(wanted)
         if time.monotonic() < self._not_before.get(bucket, 0.0):
             return []
+        with suppress(Exception):  # the messages will run into it themselves
+            chosen.prepare(region)
         with transaction.atomic():
             grant = rates.take(bucket, wanted)
             emails = claim(grant.places) if grant.places else []
             cost = sum(_cost(email) for email in emails)
             rates.correct(bucket, recipients=cost - grant.places, calls=len(emails) - grant.places)
         if grant.is_look_due:
-            self._looks[bucket] = self._pool.submit(_look, get_provider(provider), region)
+            self._looks[bucket] = self._pool.submit(_look, chosen, region)
         if grant.closed_until:
             self._put_off(provider, region, grant.closed_until)
         elif not grant.places:

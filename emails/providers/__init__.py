@@ -77,6 +77,10 @@ class Provider(Protocol):
         """The name of the rate that mail of the region is counted in, "" for no limit."""
         ...
 
+    def prepare(self, region: str) -> None:
+        """Make ready what the first messages would wait for, each with its place in the rate."""
+        ...
+
     def limits(self, region: str) -> Limits:
         """What it takes in the region at present; any exception when it does not tell."""
         ...

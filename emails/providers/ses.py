@@ -66,6 +66,9 @@ class SesProvider:
     def bucket(self, region: str) -> str:
         return region
 
+    def prepare(self, region: str) -> None:
+        aws.ses(region)
+
     def limits(self, region: str) -> Limits:
         quota = aws.ses(region).get_account()["SendQuota"]
         daily = quota["Max24HourSend"]

@@ -26,6 +26,9 @@ class SmtpProvider:
     def bucket(self, region: str) -> str:
         return self.name if settings.SMTP_RATE else ""
 
+    def prepare(self, region: str) -> None:
+        """Connections are made by those who need them."""
+
     def limits(self, region: str) -> Limits:
         return Limits(rate=settings.SMTP_RATE)
 

@@ -16,6 +16,9 @@ class Scripted:
     def bucket(self, region):
         return "" if self.rate is None else region
 
+    def prepare(self, region):
+        pass
+
     def limits(self, region):
         if isinstance(self.rate, Exception):
             raise self.rate
