@@ -225,6 +225,27 @@ def test_limits_are_asked_for_first_and_mail_is_counted_in_recipients(accepted, 
     assert known.tokens < 20
 
 
+@pytest.mark.parametrize("error", [None, ValueError("no such region")])
+def test_a_provider_is_ready_before_mail_takes_its_place(accepted, provider, monkeypatch, error):
+    provider.rate = Limits(rate=1000)
+    steps = []
+
+    def prepare(region):
+        steps.append(region)
+        if error:
+            raise error
+
+    take = rates.take
+    monkeypatch.setattr(provider, "prepare", prepare)
+    monkeypatch.setattr(rates, "take", lambda *given: steps.append("take") or take(*given))
+    accepted()
+
+    send_due()
+
+    assert steps[:2] == ["us-east-1", "take"]
+    assert len(provider.sent) == 1
+
+
 def test_recipients_that_were_dropped_cost_nothing(accepted, provider, workspace):
     from contacts.models import Suppression
 
