@@ -24,6 +24,9 @@ from events.services import Fact, publish
 
 SIMULATOR = "@simulator.amazonses.com"
 
+_SUPPRESSED_AMONG = """
+    SELECT email, origin FROM suppressions WHERE workspace_id = %s AND email = ANY(%s)
+"""
 _SUPPRESSED = """
     SELECT workspace_id, email, origin FROM suppressions
      WHERE (workspace_id, email) IN (SELECT * FROM unnest(%s::uuid[], %s::text[]))
@@ -44,8 +47,9 @@ class Cause:
 
 def suppressed_among(workspace: Workspace, addresses: Iterable[str]) -> dict[str, str]:
     """Of these lower-case addresses, those that get no mail, with the origin."""
-    found = suppressed_people((workspace.pk, address) for address in addresses)
-    return {address: origin for (_, address), origin in found.items()}
+    with connection.cursor() as cursor:
+        cursor.execute(_SUPPRESSED_AMONG, [workspace.pk, list(addresses)])
+        return dict(cursor)
 
 
 def suppressed_people(people: Iterable[tuple[UUID, str]]) -> dict[tuple[UUID, str], str]:

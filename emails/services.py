@@ -1,6 +1,7 @@
 """Accepting mail: what is valid, allowed and not suppressed becomes rows in one transaction."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -144,13 +145,15 @@ def _draft(
 
 
 def _write(drafts: list[Draft], attached: Sequence[EmailAttachment] = ()) -> list[Draft]:
-    with transaction.atomic():
+    reports = [report for draft in drafts for report in _reports(draft)]
+    # Most mail has nothing to tell yet, and its rows are written all or none anyway.
+    with transaction.atomic() if reports else nullcontext():
         bulk.insert(
             [draft.email for draft in drafts],
             [recipient for draft in drafts for recipient in draft.recipients],
             attached,
         )
-        take_in([report for draft in drafts for report in _reports(draft)])
+        take_in(reports)
         if any(draft.email.status == Email.Status.QUEUED for draft in drafts):
             wake(SEND)
     return drafts

@@ -178,3 +178,14 @@ def test_a_few_objects_of_several_models_are_one_statement(other, django_assert_
         bulk.insert([other], [DnsRecord(domain=other, name="a", type="TXT", value="x")], [])
     with django_assert_num_queries(0):
         bulk.insert([], [])
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("_few_or_many")
+def test_groups_are_written_all_or_none(other):
+    record = DnsRecord(domain=other, name="a", type="TXT", value="x")
+
+    with pytest.raises(IntegrityError):
+        bulk.insert([other], [record, record])
+
+    assert not Domain.objects.filter(pk=other.pk).exists()
