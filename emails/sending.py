@@ -8,10 +8,11 @@ import logging
 import random
 import time
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
+from queue import Empty, SimpleQueue
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
@@ -40,6 +41,7 @@ logger = logging.getLogger(__name__)
 _DEADLY = Refused("The worker died over this email each time it was claimed.")
 _AWAY = (InterfaceError, OperationalError)
 PAUSE = 0.5  # seconds before a database that didn't answer is asked again
+PATIENCE = 0.2  # seconds to wait for an answer before looking for more mail
 BATCHES_FIRST = 0.1  # of the claims
 GATHER = 0.01  # seconds in which further answers join the ones to be written
 
@@ -79,23 +81,23 @@ def send_due() -> int:
 
     Mail that only the rate holds back is waited for.
     """
-    made = 0
-    in_flight: set[Future[Outcome]] = set()
+    made = in_flight = 0
+    finished: SimpleQueue[Future[Outcome]] = SimpleQueue()
     with ThreadPoolExecutor(settings.SEND_CONCURRENCY, thread_name_prefix="send") as pool:
         gate = Gate(pool)
         while True:
-            free = settings.SEND_CONCURRENCY - len(in_flight)
-            for send in _claim(gate, free, busy=bool(in_flight)):
-                in_flight.add(pool.submit(_hand_over, send))
+            free = settings.SEND_CONCURRENCY - in_flight
+            for send in _claim(gate, free, busy=in_flight > 0):
+                pool.submit(_hand_over, send).add_done_callback(finished.put)
+                in_flight += 1
             if not in_flight:
                 pause = gate.pause()
                 if pause is None or stopping.wait(pause):
                     return made
                 continue
-            done = _some_finished(in_flight)
-            in_flight -= done
-            made += len(done)
-            outcomes = [future.result() for future in done]
+            outcomes = [future.result() for future in _some_of(finished)]
+            in_flight -= len(outcomes)
+            made += len(outcomes)
             gate.note(outcomes)
             _write(outcomes)
 
@@ -117,10 +119,14 @@ def _write(outcomes: Sequence[Outcome]) -> None:
             time.sleep(PAUSE)
 
 
-def _some_finished(in_flight: set[Future[Outcome]]) -> set[Future[Outcome]]:
-    wait(in_flight, timeout=0.2, return_when=FIRST_COMPLETED)
+def _some_of(finished: "SimpleQueue[Future[Outcome]]") -> list[Future[Outcome]]:
+    """Those that have finished; none when that takes longer than a moment."""
+    try:
+        first = finished.get(timeout=PATIENCE)
+    except Empty:
+        return []
     time.sleep(GATHER)
-    return {future for future in in_flight if future.done()}
+    return [first, *(finished.get() for _ in range(finished.qsize()))]
 
 
 def _claim(gate: Gate, free: int, *, busy: bool) -> list[Send]:
