@@ -59,7 +59,7 @@ def _accepted(system: System, *, count: int) -> Figure:
         operations=result.answered,
         seconds=result.seconds,
         cpu=spent,
-        target=500,
+        target=600,
         p50=result.p50,
         p99=result.p99,
     )
