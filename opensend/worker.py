@@ -21,7 +21,7 @@ WORKERS = {
 }
 # One process can't use more than one processor.
 PROCESSES = {
-    "sending": int(os.environ.get("SENDING_PROCESSES", "1")),
+    "sending": int(os.environ.get("SENDING_PROCESSES", "2")),
     "webhooks": int(os.environ.get("WEBHOOK_PROCESSES", "2")),
 }
 QUIET = ["--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
