@@ -1,7 +1,6 @@
 """(m) A million deliveries pending: what a claim takes then, and what memory delivering takes."""
 
 import json
-import statistics
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,14 +10,12 @@ import psutil
 
 from bench.cpu import CpuMeter
 from bench.helpers import sink
-from bench.results import Figure
+from bench.results import FEW, MANY, Figure, claims
 from bench.rows import add_endpoints, owe, write_dispatched_events
 from bench.system import System
 
-_FEW, _MANY = 1_000, 1_000_000
 _LIMITS = (400, 20)
 _CLAIMS = 200
-_SLOWER = 2.0  # times that the p95 of a claim may grow
 _DRAINING = 20.0
 _SETTLED = 5.0  # seconds after which memory is to be flat
 _GROWTH = 10.0  # percent
@@ -30,7 +27,7 @@ _DELIVERED = "SELECT count(*) FROM webhook_deliveries WHERE status = 'success'"
 def kept_up(system: System) -> Iterator[Figure]:
     """Claims with few and with very many pending, for one endpoint and for 50; then a worker."""
     with sink() as (port, _):
-        write_dispatched_events(system, count=_MANY)
+        write_dispatched_events(system, count=MANY)
         system.vacuum()
         endpoints = add_endpoints(system, port=port, count=50, events=["email.*"])
         yield from _claimed(system, endpoints[:1])
@@ -40,13 +37,13 @@ def kept_up(system: System) -> Iterator[Figure]:
 
 
 def _claimed(system: System, endpoints: Sequence[UUID]) -> Iterator[Figure]:
-    """Leaves _MANY pending behind."""
-    few = _timed(system, endpoints, pending=_FEW)
-    many = _timed(system, endpoints, pending=_MANY)
+    """Leaves MANY pending behind."""
+    few = _timed(system, endpoints, pending=FEW)
+    many = _timed(system, endpoints, pending=MANY)
     for limit in _LIMITS:
         before, after = few[limit], many[limit]
-        yield _figure(before, limit=limit, pending=_FEW, endpoints=len(endpoints))
-        yield _figure(after, limit=limit, pending=_MANY, endpoints=len(endpoints), before=before)
+        yield _figure(before, limit=limit, pending=FEW, endpoints=len(endpoints))
+        yield _figure(after, limit=limit, pending=MANY, endpoints=len(endpoints), before=before)
 
 
 def _timed(system: System, endpoints: Sequence[UUID], *, pending: int) -> dict[int, list[float]]:
@@ -65,22 +62,10 @@ def _figure(
     limit: int,
     pending: int,
     endpoints: int,
-    before: list[float] | None = None,
+    before: Sequence[float] = (),
 ) -> Figure:
-    ratio = _p95(times) / _p95(before) if before else 0.0
     whose = f"{endpoints} endpoint{'s' if endpoints > 1 else ''}"
-    return Figure(
-        part="m",
-        name=f"claims of {limit}, {pending:,} pending, {whose}",
-        operations=len(times),
-        seconds=sum(times) / 1000,
-        cpu={},
-        p50=statistics.median(times),
-        p95=_p95(times),
-        slowest=max(times),
-        notes={f"p95 against {_FEW:,}": f"{ratio:.2f} (at most {_SLOWER:g})"} if before else {},
-        missed=f"the p95 is {ratio:.2f} times that at {_FEW:,}" if ratio > _SLOWER else "",
-    )
+    return claims("m", f"claims of {limit}, {pending:,} pending, {whose}", times, before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +109,7 @@ def _drained(system: System) -> Figure:
     memory = _Memory(looks)
     return Figure(
         part="m",
-        name=f"webhooks delivered of {_MANY:,} pending",
+        name=f"webhooks delivered of {MANY:,} pending",
         operations=delivered,
         seconds=ended - began,
         cpu=spent,
@@ -135,7 +120,3 @@ def _drained(system: System) -> Figure:
 
 def _megabytes(process: psutil.Process) -> float:
     return float(process.memory_info().rss) / 1e6
-
-
-def _p95(times: Sequence[float]) -> float:
-    return statistics.quantiles(times, n=20, method="inclusive")[-1]

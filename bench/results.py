@@ -3,11 +3,16 @@
 import json
 import os
 import platform
+import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import psutil
+
+FEW, MANY = 1_000, 1_000_000  # what is pending while claims are timed
+SLOWER = 2.0  # times that the p95 of a claim may grow between the two
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,28 @@ class Figure:
             name: round(spent * 1000 / self.operations, 3) for name, spent in self.cpu.items()
         }
         return {name: share for name, share in shares.items() if share >= 0.005}
+
+
+def claims(part: str, name: str, times: Sequence[float], before: Sequence[float] = ()) -> Figure:
+    """Claims by their milliseconds, and whether they stay as fast as those with FEW pending."""
+    p95 = _p95(times)
+    ratio = p95 / _p95(before) if before else 0.0
+    return Figure(
+        part=part,
+        name=name,
+        operations=len(times),
+        seconds=sum(times) / 1000,
+        cpu={},
+        p50=statistics.median(times),
+        p95=p95,
+        slowest=max(times),
+        notes={f"p95 against {FEW:,}": f"{ratio:.2f} (at most {SLOWER:g})"} if before else {},
+        missed=f"the p95 is {ratio:.2f} times that at {FEW:,}" if ratio > SLOWER else "",
+    )
+
+
+def _p95(times: Sequence[float]) -> float:
+    return statistics.quantiles(times, n=20, method="inclusive")[-1]
 
 
 def line(figure: Figure) -> str:
