@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from accounts.models import Workspace
 from contacts.models import Contact, Suppression
+from core import prepared
 from core.addresses import identity
 from core.ids import uuid7
 from core.times import iso
@@ -47,7 +48,7 @@ class Cause:
 
 def suppressed_among(workspace: Workspace, addresses: Iterable[str]) -> dict[str, str]:
     """Of these lower-case addresses, those that get no mail, with the origin."""
-    with connection.cursor() as cursor:
+    with prepared.cursor() as cursor:
         cursor.execute(_SUPPRESSED_AMONG, [workspace.pk, list(addresses)])
         return dict(cursor)
 

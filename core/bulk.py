@@ -13,8 +13,11 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Field, JSONField, Model
 from django.db.models.expressions import DatabaseDefault
+from django.db.models.fields import NOT_PROVIDED
 from psycopg import sql
 from psycopg.types.json import Jsonb
+
+from core import prepared
 
 Row = Mapping[str, Any]
 
@@ -91,14 +94,19 @@ def update_each(
 
 
 def _insert_few(groups: Sequence[Sequence[Model]]) -> None:
-    """Statements that come together are one transaction for PostgreSQL, with no BEGIN needed."""
-    statements, values = [], []
+    """One statement, so PostgreSQL needs no BEGIN for it; foreign keys are checked at its end."""
+    inserts, values = [], []
     for group in groups:
         shape = _shape(group[0])
-        statements.append(shape.insert + ", ".join([shape.places] * len(group)))
+        inserts.append(shape.insert + ", ".join([shape.places] * len(group)))
         values += [value for each in group for value in shape.values(each)]
-    with connection.cursor() as cursor:
-        cursor.execute(";".join(statements), values)
+    *others, last = inserts
+    with_others = ", ".join(f"_{number} AS ({each})" for number, each in enumerate(others))
+    statement = f"WITH {with_others} {last}" if others else last
+    # One mail to one address is the one text of them that is worth a plan.
+    is_common = all(len(group) == 1 for group in groups)
+    with prepared.cursor() if is_common else connection.cursor() as cursor:
+        cursor.execute(statement, values)
 
 
 def _copy_in(group: Sequence[Model]) -> None:
@@ -130,17 +138,25 @@ class _Shape:
 
 
 def _shape(item: Model) -> _Shape:
-    given = tuple(
-        field.attname
-        for field in item._meta.concrete_fields
-        if not isinstance(getattr(item, field.attname), DatabaseDefault)
-    )
-    return _shape_of(type(item), given)
+    left = (name for name in _with_default(type(item)) if _is_left(item, name))
+    return _shape_of(type(item), tuple(left))
+
+
+def _is_left(item: Model, name: str) -> bool:
+    return isinstance(getattr(item, name), DatabaseDefault)
 
 
 @cache
-def _shape_of(model: type[Model], given: tuple[str, ...]) -> _Shape:
-    fields = [field for field in model._meta.concrete_fields if field.attname in given]
+def _with_default(model: type[Model]) -> list[str]:
+    """The attributes that may be left to the database."""
+    fields = model._meta.concrete_fields
+    return [field.attname for field in fields if field.db_default is not NOT_PROVIDED]
+
+
+@cache
+def _shape_of(model: type[Model], left: tuple[str, ...]) -> _Shape:
+    """For all columns but those that are left to the database."""
+    fields = [field for field in model._meta.concrete_fields if field.attname not in left]
     names = sql.SQL(", ").join(sql.Identifier(str(field.column)) for field in fields)
     into = sql.SQL("{table} ({names})").format(
         table=sql.Identifier(model._meta.db_table), names=names

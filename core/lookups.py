@@ -9,6 +9,8 @@ from typing import Any, Generic, TypeVar
 
 from django.db import connection, models
 
+from core import prepared
+
 M = TypeVar("M", bound=models.Model)
 
 
@@ -26,7 +28,7 @@ class Lookup(Generic[M]):
         self._related = related
 
     def __call__(self, **values: Any) -> list[M]:
-        with connection.cursor() as cursor:
+        with prepared.cursor() as cursor:
             cursor.execute(self._statement, values)
             return [self._made(row) for row in cursor]
 

@@ -139,6 +139,10 @@ if DATABASE_POOL_SIZE:
         "max_size": DATABASE_POOL_SIZE,
         "timeout": 10,
     }
+# The statements of every request are planned once a connection, where that outlives the request.
+DATABASE_PREPARED_STATEMENTS = env.bool(
+    "DATABASE_PREPARED_STATEMENTS", default=DATABASE_POOL_SIZE > 0
+)
 
 # --- Redis: disposable ------------------------------------------------------------
 

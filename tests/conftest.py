@@ -31,6 +31,7 @@ os.environ.update(
     WEBHOOK_ALLOWED_NETWORKS="127.0.0.0/8,::1/128",
     API_RATE_LIMIT="0",
     DATABASE_POOL_SIZE="0",
+    DATABASE_PREPARED_STATEMENTS="true",
 )
 for stray in ("PROMETHEUS_MULTIPROC_DIR", "AWS_ENDPOINT_URL"):
     os.environ.pop(stray, None)

@@ -1,9 +1,11 @@
 """Look-ups by a statement of their own find what a queryset finds."""
 
 import pytest
+from django.utils import timezone
 
 from accounts.models import ApiKey, Workspace
 from core.lookups import Lookup
+from domains.models import Domain
 from emails.models import Email
 
 pytestmark = pytest.mark.django_db
@@ -29,6 +31,15 @@ def test_rows_are_those_of_a_queryset(keys):
         columns(key) for key in ApiKey.objects.filter(name__in=["a", "c"]).order_by("name")
     ]
     assert not found[0]._state.adding
+
+
+def test_columns_of_any_type_are_those_of_a_queryset(domain):
+    domain.dkim_tokens, domain.verified_at = ["ü", 'b"\\'], timezone.now()
+    domain.save()
+
+    (found,) = Lookup(Domain, "row.id = %(id)s")(id=domain.pk)
+
+    assert columns(found) == columns(Domain.objects.get())
 
 
 def test_a_related_row_comes_along(keys, django_assert_num_queries):
