@@ -27,7 +27,7 @@ class ApiKeyAuthentication(authentication.BaseAuthentication):
     """Sets `request.user` to the workspace and `request.auth` to the key."""
 
     def authenticate(self, request: Request) -> tuple[Workspace, ApiKey]:
-        scheme, _, token = request.headers.get("Authorization", "").strip().partition(" ")
+        scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
         if not scheme:
             raise exceptions.NotAuthenticated(
                 "The API key is missing: send the header `Authorization: Bearer os_...`."

@@ -25,6 +25,7 @@ from core.errors import Conflict, DomainError
 
 RETRY_AFTER = 1
 REPLAYED = "Idempotent-Replayed"
+_HEADER = "HTTP_IDEMPOTENCY_KEY"
 
 
 class InvalidIdempotencyKey(DomainError):
@@ -51,7 +52,7 @@ def idempotent(
     `afterwards` is what must run once `act` is committed, with no transaction open: it makes the
     body that is answered, also to repetitions. It isn't run for those nor for a 4xx.
     """
-    key = request.headers.get("Idempotency-Key")
+    key = request.META.get(_HEADER)
     response = act() if key is None else _once(request, route, key, act, variant)
     if afterwards is None or response.status_code >= 400 or REPLAYED in response.headers:
         return response
@@ -65,7 +66,7 @@ def idempotent(
 
 def kept_answer(request: ApiRequest, route: str, *, variant: str = "") -> Response | None:
     """What a repetition of this request gets, looked up without waiting for a first one."""
-    key = request.headers.get("Idempotency-Key")
+    key = request.META.get(_HEADER)
     kept = _find(request.auth.workspace, route, key) if key else None
     return _replay(kept, _fingerprint(request.data, variant)) if kept else None
 

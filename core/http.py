@@ -1,13 +1,15 @@
 """JSON in and out, by orjson: strict UTF-8, no NaN, no lone surrogates, bounded nesting."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import IO, Any
 
 import orjson
 from django.conf import settings
 from rest_framework.exceptions import ParseError
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.errors import PayloadTooLarge
@@ -46,6 +48,26 @@ class JSONRenderer(BaseRenderer):
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
         return b"" if data is None else orjson.dumps(data, option=orjson.OPT_UTC_Z)
+
+
+class JSONNegotiation(DefaultContentNegotiation):
+    """Without weighing what most clients accept: anything, or JSON."""
+
+    def select_renderer(
+        self,
+        request: Request,
+        renderers: Iterable[BaseRenderer],
+        format_suffix: str | None = None,
+    ) -> tuple[BaseRenderer, str]:
+        first, *others = renderers
+        accepted = request.META.get("HTTP_ACCEPT", "*/*")
+        is_plain = accepted in ("*/*", first.media_type) and not request.META.get("QUERY_STRING")
+        if is_plain and not others:
+            return first, first.media_type
+        weighed: tuple[BaseRenderer, str] = super().select_renderer(
+            request, renderers, format_suffix
+        )
+        return weighed
 
 
 def uncached(response: Response) -> Response:

@@ -27,7 +27,7 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        given = request.headers.get("x-request-id", "")
+        given = request.META.get("HTTP_X_REQUEST_ID", "")
         name = given if WELL_FORMED.fullmatch(given) else str(uuid7())
         token = request_id.set(name)
         try:

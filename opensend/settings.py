@@ -156,6 +156,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_CLASSES": ["accounts.ratelimit.ApiKeyThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["core.http.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["core.http.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "core.http.JSONNegotiation",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "core.errors.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
