@@ -12,7 +12,7 @@ from typing import Any, Self
 import psycopg
 from django.conf import settings
 from django.db import connection
-from django.db.backends.utils import CursorWrapper
+from django.db.backends.utils import CursorDebugWrapper, CursorWrapper
 from psycopg.abc import Params
 from psycopg.pq import TransactionStatus
 
@@ -25,11 +25,18 @@ def cursor() -> Iterator[CursorWrapper]:
     more than a hundred go.
     """
     connection.ensure_connection()
-    made = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
     with connection.wrap_database_errors:
-        plain: Any = _Cursor(connection.connection)
-    with made(plain) as wrapped:
-        yield wrapped
+        plain = _Cursor(connection.connection)
+    with (_LoggedCursor if connection.queries_logged else CursorWrapper)(plain, connection) as made:
+        yield made
+
+
+class _LoggedCursor(CursorDebugWrapper):
+    """Logs the statement as it is written: psycopg has no text of it with the values inside."""
+
+    def execute(self, sql: Any, params: Any = None) -> Any:
+        with self.debug_sql(sql, params):
+            return CursorWrapper.execute(self, sql, params)
 
 
 class _Cursor(psycopg.Cursor[Any]):

@@ -2,6 +2,7 @@
 
 import pytest
 from django.db import IntegrityError, NotSupportedError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import ApiKey, Workspace
 from core import bulk, prepared
@@ -102,3 +103,9 @@ def test_such_a_change_costs_one_transaction_at_most(changing):
         changing()
     with transaction.atomic():
         assert changing() == [("a",)]
+
+
+def test_statements_are_told_in_the_log_of_queries():
+    with CaptureQueriesContext(connection) as statements:
+        ask(NAMED, "a")
+    assert [each["sql"] for each in statements] == [NAMED]
