@@ -227,7 +227,11 @@ def _hand_over(send: Send) -> Outcome:
     except (NotTaken, OutcomeUnknown, Refused) as error:
         result = error
     except Exception as error:  # a bug: patience, and somebody must look
-        logger.exception("Sending email %s broke", send.email.pk)
+        logger.exception(
+            "Sending email %s broke",
+            send.email.pk,
+            extra={"request_id": send.email.request_id},
+        )
         result = NotTaken(str(error))
     metrics.SEND_SECONDS.labels(provider.name).observe(time.perf_counter() - clock)
     metrics.SENDS.labels(provider.name, type(result).__name__).inc()
