@@ -291,7 +291,12 @@ def _told(fact_id: UUID, report: Report, email: Email) -> Fact:
     named = report.recipient or _only_recipient(email)
     data = about(email, recipient=named, **report.webhook)
     return Fact(
-        "email." + report.type, email.workspace_id, data, id=fact_id, domain_id=email.domain_id
+        "email." + report.type,
+        email.workspace_id,
+        data,
+        id=fact_id,
+        domain_id=email.domain_id,
+        request_id=email.request_id,
     )
 
 

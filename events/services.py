@@ -25,7 +25,8 @@ class Fact:
     """Something that happened: `data` is a complete snapshot, as the catalogue's payload.
 
     `id` becomes the event's. The other ids are of what it is about; endpoints may ask for the
-    events of some of these only.
+    events of some of these only. `request_id` is the request that led to it: the current one
+    unless told.
     """
 
     type: str
@@ -35,6 +36,7 @@ class Fact:
     domain_id: UUID | None = None
     pod_id: UUID | None = None
     inbox_id: UUID | None = None
+    request_id: str = field(default_factory=request_id.get)
 
 
 def publish(facts: Sequence[Fact]) -> list[Event]:
@@ -71,7 +73,7 @@ def _event(fact: Fact) -> Event:
         id=fact.id,
         workspace_id=fact.workspace_id,
         type=kind.name,
-        request_id=request_id.get(),
+        request_id=fact.request_id,
         domain_id=fact.domain_id,
         pod_id=fact.pod_id,
         inbox_id=fact.inbox_id,
