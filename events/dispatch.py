@@ -45,7 +45,11 @@ def _hand_over_alone(event: Event) -> None:
     try:
         _hand_over([event])
     except Exception as error:
-        logger.exception("Event %s could not be dispatched", event.pk)
+        logger.exception(
+            "Event %s could not be dispatched",
+            event.pk,
+            extra={"request_id": event.request_id},
+        )
         delay = min(timedelta(seconds=2 ** min(event.claims, 12)), PATIENCE)
         # repr() escapes what PostgreSQL's text can't hold.
         reason = {"last_error": repr(error)[:1000]}

@@ -76,7 +76,11 @@ def _take_in_alone(reading: Reading) -> None:
     except OperationalError:  # the database's trouble: the callback is due again after its lease
         raise
     except Exception as error:
-        logger.exception("Callback %s could not be taken in", reading.row.pk)
+        logger.exception(
+            "Callback %s could not be taken in",
+            reading.row.pk,
+            extra={"request_id": reading.row.request_id},
+        )
         _take_in([Reading(reading.row, None, f"taking it in broke: {error!r}"[:500])])
 
 
