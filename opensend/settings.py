@@ -278,7 +278,6 @@ CELERY_TASK_ROUTES = {
     "webhooks.tasks.deliver_due_webhooks": {"queue": "webhooks"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 _SWEEPS = [
     "emails.tasks.send_due_emails",
@@ -339,9 +338,7 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "botocore": {"level": "WARNING"},
-        "celery.worker.strategy": {"level": "WARNING"},
-        "celery.app.trace": {"level": "WARNING"},
-        "celery.beat": {"level": "WARNING"},
+        "celery": {"level": "WARNING"},  # else two lines a task, and many tasks a second
         "django.request": {"level": "ERROR"},
     },
 }

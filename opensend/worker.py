@@ -24,7 +24,7 @@ PROCESSES = {
     "sending": int(os.environ.get("SENDING_PROCESSES", "2")),
     "webhooks": int(os.environ.get("WEBHOOK_PROCESSES", "2")),
 }
-QUIET = ["--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
+QUIET = ["--without-gossip", "--without-mingle"]
 
 
 def main() -> int:

@@ -18,6 +18,7 @@ from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from core import metrics
+from core.context import request_id
 from core.draining import stopping
 from core.outbound import OutboundClient
 from webhooks.claiming import Job, claim, is_held_back
@@ -121,6 +122,7 @@ class _Dispatcher:
 
 
 async def _attempt(client: OutboundClient, job: Job) -> Result:
+    request_id.set(job.request_id)  # in this task's own context, for whatever it logs
     started, clock = timezone.now(), time.perf_counter()
     outcome = await post(
         client,

@@ -96,7 +96,11 @@ def _record_alone(result: Result) -> None:
     except (InterfaceError, OperationalError):
         raise
     except Exception:
-        logger.exception("The result of delivery %s could not be written", result.job.delivery.pk)
+        logger.exception(
+            "The result of delivery %s could not be written",
+            result.job.delivery.pk,
+            extra={"request_id": result.job.request_id},
+        )
 
 
 def _settlement(result: Result) -> Settlement:
@@ -141,14 +145,18 @@ def _attempt(result: Result) -> dict[str, object]:
 
 def _report(result: Result) -> None:
     metrics.WEBHOOK_ATTEMPTS.labels(result.reason or "success").inc()
-    if not result.succeeded:
-        logger.info(
-            "Webhook attempt failed",
+    # Successes come by the thousand a second, failures of an endpoint ever more slowly.
+    level = logging.DEBUG if result.succeeded else logging.INFO
+    if logger.isEnabledFor(level):
+        logger.log(
+            level,
+            "Webhook attempt succeeded" if result.succeeded else "Webhook attempt failed",
             extra={
                 "request_id": result.job.request_id,
                 "endpoint": str(result.job.endpoint.pk),
                 "event": result.job.event_id,
                 "attempt": result.job.number,
+                "status": result.outcome.status,
                 "reason": result.reason,
             },
         )

@@ -95,7 +95,7 @@ class Worker:
         self.queue = queue
         argv = [sys.executable, "-m", "celery", "--quiet", "-A", "opensend", "worker"]
         argv += ["-Q", queue, "-n", f"{queue}@%h", "--pool", "solo"]
-        argv += ["--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
+        argv += ["--without-gossip", "--without-mingle"]
         self._process = subprocess.Popen(
             argv,
             cwd=ROOT,
