@@ -1,9 +1,12 @@
 """Around every request: its id, in and out, and the end of its body."""
 
+import io
 import re
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
@@ -43,7 +46,9 @@ class RequestIdMiddleware:
 
 
 class WholeBodyMiddleware:
-    """A refusal is answered once its request has come in whole.
+    """A body is there whether it tells its length or not, and its end is awaited.
+
+    A refusal is answered once its request has come in whole.
 
     The server closes a connection on which it left something unread, and a client that is still
     sending then gets a reset instead of the answer (RFC 9112 section 9.6): no 401, no 429.
@@ -53,6 +58,8 @@ class WholeBodyMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "CONTENT_LENGTH" not in request.META:
+            _let_read(request)
         response = self.get_response(request)
         # A streaming answer may still be reading; `_body` is a body that was read whole.
         if not response.streaming:
@@ -61,6 +68,36 @@ class WholeBodyMiddleware:
                     _discard(request)
             _forget(request)
         return response
+
+
+def _let_read(request: HttpRequest) -> None:
+    """Bodies in chunks, and those of HTTP/2, may leave it to the server to tell where they end.
+
+    Django and DRF take them as empty, and what they ask for would be lost behind a 200.
+    """
+    meta = request.META
+    is_open = "HTTP_TRANSFER_ENCODING" in meta or meta.get("SERVER_PROTOCOL") == "HTTP/2"
+    if not is_open or not meta.get("wsgi.input_terminated"):
+        return
+    stream = io.BufferedReader(_Raw(meta["wsgi.input"]))
+    if stream.peek(1):
+        meta["CONTENT_LENGTH"] = str(sys.maxsize)  # whoever reads it all has a limit of his own
+        vars(request)["_stream"] = stream
+
+
+class _Raw(io.RawIOBase):
+    """The server's stream, which can only be read, as Python's own."""
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        chunk = self._source.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
 
 
 def _discard(request: HttpRequest) -> None:
