@@ -7,7 +7,7 @@ from uuid import UUID
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
-from pydantic import AfterValidator, AliasChoices, BaseModel, Field, model_validator
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
 from rest_framework.response import Response
 
 from accounts import resources
@@ -23,6 +23,7 @@ from core.openapi import IDEMPOTENCY_KEY, PAGE, describe, list_of
 from core.pagination import page
 from core.schemas import RequestBody, parse
 from core.times import from_iso
+from core.two_names import TwoNames
 from events.payloads.contacts import SuppressionOut
 
 T = TypeVar("T")
@@ -36,27 +37,34 @@ def _origin(given: str) -> str:
     return given
 
 
-Reason = Annotated[
-    str, AfterValidator(_origin), Field(validation_alias=AliasChoices("reason", "origin"))
+Origin = Annotated[
+    str,
+    AfterValidator(_origin),
+    Field(
+        validation_alias=AliasChoices("origin", "reason"),
+        json_schema_extra={"enum": Suppression.Origin.values},
+    ),
 ]
 # Not strict: JSON has no UUIDs, only text that spells them.
 Id = Annotated[UUID, Field(strict=False)]
 
 
-class AddSuppression(RequestBody):
-    """`reason` becomes the `origin`, of which it is another name."""
-
+class AddSuppression(TwoNames):
     email: SuppressibleAddress
-    reason: Reason = Suppression.Origin.MANUAL.value
+    origin: Origin = Suppression.Origin.MANUAL.value
 
 
-class AddSuppressions(RequestBody):
+class AddSuppressions(TwoNames):
     emails: Annotated[list[SuppressibleAddress], Field(min_length=1, max_length=MAX_BATCH)]
-    reason: Reason = Suppression.Origin.MANUAL.value
+    origin: Origin = Suppression.Origin.MANUAL.value
 
 
 class RemoveSuppressions(RequestBody):
     """Either `emails` or `ids`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["emails"]}, {"required": ["ids"]}]}
+    )
 
     emails: Annotated[list[ContactAddress], Field(min_length=1, max_length=MAX_BATCH)] | None = None
     ids: Annotated[list[Id], Field(min_length=1, max_length=MAX_BATCH)] | None = None
@@ -136,7 +144,7 @@ class SuppressionsView(ApiView):
 
     def _add(self, request: ApiRequest) -> Response:
         wanted = parse(AddSuppression, request.data)
-        (row,) = _suppress(request, [wanted.email], wanted.reason)
+        (row,) = _suppress(request, [wanted.email], wanted.origin)
         return Response(shown(row))
 
 
@@ -166,7 +174,7 @@ class AddSuppressionsView(ApiView):
 
     def _add(self, request: ApiRequest) -> Response:
         wanted = parse(AddSuppressions, request.data)
-        rows = _suppress(request, wanted.emails, wanted.reason)
+        rows = _suppress(request, wanted.emails, wanted.origin)
         return Response({"object": "list", "data": [shown(row) for row in rows]})
 
 
@@ -201,8 +209,9 @@ def visible(request: ApiRequest) -> SuppressionQuerySet:
 def filtered(request: ApiRequest) -> SuppressionQuerySet:
     """Those that the query asks for; ValidationFailed names a filter that makes no sense."""
     rows, asked = visible(request), request.query_params
-    if (origin := asked.get("origin", asked.get("reason"))) is not None:
-        rows = rows.filter(origin=_valid("origin", _origin, origin))
+    for name in ("origin", "reason"):
+        if (origin := asked.get(name)) is not None:
+            rows = rows.filter(origin=_valid(name, _origin, origin))
     if (email := asked.get("email")) is not None:
         rows = rows.at(_valid("email", contactable, email))
     if (after := asked.get("created_after")) is not None:

@@ -5,7 +5,6 @@ from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
-from pydantic import RootModel
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.response import Response
 
@@ -47,10 +46,14 @@ BATCH_VALIDATION = OpenApiParameter(
     enum=["strict", "permissive"],
     description="strict (the default): all or nothing; permissive: the good ones go",
 )
-
-
-class SendBatch(RootModel[list[SendEmail]]):
-    """1 to 100 emails."""
+BATCH = {
+    "application/json": {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": MAX_BATCH,
+        "items": {"$ref": "#/components/schemas/SendEmailRequest"},
+    }
+}
 
 
 class EmailsView(ApiView):
@@ -60,6 +63,7 @@ class EmailsView(ApiView):
         "Send an email",
         request=SendEmail,
         response=EmailAccepted,
+        also=(503,),
         parameters=[IDEMPOTENCY_KEY],
         tag="Emails",
     )
@@ -87,7 +91,8 @@ class EmailBatchView(ApiView):
 
     @describe(
         "Send up to 100 emails",
-        request=SendBatch,
+        request=BATCH,
+        also=(503,),
         response=BatchAccepted,
         parameters=[IDEMPOTENCY_KEY, BATCH_VALIDATION],
         tag="Emails",

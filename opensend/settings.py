@@ -175,11 +175,17 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": "/",
-    "ENUM_NAME_OVERRIDES": {"Switch": ["enabled", "disabled"]},
+    "ENUM_NAME_OVERRIDES": {
+        "Switch": ["enabled", "disabled"],
+        "SuppressionOrigin": ["bounce", "complaint", "soft_bounces", "manual", "unsubscribed"],
+    },
     "PREPROCESSING_HOOKS": ["opensend.openapi.only_canonical_paths"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "opensend.openapi.with_plain_paths",
+        "opensend.openapi_common.with_required_bodies",
+        "opensend.openapi_common.with_common_headers",
+        "opensend.openapi_common.with_common_errors",
     ],
 }
 API_MAX_BODY_BYTES = env.int("API_MAX_BODY_BYTES", default=64 * 1024 * 1024)

@@ -13,8 +13,9 @@ from accounts.resources import ApiView
 from core.http import uncached
 from core.openapi import IDEMPOTENCY_KEY, PAGE, describe, list_of
 from core.pagination import page
-from core.schemas import RequestBody, Text, parse
+from core.schemas import Text, parse
 from core.times import iso
+from core.two_names import TwoNames
 from webhooks import services
 from webhooks.models import Endpoint, EndpointQuerySet
 
@@ -38,10 +39,8 @@ Ids = Annotated[
 RateLimit = Annotated[int, Field(ge=1, le=1000)]
 
 
-class CreateWebhook(RequestBody):
-    """`url` is another name for `endpoint`, `event_types` for `events`.
-
-    `headers` are sent along with every request. The ids leave out events about anything else.
+class CreateWebhook(TwoNames):
+    """`headers` are sent along with every request. The ids leave out events about anything else.
     `rate_limit` is in requests a second. `ed25519` adds v1a signatures, for `public_key`.
     """
 
@@ -56,7 +55,7 @@ class CreateWebhook(RequestBody):
     ed25519: bool = False
 
 
-class UpdateWebhook(RequestBody):
+class UpdateWebhook(TwoNames):
     """What isn't named stays as it is; `headers` and lists that are named are replaced whole.
 
     `webhook_id` is the path's, and not looked at.
@@ -142,9 +141,10 @@ class WebhooksView(ApiView):
 
     def _create(self, request: ApiRequest) -> Response:
         wanted = parse(CreateWebhook, request.data)
-        endpoint, secret = services.create_endpoint(
-            workspace=request.auth.workspace, **wanted.model_dump()
-        )
+        with CreateWebhook.in_words_of(request.data):
+            endpoint, secret = services.create_endpoint(
+                workspace=request.auth.workspace, **wanted.model_dump()
+            )
         return Response(shown(endpoint) | {"signing_secret": secret}, status=201)
 
 
@@ -159,7 +159,8 @@ class WebhookView(ApiView):
         changes = parse(UpdateWebhook, request.data).model_dump(
             exclude_unset=True, exclude={"webhook_id"}
         )
-        after = services.update_endpoint(before, changes)
+        with UpdateWebhook.in_words_of(request.data):
+            after = services.update_endpoint(before, changes)
         is_back = before.status != after.status == Endpoint.Status.ENABLED
         since = before.missed_since if is_back else None
         return Response(shown(after) | {"recover_since": iso(since)})

@@ -5,6 +5,7 @@ import re
 from datetime import timedelta
 from pathlib import Path
 
+import jsonschema
 import pytest
 from django.core.management import call_command
 from django.db import OperationalError, connection
@@ -202,8 +203,10 @@ def test_every_operation_says_who_may_call_it_and_what_it_answers(schema):
         assert all(each["security"] == [] for each in schema["paths"][url].values())
     for operation in _operations(schema, but=OPEN):
         assert operation["security"] == [{"api_key": []}], operation["operationId"]
-        error = operation["responses"]["4XX"]["content"]["application/json"]["schema"]
-        assert error["$ref"].endswith("/Error")
+        for status in ("4XX", "429", "500"):
+            error = _resolved(schema, operation["responses"][status])
+            content = error["content"]["application/json"]["schema"]
+            assert content["$ref"] == "#/components/schemas/Error"
         assert operation["summary"]
         assert any(status.startswith("2") for status in operation["responses"])
     assert schema["components"]["securitySchemes"]["api_key"]["scheme"] == "bearer"
@@ -212,14 +215,43 @@ def test_every_operation_says_who_may_call_it_and_what_it_answers(schema):
 def test_every_post_that_creates_takes_an_idempotency_key(schema):
     for url, operations in schema["paths"].items():
         if "post" in operations and not url.endswith("/verify") and url not in OPEN | REPEATABLE:
-            names = {each["name"] for each in operations["post"]["parameters"]}
-            assert "Idempotency-Key" in names, url
+            assert "Idempotency-Key" in _parameters(schema, operations["post"]), url
 
 
 def test_lists_take_the_parameters_of_a_page(schema):
     for url in ("/api-keys", "/domains", "/emails", "/webhooks"):
-        names = {each["name"] for each in schema["paths"][url]["get"]["parameters"]}
-        assert names == {"limit", "after", "before"}
+        named = _parameters(schema, schema["paths"][url]["get"])
+        assert named.keys() == {"limit", "after", "before", "x-request-id"}
+        limit = {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}
+        assert named["limit"]["schema"] == limit
+
+
+def test_every_answer_is_described_with_its_headers(api, settings, schema):
+    settings.API_RATE_LIMIT, settings.API_RATE_BURST = 1, 3
+    send = {"path": "/api-keys", "data": {"name": "x"}, "headers": {"Idempotency-Key": "k"}}
+    answers = [api.post(**send), api.post(**send), api.post(**send | {"data": {"name": "y"}})]
+    answers.append(api.post(**send))
+    described = schema["paths"]["/api-keys"]["post"]["responses"]
+    replayed = [answer.has_header("Idempotent-Replayed") for answer in answers]
+    assert [answer.status_code for answer in answers] == [201, 201, 409, 429]
+    assert replayed == [False, True, False, False]
+    for answer in answers:
+        headers = _resolved(schema, described[str(answer.status_code)])["headers"]
+        known = {name.lower(): _resolved(schema, each) for name, each in headers.items()}
+        ours = {name.lower(): value for name, value in answer.headers.items()}
+        told = {name for name in ours if name.startswith(("ratelimit", "retry", "idem", "x-req"))}
+        assert told <= known.keys() <= told | {"retry-after", "idempotent-replayed"}
+        for name in told:
+            value = int(ours[name]) if known[name]["schema"]["type"] == "integer" else ours[name]
+            jsonschema.validate(value, known[name]["schema"])
+
+
+def test_no_open_path_promises_the_headers_of_a_key(schema):
+    for url in OPEN:
+        for operation in schema["paths"][url].values():
+            assert "x-request-id" in _parameters(schema, operation)
+            for answer in operation["responses"].values():
+                assert answer["headers"].keys() == {"x-request-id"}
 
 
 def test_the_documentation_needs_nothing_from_elsewhere():
@@ -239,6 +271,19 @@ def _static_exists(name):
     from django.contrib.staticfiles import finders
 
     return finders.find(name) is not None
+
+
+def _resolved(schema, part):
+    if "$ref" not in part:
+        return part
+    for name in part["$ref"].removeprefix("#/").split("/"):
+        schema = schema[name]
+    return schema
+
+
+def _parameters(schema, operation):
+    described = [_resolved(schema, each) for each in operation.get("parameters", [])]
+    return {each["name"]: each for each in described}
 
 
 def _operations(schema, but=()):

@@ -48,6 +48,19 @@ def test_an_address_is_suppressed_by_hand_and_told(api, told):
 @pytest.mark.parametrize("name", ["reason", "origin"])
 def test_a_reason_may_be_given(api, name):
     assert add(api, **{name: "complaint"})["origin"] == "complaint"
+    body = {"email": "bob@example.net", name: "a whim"}
+    assert set(api.post("/suppressions", body).json()["details"]["fields"]) == {name}
+
+
+@pytest.mark.parametrize("path", ["/suppressions", "/suppressions/batch/add"])
+def test_a_reason_is_given_by_one_of_its_names(api, path):
+    whom = (
+        {"email": "bob@example.net"} if path == "/suppressions" else {"emails": ["b@example.net"]}
+    )
+    answer = api.post(path, whom | {"origin": "manual", "reason": "manual"})
+    assert answer.status_code == 422
+    fields = answer.json()["details"]["fields"]
+    assert fields == {"reason": "give `origin` or `reason`, not both"}
 
 
 def test_what_caused_it_is_shown(api, workspace):
@@ -194,7 +207,7 @@ def test_narrowed_lists_have_pages(api, three):
     ("query", "named"),
     [
         ("origin=whim", "origin"),
-        ("reason=", "origin"),
+        ("reason=", "reason"),
         ("email=bob", "email"),
         ("created_after=yesterday", "created_after"),
         ("created_before=2026-03-01", "created_before"),

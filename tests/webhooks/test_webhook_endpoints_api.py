@@ -63,8 +63,25 @@ def test_both_spellings_say_the_same(api, where, what):
 
 
 def test_both_spellings_at_once_are_refused(api):
-    both = {"endpoint": URL, "url": URL + "/other", "events": ["*"]}
-    assert set(fields_of(api.post("/webhooks", both))) == {"url"}
+    both = {"endpoint": URL, "url": URL, "events": ["*"], "event_types": ["*"]}
+    told = {
+        "url": "give `endpoint` or `url`, not both",
+        "event_types": "give `events` or `event_types`, not both",
+    }
+    assert fields_of(api.post("/webhooks", both)) == told
+    made = api.post("/webhooks", {"endpoint": URL, "events": ["*"]}).json()["id"]
+    assert fields_of(api.patch(f"/webhooks/{made}", both)) == told
+
+
+@pytest.mark.parametrize("where", ["endpoint", "url"])
+@pytest.mark.parametrize("what", ["events", "event_types"])
+def test_problems_are_told_in_the_spelling_of_the_request(api, created, where, what):
+    for wrong, paths in (
+        ({where: "nonsense", what: ["*", "whim"]}, {where, f"{what}.1"}),
+        ({where: 5, what: [5]}, {where, f"{what}.0"}),
+    ):
+        assert set(fields_of(api.post("/webhooks", wrong))) == paths
+        assert set(fields_of(api.patch(f"/webhooks/{created['id']}", wrong))) == paths
 
 
 def test_the_secret_is_shown_at_creation_only(api, created):
