@@ -89,7 +89,7 @@ class EmailAdmin(RecordAdmin[Email]):
             },
         ),
     ]
-    actions = ["retry_now"]
+    actions = ["retry_now", "it_left", "it_did_not_leave"]
     # What became of the mail comes before the columns of its row.
     change_form_outer_before_template = "emails/admin/email.html"
     change_form_outer_after_template = None
@@ -139,6 +139,18 @@ class EmailAdmin(RecordAdmin[Email]):
     @admin.action(description="Send now (waiting or in doubt)", permissions=["operate"])
     def retry_now(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
         self.say(request, services.retry_now(picked(queryset)), "will be sent now")
+
+    @admin.action(description="In doubt: it was sent", permissions=["operate"])
+    def it_left(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
+        settled = services.decide(picked(queryset), has_left=True)
+        self.say(request, settled, "in doubt are now sent")
+
+    @admin.action(
+        description="In doubt: it was not sent, and never will be", permissions=["operate"]
+    )
+    def it_did_not_leave(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
+        settled = services.decide(picked(queryset), has_left=False)
+        self.say(request, settled, "in doubt are now failed")
 
 
 @admin.register(EmailRecipient)

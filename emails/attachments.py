@@ -22,7 +22,7 @@ from emails.requests import SendEmail
 PREFIX = "emails/"
 LINK_LASTS = timedelta(minutes=15)
 _AT_ONCE = 8  # blobs on their way to the store, a request
-_TURN = 20.0  # seconds to wait for memory: well within a send's lease
+_TURN = 10.0  # seconds to wait for memory: well within the part of a lease before the call
 
 
 def stored(emails: Sequence[Email], requests: Sequence[SendEmail]) -> list[EmailAttachment]:

@@ -79,7 +79,7 @@ class Gate:
             if not isinstance(outcome.result, Throttled | QuotaExceeded):
                 continue
             if bucket := _bucket(outcome.email):
-                self._refunds[bucket] += _cost(outcome.email)
+                self._refunds[bucket] += outcome.recipients
                 if isinstance(outcome.result, Throttled):
                     self._throttled[bucket] += 1
                 else:

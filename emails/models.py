@@ -79,9 +79,11 @@ class Email(WorkItem):
     message_id = models.CharField(max_length=400)
     request_id = models.CharField(max_length=128, blank=True)
     scheduled_at = models.DateTimeField(null=True)
-    # When the provider first put it off; `email.delayed` was last published at `delay_told_at`.
+    # Since when it is tried; `email.delayed` was last published at `delay_told_at`.
     first_attempt_at = models.DateTimeField(null=True)
     delay_told_at = models.DateTimeField(null=True)
+    # Since when it may have left without anybody knowing.
+    doubted_at = models.DateTimeField(null=True)
     sent_at = models.DateTimeField(null=True)
     # Every hit, and those of people: scanners and image proxies open and click as well.
     opens = models.PositiveIntegerField(default=0, db_default=0)

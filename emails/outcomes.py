@@ -8,6 +8,8 @@ from datetime import timedelta
 import orjson
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce, Greatest, Now
 from django.utils import timezone
 
 from core.work import Settlement
@@ -20,23 +22,28 @@ FIRST_DELAY = timedelta(seconds=5)
 LONGEST_DELAY = timedelta(minutes=15)
 TELL_EVERY = timedelta(hours=1)
 
+_GIVEN_UP_AT_ONCE = 100
+_NEVER_SAID = OutcomeUnknown(
+    "The provider never said whether it took the mail, and nothing that it reported shows it."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one provider call."""
+    """What came of one provider call, for so many recipients."""
 
     email: Email
     result: Accepted | Exception
+    recipients: int = 0
 
 
 def settle(outcomes: Sequence[Outcome]) -> None:
     """One transaction for all of them; a worker that lost its lease writes only acceptances."""
-    accepted, put_off, unknown, failed = _sorted(outcomes)
+    accepted, put_off, failed = _sorted(outcomes)
     with transaction.atomic():
         if len(accepted) < len(outcomes):
             _lock([outcome.email for outcome in outcomes])
         _write_accepted(accepted)
-        _write_unknown(unknown)
         _write_put_off(put_off)
         _write_failed(failed)
 
@@ -44,17 +51,21 @@ def settle(outcomes: Sequence[Outcome]) -> None:
 def settle_unknown() -> int:
     """Sends whose worker died become `unknown`; those that stayed so long enough are settled.
 
-    By SEND_UNKNOWN_POLICY: `resend` makes them due again, `hold` leaves them to an operator.
+    By SEND_UNKNOWN_POLICY: `resend` makes them due again, up to SEND_GIVE_UP_AFTER, and `hold`
+    leaves them to an operator.
     """
     with transaction.atomic():
         found = _unlocked(Email.Status.SENDING).update(
             status=Email.Status.UNKNOWN,
-            next_attempt_at=timezone.now() + settings.SEND_UNKNOWN_GRACE,
+            next_attempt_at=Now() + Greatest(settings.SEND_UNKNOWN_GRACE, Now() - F("doubted_at")),
+            doubted_at=Coalesce("doubted_at", Now()),
         )
         waited = _unlocked(Email.Status.UNKNOWN)
         if settings.SEND_UNKNOWN_POLICY == "hold":
             return found + waited.update(next_attempt_at=None)
-        return found + waited.update(status=Email.Status.QUEUED)
+        given_up = Q(first_attempt_at__lt=timezone.now() - settings.SEND_GIVE_UP_AFTER)
+        failed = _give_up(waited.filter(given_up))
+        return found + failed + waited.exclude(given_up).update(status=Email.Status.QUEUED)
 
 
 def backoff(attempt: int) -> timedelta:
@@ -70,30 +81,40 @@ def _delay(outcome: Outcome) -> timedelta:
             return timedelta(seconds=random.uniform(1, 3))  # noqa: S311
         case QuotaExceeded():
             return timedelta(seconds=LOOK_EVERY)
+        case OutcomeUnknown():
+            return _grace(outcome.email)
         case _:
             return backoff(outcome.email.claims)
 
 
+def _grace(email: Email) -> timedelta:
+    """For how long evidence is waited for: each time twice as long as before.
+
+    A provider that takes mail and never says so would else be given a copy every few minutes.
+    """
+    grace: timedelta = settings.SEND_UNKNOWN_GRACE
+    return max(grace, timezone.now() - email.doubted_at) if email.doubted_at else grace
+
+
 def _sorted(
     outcomes: Sequence[Outcome],
-) -> tuple[list[tuple[Email, Accepted]], list[Outcome], list[Outcome], list[Outcome]]:
+) -> tuple[list[tuple[Email, Accepted]], list[Outcome], list[Outcome]]:
     accepted: list[tuple[Email, Accepted]] = []
     put_off: list[Outcome] = []
-    unknown: list[Outcome] = []
     failed: list[Outcome] = []
     for outcome in outcomes:
         match outcome.result:
             case Accepted() as receipt:
                 accepted.append((outcome.email, receipt))
-            case OutcomeUnknown():
-                unknown.append(outcome)
             case Throttled() | QuotaExceeded():  # of no email's making, so none fails for it
+                put_off.append(outcome)
+            case OutcomeUnknown():  # given up, if at all, when no evidence came
                 put_off.append(outcome)
             case NotTaken() if not _given_up(outcome.email):
                 put_off.append(outcome)
             case _:
                 failed.append(outcome)
-    return accepted, put_off, unknown, failed
+    return accepted, put_off, failed
 
 
 def _given_up(email: Email) -> bool:
@@ -126,19 +147,6 @@ def _write_accepted(accepted: Sequence[tuple[Email, Accepted]]) -> None:
     )
 
 
-def _write_unknown(outcomes: Sequence[Outcome]) -> None:
-    Email.objects.settle(
-        [
-            Settlement(
-                outcome.email,
-                retry_in=settings.SEND_UNKNOWN_GRACE,
-                changes={"status": Email.Status.UNKNOWN.value, "last_error": _reason(outcome)},
-            )
-            for outcome in outcomes
-        ]
-    )
-
-
 def _write_put_off(outcomes: Sequence[Outcome]) -> None:
     if not outcomes:
         return
@@ -150,21 +158,33 @@ def _write_put_off(outcomes: Sequence[Outcome]) -> None:
     ]
     for outcome in telling:
         outcome.email.delay_told_at = now
-    ours = Email.objects.settle(
-        [
-            Settlement(
-                outcome.email,
-                retry_in=_delay(outcome),
-                changes={
-                    "status": Email.Status.QUEUED.value,
-                    "last_error": _reason(outcome),
-                    "delay_told_at": outcome.email.delay_told_at,
-                },
-            )
-            for outcome in outcomes
-        ]
-    )
+    ours = Email.objects.settle([_put_off(outcome) for outcome in outcomes])
     take_in([_delayed(outcome) for outcome in telling if outcome.email.pk in ours])
+
+
+def _put_off(outcome: Outcome) -> Settlement:
+    email, is_unknown = outcome.email, isinstance(outcome.result, OutcomeUnknown)
+    # A day on which the provider takes nothing is no attempt at this email.
+    is_tried = not isinstance(outcome.result, QuotaExceeded)
+    return Settlement(
+        email,
+        retry_in=_delay(outcome),
+        changes={
+            "status": (Email.Status.UNKNOWN if is_unknown else Email.Status.QUEUED).value,
+            "last_error": _reason(outcome),
+            "first_attempt_at": email.first_attempt_at if is_tried else None,
+            "delay_told_at": email.delay_told_at,
+            "doubted_at": email.doubted_at or (timezone.now() if is_unknown else None),
+        },
+    )
+
+
+def _give_up(doubted: EmailQuerySet) -> int:
+    """Tell of them as failed: of some now, and of others the next time."""
+    emails = list(doubted.without_content().order_by("pk")[:_GIVEN_UP_AT_ONCE])
+    _lock(emails)
+    take_in([_failed(Outcome(email, _NEVER_SAID)) for email in emails])
+    return len(emails)
 
 
 def _write_failed(outcomes: Sequence[Outcome]) -> None:

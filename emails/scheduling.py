@@ -16,8 +16,10 @@ from core.times import iso
 from emails.models import Email
 from emails.reports import Report, take_in
 
-# One that was claimed before may have left: its worker could have died over the answer.
-_RECALLABLE = Q(status=Email.Status.SCHEDULED) | Q(status=Email.Status.QUEUED, claims=0)
+_RECALLABLE = Q(
+    status__in=[Email.Status.SCHEDULED, Email.Status.QUEUED],
+    doubted_at=None,  # else it may have left, and is only tried again
+)
 
 
 class NotScheduled(Conflict):

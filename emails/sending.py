@@ -43,6 +43,7 @@ _AWAY = (InterfaceError, OperationalError)
 PAUSE = 0.5  # seconds before a database that didn't answer is asked again
 PATIENCE = 0.2  # seconds to wait for an answer before looking for more mail
 BATCHES_FIRST = 0.1  # of the claims
+READY = 0.25  # of the lease: the rest is for the call, which takes LONGEST_CALL at most
 GATHER = 0.01  # seconds in which further answers join the ones to be written
 
 _OPEN = "next_attempt_at IS NOT NULL AND status IN ('queued', 'scheduled')"
@@ -70,6 +71,8 @@ class Send:
     attachments: list[EmailAttachment]
     # The one who gets it, when it is one.
     only: EmailRecipient | None
+    # By time.monotonic(), until when the call must have begun to end within the lease.
+    begin_by: float
 
     @property
     def recipients(self) -> int:
@@ -139,9 +142,12 @@ def _claim(gate: Gate, free: int, *, busy: bool) -> list[Send]:
         return []
     try:
         gate.tell()
-        while emails := _lease(gate, free):
+        while True:
+            begin_by = time.monotonic() + settings.SEND_LEASE.total_seconds() * READY
+            if not (emails := _lease(gate, free)):
+                return []
             settle([Outcome(email, _DEADLY) for email in emails if email.is_exhausted])
-            sends = _envelopes([email for email in emails if not email.is_exhausted])
+            sends = _envelopes([email for email in emails if not email.is_exhausted], begin_by)
             gate.take_back(emails, {send.email.pk: send.recipients for send in sends})
             # None is left of a batch when all its recipients were suppressed meanwhile.
             if sends:
@@ -203,7 +209,7 @@ def _lanes() -> list[tuple[str, str]]:
     return found
 
 
-def _envelopes(emails: Sequence[Email]) -> list[Send]:
+def _envelopes(emails: Sequence[Email], begin_by: float) -> list[Send]:
     """The emails with those recipients that nothing speaks against right now."""
     sends = []
     attached = attachments.of(emails)
@@ -213,7 +219,7 @@ def _envelopes(emails: Sequence[Email]) -> list[Send]:
             by_kind[recipient.kind].append(recipient.address)
         files = attached.get(email.pk, [])
         only = recipients[0] if len(recipients) == 1 else None
-        sends.append(Send(email, by_kind["to"], by_kind["cc"], by_kind["bcc"], files, only))
+        sends.append(Send(email, **by_kind, attachments=files, only=only, begin_by=begin_by))
     return sends
 
 
@@ -223,7 +229,10 @@ def _hand_over(send: Send) -> Outcome:
     clock = time.perf_counter()
     try:
         with attachments.loaded(send.attachments) as parts:
-            result: Accepted | Exception = provider.send(_outbound(send, parts))
+            message = _outbound(send, parts)
+            if parts and time.monotonic() > send.begin_by:
+                raise NotTaken("Reading the attachments took too long.")
+            result: Accepted | Exception = provider.send(message)
     except (NotTaken, OutcomeUnknown, Refused) as error:
         result = error
     except Exception as error:  # a bug: patience, and somebody must look
@@ -235,7 +244,7 @@ def _hand_over(send: Send) -> Outcome:
         result = NotTaken(str(error))
     metrics.SEND_SECONDS.labels(provider.name).observe(time.perf_counter() - clock)
     metrics.SENDS.labels(provider.name, type(result).__name__).inc()
-    return Outcome(send.email, result)
+    return Outcome(send.email, result, send.recipients)
 
 
 def _outbound(send: Send, parts: Sequence[mime.Part]) -> Outbound:

@@ -19,7 +19,7 @@ from core.wake import wake
 from domains.models import Domain
 from domains.services import require_sending, sending_domains
 from emails import attachments
-from emails.addresses import identity
+from emails.addresses import Mailbox, identity
 from emails.models import Email, EmailAttachment, EmailRecipient
 from emails.providers import installed_provider
 from emails.reports import Report, take_in
@@ -107,9 +107,43 @@ def retry_now(emails: Sequence[Email]) -> int:
             pk__in=[email.pk for email in emails],
             status__in=[Email.Status.QUEUED, Email.Status.UNKNOWN],
         )
-        made_due = wanted.update(status=Email.Status.QUEUED, next_attempt_at=Now())
+        made_due = wanted.update(
+            status=Email.Status.QUEUED, next_attempt_at=Now(), first_attempt_at=None
+        )
         wake(SEND)
     return made_due
+
+
+def decide(emails: Sequence[Email], *, has_left: bool) -> int:
+    """Settle what is in doubt by what somebody found out: as sent or as failed; how many."""
+    with transaction.atomic():
+        doubted = Email.objects.filter(
+            pk__in=[email.pk for email in emails], status=Email.Status.UNKNOWN
+        )
+        found = list(doubted.order_by("pk").select_for_update(of=("self",)).values_list("pk"))
+        take_in([_decided(pk, has_left=has_left) for (pk,) in found])
+    return len(found)
+
+
+def _merged(boxes: Sequence[Mailbox]) -> list[str]:
+    found: dict[str, str] = {}
+    for box in boxes:
+        found.setdefault(identity(box.address), str(box))
+    return list(found.values())
+
+
+def _decided(email_id: UUID, *, has_left: bool) -> Report:
+    told = {"reason": "An operator decided that the provider never took it."}
+    return Report(
+        email_id=email_id,
+        type="sent" if has_left else "failed",
+        status=(Email.Status.SENT if has_left else Email.Status.FAILED).value,
+        detail="" if has_left else told["reason"],
+        occurred_at=timezone.now(),
+        taken_at=timezone.now() if has_left else None,
+        payload={} if has_left else told,
+        webhook={} if has_left else {"failed": told},
+    )
 
 
 def _sending_domains(key: ApiKey, requests: Sequence[SendEmail]) -> dict[str, Domain]:
@@ -177,6 +211,9 @@ def _email(
     is_batch: bool = False,
 ) -> Email:
     now, at = timezone.now(), request.scheduled_at
+    named: dict[str, list[str]] = {"to": [], "cc": [], "bcc": []}
+    for kind, box in request.recipients():
+        named[kind].append(str(box))
     is_customers = key is not None  # nobody follows the installation's own mail
     return Email(
         id=pk,
@@ -188,10 +225,8 @@ def _email(
         configuration_set=domain.ses_configuration_set_name,
         is_batch=is_batch,
         sender=str(request.sender),
-        to=[str(box) for box in request.to],
-        cc=[str(box) for box in request.cc],
-        bcc=[str(box) for box in request.bcc],
-        reply_to=[str(box) for box in request.reply_to],
+        **named,
+        reply_to=_merged(request.reply_to),
         subject=request.subject,
         html=request.html or "",
         text=request.text or "",

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 from zlib import crc32
 
@@ -18,6 +19,12 @@ WITHIN = timedelta(days=30)
 
 _LOCK = crc32(b"soft bounces") >> 1  # advisory locks are told apart by a signed integer
 _BUCKETS = 256
+
+
+class Bounce(NamedTuple):
+    at: datetime
+    email_id: UUID
+    event_id: UUID
 
 
 def causes_from(addresses: Iterable[tuple[UUID, str]]) -> list[Cause]:
@@ -37,20 +44,21 @@ def causes_from(addresses: Iterable[tuple[UUID, str]]) -> list[Cause]:
             workspace__in={workspace for workspace, _ in wanted},
             address__in={address for _, address in wanted},
         )
-        .order_by("occurred_at", "email_id")
+        .order_by("occurred_at", "email_id", "pk")
     )
-    bounces: defaultdict[tuple[UUID, str], list[tuple[datetime, UUID]]] = defaultdict(list)
-    for workspace, address, at, email_id in rows.values_list(
-        "workspace_id", Lower("recipient"), "occurred_at", "email_id"
+    bounces: defaultdict[tuple[UUID, str], list[Bounce]] = defaultdict(list)
+    for workspace, address, *bounce in rows.values_list(
+        "workspace_id", Lower("recipient"), "occurred_at", "email_id", "pk"
     ):
-        bounces[workspace, address].append((at, email_id))
+        bounces[workspace, address].append(Bounce(*bounce))
     return [
         Cause(
             workspace_id=workspace,
             email=address,
             origin=Suppression.Origin.SOFT_BOUNCES,
-            at=full[0],
-            email_id=full[1],
+            at=full.at,
+            email_id=full.email_id,
+            event_id=full.event_id,
         )
         for workspace, address in sorted(wanted)
         if (full := _filled(bounces[workspace, address]))
@@ -71,9 +79,9 @@ def _wait_for_others(wanted: set[tuple[UUID, str]]) -> None:
         )
 
 
-def _filled(bounces: list[tuple[datetime, UUID]]) -> tuple[datetime, UUID] | None:
+def _filled(bounces: list[Bounce]) -> Bounce | None:
     for last in bounces:
-        window = {at.date() for at, _ in bounces if last[0] - WITHIN <= at <= last[0]}
+        window = {each.at.date() for each in bounces if last.at - WITHIN <= each.at <= last.at}
         if len(window) >= DAYS:
             return last
     return None

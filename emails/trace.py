@@ -196,6 +196,9 @@ def _delivery(delivery: Delivery) -> TraceDelivery:
 
 
 def _next(email: Email) -> TraceNext | None:
-    is_held = email.status == Email.Status.UNKNOWN and email.next_attempt_at is None
-    what = _HELD if is_held else _NEXT.get(email.status)
+    what = _NEXT.get(email.status)
+    if email.status == Email.Status.UNKNOWN and email.next_attempt_at is None:
+        what = _HELD
+    elif email.status == Email.Status.SCHEDULED and email.next_attempt_at != email.scheduled_at:
+        what = _NEXT["queued"]  # its time has passed, and it had to wait
     return TraceNext(at=iso(email.next_attempt_at), what=what) if what else None

@@ -37,6 +37,9 @@ class Accepted:
     refused: dict[str, str] = field(default_factory=dict)
 
 
+LONGEST_CALL = 45.0  # seconds: with what goes before it, less than SEND_LEASE
+
+
 class ProviderError(Exception):
     """The provider did not take the message, or nobody knows."""
 
@@ -86,7 +89,10 @@ class Provider(Protocol):
         ...
 
     def send(self, message: Outbound) -> Accepted:
-        """Hand one message over; raises a ProviderError. Called from many threads at once."""
+        """Hand one message over, within LONGEST_CALL; raises a ProviderError.
+
+        Called from many threads at once.
+        """
         ...
 
 

@@ -4,16 +4,64 @@ import smtplib
 import ssl
 import time
 from collections import deque
+from contextlib import suppress
 from functools import cached_property
+from ipaddress import ip_address
+from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from django.conf import settings
 
-from emails.providers import Accepted, Limits, NotTaken, Outbound, OutcomeUnknown, Refused
+from emails.providers import (
+    LONGEST_CALL,
+    Accepted,
+    Limits,
+    NotTaken,
+    Outbound,
+    OutcomeUnknown,
+    Refused,
+)
 
 TIMEOUT = 15.0  # seconds for each answer
+TEXT = 20.0  # seconds that must be left when the text is begun: after it there is no way back
 KEEP = 30.0  # seconds for which an idle connection is worth trying
 _PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
+
+
+class _Relay(smtplib.SMTP):
+    """A connection on which everything ends in time, however many recipients there are."""
+
+    # By time.monotonic().
+    until = 0.0
+
+    def hurry(self) -> None:
+        self.until = time.monotonic() + LONGEST_CALL
+
+    @property
+    def left(self) -> float:
+        return self.until - time.monotonic()
+
+    def connect(self, *where: Any, **options: Any) -> tuple[int, bytes]:
+        self.hurry()
+        return super().connect(*where, **options)
+
+    def send(self, s: Any) -> None:
+        self._bound()
+        super().send(s)
+
+    def getreply(self) -> tuple[int, bytes]:
+        self._bound()
+        return super().getreply()
+
+    def _bound(self) -> None:
+        if self.sock is not None:
+            if self.left <= 0:
+                raise TimeoutError("it took too long in all")
+            self.sock.settimeout(min(TIMEOUT, self.left))
+
+
+class _TlsRelay(_Relay, smtplib.SMTP_SSL):
+    """One that speaks TLS from the start."""
 
 
 class SmtpProvider:
@@ -21,7 +69,7 @@ class SmtpProvider:
 
     def __init__(self) -> None:
         # Idle connections and since when, the last used first; shared by all threads.
-        self._idle: deque[tuple[float, smtplib.SMTP]] = deque()
+        self._idle: deque[tuple[float, _Relay]] = deque()
 
     def bucket(self, region: str) -> str:
         return self.name if settings.SMTP_RATE else ""
@@ -47,18 +95,19 @@ class SmtpProvider:
         while self._idle:
             self._idle.pop()[1].close()
 
-    def _connection(self) -> smtplib.SMTP:
+    def _connection(self) -> _Relay:
         """One that still answers, or a new one."""
         while True:
             try:
                 since, relay = self._idle.pop()
             except IndexError:
                 return self._connect()
+            relay.hurry()
             if time.monotonic() - since < KEEP and _answers(relay):
                 return relay
             relay.close()
 
-    def _connect(self) -> smtplib.SMTP:
+    def _connect(self) -> _Relay:
         url = urlsplit(settings.SMTP_URL)
         relay = None
         try:
@@ -71,13 +120,15 @@ class SmtpProvider:
             raise NotTaken(f"The SMTP relay: {error}") from error
         return relay
 
-    def _greet(self, url: SplitResult) -> smtplib.SMTP:
+    def _greet(self, url: SplitResult) -> _Relay:
         if url.scheme not in _PORTS or not url.hostname:
             raise ValueError("SMTP_URL must begin with smtp+starttls://, smtps:// or smtp://")
         host, port = url.hostname, url.port or _PORTS[url.scheme]
+        if url.scheme == "smtp" and not _is_here(host):
+            raise ValueError("SMTP_URL may be smtp:// on this host only; elsewhere it needs TLS")
         if url.scheme == "smtps":
-            return smtplib.SMTP_SSL(host, port, timeout=TIMEOUT, context=self._tls)
-        relay = smtplib.SMTP(host, port, timeout=TIMEOUT)
+            return _TlsRelay(host, port, timeout=TIMEOUT, context=self._tls)
+        relay = _Relay(host, port, timeout=TIMEOUT)
         if url.scheme == "smtp+starttls":
             try:
                 relay.starttls(context=self._tls)
@@ -91,6 +142,12 @@ class SmtpProvider:
         return ssl.create_default_context()
 
 
+def _is_here(host: str) -> bool:
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"
+
+
 def _answers(relay: smtplib.SMTP) -> bool:
     try:
         return relay.noop()[0] == 250
@@ -98,12 +155,14 @@ def _answers(relay: smtplib.SMTP) -> bool:
         return False
 
 
-def _deliver(relay: smtplib.SMTP, message: Outbound) -> Accepted:
+def _deliver(relay: _Relay, message: Outbound) -> Accepted:
     """Until the text is handed over, whatever breaks means that nobody got anything."""
     try:
         refused = _address(relay, message)
     except (smtplib.SMTPException, OSError) as error:
         raise NotTaken(f"The SMTP relay: {error}") from error
+    if relay.left < TEXT:
+        raise NotTaken("The SMTP relay: it took too long over the recipients")
     try:
         code, reply = relay.data(message.mime)
     except smtplib.SMTPDataError as error:  # it did not want to begin

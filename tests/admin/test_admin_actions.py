@@ -9,7 +9,7 @@ from accounts.models import ApiKey, Workspace
 from accounts.services import create_api_key
 from contacts.models import Suppression
 from domains.models import Domain
-from emails.models import Email
+from emails.models import Email, EmailRecipient
 from events.models import Event
 from ingest.models import ProviderEvent
 from webhooks.models import Delivery, Endpoint
@@ -33,6 +33,30 @@ def test_waiting_and_held_mail_is_sent_again(operator, make_email):
     assert press(operator, "retry_now", held, done) == ["1 email will be sent now."]
     held.refresh_from_db()
     assert (held.status, held.next_attempt_at is None) == (Email.Status.QUEUED, False)
+
+
+@pytest.mark.parametrize(
+    ("action", "said", "status", "kind"),
+    [
+        ("it_left", "in doubt is now sent", "sent", "email.sent"),
+        ("it_did_not_leave", "in doubt is now failed", "failed", "email.failed"),
+    ],
+)
+def test_an_operator_settles_what_is_in_doubt(action, said, status, kind, operator, make_email):
+    held, waiting = make_email(status="unknown"), make_email(status="unknown")
+    Email.objects.filter(pk=waiting.pk).update(next_attempt_at="2126-01-01T00:00Z")
+    done = make_email(status="delivered")
+    for email in (held, waiting, done):
+        EmailRecipient.objects.create(email=email, kind="to", address="bob@example.org")
+
+    (told,) = press(operator, action, held, waiting, done)
+
+    assert told == f"2 emails {said.replace('is', 'are', 1)}."
+    for email in (held, waiting):
+        email.refresh_from_db()
+        assert (email.status, email.next_attempt_at) == (status, None)
+    assert Event.objects.filter(type=kind).count() == 2
+    assert press(operator, action, held) == [f"0 emails {said.replace('is', 'are', 1)}."]
 
 
 def test_callbacks_are_processed_again(operator, fill):

@@ -9,6 +9,8 @@ from django.utils import timezone
 
 from accounts.services import create_api_key
 from emails.models import Email, EmailRecipient
+from emails.outcomes import settle_unknown
+from emails.providers import NotTaken, OutcomeUnknown, QuotaExceeded, Throttled
 from emails.reports import Report, take_in
 from emails.scheduling import NotCancellable, cancel
 from emails.sending import send_due
@@ -53,11 +55,29 @@ def test_what_may_have_left_is_not_cancelled(status, send, api):
 
 
 @pytest.mark.django_db
-def test_a_queued_mail_that_was_claimed_once_may_have_left(send, api):
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (NotTaken("503"), 200),
+        (Throttled("too fast"), 200),
+        (QuotaExceeded("daily_quota"), 200),
+        (OutcomeUnknown("no answer"), 409),
+    ],
+)
+def test_a_mail_that_was_tried_is_cancelled_unless_it_may_have_left(
+    answer, status, send, api, provider
+):
     email_id = send().json()["id"]
-    Email.objects.update(claims=1)
+    provider.script = [answer]
+    Email.objects.update(next_attempt_at="2026-01-01T00:00Z")
+    send_due()
+    Email.objects.update(next_attempt_at="2026-01-01T00:00Z")
+    settle_unknown()
+    assert Email.objects.get().status == "queued"
 
-    assert api.post(f"/emails/{email_id}/cancel").status_code == 409
+    assert api.post(f"/emails/{email_id}/cancel").status_code == status
+
+    assert send_due() == (status == 409)
 
 
 @pytest.mark.django_db

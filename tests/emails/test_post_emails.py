@@ -161,6 +161,23 @@ def test_a_missing_field_has_an_error_of_its_own(field, send):
     assert wrong(answer) == {"from" if field == "sender" else field: "is required"}
 
 
+def test_each_address_is_named_once(send, api):
+    sent = send(
+        to=["Bob <bob@example.net>", "BOB@example.net"],
+        cc=["bob@example.net", "carla@example.net"],
+        bcc="carla@example.net",
+        reply_to=["help@example.com", "Help <help@example.com>"],
+    )
+
+    shown = api.get(f"/emails/{sent.json()['id']}").json()
+    assert (shown["to"], shown["cc"], shown["bcc"]) == (
+        ["Bob <bob@example.net>"],
+        ["carla@example.net"],
+        [],
+    )
+    assert shown["reply_to"] == ["help@example.com"]
+
+
 def test_all_wrong_fields_are_named_at_once(send):
     answer = send(sender="nobody", to=["nobody"], subject="")
 

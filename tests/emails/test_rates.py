@@ -258,6 +258,22 @@ def test_recipients_that_were_dropped_cost_nothing(accepted, provider, workspace
     assert row().sent_since == 1
 
 
+def test_a_throttled_mail_gets_back_what_it_cost(accepted, provider, workspace):
+    from contacts.models import Suppression
+
+    provider.rate = Limits(rate=40)
+    accepted()
+    send_due()
+    accepted(to=["bob@example.net", "BOB@example.net", "carla@example.net"])
+    Suppression.objects.create(workspace=workspace, email="carla@example.net", origin="manual")
+    provider.script = [Throttled("too fast")]
+
+    send_due()
+    send_due()  # what was noted is told before the next claim
+
+    assert row().sent_since == 1
+
+
 def test_without_an_answer_mail_goes_slowly(accepted, provider, settings):
     settings.SEND_RATE_UNTIL_KNOWN = 5
     provider.rate = NotTaken("no route to AWS")
@@ -308,6 +324,7 @@ def test_throttled_mail_goes_soon_and_never_fails_for_it(accepted, provider, pub
         make_due()
     assert row().sent_since == 0  # none of them cost a token
     send_due()
+    assert row().sent_since == 1
 
     email.refresh_from_db()
     assert email.status == "sent"

@@ -8,15 +8,17 @@ from datetime import timedelta
 import psycopg
 import pytest
 from django.db import connection, connections
+from django.db.models import F
 from django.utils import timezone
 
 from accounts.services import create_workspace
 from contacts.models import Suppression
 from core.draining import stopping
 from core.ids import uuid7
+from emails import outcomes, sending
 from emails.models import Email, EmailEvent
 from emails.outcomes import Outcome, backoff, settle, settle_unknown
-from emails.providers import Accepted, NotTaken, OutcomeUnknown, Refused
+from emails.providers import Accepted, NotTaken, OutcomeUnknown, QuotaExceeded, Refused
 from emails.sending import send_due
 from ingest.models import ProviderEvent
 from ingest.processing import process_due
@@ -167,6 +169,103 @@ def test_after_a_day_of_trying_a_mail_is_given_up(hours, status, accepted, provi
     email.refresh_from_db()
     assert email.status == status
     assert bool(published("email.failed")) == (status == "failed")
+
+
+def pass_time(email):
+    """Until the email is due: its times are as much further back."""
+    email.refresh_from_db()
+    waited = max(email.next_attempt_at - timezone.now(), timedelta(0))
+    noted = ("first_attempt_at", "doubted_at", "delay_told_at")
+    Email.objects.update(**{name: F(name) - waited for name in noted}, next_attempt_at=LONG_AGO)
+    return waited
+
+
+@pytest.mark.django_db
+def test_a_provider_that_never_answers_gets_a_few_copies_and_then_it_is_given_up(
+    accepted, provider, published
+):
+    email = accepted()
+    provider.script = [OutcomeUnknown("Read timeout")] * 100
+    waits = []
+
+    while send_due():
+        email.refresh_from_db()
+        assert (email.status, email.last_error) == ("unknown", "Read timeout")
+        waits.append(pass_time(email))
+        assert settle_unknown() == 1
+
+    minutes = [round(wait.total_seconds() / 60) for wait in waits]
+    assert minutes == [10, 10, 20, 40, 80, 160, 320, 640, 1280]
+    email.refresh_from_db()
+    assert (email.status, email.next_attempt_at) == ("failed", None)
+    delayed = published("email.delayed")
+    assert len(delayed) == 6  # not those that came within an hour of another
+    assert delayed[0][1]["delayed"]["reason"] == "Read timeout"
+    ((_, told),) = published("email.failed")
+    assert "never said" in told["failed"]["reason"]
+
+
+@pytest.mark.django_db
+def test_a_worker_that_dies_again_is_waited_for_twice_as_long(accepted, settings):
+    email = accepted()
+    for _ in range(2):
+        Email.objects.update(status="sending", next_attempt_at=LONG_AGO)
+        assert settle_unknown() == 1
+        pass_time(email)
+        assert settle_unknown() == 1
+    Email.objects.update(status="sending", next_attempt_at=LONG_AGO)
+    settle_unknown()
+
+    email.refresh_from_db()
+    left = email.next_attempt_at - timezone.now()
+    assert left.total_seconds() == pytest.approx(1200, abs=30)
+
+
+@pytest.mark.django_db
+def test_many_that_are_given_up_at_once_fail_by_and_by_and_none_goes_again(
+    accepted, provider, monkeypatch
+):
+    monkeypatch.setattr(outcomes, "_GIVEN_UP_AT_ONCE", 2)
+    for _ in range(3):
+        accepted()
+    Email.objects.update(status="unknown", first_attempt_at=LONG_AGO, next_attempt_at=LONG_AGO)
+
+    assert (settle_unknown(), send_due()) == (2, 0)
+    assert (settle_unknown(), send_due()) == (1, 0)
+
+    assert set(Email.objects.values_list("status", flat=True)) == {"failed"}
+    assert not provider.sent
+
+
+@pytest.mark.django_db
+def test_a_day_without_quota_is_no_attempt(accepted, provider):
+    email = accepted()
+    provider.script = [QuotaExceeded("daily_quota"), NotTaken("503")]
+    send_due()
+    email.refresh_from_db()
+    assert (email.status, email.first_attempt_at) == ("queued", None)
+    a_day_ago = timezone.now() - timedelta(hours=25)
+    Email.objects.update(created_at=a_day_ago)
+    make_due()
+
+    send_due()
+
+    email.refresh_from_db()
+    assert (email.status, email.last_error) == ("queued", "503")
+
+
+@pytest.mark.django_db
+def test_attachments_that_come_too_late_leave_no_call_beyond_the_lease(
+    accepted, provider, monkeypatch
+):
+    email = accepted(attachments=[{"filename": "a.txt", "content": "YQ=="}])
+    monkeypatch.setattr(sending, "READY", -1)
+
+    send_due()
+
+    email.refresh_from_db()
+    assert (email.status, provider.sent) == ("queued", [])
+    assert email.last_error == "Reading the attachments took too long."
 
 
 @pytest.mark.django_db

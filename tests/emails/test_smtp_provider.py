@@ -1,8 +1,10 @@
 """The SMTP provider and a real server on loopback, with STARTTLS and a login."""
 
+import asyncio
 import datetime
 import socket
 import ssl
+import time
 from email import message_from_bytes
 from email.policy import default
 from ipaddress import ip_address
@@ -15,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from emails.models import Email, SendRate
-from emails.providers import get_provider
+from emails.providers import get_provider, smtp
 from emails.sending import send_due
 
 pytestmark = pytest.mark.django_db
@@ -31,6 +33,7 @@ class Relay:
         self.at_recipient = {}
         self.at_data = "250 2.0.0 queued as 7"
         self.hangs_up = False
+        self.delay = 0
 
     async def handle_EHLO(self, server, session, envelope, hostname, responses):
         session.host_name = hostname
@@ -38,6 +41,7 @@ class Relay:
         return responses
 
     async def handle_RCPT(self, server, session, envelope, address, options):
+        await asyncio.sleep(self.delay)
         if address in self.at_recipient:
             return self.at_recipient[address]
         envelope.rcpt_tos.append(address)
@@ -155,6 +159,32 @@ def test_a_connection_is_used_again_unless_it_died(relay, accepted):
     send_due()
 
     assert (relay.connections, len(relay.taken)) == (2, 4)
+
+
+def test_a_relay_that_takes_its_time_over_recipients_is_left_in_time(relay, accepted, monkeypatch):
+    monkeypatch.setattr(smtp, "LONGEST_CALL", 1.0)
+    monkeypatch.setattr(smtp, "TEXT", 0.2)
+    relay.delay = 0.2
+    email = accepted(to=[f"{n}@example.net" for n in range(20)])
+    began = time.monotonic()
+
+    send_due()
+
+    assert time.monotonic() - began < 3  # not the four seconds of twenty answers
+    email.refresh_from_db()
+    assert (email.status, relay.taken) == ("queued", [])
+    assert "timed out" in email.last_error or "too long" in email.last_error
+
+
+def test_only_a_relay_on_this_host_is_spoken_to_without_tls(relay, accepted, settings):
+    settings.SMTP_URL = "smtp://user:pass@relay.example.com"
+    email = accepted()
+
+    send_due()
+
+    email.refresh_from_db()
+    assert email.status == "queued"
+    assert "needs TLS" in email.last_error
 
 
 def test_a_certificate_that_nobody_vouches_for_is_not_trusted(relay, accepted, monkeypatch):

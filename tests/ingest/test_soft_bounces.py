@@ -7,6 +7,7 @@ import pytest
 from django.db import connection, transaction
 
 from contacts.models import Suppression
+from emails.models import EmailEvent
 from emails.reports import Report
 from emails.reports import take_in as take_reports_in
 from events.catalogue import CATALOGUE
@@ -46,7 +47,10 @@ def test_three_days_within_thirty_suppress(bounce, published):
 
     assert origins() == {"recipient@example.com": "soft_bounces"}
     assert len(published("suppression.added")) == 1
-    assert Suppression.objects.get().created_at == START + timedelta(days=30)
+    kept = Suppression.objects.get()
+    assert kept.created_at == START + timedelta(days=30)
+    third = EmailEvent.objects.get(status="soft_bounced", occurred_at=kept.created_at)
+    assert (kept.email_id, kept.event_id) == (third.email_id, third.pk)
 
 
 @pytest.mark.parametrize("days", [(0, 0.1, 0.2), (0, 1), (0, 15, 30.5), (0, 1, 40, 41, 80)])
