@@ -3,7 +3,7 @@
 The record of the answer commits in the transaction of the work itself, so there is no moment
 at which one exists without the other. While that transaction runs, an advisory lock of the same
 transaction tells others that the key is in use; the lock ends with its connection, so a process
-that dies leaves nothing behind.
+that dies leaves nothing behind. What runs after the commit holds the key by a lease on the record.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 from rest_framework.exceptions import ParseError
 from rest_framework.response import Response
@@ -24,6 +25,7 @@ from core import crypto
 from core.errors import Conflict, DomainError
 
 RETRY_AFTER = 1
+FINISHING_LEASE = timedelta(minutes=2)  # longer than all calls to SES for one domain may take
 REPLAYED = "Idempotent-Replayed"
 _HEADER = "HTTP_IDEMPOTENCY_KEY"
 
@@ -50,17 +52,21 @@ def idempotent(
     `act` raises to refuse with nothing written; a 4xx that it returns keeps what it wrote, and
     neither uses the key up. `variant` is what changes the meaning of the body, such as a header.
     `afterwards` is what must run once `act` is committed, with no transaction open: it makes the
-    body that is answered, also to repetitions. It isn't run for those nor for a 4xx.
+    body that is answered, also to repetitions, which are refused until it is done. It isn't run for
+    those nor for a 4xx. Where it breaks off, repetitions get what `act` answered.
     """
     key = request.META.get(_HEADER)
-    response = act() if key is None else _once(request, route, key, act, variant)
+    lease = FINISHING_LEASE if afterwards else None
+    response = act() if key is None else _once(request, route, key, act, variant, lease)
     if afterwards is None or response.status_code >= 400 or REPLAYED in response.headers:
         return response
-    response.data = afterwards(response)
-    if key is not None:
-        IdempotencyRecord.objects.filter(
-            workspace=request.auth.workspace, route=route, key=key
-        ).update(encrypted_body=_sealed(response))
+    try:
+        response.data = afterwards(response)
+    finally:
+        if key is not None:
+            IdempotencyRecord.objects.filter(
+                workspace=request.auth.workspace, route=route, key=key
+            ).update(encrypted_body=_sealed(response), unfinished_until=None)
     return response
 
 
@@ -72,10 +78,18 @@ def kept_answer(request: ApiRequest, route: str, *, variant: str = "") -> Respon
 
 
 def _once(
-    request: ApiRequest, route: str, key: str, act: Callable[[], Response], variant: str
+    request: ApiRequest,
+    route: str,
+    key: str,
+    act: Callable[[], Response],
+    variant: str,
+    lease: timedelta | None,
 ) -> Response:
-    if not 1 <= len(key) <= 256:
-        raise InvalidIdempotencyKey("The Idempotency-Key must have 1 to 256 characters.")
+    # Granian hands over a header with any other character as an empty one.
+    if not (1 <= len(key) <= 256 and key.isascii()):
+        raise InvalidIdempotencyKey(
+            "The Idempotency-Key must have 1 to 256 characters, all of them ASCII."
+        )
     workspace = request.auth.workspace
     fingerprint = _fingerprint(request.data, variant)
     with transaction.atomic():
@@ -92,6 +106,7 @@ def _once(
                 fingerprint=fingerprint,
                 status=response.status_code,
                 encrypted_body=_sealed(response),
+                unfinished_until=lease and Now() + lease,
             )
         return response
 
@@ -137,8 +152,15 @@ def _replay(kept: IdempotencyRecord, fingerprint: str) -> Response:
         raise InvalidIdempotentRequest(
             "This Idempotency-Key was used with another request body. Use a new key."
         )
+    if kept.unfinished_until and _is_held(kept):
+        return _in_flight()
     body = orjson.loads(crypto.decrypt(kept.encrypted_body))
     return Response(body, status=kept.status, headers={REPLAYED: "true"})
+
+
+def _is_held(kept: IdempotencyRecord) -> bool:
+    """By the database's clock, which wrote the time."""
+    return IdempotencyRecord.objects.filter(pk=kept.pk, unfinished_until__gt=Now()).exists()
 
 
 def _in_flight() -> Response:

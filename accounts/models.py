@@ -90,6 +90,8 @@ class IdempotencyRecord(models.Model):
     status = models.PositiveSmallIntegerField()
     # JSON, encrypted: the answer may hold a key or a secret that is shown only once.
     encrypted_body = CiphertextField()
+    # Work after the commit may still change the answer until then. Null: it is final.
+    unfinished_until = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
