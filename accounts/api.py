@@ -23,13 +23,15 @@ DomainId = Annotated[UUID, Field(strict=False)]
 
 
 class CreateApiKey(RequestBody):
+    """`domain_id` lets a key with `sending_access` send from this domain only."""
+
     name: Name
     permission: Permission = "full_access"
     domain_id: DomainId | None = None
 
 
 class UpdateApiKey(RequestBody):
-    """What isn't named stays as it is."""
+    """What isn't named stays as it is. Of keys with `full_access` the `domain_id` is null."""
 
     name: Name = ""
     permission: Permission = "full_access"

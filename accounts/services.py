@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable
 from uuid import UUID
 
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.authentication import digest
@@ -11,6 +12,7 @@ from accounts.models import ApiKey, Workspace
 from core.errors import ValidationFailed
 
 PREFIX_LENGTH = 10
+_FOR_SENDING = "restricts sending, so it can only be given with `sending_access`"
 
 # Who can tell whether a domain belongs to a workspace lives on a higher floor and says so at
 # start-up (domains.apps).
@@ -33,8 +35,14 @@ def create_api_key(
     permission: str = ApiKey.Permission.FULL_ACCESS,
     domain_id: UUID | None = None,
 ) -> tuple[ApiKey, str]:
-    """A new key and its token, which is shown this once: `os_` and 32 random characters."""
-    _check_domain(workspace, domain_id)
+    """A new key and its token, which is shown this once: `os_` and 32 random characters.
+
+    A domain restricts what may be sent, so it is for keys that do nothing else.
+    """
+    if domain_id is not None:
+        _check_domain(workspace, domain_id)
+        if permission == ApiKey.Permission.FULL_ACCESS:
+            raise ValidationFailed({"domain_id": _FOR_SENDING})
     token = "os_" + secrets.token_urlsafe(24)
     key = ApiKey.objects.create(
         workspace=workspace,
@@ -51,9 +59,14 @@ def update_api_key(key: ApiKey, changes: dict[str, object]) -> ApiKey:
     """Change `name`, `permission` or `domain_id`; what isn't named stays."""
     if isinstance(domain_id := changes.get("domain_id"), UUID):
         _check_domain(key.workspace, domain_id)
-    for field, value in changes.items():
-        setattr(key, field, value)
-    key.save(update_fields=list(changes))
+    with transaction.atomic():
+        # Two requests must not bring about together what neither may; no_key, because emails
+        # refer to the key and need not wait.
+        key = ApiKey.objects.select_for_update(no_key=True).get(pk=key.pk)
+        for field, value in changes.items():
+            setattr(key, field, value)
+        _check_restriction(key, changes)
+        key.save(update_fields=list(changes))
     return key
 
 
@@ -62,8 +75,17 @@ def revoke_api_key(key: ApiKey) -> None:
     ApiKey.objects.live().filter(pk=key.pk).update(revoked_at=timezone.now())
 
 
-def _check_domain(workspace: Workspace, domain_id: UUID | None) -> None:
-    if domain_id is None:
+def _check_restriction(key: ApiKey, changes: dict[str, object]) -> None:
+    """Only of what is changed: keys with both may be there from earlier."""
+    if key.is_restricted or key.domain_id is None:
         return
+    if "domain_id" in changes:
+        raise ValidationFailed({"domain_id": _FOR_SENDING})
+    if "permission" in changes:
+        problem = "must stay `sending_access` unless `domain_id` is set to null as well"
+        raise ValidationFailed({"permission": problem})
+
+
+def _check_domain(workspace: Workspace, domain_id: UUID) -> None:
     if _owns_domain is None or not _owns_domain(workspace, domain_id):
         raise ValidationFailed({"domain_id": "is not a domain of this workspace"})

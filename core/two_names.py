@@ -78,6 +78,7 @@ def _add_name(schema: JsonSchemaValue, first: str, second: str) -> None:
     others = [name for name in required if name != first]
     if others:
         schema["required"] = others
+    rule: JsonSchemaValue
     if first in required:
         rule = {"oneOf": [{"required": [first]}, {"required": [second]}]}
     else:

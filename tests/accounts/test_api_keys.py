@@ -76,7 +76,7 @@ def test_a_key_has_a_name(api, name):
 
 
 def test_a_key_can_be_restricted_to_a_domain_of_its_workspace_only(api, stranger, domain):
-    wanted = {"name": "x", "domain_id": str(domain.pk)}
+    wanted = {"name": "x", "permission": "sending_access", "domain_id": str(domain.pk)}
     made = api.post("/api-keys", wanted)
     assert made.status_code == 201
     shown = api.get(f"/api-keys/{made.json()['id']}").json()
@@ -85,6 +85,16 @@ def test_a_key_can_be_restricted_to_a_domain_of_its_workspace_only(api, stranger
         answer = client.post("/api-keys", wrong)
         assert answer.status_code == 422
         assert set(answer.json()["details"]["fields"]) == {"domain_id"}
+
+
+@pytest.mark.parametrize("permission", [{}, {"permission": "full_access"}])
+def test_a_key_that_may_do_everything_is_restricted_to_no_domain(api, domain, permission):
+    answer = api.post("/api-keys", {"name": "x", "domain_id": str(domain.pk), **permission})
+    assert answer.status_code == 422
+    assert answer.json()["details"]["fields"] == {
+        "domain_id": "restricts sending, so it can only be given with `sending_access`"
+    }
+    assert ApiKey.objects.count() == 1
 
 
 # --- Changing and revoking them -------------------------------------------------------------
@@ -100,8 +110,50 @@ def test_what_a_change_does_not_name_stays(api, domain):
     assert api.patch(f"/api-keys/{made}", {"token": "os_x"}).status_code == 422
 
 
+@pytest.mark.parametrize(
+    ("there", "change", "named"),
+    [
+        (("full_access", False), {"domain_id": True}, "domain_id"),
+        (("full_access", False), {"domain_id": True, "permission": "full_access"}, "domain_id"),
+        (("sending_access", True), {"permission": "full_access"}, "permission"),
+        (("sending_access", True), {"permission": "full_access", "domain_id": True}, "domain_id"),
+        (("full_access", True), {"permission": "full_access"}, "permission"),
+    ],
+)
+def test_no_change_restricts_a_key_that_may_do_everything(
+    api, workspace, domain, there, change, named
+):
+    permission, has_domain = there
+    key, _ = create_api_key(workspace=workspace, name="x", permission="sending_access")
+    before = {"permission": permission, "domain_id": domain.pk if has_domain else None}
+    ApiKey.objects.filter(pk=key.pk).update(**before)
+    if "domain_id" in change:
+        change |= {"domain_id": str(domain.pk)}
+    answer = api.patch(f"/api-keys/{key.pk}", change)
+    assert answer.status_code == 422
+    assert set(answer.json()["details"]["fields"]) == {named}
+    assert ApiKey.objects.filter(pk=key.pk, **before).exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"permission": "sending_access"},
+        {"domain_id": None},
+        {"permission": "full_access", "domain_id": None},
+        {"name": "y"},
+    ],
+)
+def test_a_key_from_earlier_that_has_both_can_be_changed_otherwise(api, workspace, domain, change):
+    key, _ = create_api_key(workspace=workspace, name="x")
+    ApiKey.objects.filter(pk=key.pk).update(domain_id=domain.pk)
+    changed = api.patch(f"/api-keys/{key.pk}", change)
+    assert changed.status_code == 200
+    assert change.items() <= changed.json().items()
+
+
 def test_a_key_cannot_be_changed_to_a_domain_of_others(stranger, domain):
-    made = stranger.post("/api-keys", {"name": "x"}).json()["id"]
+    made = stranger.post("/api-keys", {"name": "x", "permission": "sending_access"}).json()["id"]
     answer = stranger.patch(f"/api-keys/{made}", {"domain_id": str(domain.pk)})
     assert answer.status_code == 422
     assert set(answer.json()["details"]["fields"]) == {"domain_id"}
@@ -211,7 +263,8 @@ def test_a_key_for_one_domain_sends_from_no_other(workspace, client_for, domain)
     other = Domain.objects.create(
         workspace=workspace, name="other.example", status="verified", region="us-east-1"
     )
-    client = client_for(create_api_key(workspace=workspace, name="d", domain_id=other.pk)[1])
+    restriction = {"permission": "sending_access", "domain_id": other.pk}
+    client = client_for(create_api_key(workspace=workspace, name="d", **restriction)[1])
     assert client.post("/emails", EMAIL | {"from": "a@other.example"}).status_code == 200
     answer = client.post("/emails", EMAIL)
     assert (answer.status_code, answer.json()["name"]) == (403, "api_key_domain_restricted")
