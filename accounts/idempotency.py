@@ -106,7 +106,7 @@ def _once(
                 fingerprint=fingerprint,
                 status=response.status_code,
                 encrypted_body=_sealed(response),
-                unfinished_until=lease and Now() + lease,
+                unfinished_until=Now() + lease if lease else None,
             )
         return response
 
