@@ -6,8 +6,9 @@ deadlock.
 """
 
 import hashlib
+import logging
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -26,6 +27,8 @@ from emails.payloads import about
 from emails.soft_bounces import causes_from
 from emails.states import State, email_status, fold
 from events.services import Fact, publish
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,8 @@ def take_in(reports: Sequence[Report]) -> set[UUID]:
                 if report.is_published
             ]
         )
+        if logger.isEnabledFor(logging.DEBUG):
+            transaction.on_commit(lambda: _log(fresh.values(), emails), robust=True)
         return set(emails)
 
 
@@ -306,3 +311,13 @@ def _only_recipient(email: Email) -> str:
     if len(everybody) != 1:
         return ""
     return everybody[0].rpartition("<")[2].rstrip(">")
+
+
+def _log(fresh: Iterable[Report], emails: dict[UUID, Email]) -> None:
+    for report in fresh:
+        extra = {
+            "request_id": emails[report.email_id].request_id,
+            "email": str(report.email_id),
+            "type": report.type,
+        }
+        logger.debug("An email went on", extra=extra)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -120,6 +121,27 @@ def _client(token: str):
     from rest_framework.test import APIClient
 
     return APIClient(headers={"Authorization": f"Bearer {token}"})
+
+
+@pytest.fixture
+def log_lines(caplog):
+    """`log_lines("webhooks")`: a list of what is logged there from now on, as it comes out."""
+    from core.logs import JsonFormatter
+
+    class Handler(logging.Handler):
+        def emit(self, record):
+            lines.append(json.loads(JsonFormatter().format(record)))
+
+    def listen(name, level=logging.DEBUG):
+        caplog.set_level(level, logger=name)
+        logging.getLogger(name).addHandler(handler)
+        listened.append(name)
+        return lines
+
+    lines, listened, handler = [], [], Handler()
+    yield listen
+    for name in listened:
+        logging.getLogger(name).removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

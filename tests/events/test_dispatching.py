@@ -68,8 +68,10 @@ def test_the_statements_do_not_grow_with_the_batch(
     assert sorted(heard[0]) == list(range(count))
 
 
-def test_one_bad_event_does_not_stop_the_others(workspace, heard):
-    published(workspace, 4)
+def test_one_bad_event_does_not_stop_the_others(workspace, heard, log_lines):
+    events = published(workspace, 4)
+    Event.objects.filter(pk=events[2].pk).update(request_id="the-bad-one")
+    lines = log_lines("events.dispatch")
     heard.raise_for = 2
     assert dispatch_due() == 4
     assert sorted(n for batch in heard for n in batch) == [0, 1, 3]
@@ -77,6 +79,7 @@ def test_one_bad_event_does_not_stop_the_others(workspace, heard):
     assert number_of(bad) == 2
     assert "no \\x00 such thing" in bad.last_error
     assert not Event.objects.due().exists()  # it waits a little
+    assert [line.get("request_id") for line in lines] == [None, "the-bad-one"]
 
     heard.raise_for = None
     make_due()

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from contacts.models import Contact
 from emails.models import Email, EmailEvent, EmailRecipient
+from events.models import Event
 from ingest import processing
 from ingest.models import ProviderEvent
 from ingest.processing import process_due
@@ -192,7 +193,7 @@ def test_running_everything_again_changes_nothing(sample, make_email, take_in, p
 
 
 def test_one_poisonous_event_does_not_keep_the_others(
-    sample, make_email, take_in, monkeypatch, caplog
+    sample, make_email, store, monkeypatch, log_lines
 ):
     email = make_email()
     poison = sample("click")
@@ -204,12 +205,31 @@ def test_one_poisonous_event_does_not_keep_the_others(
         return genuine(reports)
 
     monkeypatch.setattr(processing, "take_in", choke)
-    rows = take_in(sample("send"), poison, sample("delivery"))
+    rows = store(sample("send"), poison, sample("delivery"))
+    ProviderEvent.objects.filter(pk=rows[1].pk).update(request_id="the-poisonous-one")
+    lines = log_lines("ingest.processing")
+    assert process_due() == len(rows)
+    for row in rows:
+        row.refresh_from_db()
 
     assert [row.state for row in rows] == ["processed", "quarantined", "processed"]
     assert "cannot be swallowed" in rows[1].reason
     assert set(EmailEvent.objects.values_list("type", flat=True)) == {"sent", "delivered"}
     assert EmailRecipient.objects.filter(email=email, status="delivered").count() == 1
+    assert [line.get("request_id") for line in lines] == [None, "the-poisonous-one"]
+
+
+def test_what_a_callback_brings_is_told_with_the_id_of_the_emails_request(
+    sample, make_email, store
+):
+    make_email(request_id="trace-me-1")
+    store(sample("delivery"))
+    ProviderEvent.objects.update(request_id="of-the-callback")
+
+    process_due()
+
+    event = Event.objects.get()
+    assert (event.type, event.request_id) == ("email.delivered", "trace-me-1")
 
 
 def test_trouble_with_the_database_quarantines_nothing(sample, make_email, store, monkeypatch):

@@ -1,0 +1,51 @@
+"""One id, from the request to the webhook attempt, with every process between them running."""
+
+import json
+
+import pytest
+
+from core.embedded import free_port
+from tests.journey.product_running import wait_until
+
+TYPES = ["email.sent", "email.delivered"]
+
+
+@pytest.fixture
+def deaf(resend_client):
+    """The id of an endpoint where nobody listens."""
+    url = f"http://127.0.0.1:{free_port()}/hooks"
+    made = resend_client.Webhooks.create({"endpoint": url, "events": TYPES})
+    yield made["id"]
+    resend_client.Webhooks.remove(made["id"])
+
+
+def lines_of(product):
+    """The JSON lines in the log of the running product."""
+    for line in product.log.read_text().splitlines():
+        _, _, text = line.partition(" | ")
+        if text.startswith("{"):
+            yield json.loads(text)
+
+
+def test_a_request_can_be_followed_to_the_attempts_at_its_webhooks(product, deaf, mail, somebody):
+    to = somebody()
+    name = f"trace-{to.partition('@')[0]}"
+    answer = product.api("POST", "/emails", mail(to), **{"x-request-id": name})
+    assert answer.headers["x-request-id"] == name
+
+    def attempts():
+        found = [line for line in lines_of(product) if line.get("request_id") == name]
+        return found if len(found) >= len(TYPES) else None
+
+    told = wait_until(attempts, what="two lines about attempts")
+    assert {(line["message"], line["level"], line["endpoint"]) for line in told} == {
+        ("Webhook attempt failed", "INFO", deaf)
+    }
+    events = product.rows(f"SELECT type, 'whd_' || id FROM events WHERE request_id = '{name}'")
+    assert sorted(kind for kind, _ in events) == sorted(TYPES)
+    assert {line["event"] for line in told} == {event for _, event in events}
+    assert to not in product.log.read_text()
+
+
+def test_the_workers_log_nothing_of_their_own_business(product):
+    assert not [line for line in lines_of(product) if line["logger"].startswith("celery")]

@@ -1,0 +1,81 @@
+"""Every attempt can be found in the log by the id of the request that led to it."""
+
+import logging
+
+import pytest
+from receiving_end import response
+
+from core.context import request_id
+from webhooks import recording
+from webhooks.delivering import deliver_due
+from webhooks.models import Endpoint
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def owed(sink, endpoint_at, happen):
+    """(endpoint, event) of a delivery that the request trace-me-1 led to."""
+    endpoint = endpoint_at(sink.url())
+    token = request_id.set("trace-me-1")
+    try:
+        [event] = happen()
+    finally:
+        request_id.reset(token)
+    return endpoint, event
+
+
+@pytest.mark.parametrize(
+    ("answer", "level", "status", "reason"),
+    [
+        (response(204), "DEBUG", 204, ""),
+        (response(503), "INFO", 503, "http_503"),
+        (None, "INFO", None, "connection_error"),
+    ],
+)
+def test_an_attempt_is_one_line(owed, sink, log_lines, answer, level, status, reason):
+    endpoint, event = owed
+    sink.answers["/hook"] = answer
+    lines = log_lines("webhooks")
+
+    assert deliver_due() == 1
+
+    [line] = lines
+    del line["at"]
+    assert line == {
+        "level": level,
+        "logger": "webhooks.recording",
+        "message": f"Webhook attempt {'failed' if reason else 'succeeded'}",
+        "request_id": "trace-me-1",
+        "endpoint": str(endpoint.pk),
+        "event": event.public_id,
+        "attempt": 1,
+        "status": status,
+        "reason": reason,
+    }
+
+
+def test_successes_are_not_logged_at_info(owed, log_lines):
+    lines = log_lines("webhooks", logging.INFO)
+    assert deliver_due() == 1
+    assert lines == []
+
+
+def test_what_breaks_while_a_request_is_made_is_logged_with_its_id(owed, log_lines):
+    Endpoint.objects.update(encrypted_keyring="nonsense")
+    lines = log_lines("webhooks.requests")
+    assert deliver_due() == 1
+    [line] = lines
+    assert (line["level"], line["request_id"]) == ("ERROR", "trace-me-1")
+
+
+def test_a_result_that_cannot_be_written_is_logged_with_its_id(owed, log_lines, monkeypatch):
+    def refuse(results):
+        if results:
+            raise ValueError("no such thing")
+
+    monkeypatch.setattr(recording, "_record_together", refuse)
+    lines = log_lines("webhooks.recording")
+    assert deliver_due() == 1
+    # Of the batch, and of the one in it.
+    assert [line.get("request_id") for line in lines] == [None, "trace-me-1"]
