@@ -140,13 +140,13 @@ class EmailAdmin(RecordAdmin[Email]):
     def retry_now(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
         self.say(request, services.retry_now(picked(queryset)), "will be sent now")
 
-    @admin.action(description="In doubt: it was sent", permissions=["operate"])
+    @admin.action(description="It was sent (in doubt)", permissions=["operate"])
     def it_left(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
         settled = services.decide(picked(queryset), has_left=True)
         self.say(request, settled, "in doubt are now sent")
 
     @admin.action(
-        description="In doubt: it was not sent, and never will be", permissions=["operate"]
+        description="It was not sent, and never will be (in doubt)", permissions=["operate"]
     )
     def it_did_not_leave(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
         settled = services.decide(picked(queryset), has_left=False)
