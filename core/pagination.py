@@ -30,10 +30,7 @@ def page(
     `column` holds the ids by which the list is ordered and its pages are found, each UUIDv7 of
     them once; `prefix` is what they are shown with, and may be left out of a cursor.
     """
-    limit = _limit(request)
-    after, before = _cursor(request, "after", prefix), _cursor(request, "before", prefix)
-    if after and before:
-        raise ValidationFailed({"before": "cannot be combined with `after`"})
+    limit, after, before = asked_for(request, prefix)
     if before:
         newer = rows.filter(**{f"{column}__gt": before})
         found = list(newer.order_by(column)[: limit + 1])
@@ -48,6 +45,22 @@ def page(
         "data": [render(row) for row in shown],
         "has_more": len(found) > limit,
     }
+
+
+def asked_for(request: Request, prefix: str = "") -> tuple[int, UUID | None, UUID | None]:
+    """`limit`, `after` and `before` of a request; raises ValidationFailed naming a wrong one."""
+    limit = _limit(request)
+    after, before = _cursor(request, "after", prefix), _cursor(request, "before", prefix)
+    if after and before:
+        raise ValidationFailed({"before": "cannot be combined with `after`"})
+    return limit, after, before
+
+
+def refuse_pages(request: Request) -> None:
+    """For a list that always comes whole: asking for a part of it raises ValidationFailed."""
+    asked = [name for name in ("limit", "after", "before") if name in request.query_params]
+    if asked:
+        raise ValidationFailed(dict.fromkeys(asked, "cannot be given: this list comes whole"))
 
 
 def _limit(request: Request) -> int:

@@ -7,7 +7,8 @@ from rest_framework.response import Response
 
 from accounts.authentication import ApiRequest
 from accounts.resources import ApiView
-from core.openapi import describe
+from core.openapi import PAGE, describe
+from core.pagination import asked_for
 
 
 class ReceivedEmailList(BaseModel):
@@ -19,6 +20,7 @@ class ReceivedEmailList(BaseModel):
 
 
 class ReceivedEmailsView(ApiView):
-    @describe("List received emails", response=ReceivedEmailList, tag="Emails")
+    @describe("List received emails", response=ReceivedEmailList, parameters=PAGE, tag="Emails")
     def get(self, request: ApiRequest) -> Response:
+        asked_for(request)
         return Response(ReceivedEmailList().model_dump())

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from accounts.authentication import ApiRequest
 from accounts.resources import ApiView
 from core.openapi import describe, list_of
+from core.pagination import refuse_pages
 from events.catalogue import CATALOGUE
 
 
@@ -26,8 +27,11 @@ class EventTypeOut(BaseModel):
 
 
 class EventTypesView(ApiView):
+    """All that this version has, in one answer: `limit`, `after` and `before` are refused."""
+
     @describe("List event types", response=list_of(EventTypeOut), tag="Webhooks")
     def get(self, request: ApiRequest) -> Response:
+        refuse_pages(request)
         return Response({"object": "list", "data": _event_types(), "has_more": False})
 
 

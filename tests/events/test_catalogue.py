@@ -157,6 +157,13 @@ def test_the_api_lists_what_the_catalogue_has(api):
         jsonschema.validate(each["example"], each["schema"])
 
 
+@pytest.mark.parametrize("query", ["limit=2", "limit=abc", "after=email.sent", "before="])
+def test_a_part_of_the_list_cannot_be_asked_for(api, query):
+    answer = api.get(f"/webhooks/event-types?{query}")
+    assert answer.status_code == 422
+    assert set(answer.json()["details"]["fields"]) == {query.split("=")[0]}
+
+
 def test_everything_that_is_listed_can_be_subscribed_to(api):
     listed = api.get("/webhooks/event-types").json()["data"]
     for pattern in {"*"} | {each["type"] for each in listed} | {each["group"] for each in listed}:

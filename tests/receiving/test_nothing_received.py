@@ -17,6 +17,22 @@ def test_no_mail_has_been_received(api, stranger):
             assert answer.json() == {"object": "list", "data": [], "has_more": False}
 
 
+@pytest.mark.parametrize(
+    ("query", "wrong"),
+    [
+        ("limit=abc", "limit"),
+        ("limit=0", "limit"),
+        ("after=nonsense", "after"),
+        ("before=nonsense", "before"),
+        (f"after={SOMETHING}&before={SOMETHING}", "before"),
+    ],
+)
+def test_pages_that_make_no_sense_are_refused_all_the_same(api, query, wrong):
+    answer = api.get(f"/emails/receiving?{query}")
+    assert answer.status_code == 422
+    assert set(answer.json()["details"]["fields"]) == {wrong}
+
+
 def test_received_mail_is_not_for_keys_that_only_send(workspace, client_for):
     token = create_api_key(workspace=workspace, name="s", permission="sending_access")[1]
     answer = client_for(token).get("/emails/receiving")
