@@ -1,13 +1,17 @@
 import hashlib
 import json
+import threading
+import time
 from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import ApiKey, Workspace
-from accounts.services import create_api_key
+from accounts.services import create_api_key, update_api_key
+from core.errors import ValidationFailed
 from core.ids import uuid7
 from emails.models import Email
 
@@ -150,6 +154,40 @@ def test_a_key_from_earlier_that_has_both_can_be_changed_otherwise(api, workspac
     changed = api.patch(f"/api-keys/{key.pk}", change)
     assert changed.status_code == 200
     assert change.items() <= changed.json().items()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_changes_at_the_same_time_restrict_no_key_that_may_do_everything(workspace, domain):
+    key, _ = create_api_key(workspace=workspace, name="x", permission="sending_access")
+    refused = []
+
+    def widen():
+        try:
+            update_api_key(ApiKey.objects.get(pk=key.pk), {"permission": "full_access"})
+        except ValidationFailed as error:
+            refused.append(error)
+        finally:
+            connection.close()
+
+    with transaction.atomic():
+        update_api_key(key, {"domain_id": domain.pk})
+        other = threading.Thread(target=widen)
+        other.start()
+        wait_for_a_waiter()
+    other.join(10)
+    assert len(refused) == 1
+    assert ApiKey.objects.get(pk=key.pk).is_restricted
+
+
+def wait_for_a_waiter():
+    end = time.monotonic() + 10
+    with connection.cursor() as cursor:
+        while time.monotonic() < end:
+            cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone():
+                return
+            time.sleep(0.01)
+    raise AssertionError("nobody waits for the key")
 
 
 def test_a_key_cannot_be_changed_to_a_domain_of_others(stranger, domain):
