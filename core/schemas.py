@@ -1,16 +1,18 @@
 """Request bodies: pydantic models, and their errors as the API's envelope with field paths."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from core.errors import ValidationFailed
+from core.problems import INSIDE, told
 
 M = TypeVar("M", bound=BaseModel)
+FieldPath = tuple[str | int, ...]
 
-# When all that is wrong with a request is of one of these types, its error bears the name.
-_NAMES = {"missing": "missing_required_field", "unsupported_field": "unsupported_field"}
+MAX_ENTRIES = 100  # of an object: more than any of ours may have by its own limit
+_TOO_MANY = f"has more than {MAX_ENTRIES} entries"
 
 
 def _no_nul(value: str) -> str:
@@ -28,10 +30,33 @@ class RequestBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=False)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_no_flood(cls, data: Any) -> Any:
+        # Pydantic would look at every entry, and note what is wrong with each.
+        if isinstance(data, dict):
+            if len(data) > MAX_ENTRIES:
+                raise ValueError(_TOO_MANY)
+            for name, value in data.items():
+                if isinstance(value, dict) and len(value) > MAX_ENTRIES:
+                    raise wrong({(name,): _TOO_MANY})
+        return data
+
 
 def unsupported(why: str) -> PydanticCustomError:
     """For validators to raise: the request is understood, and this version can't do it."""
     return PydanticCustomError("unsupported_field", "is not supported: {why}", {"why": why})
+
+
+def wrong(inside: Mapping[FieldPath, str]) -> ValidationError:
+    """For validators to raise: what is wrong, each by its path from what is being validated."""
+    problems = [
+        InitErrorDetails(
+            type=PydanticCustomError(INSIDE, "{why}", {"why": why}), loc=path, input=None
+        )
+        for path, why in inside.items()
+    ]
+    return ValidationError.from_exception_data("request", problems)
 
 
 def parse(model: type[M], data: Any, *, prefix: str = "") -> M:
@@ -43,30 +68,4 @@ def parse(model: type[M], data: Any, *, prefix: str = "") -> M:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise _as_api_error(error, prefix) from None
-
-
-def _as_api_error(error: ValidationError, prefix: str) -> ValidationFailed:
-    problems = error.errors(include_url=False, include_input=False)
-    fields: dict[str, str] = {}
-    for problem in problems:
-        path = prefix + ".".join(str(part) for part in problem["loc"] if _is_field(part))
-        fields.setdefault(path.rstrip(".") or "body", _message(problem["type"], problem["msg"]))
-    first, *others = {problem["type"] for problem in problems}
-    name = "validation_error" if others else _NAMES.get(first, "validation_error")
-    return ValidationFailed(fields, name=name)
-
-
-def _is_field(part: str | int) -> bool:
-    # pydantic names the members of a union and its validators among the path's parts.
-    return isinstance(part, int) or not ("[" in part or part in {"str", "bool", "int", "list"})
-
-
-def _message(kind: str, text: str) -> str:
-    match kind:
-        case "missing":
-            return "is required"
-        case "extra_forbidden":
-            return "is not a field of this request"
-        case _:
-            return text.removeprefix("Value error, ").removeprefix("Input ")
+        raise told(error, data, prefix) from None

@@ -12,12 +12,12 @@ from core.addresses import identity, normalise
 
 __all__ = ["CONTROL", "Mailbox", "identity", "normalise", "parse"]
 
-_ANGLE = re.compile(r"\s*(?P<name>.*?)\s*<\s*(?P<address>[^<>]*?)\s*>\s*", re.DOTALL)
 # C0, C1 and the separators of lines and paragraphs, at which some software breaks lines.
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SPECIALS = re.compile(r'[()<>\[\]:;@\\,."]')
 # Laxer than RFC 2047 section 2, as readers of mail are.
 _ENCODED_WORD = re.compile(r"=\?[^?]*\?[qb]\?.*?\?=", re.IGNORECASE)
+_LONGEST_GIVEN = 2000  # encoded words are longer than what they say
 _LONGEST_NAME = 320
 _LONGEST = 700  # as written, which is what the columns hold
 
@@ -47,13 +47,22 @@ def parse(given: str) -> Mailbox:
 
     Of addresses, it takes those that core.addresses does.
     """
+    if len(given) > _LONGEST_GIVEN:
+        raise ValueError(f"must have at most {_LONGEST_GIVEN:,} characters")
     _refuse_control(given)
-    angle = _ANGLE.fullmatch(given)
-    name, address = (angle["name"], angle["address"]) if angle else ("", given.strip())
+    name, address = _parted(given.strip())
     mailbox = Mailbox(_decoded(_unquoted(name)), normalise(address))
     if len(mailbox.name) > _LONGEST_NAME or len(str(mailbox)) > _LONGEST:
         raise ValueError(f"has a display name of more than {_LONGEST_NAME} characters")
     return mailbox
+
+
+def _parted(given: str) -> tuple[str, str]:
+    """`Name <a@b>` as its name and its address; all is the address when there is no such name."""
+    name, angle, address = given.removesuffix(">").rpartition("<")
+    if not angle or not given.endswith(">") or ">" in address:
+        return "", given
+    return name.strip(), address.strip()
 
 
 def _refuse_control(text: str) -> None:

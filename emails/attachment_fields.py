@@ -28,9 +28,9 @@ _CONTENT_ID = re.compile(r"[A-Za-z0-9!#$&'*+/=?^_`{|}~.@-]{1,128}")
 def _content(given: Any) -> bytes:
     if isinstance(given, str):
         try:
-            return b64decode(given, validate=True)
+            return b64decode(given.replace("\r", "").replace("\n", ""), validate=True)
         except ValueError:
-            raise ValueError("must be base64 (RFC 4648), without line breaks") from None
+            raise ValueError("must be base64 (RFC 4648), which may be broken into lines") from None
     if isinstance(given, list) and all(type(each) is int for each in given):
         try:
             return bytes(given)

@@ -1,6 +1,7 @@
 """The body of `POST /emails`, field by field."""
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Self
 
@@ -8,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic.json_schema import WithJsonSchema
 
 from core.errors import UnsupportedField
-from core.schemas import RequestBody, Text, parse
+from core.schemas import FieldPath, RequestBody, Text, parse, wrong
 from emails import addresses
 from emails.addresses import CONTROL, Mailbox
 from emails.attachment_fields import Attachments
@@ -16,6 +17,8 @@ from emails.moments import MAX_LENGTH, moment
 from emails.providers.ses import EMAIL_TAG
 
 MAX_RECIPIENTS = 50
+MAX_MAILBOXES = 100  # of a field, in which addresses may be there twice
+MAX_REPLY_TO = 50
 MAX_TAGS = 75
 # Known to the clients, not to this installation: refused by name, never silently dropped.
 UNSUPPORTED = ("template", "topic_id")
@@ -55,20 +58,24 @@ def _is_line(value: str) -> bool:
 
 
 def _headers(given: dict[str, str]) -> dict[str, str]:
-    for name, value in given.items():
-        if not _HEADER_NAME.fullmatch(name):
-            raise ValueError(f"`{name}` is not a header name")
-        if name.lower() == UNSUBSCRIBE_HEADER:
-            if value.lower() != "true":
-                raise ValueError(f"`{name}` can only be `true`; leave it out otherwise")
-        elif _OURS.fullmatch(name):
-            raise ValueError(f"`{name}` is set by the platform and cannot be given")
-        if not _is_line(value) or len(value) > 4000:
-            raise ValueError(
-                f"`{name}` must be a single line of at most 4,000 characters,"
-                " none of them a control character"
-            )
+    problems: dict[FieldPath, str] = {
+        (name,): why for name, value in given.items() if (why := _refused_header(name, value))
+    }
+    if problems:
+        raise wrong(problems)
     return given
+
+
+def _refused_header(name: str, value: str) -> str:
+    if not _HEADER_NAME.fullmatch(name):
+        return "must have a name of 1 to 200 printable ASCII characters, without `:`"
+    if name.lower() == UNSUBSCRIBE_HEADER:
+        return "" if value.lower() == "true" else "can only be `true`; leave it out otherwise"
+    if _OURS.fullmatch(name):
+        return "is set by the platform and cannot be given"
+    if not _is_line(value) or len(value) > 4000:
+        return "must be a single line of at most 4,000 characters, none of them a control character"
+    return ""
 
 
 def _tag_part(value: str) -> str:
@@ -88,7 +95,19 @@ _STRINGS = WithJsonSchema(
     {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 )
 OneMailbox = Annotated[Mailbox, BeforeValidator(_mailbox), _STRING]
-Mailboxes = Annotated[list[OneMailbox], BeforeValidator(_as_list), _STRINGS]
+# The lengths stand inside, where they end the reading of a list that is too long.
+Recipients = Annotated[
+    list[OneMailbox], Field(max_length=MAX_MAILBOXES), BeforeValidator(_as_list), _STRINGS
+]
+SomeRecipients = Annotated[
+    list[OneMailbox],
+    Field(min_length=1, max_length=MAX_MAILBOXES),
+    BeforeValidator(_as_list),
+    _STRINGS,
+]
+ReplyTo = Annotated[
+    list[OneMailbox], Field(max_length=MAX_REPLY_TO), BeforeValidator(_as_list), _STRINGS
+]
 TagPart = Annotated[str, AfterValidator(_tag_part)]
 Moment = Annotated[
     datetime,
@@ -115,45 +134,63 @@ class Tag(RequestBody):
     value: TagPart
 
 
+def _once_each(tags: list[Tag]) -> list[Tag]:
+    names: set[str] = set()
+    problems: dict[FieldPath, str] = {}
+    for index, tag in enumerate(tags):
+        if tag.name in names:
+            problems[index, "name"] = "is the name of a tag before it; each can be there once"
+        names.add(tag.name)
+    if problems:
+        raise wrong(problems)
+    return tags
+
+
 class SendEmail(RequestBody):
     """`from`, `to`, `cc`, `bcc` and `reply_to` are `a@b` or `Name <a@b>`."""
 
     sender: OneMailbox = Field(alias="from")
-    to: Annotated[Mailboxes, Field(min_length=1)]
-    cc: Mailboxes = []
-    bcc: Mailboxes = []
-    reply_to: Mailboxes = []
+    to: SomeRecipients
+    cc: Recipients = []
+    bcc: Recipients = []
+    reply_to: ReplyTo = []
     subject: Annotated[Text, Field(min_length=1, max_length=998), AfterValidator(_one_line)]
     html: Text | None = None
     text: Text | None = None
     headers: Annotated[dict[Text, Text], Field(max_length=50), AfterValidator(_headers)] = {}
-    tags: Annotated[list[Tag], Field(max_length=MAX_TAGS)] = []
+    tags: Annotated[list[Tag], Field(max_length=MAX_TAGS), AfterValidator(_once_each)] = []
     attachments: Attachments = []
     scheduled_at: Moment | None = None
 
     @model_validator(mode="after")
-    def _has_content(self) -> Self:
-        if not self.html and not self.text:
-            raise ValueError("`html` or `text` is required, or both")
-        if len(self.recipients()) > MAX_RECIPIENTS:
-            raise ValueError(f"`to`, `cc` and `bcc` may have {MAX_RECIPIENTS} recipients in all")
+    def _fits_together(self) -> Self:
+        if problems := dict(self._contradictions()):
+            raise wrong(problems)
         return self
 
-    @model_validator(mode="after")
-    def _can_be_left(self) -> Self:
-        if not self.unsubscribe:
-            return self
-        if len(self.recipients()) > 1:
-            raise ValueError(
+    def _contradictions(self) -> Iterator[tuple[FieldPath, str]]:
+        if not self.html and not self.text:
+            yield ("html",), "`html` or `text` is required, or both"
+        count = len(self.recipients())
+        if self.unsubscribe:
+            yield from self._against_leaving(count)
+        if count > MAX_RECIPIENTS:
+            yield ("to",), f"`to`, `cc` and `bcc` may have {MAX_RECIPIENTS} recipients in all"
+
+    def _against_leaving(self, count: int) -> Iterator[tuple[FieldPath, str]]:
+        if count > 1:
+            yield (
+                ("to",),
                 f"a mail with `X-OpenSend-Unsubscribe` or `{UNSUBSCRIBE_URL}` must have one"
-                " recipient in all: everybody unsubscribes by a link of their own"
+                " recipient in all: everybody unsubscribes by a link of their own",
             )
-        if any(name.lower() in _LIST_HEADERS for name in self.headers):
-            raise ValueError(
-                "`List-Unsubscribe` is set by the platform when it is asked for a way to"
-                " unsubscribe, and cannot be given as well"
-            )
-        return self
+        for name in self.headers:
+            if name.lower() in _LIST_HEADERS:
+                yield (
+                    ("headers", name),
+                    "is set by the platform when it is asked for a way to unsubscribe, and cannot"
+                    " be given as well",
+                )
 
     @property
     def unsubscribe(self) -> bool:
@@ -180,11 +217,15 @@ class Reschedule(RequestBody):
     scheduled_at: Moment
 
 
+# What may be null, which clients send for what isn't given.
+_NULLABLE = {field.alias or name for name, field in SendEmail.model_fields.items()} | {*UNSUPPORTED}
+
+
 def parse_email(data: Any, *, prefix: str = "") -> SendEmail:
     """One email of a request; ValidationFailed or UnsupportedField name the fields at fault."""
     if isinstance(data, dict):
         for name in UNSUPPORTED:
-            if data.get(name) not in (None, []):
+            if data.get(name) is not None:
                 raise UnsupportedField(
                     f"`{prefix}{name}` is not supported by this version.",
                     details={"fields": {prefix + name: "is not supported"}},
@@ -192,6 +233,6 @@ def parse_email(data: Any, *, prefix: str = "") -> SendEmail:
         data = {
             name: value
             for name, value in data.items()
-            if value is not None and name not in UNSUPPORTED
+            if value is not None or name not in _NULLABLE
         }
     return parse(SendEmail, data, prefix=prefix)

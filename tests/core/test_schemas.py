@@ -4,13 +4,17 @@ import pytest
 from pydantic import AfterValidator, Field
 
 from core.errors import ValidationFailed
-from core.schemas import RequestBody, Text, parse
+from core.schemas import RequestBody, Text, parse, wrong
 
 
 def _even(value: int) -> int:
     if value % 2:
         raise ValueError("must be even")
     return value
+
+
+def _refused(value: str) -> str:
+    raise ValueError(f"`{value}` is not `y`")
 
 
 class File(RequestBody):
@@ -33,12 +37,12 @@ def problems(data, **more):
 def test_a_field_inside_a_list_is_named_by_its_path():
     name, fields = problems({"to": "a", "attachments": [{"content": "x"}, {"content": 5}]})
     assert name == "validation_error"
-    assert fields == {"attachments.1.content": "should be a valid string"}
+    assert fields == {"attachments.1.content": "must be a string"}
 
 
 def test_all_wrong_fields_are_named_at_once():
     _, fields = problems({"to": 5, "attachments": [{"size": 1}], "nonsense": True})
-    assert fields["to"] == "should be a valid string"
+    assert fields["to"] == "must be a string"
     assert fields["attachments.0.content"] == "is required"
     assert fields["attachments.0.size"] == "must be even"
     assert fields["nonsense"] == "is not a field of this request"
@@ -87,3 +91,94 @@ def test_the_message_tells_every_problem_to_a_reader():
     with pytest.raises(ValidationFailed) as caught:
         parse(Message, {"to": "a", "x": 1, "y": 2})
     assert "`x`: is not a field of this request; `y`:" in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["str", "list", "int", "bool", "a[b]", "[key]", "Message", "0"])
+def test_fields_are_told_by_whatever_name_they_have(name):
+    unknown = "is not a field of this request"
+    assert problems({"to": "a", name: None})[1] == {name: unknown}
+    assert problems({"to": "a", name: 1}, prefix="0.")[1] == {f"0.{name}": unknown}
+    assert problems({"to": "a", "attachments": [{"content": "", name: 1}]})[1] == {
+        f"attachments.0.{name}": unknown
+    }
+    assert problems({"to": "a", "headers": {name: 5}})[1] == {f"headers.{name}": "must be a string"}
+
+
+def test_a_field_without_a_name_is_shown_as_one():
+    assert problems({"to": "a", "": 1})[1] == {'""': "is not a field of this request"}
+    assert problems({"to": "a", "headers": {"": 1}})[1] == {'headers.""': "must be a string"}
+
+
+def test_what_is_wrong_inside_is_told_there():
+    def check(given):
+        raise wrong({("b",): "must be c", ("d", 1): "must be e"})
+
+    class Holder(RequestBody):
+        a: Annotated[dict[str, str], AfterValidator(check)]
+
+    with pytest.raises(ValidationFailed) as caught:
+        parse(Holder, {"a": {"d": "x"}}, prefix="3.")
+    assert caught.value.details["fields"] == {"3.a.b": "must be c", "3.a.d.1": "must be e"}
+
+
+def test_of_many_problems_a_hundred_are_told_and_the_others_counted():
+    _, fields = problems({"to": "a", "attachments": [5] * 1234}, prefix="7.")
+    assert len(fields) == 101
+    assert fields["7.attachments.99"] == "must be an object"
+    assert fields["7"] == "has 1,134 more problems"
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({f"x{number}": 1 for number in range(5000)}, "body"),
+        ({"to": "a", "headers": {f"x{number}": 1 for number in range(5000)}}, "headers"),
+        (
+            {"to": "a", "attachments": [{f"x{number}": 1 for number in range(5000)}]},
+            "attachments.0",
+        ),
+    ],
+)
+def test_a_flood_of_entries_is_one_problem(body, path):
+    assert problems(body)[1] == {path: "has more than 100 entries"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"to": "a", "x" * 1_000_000: 1},
+        {"to": "a", "headers": {"x" * 1_000_000: 1}},
+        {"to": "a", "quoted": "x" * 1_000_000},
+    ],
+)
+def test_what_is_long_is_told_in_part(body):
+    class Quoting(Message):
+        quoted: Annotated[str, AfterValidator(_refused)] = ""
+
+    with pytest.raises(ValidationFailed) as caught:
+        parse(Quoting, body)
+    ((path, problem),) = caught.value.details["fields"].items()
+    assert len(path) + len(problem) < 300
+    assert "x" * 100 + "..." in path + problem
+    assert problem.endswith(("this request", "be a string", "not `y`"))
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ({"text": "abcd"}, "must have at most 3 characters"),
+        ({"text": ""}, "must not be empty"),
+        ({"texts": ["a"] * 3}, "must have at most 2 items"),
+        ({"texts": []}, "must not be empty"),
+        ({"pairs": {"a": "b", "c": "d"}}, "must have at most 1 entry"),
+    ],
+)
+def test_lengths_are_those_of_what_was_given(body, problem):
+    class Lengths(RequestBody):
+        text: Annotated[Text, Field(min_length=1, max_length=3)] = "a"
+        texts: Annotated[list[Text], Field(min_length=1, max_length=2)] = []
+        pairs: Annotated[dict[str, str], Field(max_length=1)] = {}
+
+    with pytest.raises(ValidationFailed) as caught:
+        parse(Lengths, body)
+    assert list(caught.value.details["fields"].values()) == [problem]

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from base64 import b64encode
+from base64 import b64encode, encodebytes
 from datetime import timedelta
 from email import message_from_bytes
 from email.policy import default
@@ -219,6 +219,14 @@ def test_what_is_wrong_is_named(attach, domain, given, field, said):
     assert said in fields[f"attachments.1{field}"]
     assert not Email.objects.exists()
     assert not files_left()
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_base64_may_be_broken_into_lines(attach, domain, line_end):
+    content = encodebytes(PDF * 20).decode().replace("\n", line_end)
+
+    (row,) = rows(attach({"filename": "a.pdf", "content": content}))
+    assert blobs().read(row.blob_key) == PDF * 20
 
 
 def test_two_inline_parts_must_not_have_one_id(attach, domain):

@@ -1,5 +1,6 @@
 """`POST /emails`: every field, and what is said when it is wrong."""
 
+from time import process_time
 from uuid import UUID
 
 import pytest
@@ -126,9 +127,9 @@ def test_what_is_no_mailbox_is_refused_by_its_place(given, send):
         ({"subject": "Hello\x00"}, "subject"),
         ({"html": 7}, "html"),
         ({"text": "Hello\x00"}, "text"),
-        ({"text": ""}, "body"),
-        ({"text": None}, "body"),
-        ({"text": None, "html": ""}, "body"),
+        ({"text": ""}, "html"),
+        ({"text": None}, "html"),
+        ({"text": None, "html": ""}, "html"),
         ({"headers": ["X-A: b"]}, "headers"),
         ({"headers": {"X-A": 7}}, "headers.X-A"),
         ({"headers": {f"X-{number}": "" for number in range(51)}}, "headers"),
@@ -141,6 +142,13 @@ def test_what_is_no_mailbox_is_refused_by_its_place(given, send):
         ({"tags": [{"name": "a", "value": "b", "more": "c"}]}, "tags.0.more"),
         ({"tags": [{"name": "OpenSend_email_id", "value": "b"}]}, "tags.0.name"),
         ({"tags": [{"name": f"t{number}", "value": "x"} for number in range(76)]}, "tags"),
+        ({"tags": [{"name": "a", "value": "b"}, {"name": "a", "value": "c"}]}, "tags.1.name"),
+        ({"reply_to": [f"r{number}@example.net" for number in range(51)]}, "reply_to"),
+        ({"to": ["bob@example.net"] * 101}, "to"),
+        ({"cc": ["nobody"] * 101}, "cc"),
+        ({"to": "b" * 2001}, "to.0"),
+        ({"headers": {"list": 5}}, "headers.list"),
+        ({"str": "Hello"}, "str"),
         ({"subjct": "Hello"}, "subjct"),
         ({"sender_name": "Ada"}, "sender_name"),
     ],
@@ -192,18 +200,38 @@ def test_a_body_that_is_no_object_is_refused(body, api, domain):
     assert not Email.objects.exists()
 
 
+@pytest.mark.parametrize("given", ["something", [], {}, "", False])
 @pytest.mark.parametrize("name", ["template", "topic_id"])
-def test_what_is_not_supported_yet_is_not_silently_dropped(name, send):
-    answer = send(**{name: "something"})
+def test_what_is_not_supported_yet_is_not_silently_dropped(name, given, send):
+    answer = send(**{name: given})
 
     assert (answer.status_code, answer.json()["name"]) == (422, "unsupported_field")
     assert list(wrong(answer)) == [name]
 
 
 def test_fields_that_are_null_are_not_given(api, domain, message):
-    whole = message | {"cc": None, "html": None, "attachments": [], "scheduled_at": None}
+    absent = dict.fromkeys([*("cc", "html", "tags", "scheduled_at"), *("template", "topic_id")])
 
-    assert stored(api.post("/emails", whole)).cc == []
+    assert stored(api.post("/emails", message | absent | {"attachments": []})).cc == []
+
+
+def test_an_unknown_field_is_refused_even_if_it_is_null(api, domain, message):
+    answer = api.post("/emails", message | {"reply-to": None, "sender": None})
+
+    assert set(wrong(answer)) == {"reply-to", "sender"}
+
+
+def test_a_name_that_is_long_without_end_takes_no_time(send):
+    began = process_time()
+
+    assert list(wrong(send(to=" " * 1999))) == ["to.0"]
+    assert process_time() - began < 1
+
+
+def test_a_long_address_is_quoted_in_part(send):
+    told = wrong(send(to="b" * 1999))["to.0"]
+
+    assert told.startswith(f"`{'b' * 100}...` is not an email address")
 
 
 @pytest.mark.parametrize(
@@ -215,7 +243,7 @@ def test_fields_that_are_null_are_not_given(api, domain, message):
     ],
 )
 def test_headers_of_the_platform_cannot_be_given(name, send):
-    assert "set by the platform" in wrong(send(headers={name: "x"}))["headers"]
+    assert "set by the platform" in wrong(send(headers={name: "x"}))[f"headers.{name}"]
 
 
 @pytest.mark.parametrize(
@@ -227,7 +255,15 @@ def test_headers_of_the_platform_cannot_be_given(name, send):
     ],
 )
 def test_headers_are_names_and_single_lines(name, value, send):
-    assert next(iter(wrong(send(headers={name: value})))).startswith("headers")
+    shown = f"{name[:100]}..." if len(name) > 100 else name or '""'
+
+    assert list(wrong(send(headers={"X-Good": "x", name: value}))) == [f"headers.{shown}"]
+
+
+def test_every_wrong_header_is_named(send):
+    fields = wrong(send(headers={"To": "x", "X-A": "x", "X B": "x"}))
+
+    assert set(fields) == {"headers.To", "headers.X B"}
 
 
 def test_the_usual_headers_can_be_given(send):
@@ -257,7 +293,7 @@ def test_an_email_has_up_to_50_recipients_in_all(send):
 
     most = {"to": some(20, "a.example"), "cc": some(20, "b.example"), "bcc": some(10, "c.example")}
     assert stored(send(**most)).recipients.count() == 50
-    assert "50" in wrong(send(**most | {"bcc": some(11, "c.example")}))["body"]
+    assert "50" in wrong(send(**most | {"bcc": some(11, "c.example")}))["to"]
 
 
 def test_nobody_gets_a_mail_twice(send):

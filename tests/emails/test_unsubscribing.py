@@ -104,20 +104,37 @@ def test_senders_may_have_a_way_of_their_own(sent, domain):
 @pytest.mark.parametrize(
     ("changes", "field", "problem"),
     [
-        ({"to": ["a@b.test", "c@d.test"], "headers": HEADERS}, "body", "one recipient"),
-        ({"cc": "c@d.test", "headers": HEADERS}, "body", "one recipient"),
-        ({"bcc": "c@d.test", "html": PLACEHOLDER}, "body", "one recipient"),
-        ({"bcc": "c@d.test", "text": PLACEHOLDER}, "body", "one recipient"),
-        ({"headers": {"x-opensend-unsubscribe": "maybe"}}, "headers", "only be `true`"),
-        ({"headers": {"X-OpenSend-Other": "true"}}, "headers", "set by the platform"),
-        ({"headers": {**HEADERS, "List-Unsubscribe": "<mailto:a@b.test>"}}, "body", "as well"),
-        ({"headers": {"list-unsubscribe-post": "x"}, "text": PLACEHOLDER}, "body", "as well"),
+        ({"to": ["a@b.test", "c@d.test"], "headers": HEADERS}, "to", "one recipient"),
+        ({"cc": "c@d.test", "headers": HEADERS}, "to", "one recipient"),
+        ({"bcc": "c@d.test", "html": PLACEHOLDER}, "to", "one recipient"),
+        ({"bcc": "c@d.test", "text": PLACEHOLDER}, "to", "one recipient"),
+        (
+            {"headers": {"x-opensend-unsubscribe": "maybe"}},
+            "headers.x-opensend-unsubscribe",
+            "only be `true`",
+        ),
+        (
+            {"headers": {"X-OpenSend-Other": "true"}},
+            "headers.X-OpenSend-Other",
+            "set by the platform",
+        ),
+        (
+            {"headers": {**HEADERS, "List-Unsubscribe": "<mailto:a@b.test>"}},
+            "headers.List-Unsubscribe",
+            "as well",
+        ),
+        (
+            {"headers": {"list-unsubscribe-post": "x"}, "text": PLACEHOLDER},
+            "headers.list-unsubscribe-post",
+            "as well",
+        ),
     ],
 )
 def test_what_cannot_be_offered_is_refused_with_a_reason(send, changes, field, problem):
     answer = send(**changes)
     assert answer.status_code == 422
-    assert problem in answer.json()["details"]["fields"][field]
+    (told,) = answer.json()["details"]["fields"].items()
+    assert (told[0], problem in told[1]) == (field, True)
     assert not Email.objects.exists()
 
 

@@ -1,0 +1,45 @@
+"""Whatever is given for a field, the answer says what is wrong in words of the API."""
+
+import re
+
+import pytest
+from django.urls import get_resolver
+
+from core.errors import ValidationFailed
+from core.schemas import RequestBody, parse
+
+SAMPLES = [
+    *(None, True, 0, -1, 1.5, 10**30, "", "x", "x" * 5000, "\x00", "2020-01-01"),
+    *([], [None], [[]], ["x"], [1], ["x"] * 500, ["x" * 5000], [{}], [{"x": 1}]),
+    *({}, {"x": 1}, {"x": None}, {"x y": "x"}, {"x": "x" * 5000}),
+    {f"x{number}": "x" for number in range(99)},
+]
+# Of pydantic's texts, each has one of them.
+FOREIGN = re.compile(r"\b(should|Input|Value|Unable|instance|dictionary|object)\b(?<!an object)")
+
+
+def _models(parent=RequestBody):
+    get_resolver().url_patterns  # noqa: B018 (imports every module with a view)
+    for model in parent.__subclasses__():
+        if not model.__module__.startswith(("tests.", "test_")):
+            yield model
+        yield from _models(model)
+
+
+def _names(model):
+    for name, field in model.model_fields.items():
+        alias = field.validation_alias
+        yield from alias.choices if hasattr(alias, "choices") else [alias or name]
+
+
+@pytest.mark.parametrize("model", list(_models()), ids=lambda model: model.__name__)
+def test_no_word_of_the_library_that_reads_requests_is_told(model):
+    bodies = [{name: each} for name in _names(model) for each in SAMPLES]
+    told = {}
+    for body in [*bodies, *SAMPLES]:
+        try:
+            parse(model, body)
+        except ValidationFailed as error:
+            told |= dict.fromkeys(error.details["fields"].values(), body)
+    assert told
+    assert not {problem: body for problem, body in told.items() if FOREIGN.search(problem)}
