@@ -16,7 +16,9 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import REGISTRY, Collector
 
 from core import redis
+from core.http import answering
 from core.models import Heartbeat
+from core.times import iso
 from core.work import work_models
 
 logger = logging.getLogger(__name__)
@@ -28,34 +30,35 @@ _warners: list[Warnings] = []
 
 
 def warn_of(find: Warnings) -> None:
-    """Let `/readyz` tell what an app finds wrong; asked only while the database answers."""
+    """Let `/readyz` tell what an app finds wrong; asked only while all its tables are there."""
     if find not in _warners:
         _warners.append(find)
 
 
+@answering("GET", "HEAD")
 def healthz(request: HttpRequest) -> JsonResponse:
     """The process answers; nothing else is asked."""
     return JsonResponse({"status": "ok", "version": settings.VERSION})
 
 
+@answering("GET", "HEAD")
 def readyz(request: HttpRequest) -> JsonResponse:
     """200 when requests can be served, else 503; with what an operator wants to know."""
-    checks: dict[str, Any] = {"database": _database()}
+    checks: dict[str, Any] = {"database": _database(), "warnings": _warnings()}
     if checks["database"] == "ok":
         checks["migrations"] = _migrations()
-        checks["beat"] = _beat()
-        checks["queues"] = _queues()
-        checks["warnings"] = _warnings() + [told for find in _warners for told in find()]
-    else:
-        checks["warnings"] = _warnings()
+        if checks["migrations"] == "ok":
+            checks |= _beat() | {"queues": _queues()}
+            checks["warnings"] += [told for find in _warners for told in find()]
     checks["redis"] = "ok" if redis.attempt("readyz", lambda client: client.ping()) else "away"
     # Without Redis mail is still accepted and callbacks are still kept: that is ready.
-    ready = checks["database"] == "ok" and checks["migrations"] == "ok"
+    ready = checks.get("migrations") == "ok"
     return JsonResponse(
         {"status": "ready" if ready else "not ready", **checks}, status=200 if ready else 503
     )
 
 
+@answering("GET", "HEAD")
 def metrics(request: HttpRequest) -> HttpResponse:
     registry = CollectorRegistry()
     if settings.PROMETHEUS_MULTIPROC_DIR:
@@ -99,13 +102,14 @@ def _migrations() -> str:
     return f"{len(pending)} not applied" if pending else "ok"
 
 
-def _beat() -> str:
+def _beat() -> dict[str, str | None]:
     last = Heartbeat.objects.filter(name="beat").first()
     if last is None:
-        return "never seen"
+        return {"beat": "never seen", "last_beat_at": None}
     age = timezone.now() - last.at
     late: timedelta = settings.SWEEP_INTERVAL * MISSED_TICKS
-    return f"last seen {int(age.total_seconds())} s ago" if age > late else "ok"
+    told = f"last seen {int(age.total_seconds())} s ago" if age > late else "ok"
+    return {"beat": told, "last_beat_at": iso(last.at)}
 
 
 def _queues() -> dict[str, dict[str, float]]:
