@@ -18,6 +18,14 @@ M = TypeVar("M", bound=Model)
 class ApiView(APIView):
     request: ApiRequest
 
+    def check_permissions(self, request: Request) -> None:
+        # DRF asks for these first, and what they refuse would neither count nor tell the limit.
+        super().check_throttles(request)
+        super().check_permissions(request)
+
+    def check_throttles(self, request: Request) -> None:
+        """Already done."""
+
     def finalize_response(
         self, request: Request, response: Any, *args: Any, **kwargs: Any
     ) -> Response:

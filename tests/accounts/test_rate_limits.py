@@ -40,6 +40,19 @@ def test_past_the_burst_requests_are_refused_until_tokens_come_back(api, setting
     assert int(refused["ratelimit-reset"]) in (2, 3)
 
 
+def test_what_a_key_may_not_do_counts_too(workspace, client_for, settings):
+    settings.API_RATE_LIMIT = settings.API_RATE_BURST = 2
+    key = create_api_key(workspace=workspace, name="s", permission="sending_access")[1]
+    client = client_for(key)
+    answers = [client.get("/domains") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [403, 403, 429]
+    assert [answer["ratelimit-remaining"] for answer in answers] == ["1", "0", "0"]
+
+
+def test_a_request_counts_once(api):
+    assert [api.get("/emails")["ratelimit-remaining"] for _ in range(3)] == ["19", "18", "17"]
+
+
 def test_tokens_come_back_with_time(api, api_key, settings):
     settings.API_RATE_LIMIT = 1
     settings.API_RATE_BURST = 1
