@@ -29,8 +29,10 @@ class ApiKeyAuthentication(authentication.BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[Workspace, ApiKey]:
         scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
         if not scheme:
+            # Granian hands over a header with any other character as an empty one.
             raise exceptions.NotAuthenticated(
-                "The API key is missing: send the header `Authorization: Bearer os_...`."
+                "The API key is missing: send the header `Authorization: Bearer os_...`, in ASCII "
+                "characters only."
             )
         if scheme.lower() != "bearer" or not token.strip():
             raise exceptions.NotAuthenticated(

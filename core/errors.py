@@ -1,10 +1,11 @@
 """Errors as the API shows them: {"statusCode", "name", "message", "details"?}."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import DisallowedHost, PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -84,7 +85,7 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
     if isinstance(exc, PermissionDenied):
         exc = exceptions.PermissionDenied()
     if isinstance(exc, RequestDataTooBig):
-        return Response(body(413, "payload_too_large", str(exc)), status=413)
+        return Response(body(413, "payload_too_large", "The body is too large."), status=413)
     if not isinstance(exc, exceptions.APIException):
         return None
     status, name = next(
@@ -105,8 +106,21 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonR
     return JsonResponse(body(404, "not_found", message), status=404)
 
 
+def method_not_allowed(request: HttpRequest, allowed: Sequence[str]) -> JsonResponse:
+    message = f"{request.method} is not allowed here, only {', '.join(allowed)}."
+    return JsonResponse(
+        body(405, "method_not_allowed", message), status=405, headers={"Allow": ", ".join(allowed)}
+    )
+
+
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
-    return JsonResponse(body(400, "bad_request", "The request is malformed."), status=400)
+    message = "The request is malformed."
+    if isinstance(exception, DisallowedHost):
+        host = request.META.get("HTTP_HOST", "")[:200]
+        message = (
+            f"The host `{host}` is not served here. The setting ALLOWED_HOSTS names those that are."
+        )
+    return JsonResponse(body(400, "bad_request", message), status=400)
 
 
 def server_error(request: HttpRequest) -> JsonResponse:

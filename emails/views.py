@@ -5,9 +5,8 @@ import logging
 from django.db import Error
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
-from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods
 
+from core.http import answering
 from emails.unsubscribing import NobodyToTell, unsubscribe
 from tracking.tokens import BadToken, read_unsubscribe
 
@@ -23,8 +22,7 @@ _HEADERS = {
 
 
 # Whoever holds the link may: there is no session that another site could misuse.
-@csrf_exempt
-@require_http_methods(["GET", "HEAD", "POST"])
+@answering("GET", "HEAD", "POST")
 def unsubscribing(request: HttpRequest, token: str) -> HttpResponse:
     """Only a POST unsubscribes, since scanners follow links; 200 when that is durable."""
     try:

@@ -5,8 +5,12 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
 from core import health
 from core.blobs.views import download
+from core.http import answering
 from emails.views import unsubscribing
 from ingest.views import ses_events
+
+reading = answering("GET", "HEAD")
+to_admin = reading(RedirectView.as_view(url="/admin/"))
 
 # Patterns are tried in turn, so what is asked for most comes first.
 api = [
@@ -23,15 +27,15 @@ urlpatterns = [
     path("", include(api)),
     path("", include("tracking.urls")),
     path("t/u/<str:token>", unsubscribing),
-    path("", RedirectView.as_view(url="/admin/")),
-    path("admin", RedirectView.as_view(url="/admin/")),
+    path("", to_admin),
+    path("admin", to_admin),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", health.metrics),
     path("blobs/<str:token>", download),
-    path("openapi.json", SpectacularJSONAPIView.as_view(), name="schema"),
-    path("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("openapi.json", reading(SpectacularJSONAPIView.as_view()), name="schema"),
+    path("docs", reading(SpectacularSwaggerView.as_view(url_name="schema")), name="docs"),
     # Ahead of /api/webhooks/<id>: the address under which SNS may know us already.
     path("api/webhooks/ses", ses_events),
     path("api/", include(api)),

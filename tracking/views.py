@@ -7,8 +7,8 @@ away, and as long as the key that it was signed with is kept.
 from binascii import a2b_base64
 
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_safe
 
+from core.http import answering
 from tracking.hits import hit
 from tracking.recording import note
 from tracking.tokens import BadToken, read_click, read_open
@@ -21,7 +21,7 @@ _HEADERS = {
 }
 
 
-@require_safe
+@answering("GET", "HEAD")
 def opened(request: HttpRequest, token: str) -> HttpResponse:
     try:
         said = read_open(token)
@@ -31,7 +31,7 @@ def opened(request: HttpRequest, token: str) -> HttpResponse:
     return HttpResponse(_PIXEL, content_type="image/gif", headers=_HEADERS)
 
 
-@require_safe
+@answering("GET", "HEAD")
 def clicked(request: HttpRequest, token: str) -> HttpResponse:
     """302 to where the link leads, and nowhere else: the target is signed."""
     try:

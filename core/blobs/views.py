@@ -2,14 +2,14 @@
 
 from django.core.signing import BadSignature
 from django.http import FileResponse, HttpRequest, HttpResponseBase, JsonResponse
-from django.views.decorators.http import require_safe
 
 from core import errors
 from core.blobs import blobs, links
 from core.blobs.folder import FolderStore
+from core.http import answering
 
 
-@require_safe
+@answering("GET", "HEAD")
 def download(request: HttpRequest, token: str) -> HttpResponseBase:
     """Always a download: what a customer's file says is never run under our name."""
     store = blobs()

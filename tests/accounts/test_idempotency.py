@@ -73,7 +73,7 @@ def test_a_refusal_does_not_use_the_key_up(api, domain):
 
 @pytest.mark.parametrize(
     ("key", "status"),
-    [("x", 201), ("x" * 256, 201), ("x" * 257, 400), ("", 400), ("ü", 400)],
+    [("x", 201), ("x" * 256, 201), ("x" * 257, 400), ("ü", 400)],
 )
 def test_a_key_has_1_to_256_ascii_characters(api, key, status):
     answer = post(api, "/api-keys", {"name": "x"}, key)

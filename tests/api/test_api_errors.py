@@ -82,7 +82,9 @@ def test_another_method_is_405_and_names_those_allowed(api, url):
 )
 def test_a_body_that_is_not_json_by_its_type_is_415(api, content_type):
     answer = post_raw(api, b'{"name": "x"}', content_type=content_type)
-    refused(answer, 415, "unsupported_media_type")
+    told = refused(answer, 415, "unsupported_media_type")["message"]
+    assert "application/json" in told
+    assert f"`{content_type}`" in told
 
 
 def test_json_may_say_its_charset(api):
@@ -91,7 +93,26 @@ def test_json_may_say_its_charset(api):
 
 
 def test_a_caller_that_does_not_take_json_gets_406_in_json(api):
-    refused(api.get("/emails", headers={"Accept": "text/html"}), 406, "not_acceptable")
+    answer = api.get("/emails", headers={"Accept": "text/html"})
+    assert "application/json" in refused(answer, 406, "not_acceptable")["message"]
+
+
+def test_no_parameter_asks_for_another_format(api):
+    assert api.get("/emails?format=xml").content == api.get("/emails").content
+
+
+@pytest.mark.parametrize("raw", [b"[" * 1200, b'{"a":' * 1200, b"[" * 1200 + b"]" * 1200])
+def test_what_is_nested_too_deeply_is_called_so(api, raw):
+    assert "nested too deeply" in refused(post_raw(api, raw), 400, "invalid_json")["message"]
+
+
+@pytest.mark.parametrize("path", ["/api-keys", "/contacts"])
+def test_headers_that_arrive_empty_are_said_to_want_ascii(api, path):
+    """Granian makes an empty one of a header with any other character."""
+    answer = post_raw(api, b"{}", path=path, **{"Idempotency-Key": ""})
+    assert "ASCII" in refused(answer, 400, "invalid_idempotency_key")["message"]
+    answer = Client(headers={"Authorization": ""}).get(path)
+    assert "ASCII" in refused(answer, 401, "missing_api_key")["message"]
 
 
 @pytest.mark.parametrize(
