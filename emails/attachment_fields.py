@@ -12,10 +12,9 @@ from pydantic.json_schema import WithJsonSchema
 
 from core.schemas import RequestBody, Text
 from emails.addresses import CONTROL
+from emails.sizes import base64_size
 
 MAX_ATTACHMENTS = 100
-MAX_ENCODED = 40 * 1024 * 1024  # what SES takes, in bytes on the wire
-_LINE = 57  # bytes that make a line of 76 characters of base64
 _ANYTHING = "application/octet-stream"
 _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105 (RFC 2045 section 5.1)
 _TYPE = re.compile(rf'{_TOKEN}/{_TOKEN}(\s*;\s*{_TOKEN}=({_TOKEN}|"[ !#-\[\]-~]*"))*')
@@ -111,17 +110,12 @@ class Attachment(RequestBody):
         return self.content_id or self.inline_content_id or ""
 
 
-def encoded_size(attachments: Sequence[Attachment | bytes]) -> int:
-    """Bytes on the wire of what is known of them: base64 in lines."""
-    return sum(
-        -(-len(content) // _LINE) * 2 + -(-len(content) // 3) * 4
-        for content in (_bytes_of(each) for each in attachments)
-    )
+def encoded_size(attachments: Sequence[Attachment]) -> int:
+    """Bytes on the wire of what is known of them."""
+    return sum(base64_size(len(each.content or b"")) for each in attachments)
 
 
 def together(attachments: list[Attachment]) -> list[Attachment]:
-    if encoded_size(attachments) > MAX_ENCODED:
-        raise ValueError("may have 40 MiB in all once encoded; send a link to what is larger")
     ids = [each.cid for each in attachments if each.cid]
     if len(set(ids)) < len(ids):
         raise ValueError("must not have the same `content_id` twice")
@@ -131,7 +125,3 @@ def together(attachments: list[Attachment]) -> list[Attachment]:
 Attachments = Annotated[
     list[Attachment], Field(max_length=MAX_ATTACHMENTS), AfterValidator(together)
 ]
-
-
-def _bytes_of(each: Attachment | bytes) -> bytes:
-    return each if isinstance(each, bytes) else each.content or b""

@@ -26,6 +26,7 @@ ID_HEADER = "X-OpenSend-Email-ID"
 # rest takes, to come out as they went in.
 _POLICY = compat32.clone(linesep="\r\n", cte_type="7bit", max_line_length=78)
 _LINE = 57  # bytes that make a line of 76 characters of base64
+_ITSELF = bytes({*range(ord(" "), ord("~") + 1), *b"\t\r\n"} - {ord("=")})
 _PIECE = 1024 * _LINE  # encoded at a time, so that lines of a large file are never all in memory
 # In quotes as it is; all else is apt to be read in different ways.
 _PLAIN_NAME = re.compile(r"(?! )[A-Za-z0-9 ._+@(),&-]{1,60}(?<! )")
@@ -81,9 +82,18 @@ def _content(email: Email, attachments: Sequence[Part]) -> list[bytes]:
 
 def _written(text: str, subtype: str) -> list[bytes]:
     part = EmailMessage(policy=_POLICY)
-    part.set_content(text, subtype=subtype, content_manager=raw_data_manager)
+    # Without it the first lines decide, and what suits them can make three bytes of every other.
+    cte = "base64" if _is_foreign(text) else None
+    part.set_content(text, subtype=subtype, cte=cte, content_manager=raw_data_manager)
     del part["MIME-Version"]
     return [part.as_bytes()]
+
+
+def _is_foreign(text: str) -> bool:
+    """Whether so much of a text is beyond what stands for itself in quoted-printable (RFC 2045
+    section 6.7) that it is shorter in base64."""
+    octets = text.encode()
+    return len(octets.translate(None, _ITSELF)) * 8 > len(octets)
 
 
 def _attached(part: Part) -> list[bytes]:

@@ -8,8 +8,8 @@ from django.db import connection
 
 from core.errors import ValidationFailed
 from core.outbound import OutboundPolicy, fetch
-from emails.attachment_fields import MAX_ENCODED, encoded_size
-from emails.requests import SendEmail
+from emails.requests import TOO_LARGE, SendEmail
+from emails.sizes import base64_size
 
 PATIENCE = 15.0  # seconds for all that one request of the API names
 
@@ -30,11 +30,10 @@ class Fetching:
 
     def fill(self, request: SendEmail, *, prefix: str = "") -> None:
         """Give the attachments their bytes; ValidationFailed names the one that can't be had."""
-        room = MAX_ENCODED - encoded_size(request.attachments)
         for place, each in enumerate(request.attachments):
             if each.path is not None:
+                room = request.room()
                 each.content = self._get(each.path, f"{prefix}attachments.{place}.path", room)
-                room -= encoded_size([each])
 
     def _get(self, url: str, field: str, room: int) -> bytes:
         left = self._until - monotonic()
@@ -54,6 +53,6 @@ class Fetching:
             raise ValidationFailed(
                 {field: f"could not be fetched: it answers {outcome.status} instead of 200"}
             )
-        if encoded_size([outcome.body]) > room:
-            raise ValidationFailed({field: "makes more than 40 MiB of attachments once encoded"})
+        if base64_size(len(outcome.body)) > room:
+            raise ValidationFailed({field: TOO_LARGE})
         return outcome.body

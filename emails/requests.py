@@ -12,9 +12,10 @@ from core.errors import UnsupportedField
 from core.schemas import FieldPath, RequestBody, Text, parse, wrong
 from emails import addresses
 from emails.addresses import CONTROL, Mailbox
-from emails.attachment_fields import Attachments
+from emails.attachment_fields import Attachments, encoded_size
 from emails.moments import MAX_LENGTH, moment
 from emails.providers.ses import EMAIL_TAG
+from emails.sizes import FIELDS, MAX_MESSAGE, text_size
 
 MAX_RECIPIENTS = 50
 MAX_MAILBOXES = 100  # of a field, in which addresses may be there twice
@@ -22,6 +23,11 @@ MAX_REPLY_TO = 50
 MAX_TAGS = 75
 # Known to the clients, not to this installation: refused by name, never silently dropped.
 UNSUPPORTED = ("template", "topic_id")
+
+TOO_LARGE = (
+    "makes the mail larger than 40 MiB, which is all that SES takes, with `html`, `text` and"
+    " attachments as they are encoded; send a link to what is large"
+)
 
 # Either asks for a way to unsubscribe by one click.
 UNSUBSCRIBE_HEADER = "x-opensend-unsubscribe"
@@ -176,6 +182,9 @@ class SendEmail(RequestBody):
             yield from self._against_leaving(count)
         if count > MAX_RECIPIENTS:
             yield ("to",), f"`to`, `cc` and `bcc` may have {MAX_RECIPIENTS} recipients in all"
+        if self._may_be_large() and self.room() < 0:
+            sizes = self._sizes()
+            yield (max(sizes, key=sizes.__getitem__),), TOO_LARGE
 
     def _against_leaving(self, count: int) -> Iterator[tuple[FieldPath, str]]:
         if count > 1:
@@ -200,6 +209,23 @@ class SendEmail(RequestBody):
             or UNSUBSCRIBE_URL in (self.html or "")
             or UNSUBSCRIBE_URL in (self.text or "")
         )
+
+    def room(self) -> int:
+        """Bytes on the wire that are left for files to be fetched."""
+        return MAX_MESSAGE - FIELDS - sum(self._sizes().values())
+
+    def _may_be_large(self) -> bool:
+        # A character is at most four bytes, and those six in base64.
+        return bool(self.attachments) or len(self.html or "") + len(self.text or "") > 1_000_000
+
+    def _sizes(self) -> dict[str, int]:
+        html, text = self.html or "", self.text or ""
+        return {
+            # A text is made of HTML that comes without one.
+            "html": text_size(html) * (1 if text else 2),
+            "text": text_size(text),
+            "attachments": encoded_size(self.attachments),
+        }
 
     def recipients(self) -> list[tuple[str, Mailbox]]:
         """Each address once, with the kind under which it came first."""

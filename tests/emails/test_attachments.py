@@ -19,10 +19,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from core.blobs import blobs
+from core.errors import ValidationFailed
 from core.ids import uuid7
 from emails import attachments, orphans, remote_files
 from emails.models import Email, EmailAttachment
 from emails.providers import NotTaken
+from emails.requests import parse_email
 from emails.sending import send_due
 
 pytestmark = pytest.mark.django_db
@@ -235,15 +237,48 @@ def test_two_inline_parts_must_not_have_one_id(attach, domain):
 
 
 def test_forty_mebibytes_in_all(attach, domain):
-    # 57 bytes are a line of 78.
-    room = 40 * 1024 * 1024 // 78 * 57
+    # 57 bytes are a line of 78; something is kept for header fields and the text.
+    room = (40 * 1024 - 513) * 1024 // 78 * 57
     half = base64(b"a" * (room // 2))
     assert (
         "40 MiB"
-        in wrong(attach({"filename": "a", "content": base64(b"a" * (room + 57))}))["attachments"]
+        in wrong(attach({"filename": "a", "content": base64(b"a" * (room + 1024))}))["attachments"]
     )
     assert attach(*[{"filename": "a", "content": half}] * 2).status_code == 200
     assert "40 MiB" in wrong(attach(*[{"filename": "a", "content": half}] * 3))["attachments"]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "field"),
+    [
+        ({"html": 41}, "html"),
+        ({"text": 41}, "text"),
+        ({"html": 15, "text": ""}, "html"),  # of which a text is made
+        ({"html": 10, "text": 20}, "text"),
+        ({"html": 10, "attachments": 20}, "attachments"),
+        ({"html": 20, "attachments": 10}, "html"),
+    ],
+)
+def test_a_mail_that_is_too_large_in_all_is_refused(message, sizes, field):
+    def sized(name, mebibytes):
+        text = "a" * (mebibytes * 1024 * 1024)
+        return [{"filename": "a", "content": base64(text.encode())}] if name[0] == "a" else text
+
+    given = {name: sized(name, each) if each else each for name, each in sizes.items()}
+    with pytest.raises(ValidationFailed, match="40 MiB") as refused:
+        parse_email(message | given)
+    assert list(refused.value.details["fields"]) == [field]
+
+
+def test_a_large_mail_is_taken(message):
+    parse_email(message | {"html": "a" * 28_000_000})
+    parse_email(message | {"html": "a" * 14_000_000, "text": "é" * 7_000_000})
+
+
+def test_a_file_must_fit_beside_the_texts(attach, domain, web):
+    web["/a"] = (200, b"a" * (10 * 1024 * 1024))
+    fields = wrong(attach({"path": web.url("/a")}, html="a" * (20 * 1024 * 1024)))
+    assert "40 MiB" in fields["attachments.0.path"]
 
 
 def test_each_mail_of_a_batch_has_its_own(blob_store, api, domain, message):

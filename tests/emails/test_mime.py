@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from core.ids import uuid7
 from emails.mime import build
 from emails.models import Email
+from emails.sizes import text_size
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=400)
 
@@ -33,6 +34,17 @@ def read(mail):
     assert max(map(len, raw.split(b"\r\n"))) <= 998
     assert not re.search(rb"(?<!\r)\n|\r(?!\n)", raw)
     return message_from_bytes(raw, policy=default)
+
+
+@pytest.mark.parametrize(
+    "text", ["a", "é", "=", "漢", "&nbsp;", "eé", "b" * 10 + "é", "a\n", "é\n"]
+)
+@pytest.mark.parametrize("head", ["", "a\n" * 12, "é\n" * 12])
+def test_a_text_is_no_larger_than_it_is_taken_for(head, text):
+    whole = head + text * 10_000
+
+    fields = len(build(email(text="é")))
+    assert len(build(email(text=whole))) <= fields + text_size(whole)
 
 
 def lines(text):
