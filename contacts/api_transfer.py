@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping
 from contextvars import copy_context
 from typing import IO, Any, Literal, TypeVar
 
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from pydantic import BaseModel
+from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser, MultiPartParser
 from rest_framework.request import Request
 
@@ -18,6 +20,8 @@ from core.errors import ValidationFailed
 from core.openapi import describe
 
 T = TypeVar("T")
+
+_NO_FILE = "must be sent as a file: its part of the form needs a filename"
 
 
 class CsvParser(BaseParser):
@@ -32,6 +36,26 @@ class CsvParser(BaseParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> dict[str, IO[bytes]]:
         return {"file": stream}
+
+
+class FormParser(MultiPartParser):
+    """A form with the file in it; what is wrong with the form is said of the file."""
+
+    def parse(
+        self,
+        stream: IO[bytes],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        try:
+            return super().parse(stream, media_type, parser_context)
+        except ParseError:
+            problem = "cannot be read: the Content-Type must name the boundary of the form's parts"
+        except RequestDataTooBig:
+            problem = f"{_NO_FILE}, and the other fields of the form are too large"
+        except (TooManyFieldsSent, TooManyFilesSent):
+            problem = "must be the only field of the form, and there are too many others"
+        raise ValidationFailed({"file": problem})
 
 
 class BadLineOut(BaseModel):
@@ -71,7 +95,7 @@ class ExportSuppressionsView(ApiView):
 
 
 class ImportSuppressionsView(ApiView):
-    parser_classes = [CsvParser, MultiPartParser]
+    parser_classes = [CsvParser, FormParser]
 
     @describe(
         "Import suppressions",
@@ -123,6 +147,7 @@ def _file(request: ApiRequest) -> transfer.Readable:
     data: Any = request.data
     sent = data.get("file")
     if not hasattr(sent, "read"):
-        raise ValidationFailed({"file": "is required"}, name="missing_required_field")
+        problem = "is required" if sent is None else _NO_FILE
+        raise ValidationFailed({"file": problem}, name="missing_required_field")
     file: transfer.Readable = sent
     return file

@@ -85,6 +85,32 @@ def test_a_form_may_bring_the_file(api):
     assert (answer.status_code, report(answer)["added"]) == (200, 1)
 
 
+def part(headers, content=b"a@example.net"):
+    return b"--x\r\nContent-Disposition: form-data; %s\r\n\r\n%s\r\n" % (headers, content)
+
+
+@pytest.mark.parametrize(
+    ("form", "kind", "problem"),
+    [
+        (b"x", "multipart/form-data", "boundary"),
+        (b"x", "multipart/form-data; boundary=\u00fc", "boundary"),
+        (part(b'name="file"'), "", "needs a filename"),
+        (part(b'name="file"', b"a@example.net\n" * 250_000), "", "needs a filename"),
+        (part(b'name="a"') * 1500, "", "must be the only field"),
+        (part(b'name="a"; filename="a"') * 150, "", "must be the only field"),
+        (part(b'name="other"; filename="a"'), "", "is required"),
+        (part(b'name="file"; filename=""'), "", "needs a filename"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_form_without_the_file_says_what_is_missing(api, form, kind, problem):
+    kind = kind or "multipart/form-data; boundary=x"
+    answer = api.generic("POST", "/suppressions/import", form + b"--x--\r\n", content_type=kind)
+    assert answer.status_code == 422, answer.content
+    assert problem in answer.json()["details"]["fields"]["file"]
+    assert "settings" not in answer.json()["message"]
+
+
 def test_wrong_lines_are_told_by_their_numbers_and_cost_no_other(api):
     lines = [
         b"email,origin",
