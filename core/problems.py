@@ -90,7 +90,7 @@ def _words(problem: ErrorDetails) -> str:
     words = _WORDS.get(kind)
     if words is not None:
         return words.format(**context)
-    return _short(problem["msg"].removeprefix("Value error, "))
+    return short(problem["msg"].removeprefix("Value error, "))
 
 
 def _of(count: int, given: Any) -> str:
@@ -98,7 +98,7 @@ def _of(count: int, given: Any) -> str:
     return f"{count:,} {one if count == 1 else many}"
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
     """Values that a message quotes are cut, so that what is wrong with them can still be read."""
     if len(text) > _LONGEST_TEXT:
         text = _QUOTED.sub(r"`\1...`", text)

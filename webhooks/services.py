@@ -13,6 +13,7 @@ from django.utils import timezone
 from accounts.models import Workspace
 from core.errors import Conflict, NotFound, ValidationFailed
 from core.outbound import OutboundPolicy, UnsafeUrl, check_url
+from core.problems import short
 from core.times import iso
 from core.wake import wake
 from events.catalogue import is_subscribable
@@ -223,7 +224,7 @@ def _check(workspace: Workspace, options: Mapping[str, Any]) -> None:
             problems["endpoint"] = str(error)
     for index, name in enumerate(options.get("event_types", [])):
         if not is_subscribable(name):
-            problems[f"events.{index}"] = f"`{name}` is not an event type or group"
+            problems[f"events.{index}"] = short(f"`{name}` is not an event type or group")
     problems |= custom_headers.problems(options.get("headers", {}))
     problems |= filters.problems(
         workspace, {name: options[name] for name in filters.NAMES if name in options}

@@ -86,7 +86,7 @@ REFUSED = [
     ("ftp://example.com/", "use https://"),
     ("file:///etc/passwd", "use https://"),
     ("example.com/hook", "https://host/path"),
-    ("https://example.com/".ljust(2049, "a"), "2048"),
+    ("https://example.com/".ljust(2049, "a"), "2,048"),
 ]
 
 

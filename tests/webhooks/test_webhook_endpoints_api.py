@@ -445,6 +445,12 @@ def test_an_unknown_type_is_refused_by_name_and_place(api, name):
     assert f"`{name}`" in fields["events.1"]
 
 
+def test_a_refused_type_is_told_by_the_name_of_its_field_and_cut(api):
+    body = {"url": URL, "event_types": ["email.sent", "x" * 100_000]}
+    fields = fields_of(api.post("/webhooks", body))
+    assert fields == {"event_types.1": f"`{'x' * 100}...` is not an event type or group"}
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
