@@ -4,17 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pydantic import (
-    AliasChoices,
-    GetJsonSchemaHandler,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AliasChoices, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
+from pydantic_core import CoreSchema
 
 from core.errors import ValidationFailed
-from core.schemas import RequestBody
+from core.schemas import RequestBody, wrong
 
 
 class TwoNames(RequestBody):
@@ -46,8 +41,7 @@ class TwoNames(RequestBody):
             return data
         doubled = [names for names in cls._names() if data.keys() >= set(names)]
         if doubled:
-            problems = [_given_twice(first, second) for first, second in doubled]
-            raise ValidationError.from_exception_data(cls.__name__, problems)
+            raise wrong({(two,): f"give `{one}` or `{two}`, not both" for one, two in doubled})
         return data
 
     @classmethod
@@ -63,11 +57,6 @@ class TwoNames(RequestBody):
 def _renamed(path: str, used: dict[str, str]) -> str:
     name, dot, rest = path.partition(".")
     return used.get(name, name) + dot + rest
-
-
-def _given_twice(first: str, second: str) -> InitErrorDetails:
-    why = PydanticCustomError("given_twice", f"give `{first}` or `{second}`, not both")
-    return InitErrorDetails(type=why, loc=(second,), input=None)
 
 
 def _add_name(schema: JsonSchemaValue, first: str, second: str) -> None:

@@ -3,7 +3,6 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator
-from pydantic.json_schema import SkipJsonSchema
 
 from core import aws
 from core.schemas import RequestBody, Text, unsupported
@@ -63,8 +62,8 @@ class _Settings(RequestBody):
     tls: Annotated[Literal["opportunistic", "enforced"], AfterValidator(_opportunistic)] | None = (
         None
     )
-    tracking_subdomain: SkipJsonSchema[
-        Annotated[None, _refused("tracked links have the address of this installation")]
+    tracking_subdomain: Annotated[
+        None, _refused("tracked links have the address of this installation")
     ] = None
 
     def columns(self) -> dict[str, Any]:
@@ -78,19 +77,21 @@ class _Settings(RequestBody):
 
 
 class CreateDomain(_Settings):
-    """`provider` null leaves the choice to the installation. `tls` can only be `opportunistic`."""
+    """`provider` null leaves the choice to the installation. `tls` can only be `opportunistic`,
+    `tracking_subdomain` and `custom_return_path` null."""
 
     name: Annotated[Text, AfterValidator(normalise)]
     region: Annotated[str, AfterValidator(_region)] | None = None
-    custom_return_path: SkipJsonSchema[
-        Annotated[None, _refused("bounces return to the provider's own address")]
+    custom_return_path: Annotated[
+        None, _refused("bounces return to the provider's own address")
     ] = None
 
 
 class UpdateDomain(_Settings):
     """What isn't named stays as it is. `provider` null leaves the choice to the installation.
 
-    `tls` can only be `opportunistic`. `id` is what clients repeat from the path; nothing reads it.
+    `tls` can only be `opportunistic`, `tracking_subdomain` null. `id` is what clients repeat from
+    the path; nothing reads it.
     """
 
     id: Text | None = None

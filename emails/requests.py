@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.json_schema import WithJsonSchema
 
 from core.errors import UnsupportedField
@@ -152,8 +152,20 @@ def _once_each(tags: list[Tag]) -> list[Tag]:
     return tags
 
 
+def _null_is_not_given(schema: dict[str, Any]) -> None:
+    """As `parse_email` has it, also of what can't be given at all."""
+    fields, null = schema["properties"], {"type": "null"}
+    for name, field in fields.items():
+        if name not in schema["required"] and null not in field.get("anyOf", []):
+            default = field.pop("default")
+            fields[name] = {"anyOf": [field, null], "default": default}
+    fields |= dict.fromkeys(UNSUPPORTED, null | {"description": "Not in this version."})
+
+
 class SendEmail(RequestBody):
     """`from`, `to`, `cc`, `bcc` and `reply_to` are `a@b` or `Name <a@b>`."""
+
+    model_config = ConfigDict(json_schema_extra=_null_is_not_given)
 
     sender: OneMailbox = Field(alias="from")
     to: SomeRecipients
