@@ -3,10 +3,10 @@
 import logging
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, ProgrammingError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Count, Min
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -25,12 +25,13 @@ logger = logging.getLogger(__name__)
 
 MISSED_TICKS = 6
 
+T = TypeVar("T")
 Warnings = Callable[[], list[str]]
 _warners: list[Warnings] = []
 
 
 def warn_of(find: Warnings) -> None:
-    """Let `/readyz` tell what an app finds wrong; asked only while all its tables are there."""
+    """Let `/readyz` tell what an app finds wrong; asked only while the database answers."""
     if find not in _warners:
         _warners.append(find)
 
@@ -47,9 +48,10 @@ def readyz(request: HttpRequest) -> JsonResponse:
     checks: dict[str, Any] = {"database": _database(), "warnings": _warnings()}
     if checks["database"] == "ok":
         checks["migrations"] = _migrations()
-        if checks["migrations"] == "ok":
-            checks |= _beat() | {"queues": _queues()}
-            checks["warnings"] += [told for find in _warners for told in find()]
+        checks |= _if_migrated(_beat) or {"beat": "never seen", "last_beat_at": None}
+        checks["queues"] = _if_migrated(_queues) or {}
+        for find in _warners:
+            checks["warnings"] += _if_migrated(find) or []
     checks["redis"] = "ok" if redis.attempt("readyz", lambda client: client.ping()) else "away"
     # Without Redis mail is still accepted and callbacks are still kept: that is ready.
     ready = checks.get("migrations") == "ok"
@@ -100,6 +102,15 @@ def _migrations() -> str:
     executor = MigrationExecutor(connection)
     pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
     return f"{len(pending)} not applied" if pending else "ok"
+
+
+def _if_migrated(ask: Callable[[], T]) -> T | None:
+    """Before the migrations tables and columns are missing; that they are is told already."""
+    try:
+        with transaction.atomic():
+            return ask()
+    except ProgrammingError:
+        return None
 
 
 def _beat() -> dict[str, str | None]:

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from django.utils import timezone
 
@@ -33,6 +34,15 @@ def test_a_database_without_all_its_tables_is_not_ready_and_says_so(migrated):
     assert told["database"] == "ok"
     assert int(told["migrations"].removesuffix(" not applied")) > 0
     assert told["redis"] == "ok"
+
+
+def test_before_a_later_migration_all_else_is_told():
+    tick()
+    MigrationRecorder(connection).record_unapplied("core", "0001_initial")
+    told = Client().get("/readyz").json()
+    assert told["migrations"] == "1 not applied"
+    assert told["beat"] == "ok"
+    assert "emails" in told["queues"]
 
 
 def test_the_last_tick_is_told_whether_it_is_late_or_not():
