@@ -4,14 +4,18 @@ A queryset makes its SQL anew each time, and on the path of each mail that alone
 times as long as PostgreSQL takes to answer.
 """
 
+import time
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from django.db import connection, models
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection, models
 
 from core import prepared
 
 M = TypeVar("M", bound=models.Model)
+
+AT_ONCE = 1.0  # seconds: what takes longer is no connection that just died
 
 
 class Lookup(Generic[M]):
@@ -20,6 +24,9 @@ class Lookup(Generic[M]):
     `where` is SQL with named parameters and calls the table `row`. `related` is a foreign key
     whose object is loaded along. For models whose columns need no conversion in Python, such as
     JSON: others are a TypeError.
+
+    A connection that died while nobody used it, as all do when PostgreSQL is restarted, fails at
+    once and is replaced: a look-up is the first statement of a request, and safe to repeat.
     """
 
     def __init__(self, model: type[M], where: str, *, related: str = "") -> None:
@@ -28,6 +35,17 @@ class Lookup(Generic[M]):
         self._related = related
 
     def __call__(self, **values: Any) -> list[M]:
+        for _ in range(settings.DATABASE_POOL_SIZE):
+            began = time.monotonic()
+            try:
+                return self._found(values)
+            except (OperationalError, InterfaceError):
+                if connection.in_atomic_block or time.monotonic() - began > AT_ONCE:
+                    raise
+                connection.close()
+        return self._found(values)
+
+    def _found(self, values: dict[str, Any]) -> list[M]:
         with prepared.cursor() as cursor:
             cursor.execute(self._statement, values)
             return [self._made(row) for row in cursor]
