@@ -97,22 +97,32 @@ def _moment(given: Any) -> datetime:
 
 
 _STRING = WithJsonSchema({"type": "string"})
-_STRINGS = WithJsonSchema(
-    {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
-)
+
+
+def _strings(**lengths: int) -> WithJsonSchema:
+    many = {"type": "array", "items": {"type": "string"}, **lengths}
+    return WithJsonSchema({"anyOf": [{"type": "string"}, many]})
+
+
 OneMailbox = Annotated[Mailbox, BeforeValidator(_mailbox), _STRING]
 # The lengths stand inside, where they end the reading of a list that is too long.
-Recipients = Annotated[
-    list[OneMailbox], Field(max_length=MAX_MAILBOXES), BeforeValidator(_as_list), _STRINGS
-]
-SomeRecipients = Annotated[
+To = Annotated[
     list[OneMailbox],
     Field(min_length=1, max_length=MAX_MAILBOXES),
     BeforeValidator(_as_list),
-    _STRINGS,
+    _strings(minItems=1, maxItems=MAX_MAILBOXES),
+]
+Copies = Annotated[
+    list[OneMailbox],
+    Field(max_length=MAX_MAILBOXES),
+    BeforeValidator(_as_list),
+    _strings(maxItems=MAX_MAILBOXES),
 ]
 ReplyTo = Annotated[
-    list[OneMailbox], Field(max_length=MAX_REPLY_TO), BeforeValidator(_as_list), _STRINGS
+    list[OneMailbox],
+    Field(max_length=MAX_REPLY_TO),
+    BeforeValidator(_as_list),
+    _strings(maxItems=MAX_REPLY_TO),
 ]
 TagPart = Annotated[str, AfterValidator(_tag_part)]
 Moment = Annotated[
@@ -168,9 +178,9 @@ class SendEmail(RequestBody):
     model_config = ConfigDict(json_schema_extra=_null_is_not_given)
 
     sender: OneMailbox = Field(alias="from")
-    to: SomeRecipients
-    cc: Recipients = []
-    bcc: Recipients = []
+    to: To
+    cc: Copies = []
+    bcc: Copies = []
     reply_to: ReplyTo = []
     subject: Annotated[Text, Field(min_length=1, max_length=998), AfterValidator(_one_line)]
     html: Text | None = None
