@@ -236,6 +236,28 @@ def _published_as_promised():
 
 
 @pytest.fixture(autouse=True)
+def _answered_as_described():
+    """Every request that is taken and every answer is what the OpenAPI document says of it."""
+    from accounts.resources import ApiView
+    from tests.api_schema import check
+
+    genuine, wrong = ApiView.finalize_response, []
+
+    def checked(view, request, *args, **named):
+        response = genuine(view, request, *args, **named)
+        try:
+            check(view, request, response)
+        except AssertionError as error:
+            wrong.append(str(error))  # told at the end, whatever the client makes of it
+        return response
+
+    ApiView.finalize_response = checked
+    yield
+    ApiView.finalize_response = genuine
+    assert not wrong, wrong
+
+
+@pytest.fixture(autouse=True)
 def _fresh_redis():
     """Nothing that one test left in Redis reaches another."""
     yield

@@ -226,6 +226,67 @@ def test_lists_take_the_parameters_of_a_page(schema):
         assert named["limit"]["schema"] == limit
 
 
+def test_a_change_says_of_no_field_what_it_is_when_left_out(schema):
+    changes = [each["patch"] for each in schema["paths"].values() if "patch" in each]
+    assert len(changes) == 5
+    for operation in changes:
+        body = operation["requestBody"]["content"]["application/json"]["schema"]
+        fields = _resolved(schema, body)["properties"]
+        assert fields
+        assert not [name for name, field in fields.items() if "default" in field]
+
+
+def test_a_body_is_required_where_none_would_be_refused(api, schema):
+    optional = {"/webhooks/{webhook_id}/test"}
+    for url, operations in schema["paths"].items():
+        described = operations.get("post", {}).get("requestBody")
+        if described:
+            assert described.get("required", False) == (url not in optional), url
+    batch = schema["paths"]["/emails/batch"]["post"]["requestBody"]["content"]["application/json"]
+    assert (batch["schema"]["minItems"], batch["schema"]["maxItems"]) == (1, 100)
+    for refused in ([], [{}] * 101):
+        assert api.post("/emails/batch", refused).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("component", "bodies", "wrong"),
+    [
+        (
+            "CreateWebhookRequest",
+            [
+                {"endpoint": "https://x.example", "events": ["*"]},
+                {"url": "https://x.example", "event_types": ["*"]},
+            ],
+            [
+                {"endpoint": "https://x.example"},
+                {"endpoint": "x", "url": "x", "events": ["*"]},
+                {"url": "x", "events": ["*"], "event_types": ["*"]},
+            ],
+        ),
+        (
+            "PatchedUpdateWebhookRequest",
+            [{"endpoint": "https://x.example"}, {"event_types": ["*"]}, {}],
+            [{"endpoint": "x", "url": "x"}, {"rate": 1}],
+        ),
+        (
+            "AddSuppressionRequest",
+            [{"email": "a@b.example", "origin": "bounce"}, {"email": "a@b", "reason": "manual"}],
+            [{"email": "a@b", "origin": "whim"}, {"email": "a@b", "reason": "whim"}],
+        ),
+        (
+            "RemoveSuppressionsRequest",
+            [{"emails": ["a@b.example"]}, {"ids": ["018f0000-0000-7000-8000-000000000000"]}],
+            [{}],
+        ),
+    ],
+)
+def test_either_name_of_a_field_is_described_and_not_both(schema, component, bodies, wrong):
+    rules = {"$ref": f"#/components/schemas/{component}", "components": schema["components"]}
+    valid = jsonschema.Draft202012Validator(rules).is_valid
+    assert all(valid(body) for body in bodies)
+    assert not any(valid(body) for body in wrong)
+
+
 def test_every_answer_is_described_with_its_headers(api, settings, schema):
     settings.API_RATE_LIMIT, settings.API_RATE_BURST = 1, 3
     send = {"path": "/api-keys", "data": {"name": "x"}, "headers": {"Idempotency-Key": "k"}}

@@ -1,0 +1,67 @@
+"""What the clients from PyPI send for mail and keys is what the OpenAPI document takes.
+
+That holds for every request of every test here; other clients' tests are beside their resources.
+"""
+
+import pytest
+import resend
+
+from tests import api_schema
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MAIL = {
+    "from": "Ada <ada@example.com>",
+    "to": ["bob@example.net"],
+    "subject": "Hello",
+    "html": "<p>Hi</p>",
+    "tags": [{"name": "team", "value": "blue"}],
+}
+
+
+@pytest.fixture(autouse=True)
+def _client(live_server, api_key, monkeypatch):
+    monkeypatch.setattr(resend, "api_url", live_server.url)
+    monkeypatch.setattr(resend, "api_key", api_key[1])
+
+
+@pytest.fixture
+def taken(monkeypatch):
+    """The operations of which a request was looked at and found to be as described."""
+    genuine, places = api_schema._check, []
+
+    def noted(place, value):
+        genuine(place, value)
+        if "requestBody" in place:
+            places.append(place.removeprefix("paths/~1").partition("/requestBody")[0])
+
+    monkeypatch.setattr(api_schema, "_check", noted)
+    return places
+
+
+def test_resend_sends_mail_as_described(domain, taken):
+    file = {"filename": "a.txt", "content": list(b"A file"), "content_type": "text/plain"}
+    resend.Emails.send({**MAIL, "cc": "carla@example.net", "attachments": [file]})
+    resend.Batch.send([MAIL, MAIL], {"idempotency_key": "once"})
+    later = resend.Emails.send({**MAIL, "scheduled_at": "in 1 hour"})
+    resend.Emails.update({"id": later["id"], "scheduled_at": "in 2 hours"})
+    assert taken == [
+        *("emails/post", "emails~1batch/post", "emails/post"),
+        "emails~1{email_id}/patch",
+    ]
+
+
+def test_resend_manages_keys_as_described(domain, taken):
+    restriction = {"permission": "sending_access", "domain_id": str(domain.pk)}
+    made = resend.ApiKeys.create({"name": "site", **restriction})
+    resend.ApiKeys.update({"id": made["id"], "name": "shop"})
+    assert taken == ["api-keys/post", "api-keys~1{key_id}/patch"]
+
+
+def test_opensend_sends_mail_as_described(domain, taken, opensend_module, live_server, api_key):
+    emails = opensend_module.OpenSend(api_key[1], base_url=live_server.url).emails
+    params = {**MAIL, "from_email": MAIL["from"]}
+    del params["from"]
+    emails.send(params)
+    emails.send_batch([params, params])
+    assert taken == ["emails/post", "emails~1batch/post"]

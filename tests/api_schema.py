@@ -1,0 +1,66 @@
+"""Whether what goes over HTTP is what the served OpenAPI document says of it."""
+
+import re
+from functools import cache
+
+import jsonschema
+import orjson
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+
+def check(view, request, response):
+    """AssertionError when an answer, or a request that got a good one, is not as described."""
+    if type(view).__name__ == "NotOffered":
+        return
+    route = request.resolver_match.route.removeprefix("api/")
+    path, method = "/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route), request.method.lower()
+    operation = document()["paths"].get(path, {}).get(method)
+    if operation is None:
+        assert response.status_code >= 400, f"{method} {path} is not described"
+        return
+    place = f"paths/{path.replace('~', '~0').replace('/', '~1')}/{method}"
+    if response.status_code < 400 and request.META.get("HTTP_X_BATCH_VALIDATION") != "permissive":
+        _check_request(operation, place, request)
+    _check_answer(operation, place, response)
+
+
+@cache
+def document():
+    from drf_spectacular.generators import SchemaGenerator  # once Django is set up
+
+    return orjson.loads(orjson.dumps(SchemaGenerator().get_schema(public=True)))
+
+
+def _check_request(operation, place, request):
+    described = operation.get("requestBody")
+    is_json = request.content_type == "application/json"
+    if described is None or not is_json or not (described.get("required") or request.data):
+        return
+    at = f"{place}/requestBody/content/application~1json/schema"
+    _check(at, request.data)
+
+
+def _check_answer(operation, place, response):
+    answers, status = operation["responses"], str(response.status_code)
+    known = next((each for each in (status, f"{status[0]}XX") if each in answers), None)
+    assert known, f"{place}: an answer {status} is not described"
+    if not hasattr(response, "data"):
+        return
+    if "$ref" in answers[known]:
+        place = answers[known]["$ref"].removeprefix("#/")
+    else:
+        place = f"{place}/responses/{known}"
+    _check(f"{place}/content/application~1json/schema", orjson.loads(orjson.dumps(response.data)))
+
+
+def _check(place, value):
+    error = jsonschema.exceptions.best_match(_validator(place).iter_errors(value))
+    assert error is None, f"{place}: {error.json_path}: {error.message}"
+
+
+@cache
+def _validator(place):
+    resource = Resource(contents=document(), specification=DRAFT202012)
+    registry = Registry().with_resource("openapi", resource)
+    return jsonschema.Draft202012Validator({"$ref": f"openapi#/{place}"}, registry=registry)
