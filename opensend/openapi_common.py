@@ -61,6 +61,7 @@ _ERRORS: dict[str, tuple[str, str, list[str]]] = {
         [*_LIMITS, "retry-after"],
     ),
     "500": ("InternalServerError", "Something broke here.", []),
+    "503": ("Unavailable", "What this needs doesn't answer just now; try again.", _LIMITS),
 }
 
 Operation = dict[str, Any]
@@ -87,13 +88,13 @@ def with_common_headers(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 
 def with_common_errors(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Of each operation that takes a key: of what else may be wrong, views themselves say it."""
+    """Of each operation that takes a key; of a 503, views themselves say whether it can be."""
     components = result["components"]
     components["schemas"]["Error"] = Error.model_json_schema()
     components["responses"] = dict(_error(*each) for each in _ERRORS.values())
     for operation in filter(_takes_key, _operations(result)):
         for status, (name, *_rest) in _ERRORS.items():
-            if status != "409" or _is_repeatable(operation):
+            if _may_answer(operation, status):
                 operation["responses"][status] = {"$ref": f"#/components/responses/{name}"}
     return result
 
@@ -110,6 +111,16 @@ def _may_be_empty(content: dict[str, Any], schemas: dict[str, Any]) -> bool:
     return schema["type"] == "object" and not any(
         rule.keys() & {"required", "oneOf", "anyOf"} for rule in rules
     )
+
+
+def _may_answer(operation: Operation, status: str) -> bool:
+    match status:
+        case "409":
+            return _is_repeatable(operation)
+        case "503":
+            return status in operation["responses"]
+        case _:
+            return True
 
 
 def _headers(operation: Operation, status: str) -> dict[str, Any]:

@@ -307,6 +307,15 @@ def test_every_answer_is_described_with_its_headers(api, settings, schema):
             jsonschema.validate(value, known[name]["schema"])
 
 
+def test_a_store_that_is_away_is_described_where_mail_is_taken(schema):
+    taking = {"send_email", "send_up_to_100_emails"}
+    for operation in _operations(schema, but=OPEN):
+        described = "503" in operation["responses"]
+        assert described == (operation["operationId"] in taking)
+        if described:
+            assert _resolved(schema, operation["responses"]["503"])["content"]
+
+
 def test_no_open_path_promises_the_headers_of_a_key(schema):
     for url in OPEN:
         for operation in schema["paths"][url].values():
