@@ -15,7 +15,7 @@ from emails.addresses import CONTROL, Mailbox
 from emails.attachment_fields import Attachments, encoded_size
 from emails.moments import MAX_LENGTH, moment
 from emails.providers.ses import EMAIL_TAG
-from emails.sizes import FIELDS, MAX_MESSAGE, text_size
+from emails.sizes import FIELDS, MAX_MESSAGE, PART_FIELDS, field_size, text_size
 
 MAX_RECIPIENTS = 50
 MAX_MAILBOXES = 100  # of a field, in which addresses may be there twice
@@ -246,7 +246,9 @@ class SendEmail(RequestBody):
             # A text is made of HTML that comes without one.
             "html": text_size(html) * (1 if text else 2),
             "text": text_size(text),
-            "attachments": encoded_size(self.attachments),
+            "attachments": encoded_size(self.attachments) + PART_FIELDS * len(self.attachments),
+            "headers": sum(field_size(name + value) for name, value in self.headers.items()),
+            "to": sum(field_size(str(box)) for _, box in self.recipients()),
         }
 
     def recipients(self) -> list[tuple[str, Mailbox]]:
