@@ -2,11 +2,12 @@
 
 from datetime import timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from core import prepared
 from core.context import request_id
 from core.ids import uuid7
 from core.wake import hint, wake
@@ -56,7 +57,7 @@ def received_since(age: timedelta) -> "QuerySet[ProviderEvent]":
 def _insert(message: SnsMessage, raw: bytes, *, kind: ProviderEvent.Kind, noted: bool) -> bool:
     """Outside a transaction the statement is its own: it is durable when this returns."""
     state = ProviderEvent.State.NOTED if noted else ProviderEvent.State.RECEIVED
-    with connection.cursor() as cursor:
+    with prepared.cursor() as cursor:
         cursor.execute(
             "INSERT INTO provider_events (id, source, event_id, kind, topic_arn, body, state,"
             " reason, type, request_id, received_at, next_attempt_at, claims, unsettled_claims)"

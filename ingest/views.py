@@ -46,12 +46,12 @@ CERTIFICATES = CertificateStore(_RedisCache())
 def ses_events(request: HttpRequest) -> HttpResponse:
     """Every check in its order (see docs/ingest.md), one INSERT, 200 `OK`."""
     if request.method != "POST":
-        return _refused(Rejected(405, "method_not_allowed", "SNS posts here."))
+        return errors.method_not_allowed(request, ["POST"])
     try:
         raw = request.read(MAX_BODY_BYTES + 1)
         message = judge(
             raw,
-            request.headers.get("x-amz-sns-message-type"),
+            request.META.get("HTTP_X_AMZ_SNS_MESSAGE_TYPE"),
             policy=policy(),
             certificates=CERTIFICATES,
             now=timezone.now(),
