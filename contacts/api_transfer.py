@@ -17,6 +17,7 @@ from accounts.resources import ApiView
 from contacts import transfer
 from contacts.api_suppressions import FILTERS, filtered
 from core.errors import ValidationFailed
+from core.middleware import UNTOLD
 from core.openapi import describe
 
 T = TypeVar("T")
@@ -34,8 +35,25 @@ class CsvParser(BaseParser):
         stream: IO[bytes],
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
-    ) -> dict[str, IO[bytes]]:
-        return {"file": stream}
+    ) -> dict[str, transfer.Readable]:
+        length = (parser_context or {})["request"].META["CONTENT_LENGTH"]
+        return {"file": stream if length == UNTOLD else _Told(stream, int(length))}
+
+
+class _Told:
+    """A body that is as long as it told. The server ends one that broke off like a whole one, and
+    an address that is cut off is somebody else's."""
+
+    def __init__(self, stream: IO[bytes], length: int) -> None:
+        self._stream = stream
+        self._left = length
+
+    def read(self, size: int, /) -> bytes:
+        chunk = self._stream.read(size)
+        self._left -= len(chunk)
+        if not chunk and self._left > 0:
+            raise ValidationFailed({"file": f"ends {self._left:,} bytes before it should"})
+        return chunk
 
 
 class FormParser(MultiPartParser):

@@ -19,6 +19,9 @@ METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}
 WELL_FORMED = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
 
 
+# The length of a body that doesn't tell it; whoever reads it all has a limit of his own.
+UNTOLD = str(sys.maxsize)
+
 _CHUNK = 256 * 1024
 _PATIENCE = 10.0  # seconds for what nobody asked for
 
@@ -81,7 +84,7 @@ def _let_read(request: HttpRequest) -> None:
         return
     stream = io.BufferedReader(_Raw(meta["wsgi.input"]))
     if stream.peek(1):
-        meta["CONTENT_LENGTH"] = str(sys.maxsize)  # whoever reads it all has a limit of his own
+        meta["CONTENT_LENGTH"] = UNTOLD
         vars(request)["_stream"] = stream
 
 
