@@ -80,6 +80,7 @@ class EmailAdmin(RecordAdmin[Email]):
                     ("message_id", "provider_message_id"),
                     ("region", "configuration_set"),
                     ("claims", "unsettled_claims"),
+                    ("first_attempt_at", "doubted_at"),
                     ("tags", "request_id"),
                     ("opens", "human_opens"),
                     ("clicks", "human_clicks"),
