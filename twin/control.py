@@ -139,6 +139,7 @@ class _Control:
         self._twin.events.reset()
         if request.query.get("all") == "true":
             self._twin.store.clear()
+            self._twin.courier.forget()
             self._twin.objects.clear()
         return _json({"status": "ok"})
 

@@ -163,6 +163,16 @@ def test_a_reset_forgets_the_events_to_come_with_their_mail(twin, publishing, ve
     assert publishing.is_empty()
 
 
+def test_a_reset_of_all_carries_nothing_any_further(twin, sns, topic, quiet):
+    sns.subscribe(TopicArn=topic, Protocol="http", Endpoint="http://127.0.0.1:9/")
+    wait_until(lambda: twin.get("health").json()["pending_deliveries"] == 1)
+    time.sleep(0.2)  # its first try is over, and the next one is 20 seconds away
+
+    twin.post("reset", all="true").raise_for_status()
+
+    quiet()
+
+
 def test_a_status_that_was_set_stays(twin, ses):
     ses.create_email_identity(EmailIdentity="example.com")
     answer = twin.post("identities", {"name": "example.com", "status": "TEMPORARY_FAILURE"})

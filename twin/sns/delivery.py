@@ -44,9 +44,13 @@ class Courier:
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
-    async def stop(self) -> None:
+    def forget(self) -> None:
+        """Carry nothing of what was given so far any further."""
         for delivery in self._deliveries:
             delivery.cancel()
+
+    async def stop(self) -> None:
+        self.forget()
         await asyncio.gather(*self._deliveries, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
