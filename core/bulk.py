@@ -103,7 +103,7 @@ def _insert_few(groups: Sequence[Sequence[Model]]) -> None:
     *others, last = inserts
     with_others = ", ".join(f"_{number} AS ({each})" for number, each in enumerate(others))
     statement = f"WITH {with_others} {last}" if others else last
-    # One mail to one address is the one text of them that is worth a plan.
+    # Such as one mail to one address; other texts are too many to be worth a plan each.
     is_common = all(len(group) == 1 for group in groups)
     with prepared.cursor() if is_common else connection.cursor() as cursor:
         cursor.execute(statement, values)

@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 MISSED_TICKS = 6
 
+_NO_BEAT = {"beat": "never seen", "last_beat_at": None}
+
 T = TypeVar("T")
 Warnings = Callable[[], list[str]]
 _warners: list[Warnings] = []
@@ -48,7 +50,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     checks: dict[str, Any] = {"database": _database(), "warnings": _warnings()}
     if checks["database"] == "ok":
         checks["migrations"] = _migrations()
-        checks |= _if_migrated(_beat) or {"beat": "never seen", "last_beat_at": None}
+        checks |= _if_migrated(_beat) or _NO_BEAT
         checks["queues"] = _if_migrated(_queues) or {}
         for find in _warners:
             checks["warnings"] += _if_migrated(find) or []
@@ -116,7 +118,7 @@ def _if_migrated(ask: Callable[[], T]) -> T | None:
 def _beat() -> dict[str, str | None]:
     last = Heartbeat.objects.filter(name="beat").first()
     if last is None:
-        return {"beat": "never seen", "last_beat_at": None}
+        return _NO_BEAT
     age = timezone.now() - last.at
     late: timedelta = settings.SWEEP_INTERVAL * MISSED_TICKS
     told = f"last seen {int(age.total_seconds())} s ago" if age > late else "ok"
