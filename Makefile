@@ -5,7 +5,7 @@
 # in the working directory first, the scripts in .venv/bin do not.
 PYTHON := .venv/bin/python
 # Settings for commands that read the code and need no database.
-OFFLINE := env DEBUG=true DATABASE_POOL_SIZE=0
+OFFLINE := env LOCAL_MODE=true DATABASE_POOL_SIZE=0
 
 help: ## Show these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,10 +13,10 @@ help: ## Show these commands
 setup: .venv/.dev-stamp ## Install what development needs, into .venv
 
 run: .venv/.stamp ## Run everything here; PORT=8001 and VAR_DIR=var2 for a second one
-	@exec $(PYTHON) -m opensend.run
+	@exec $(PYTHON) -m devstack
 
 demo: .venv/.stamp ## Show the product at work against a running `make run`
-	@$(PYTHON) -m opensend.run.demo
+	@$(PYTHON) -m devstack.demo
 
 check: .venv/.dev-stamp ## All checks but the tests, in the order that fails fastest
 	.venv/bin/ruff format --check .
@@ -27,9 +27,9 @@ check: .venv/.dev-stamp ## All checks but the tests, in the order that fails fas
 	$(OFFLINE) $(PYTHON) manage.py check --fail-level WARNING
 	$(OFFLINE) $(PYTHON) manage.py spectacular --validate --fail-on-warn --format openapi-json --file .venv/openapi.json
 	diff -u docs/openapi.json .venv/openapi.json
-	$(OFFLINE) $(PYTHON) manage.py event_docs --write .venv/events.md
+	$(OFFLINE) $(PYTHON) manage.py write_event_docs --write .venv/events.md
 	diff -u docs/events.md .venv/events.md
-	$(PYTHON) -m opensend.run.env_example
+	$(PYTHON) -m devstack.env_example
 
 openapi: .venv/.dev-stamp ## Write docs/openapi.json from the code
 	$(OFFLINE) $(PYTHON) manage.py spectacular --validate --fail-on-warn --format openapi-json --file docs/openapi.json
@@ -38,7 +38,7 @@ compatibility: .venv/.dev-stamp ## Write docs/compatibility.md from what the cli
 	WRITE_COMPATIBILITY=true $(PYTHON) -m pytest tests/conformance
 
 docs: openapi ## Write what docs/ has from the code: openapi.json and events.md
-	$(OFFLINE) $(PYTHON) manage.py event_docs --write docs/events.md
+	$(OFFLINE) $(PYTHON) manage.py write_event_docs --write docs/events.md
 
 test: .venv/.dev-stamp ## Run the tests; T=tests/emails narrows them
 	$(PYTHON) -m pytest -m "not chaos" $(T)
@@ -51,6 +51,7 @@ bench: .venv/.stamp ## Measure throughput on this machine
 
 requirements: .venv/.dev-stamp ## Pin requirements*.in anew, with hashes
 	$(COMPILE) requirements.in -o requirements.txt
+	$(COMPILE) requirements-local.in -o requirements-local.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
 
 clean: ## Remove what the commands above made, the data in var included
@@ -65,13 +66,14 @@ $(PYTHON):
 	"$$python" -c 'import sys; sys.exit("Python 3.11 is needed, this is " + sys.version.split()[0] if sys.version_info[:2] != (3, 11) else 0)' \
 	&& { "$$python" -m venv .venv || { rm -rf .venv; exit 1; }; }
 
-.venv/.stamp: requirements.txt | $(PYTHON)
-	@echo "Installing what the product needs into .venv"
-	@$(INSTALL) -r requirements.txt
+# Every file of pins is complete with its hashes, so they install together.
+.venv/.stamp: requirements.txt requirements-local.txt | $(PYTHON)
+	@echo "Installing the product, PostgreSQL, Redis and a stand-in for AWS into .venv"
+	@$(INSTALL) -r requirements.txt -r requirements-local.txt
 	@touch $@
 
-.venv/.dev-stamp: requirements.txt requirements-dev.txt tests/node/package-lock.json | $(PYTHON)
+.venv/.dev-stamp: requirements.txt requirements-local.txt requirements-dev.txt tests/node/package-lock.json | $(PYTHON)
 	@echo "Installing what development needs into .venv and tests/node"
-	@$(INSTALL) -r requirements.txt -r requirements-dev.txt
+	@$(INSTALL) -r requirements.txt -r requirements-local.txt -r requirements-dev.txt
 	@cd tests/node && "$(CURDIR)/.venv/bin/npm" ci --loglevel=error
 	@touch .venv/.stamp $@

@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 
 from accounts import services
 from accounts.models import ApiKey, IdempotencyRecord, Workspace
-from core.admin_base import RECENT, BoundedFilter, RecordAdmin, list_url, picked
+from core.admin.base import RECENT, BoundedFilter, RecordAdmin, list_url, picked
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin

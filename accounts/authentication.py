@@ -10,7 +10,7 @@ from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
 from accounts.models import ApiKey, Workspace
-from core.lookups import Lookup
+from core.db.hot_queries import Lookup
 
 USED_RESOLUTION = timedelta(minutes=1)
 

@@ -21,8 +21,8 @@ from rest_framework.response import Response
 
 from accounts.authentication import ApiRequest
 from accounts.models import IdempotencyRecord, Workspace
-from core import crypto
 from core.errors import Conflict, DomainError
+from core.security import crypto
 
 RETRY_AFTER = 1
 FINISHING_LEASE = timedelta(minutes=2)  # longer than all calls to SES for one domain may take

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from django.db import models
 
-from core.crypto import CiphertextField
-from core.ids import uuid7
+from core.db.ids import uuid7
+from core.security.crypto import CiphertextField
 
 
 class Workspace(models.Model):

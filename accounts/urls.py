@@ -1,8 +1,8 @@
 from django.urls import path
 
-from accounts import api
+from accounts.api import api_keys
 
 urlpatterns = [
-    path("api-keys", api.ApiKeysView.as_view()),
-    path("api-keys/<str:key_id>", api.ApiKeyView.as_view()),
+    path("api-keys", api_keys.ApiKeysView.as_view()),
+    path("api-keys/<str:key_id>", api_keys.ApiKeyView.as_view()),
 ]

@@ -14,19 +14,19 @@ import django
 from django.conf import settings
 
 if TYPE_CHECKING:
-    from webhooks.claiming import Job
+    from webhooks.dispatch.claim import Job
 
 _WARM = 5
 # What is pending is due since it was created: see bench.rows.owe.
 _RELEASE = """
     UPDATE webhook_deliveries
-       SET status = 'pending', next_attempt_at = created_at, claims = 0, unsettled_claims = 0
+       SET status = 'pending', next_attempt_at = created_at, claims = 0, crashes = 0
      WHERE id = ANY(%s)
 """
 
 
 def main(limit: int, count: int) -> list[float]:
-    from webhooks.claiming import claim
+    from webhooks.dispatch.claim import claim
 
     taken = []
     for _ in range(_WARM + count):

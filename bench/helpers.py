@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 
 from bench.load import Job, Result, parsed
-from core.embedded import die_with_parent
+from core.processes import die_with_parent
 
 
 class Load:

@@ -19,13 +19,13 @@ _WARM = 5
 # As bench.rows.schedule left it.
 _RELEASE = """
     UPDATE emails SET status = 'scheduled', next_attempt_at = scheduled_at, first_attempt_at = NULL,
-           claims = 0, unsettled_claims = 0
+           claims = 0, crashes = 0
      WHERE id = ANY(%s)
 """
 
 
 def main(limit: int, count: int) -> list[float]:
-    from emails.sending import _lease_in  # what a worker does once the rate lets it
+    from emails.sending.loop import _lease_in  # what a worker does once the rate lets it
 
     taken = []
     for _ in range(_WARM + count):

@@ -11,7 +11,7 @@ import psutil
 from bench.cpu import CpuMeter
 from bench.helpers import sink
 from bench.results import FEW, MANY, Figure, claims
-from bench.rows import add_endpoints, owe, write_dispatched_events
+from bench.rows import add_endpoints, create_deliveries, write_dispatched_events
 from bench.system import System
 
 _LIMITS = (400, 20)
@@ -48,7 +48,7 @@ def _claimed(system: System, endpoints: Sequence[UUID]) -> Iterator[Figure]:
 
 def _timed(system: System, endpoints: Sequence[UUID], *, pending: int) -> dict[int, list[float]]:
     """The milliseconds of claims, by their limit."""
-    owe(system, endpoints, count=pending)
+    create_deliveries(system, endpoints, count=pending)
     times = {}
     for limit in _LIMITS:
         system.vacuum()

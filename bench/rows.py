@@ -11,7 +11,7 @@ from bench import mails
 from bench.mails import MailRef
 from bench.notifications import Event, new_provider_id, ses_message
 from bench.system import System
-from core.ids import uuid7
+from core.db.ids import uuid7
 
 
 def new_mails(count: int) -> list[MailRef]:
@@ -26,7 +26,7 @@ def write_mails(system: System, refs: Sequence[MailRef], *, status: str) -> None
         "emails",
         "id workspace_id domain_id region configuration_set sender to cc bcc reply_to subject html"
         " text headers tags status last_error provider_message_id provider_response message_id"
-        " request_id created_at next_attempt_at claims unsettled_claims",
+        " request_id created_at next_attempt_at claims crashes",
         (_mail_row(ref, workspace, domain, status=status) for ref in refs),
     )
     _copy(
@@ -43,7 +43,7 @@ def write_callbacks(system: System, events: Sequence[Event], *, topic_arn: str) 
         system,
         "provider_events",
         "id source event_id kind topic_arn body state reason type request_id received_at"
-        " next_attempt_at claims unsettled_claims",
+        " next_attempt_at claims crashes",
         (
             (
                 *(
@@ -68,8 +68,7 @@ def write_deliveries(system: System, endpoints: Sequence[UUID], *, count: int) -
     _copy(
         system,
         "events",
-        "id workspace_id type body request_id last_error created_at next_attempt_at claims"
-        " unsettled_claims",
+        "id workspace_id type body request_id last_error created_at next_attempt_at claims crashes",
         (
             (key, workspace, "email.delivered", _event_body(key, number), "", "", "now", None, 1, 0)
             for number, key in enumerate(ids)
@@ -79,7 +78,7 @@ def write_deliveries(system: System, endpoints: Sequence[UUID], *, count: int) -
         system,
         "webhook_deliveries",
         "id endpoint_id event_id status attempts last_error created_at next_attempt_at claims"
-        " unsettled_claims",
+        " crashes",
         (
             (uuid7(), endpoints[number % len(endpoints)], key, "pending", 0, "", "now", "now", 0, 0)
             for number, key in enumerate(ids)
@@ -94,14 +93,14 @@ def write_dispatched_events(system: System, *, count: int) -> None:
     _in_bulk(
         system,
         "INSERT INTO events (id, workspace_id, type, body, request_id, last_error, created_at,"
-        " next_attempt_at, claims, unsettled_claims)"
+        " next_attempt_at, claims, crashes)"
         " SELECT id, %s, 'email.delivered', replace(%s, %s, id::text), '', '', now(), NULL, 1, 0"
         " FROM (SELECT uuidv7() AS id FROM generate_series(1, %s)) AS new",
         [workspace, _event_body(likeness, 0), str(likeness), count],
     )
 
 
-def owe(system: System, endpoints: Sequence[UUID], *, count: int) -> None:
+def create_deliveries(system: System, endpoints: Sequence[UUID], *, count: int) -> None:
     """Nothing but one delivery for each of `count` events, the endpoints by turns.
 
     They became due a millisecond after each other, and `created_at` tells when.
@@ -110,7 +109,7 @@ def owe(system: System, endpoints: Sequence[UUID], *, count: int) -> None:
     _in_bulk(
         system,
         "INSERT INTO webhook_deliveries (id, endpoint_id, event_id, status, attempts, last_error,"
-        " created_at, next_attempt_at, claims, unsettled_claims)"
+        " created_at, next_attempt_at, claims, crashes)"
         " SELECT uuidv7(), (%(endpoints)s::uuid[])[1 + number %% %(turns)s], id, 'pending', 0, '',"
         " due, due, 0, 0 FROM (SELECT id, number,"
         "  now() - make_interval(secs => (%(count)s - number) / 1000.0) AS due"
@@ -129,7 +128,7 @@ def schedule(system: System, *, count: int, due: int) -> None:
         "INSERT INTO emails (id, workspace_id, domain_id, region, configuration_set, sender, "
         ' "to", cc, bcc, reply_to, subject, html, text, headers, tags, status, last_error,'
         " provider_message_id, provider_response, message_id, request_id, created_at,"
-        " scheduled_at, next_attempt_at, claims, unsettled_claims)"
+        " scheduled_at, next_attempt_at, claims, crashes)"
         " SELECT uuidv7(), %(workspace)s, %(domain)s, 'us-east-1', 'opensend', 'a@b.test',"
         " '{a@example.com}', '{}', '{}', '{}', 'Later', '', 'Later', '{}', '{}', 'scheduled', '',"
         " '', '', '<later@b.test>', '', now(), at, at, 0, 0 FROM (SELECT now() + CASE"

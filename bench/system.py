@@ -15,10 +15,10 @@ import psycopg
 import redis
 from celery import Celery
 
-from core.embedded import die_with_parent
-from opensend.run import Stack, plan
-from opensend.run.files import read_json
-from opensend.run.http import answers, request
+from core.processes import die_with_parent
+from devstack import Stack, commands
+from devstack.files import read_json
+from devstack.http import answers, request
 
 # Of the environment, what would lead the bench to data or services that are not its own.
 _FOREIGN = (
@@ -26,8 +26,8 @@ _FOREIGN = (
     *("REDIS_PORT", "BOOTSTRAP_FILE", "EMAIL_PROVIDER"),
 )
 _OURS = {"PORT": "0", "API_RATE_LIMIT": "0", "LOG_LEVEL": "WARNING"}
-# The local stack sets itself up with DEBUG; what is measured runs as in production.
-_PRODUCTION = {"DEBUG": "false"}
+# The local stack sets itself up with LOCAL_MODE; what is measured runs as in production.
+_PRODUCTION = {"LOCAL_MODE": "false"}
 
 _QUEUES = {
     "ingest.tasks.process_due_events": "database",
@@ -35,7 +35,7 @@ _QUEUES = {
     "emails.tasks.send_due_emails": "sending",
     "webhooks.tasks.deliver_due_webhooks": "webhooks",
 }
-_CLEANERS = ("events.tasks.forget_old_events", "webhooks.tasks.forget_old_attempts")
+_CLEANERS = ("events.tasks.purge_old_events", "webhooks.tasks.purge_old_attempts")
 _SWEEP_SECONDS = 5.0
 _READY_SECONDS = 60.0
 _TABLES = (
@@ -63,7 +63,7 @@ class System:
         self.database = psycopg.connect(self.env["DATABASE_URL"], autocommit=True)
         self._share_certificate()
         ports = self._stack.ports
-        self._start("web", plan.command("web", var_dir=self.var_dir, ports=ports, env=self.env))
+        self._start("web", commands.command("web", var_dir=self.var_dir, ports=ports, env=self.env))
         self._until(lambda: answers(f"{self.base_url}/readyz"), "the web processes")
 
     def stop(self) -> None:

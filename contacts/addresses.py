@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from contacts.services import SIMULATOR
+from contacts.suppressions import SIMULATOR
 from core.addresses import identity, normalise
-from core.schemas import Text
+from core.api.bodies import Text
 
 
 def contactable(given: str) -> str:

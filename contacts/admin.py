@@ -10,10 +10,10 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.models import Workspace
-from contacts import services
+from contacts import suppressions
 from contacts.addresses import suppressible
 from contacts.models import Contact, Suppression
-from core.admin_base import BY_WORKSPACE, RecordAdmin, labelled, picked
+from core.admin.base import BY_WORKSPACE, RecordAdmin, labelled, picked
 
 
 @admin.register(Contact)
@@ -67,15 +67,15 @@ class SuppressionAdmin(RecordAdmin[Suppression]):
         return request.user.has_perm("contacts.add_suppression")
 
     def save_model(self, request: HttpRequest, obj: Suppression, form: Any, change: bool) -> None:
-        cause = services.Cause(
+        cause = suppressions.SuppressionRequest(
             workspace_id=obj.workspace_id,
             email=obj.email,
             origin=Suppression.Origin.MANUAL,
             at=timezone.now(),
         )
-        services.suppress([cause])
+        suppressions.suppress([cause])
         obj.pk = Suppression.objects.get(workspace=obj.workspace_id, email=obj.email).pk
 
     @admin.action(description="Let mail go to them again", permissions=["operate"])
     def unsuppress(self, request: HttpRequest, queryset: QuerySet[Suppression]) -> None:
-        self.say(request, len(services.unsuppress(picked(queryset))), "removed")
+        self.say(request, len(suppressions.unsuppress(picked(queryset))), "removed")

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import Workspace
 from core.addresses import identity
-from core.ids import uuid7
+from core.db.ids import uuid7
 
 
 class ContactQuerySet(models.QuerySet["Contact"]):

@@ -1,285 +1,172 @@
-"""The verbs on suppressions, and what people say themselves: that they want no more mail.
+"""The verbs on contacts. A contact that has unsubscribed is suppressed as such.
 
-Whoever writes suppressions and contacts in one transaction writes the suppressions first, so that
-two of them never wait for each other.
+So `unsubscribed` isn't only a note: the list of suppressions is what sending looks at.
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
-from django.db.models.functions import Collate, Lower
-from django.utils import timezone
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Collate
 
 from accounts.models import Workspace
 from contacts.models import Contact, Suppression
-from core import prepared
+from contacts.suppressions import contact_changed, contact_snapshot, lift, suppress, wish
 from core.addresses import identity
-from core.ids import uuid7
-from core.times import iso
-from events.payloads.contacts import ContactOut, SuppressionOut
+from core.db import bulk
+from core.errors import Conflict, NotFound, ValidationFailed
 from events.services import Fact, publish
 
-SIMULATOR = "@simulator.amazonses.com"
+MAX_PROPERTIES = 50
 
-_SUPPRESSED_AMONG = """
-    SELECT email, origin FROM suppressions WHERE workspace_id = %s AND email = ANY(%s)
-"""
-_SUPPRESSED = """
-    SELECT workspace_id, email, origin FROM suppressions
-     WHERE (workspace_id, email) IN (SELECT * FROM unnest(%s::uuid[], %s::text[]))
-"""
+Property = str | bool | int | float
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """Why an address is to be suppressed: `at` and the ids name the fact behind it."""
-
-    workspace_id: UUID
-    email: str
-    origin: str
-    at: datetime
-    email_id: UUID | None = None
-    event_id: UUID | None = None
+class ContactExists(Conflict):
+    name = "contact_exists"
 
 
-def suppressed_among(workspace: Workspace, addresses: Iterable[str]) -> dict[str, str]:
-    """Of these lower-case addresses, those that get no mail, with the origin."""
-    with prepared.cursor() as cursor:
-        cursor.execute(_SUPPRESSED_AMONG, [workspace.pk, list(addresses)])
-        return dict(cursor)
+def create_contact(
+    *,
+    workspace: Workspace,
+    email: str,
+    first_name: str = "",
+    last_name: str = "",
+    unsubscribed: bool = False,
+    properties: Mapping[str, Property | None] | None = None,
+) -> Contact:
+    """Add a person; publishes `contact.created`. ContactExists when the address is taken.
 
-
-def suppressed_people(people: Iterable[tuple[UUID, str]]) -> dict[tuple[UUID, str], str]:
-    """Of these (workspace, lower-case address), those that get no mail, with the origin."""
-    wanted = set(people)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _SUPPRESSED,
-            [[workspace for workspace, _ in wanted], [address for _, address in wanted]],
-        )
-        return {(workspace, address): origin for workspace, address, origin in cursor}
-
-
-def suppress(causes: Sequence[Cause]) -> list[Suppression]:
-    """Suppress the addresses; publishes `suppression.added` for each that wasn't, returning those.
-
-    The strongest cause of an address wins, and among equals the earliest, whatever the order
-    in which they come. SES's simulator is never suppressed.
+    Who had unsubscribed is added as unsubscribed: being added anew is no consent.
     """
-    strongest: dict[tuple[UUID, str], Cause] = {}
-    for cause in causes:
-        key = (cause.workspace_id, cause.email.lower())
-        if not key[1].endswith(SIMULATOR):
-            strongest[key] = min(strongest.get(key, cause), cause, key=_weight)
-    if not strongest:
-        return []
+    contact = Contact(
+        workspace=workspace,
+        email=email,
+        first_name=first_name,
+        last_name=last_name,
+        properties=_merged({}, properties or {}),
+    )
     with transaction.atomic():
-        added = _upsert([strongest[key] for key in sorted(strongest)])
-        publish([Fact("suppression.added", row.workspace_id, snapshot(row)) for row in added])
-    return added
+        contact.unsubscribed = unsubscribed or _opted_out(contact)
+        if unsubscribed:
+            suppress([wish(workspace.pk, email)])
+        row = {field.attname: getattr(contact, field.attname) for field in Contact._meta.fields}
+        if not bulk.insert_ignoring_conflicts(Contact, [row]):
+            raise _taken(workspace.pk, email)
+        publish([Fact("contact.created", workspace.pk, contact_snapshot(contact))])
+    return contact
 
 
-def unsuppress(suppressions: Sequence[Suppression]) -> list[Suppression]:
-    """Let mail go to these addresses again; publishes `suppression.removed` for each.
+def update_contact(contact: Contact, changes: Mapping[str, Any]) -> Contact:
+    """Write the fields that `changes` names; publishes `contact.updated` if one is new.
 
-    Contacts follow: who was suppressed as unsubscribed is subscribed again. Who was suppressed for
-    another reason, and unsubscribed besides, stays suppressed as that. Returns what was removed.
+    Properties are merged by name, and None takes one away. ContactExists when another contact
+    has the new address, NotFound when this one is gone.
     """
+    while (updated := _update_as_seen(contact, changes)) is None:
+        contact = _current(contact)
+    return updated
+
+
+def delete_contact(contact: Contact) -> None:
+    """Forget a person; publishes `contact.deleted`. A suppression of the address stays."""
     with transaction.atomic():
-        removed = lift(suppressions)
-        _settle_contacts(removed)
-    return removed
+        last = _current(contact, lock=True)
+        Contact.objects.filter(pk=last.pk).delete()
+        publish([Fact("contact.deleted", last.workspace_id, contact_snapshot(last))])
 
 
-def lift(suppressions: Sequence[Suppression]) -> list[Suppression]:
-    """As `unsuppress`, but the contacts are the caller's business. Wants a transaction."""
-    rows = Suppression.objects.filter(pk__in=[row.pk for row in suppressions])
-    found = list(rows.order_by("workspace_id", Collate("email", "C")).select_for_update())
-    if found:
-        rows.delete()
-    publish([Fact("suppression.removed", row.workspace_id, snapshot(row)) for row in found])
-    return found
+def _update_as_seen(contact: Contact, changes: Mapping[str, Any]) -> Contact | None:
+    """None, with nothing written, when `contact` is out of date in what suppressions hang on."""
+    try:
+        with transaction.atomic():
+            decisive = {"email", "unsubscribed"} & changes.keys()
+            if decisive:
+                _follow(contact, changes)
+            current = _current(contact, lock=True)
+            if decisive and _decisive(current) != _decisive(contact):
+                transaction.set_rollback(True)
+                return None
+            if changed := _apply(current, changes):
+                current.save(update_fields=changed)
+                publish([contact_changed(current, changed)])
+            return current
+    except IntegrityError:
+        raise _taken(contact.workspace_id, changes["email"]) from None
 
 
-def record_unsubscribe(people: Iterable[tuple[UUID, str]]) -> None:
-    """Note that the owners of (workspace, address) want no more mail.
-
-    Makes the contact when there is none; publishes contact.created or, when it was
-    subscribed, contact.updated.
-    """
-    # In one order everywhere, so that two workers with the same people never deadlock.
-    wanted = sorted({(workspace_id, email.lower()) for workspace_id, email in people})
-    if not wanted:
-        return
-    with transaction.atomic():
-        publish([_unsubscribed(*row) for row in _unsubscribe(wanted)])
-
-
-def snapshot(suppression: Suppression) -> dict[str, Any]:
-    return SuppressionOut(
-        id=str(suppression.pk),
-        email=suppression.email,
-        origin=suppression.origin,
-        source_id=str(suppression.email_id) if suppression.email_id else None,
-        created_at=iso(suppression.created_at),
-    ).model_dump()
+def _follow(contact: Contact, changes: Mapping[str, Any]) -> None:
+    """Suppress or lift, before the contact is locked (contacts.suppressions says why)."""
+    email = changes.get("email", contact.email)
+    if changes.get("unsubscribed", contact.unsubscribed):
+        suppress([wish(contact.workspace_id, email)])
+    elif "unsubscribed" in changes:
+        rows = Suppression.objects.filter(
+            workspace=contact.workspace_id,
+            email__in=sorted({identity(contact.email), identity(email)}),
+            origin=Suppression.Origin.UNSUBSCRIBED,
+        )
+        lift(list(rows.order_by(Collate("email", "C")).select_for_update()))
 
 
-def contact_snapshot(contact: Contact) -> dict[str, Any]:
-    return ContactOut(
-        id=str(contact.pk),
-        email=contact.email,
-        first_name=contact.first_name or None,
-        last_name=contact.last_name or None,
-        unsubscribed=contact.unsubscribed,
-        created_at=iso(contact.created_at),
-    ).model_dump()
+def _apply(contact: Contact, changes: Mapping[str, Any]) -> list[str]:
+    """Set what differs; the names of those fields."""
+    changed = []
+    for name, value in changes.items():
+        before = getattr(contact, name)
+        after = _merged(before, value) if name == "properties" else value
+        if _differ(name, before, after):
+            setattr(contact, name, after)
+            changed.append(name)
+    return changed
 
 
-def contact_changed(contact: Contact, fields: Sequence[str]) -> Fact:
-    data = contact_snapshot(contact) | {"changed_fields": list(fields)}
-    return Fact("contact.updated", contact.workspace_id, data)
+def _differ(name: str, before: Any, after: Any) -> bool:
+    match name:
+        case "email":  # Resend's clients name the contact by it, in any spelling
+            return identity(before) != identity(after)
+        case "properties":
+            return _typed(before) != _typed(after)
+        case _:
+            return bool(before != after)
 
 
-def _settle_contacts(removed: Sequence[Suppression]) -> None:
-    """Keep contacts that have unsubscribed and the list of suppressions in step."""
-    origins = {(row.workspace_id, row.email): row.origin for row in removed}
-    contacts = _unsubscribed_contacts(origins)
-    by_wish = Suppression.Origin.UNSUBSCRIBED
-    subscribed = [contact for contact in contacts if origins[_person(contact)] == by_wish]
-    for contact in subscribed:
-        contact.unsubscribed = False
-    if subscribed:
-        rows = Contact.objects.filter(pk__in=[contact.pk for contact in subscribed])
-        rows.update(unsubscribed=False)
-    publish([contact_changed(contact, ["unsubscribed"]) for contact in subscribed])
-    suppress([wish(*_person(contact)) for contact in contacts if contact.unsubscribed])
+def _typed(properties: Mapping[str, Property]) -> dict[str, tuple[bool, Property]]:
+    """For comparing: to Python, true is 1."""
+    return {name: (isinstance(value, bool), value) for name, value in properties.items()}
 
 
-def _unsubscribed_contacts(people: Collection[tuple[UUID, str]]) -> list[Contact]:
-    """Those of (workspace, lower-case address) that are contacts who want no mail, locked."""
-    if not people:
-        return []
-    rows = Contact.objects.alias(identity=Lower("email")).filter(
-        workspace__in={workspace_id for workspace_id, _ in people},
-        identity__in={address for _, address in people},
-        unsubscribed=True,
+def _merged(
+    properties: Mapping[str, Property], given: Mapping[str, Property | None]
+) -> dict[str, Property]:
+    both = {**properties, **given}
+    merged = {name: value for name, value in both.items() if value is not None}
+    if len(merged) > MAX_PROPERTIES:
+        raise ValidationFailed({"properties": f"may be at most {MAX_PROPERTIES}"})
+    return merged
+
+
+def _decisive(contact: Contact) -> tuple[str, bool]:
+    return identity(contact.email), contact.unsubscribed
+
+
+def _opted_out(contact: Contact) -> bool:
+    same = Suppression.objects.filter(workspace=contact.workspace_id).at(contact.email)
+    return same.filter(origin=Suppression.Origin.UNSUBSCRIBED).exists()
+
+
+def _current(contact: Contact, *, lock: bool = False) -> Contact:
+    rows = Contact.objects.filter(pk=contact.pk)
+    current = (rows.select_for_update() if lock else rows).first()
+    if current is None:
+        raise NotFound(f"There is no contact `{contact.pk}` any more.")
+    return current
+
+
+def _taken(workspace_id: UUID, email: str) -> ContactExists:
+    there = Contact.objects.filter(workspace=workspace_id).at(email).first()
+    return ContactExists(
+        f"There is a contact with the address `{email}`. Change that one.",
+        details={"id": str(there.pk)} if there else None,
     )
-    ordered = rows.order_by("workspace_id", Collate("identity", "C"))
-    return [contact for contact in ordered.select_for_update() if _person(contact) in people]
-
-
-def _person(contact: Contact) -> tuple[UUID, str]:
-    return contact.workspace_id, identity(contact.email)
-
-
-def wish(workspace_id: UUID, email: str) -> Cause:
-    """The cause to suppress somebody who wants no more mail from now on."""
-    origin = Suppression.Origin.UNSUBSCRIBED
-    return Cause(workspace_id=workspace_id, email=email, origin=origin, at=timezone.now())
-
-
-def _weight(cause: Cause) -> tuple[int, datetime, str]:
-    return -Suppression.STRENGTH[Suppression.Origin(cause.origin)], cause.at, str(cause.email_id)
-
-
-def _upsert(causes: list[Cause]) -> list[Suppression]:
-    """One statement; the rows that it added (xmax is 0 only for a fresh row)."""
-    strengths = ", ".join(
-        f"('{origin.value}', {strength})" for origin, strength in Suppression.STRENGTH.items()
-    )
-    columns = list(
-        zip(
-            *[
-                (
-                    uuid7(),
-                    cause.workspace_id,
-                    cause.email.lower(),
-                    cause.origin,
-                    cause.email_id,
-                    cause.event_id,
-                    cause.at,
-                )
-                for cause in causes
-            ],
-            strict=True,
-        )
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            WITH strength (origin, weight) AS (VALUES {strengths})
-            INSERT INTO suppressions AS kept
-                   (id, workspace_id, email, origin, email_id, event_id, created_at)
-            SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::uuid[],
-                                 %s::uuid[], %s::timestamptz[])
-            ON CONFLICT (workspace_id, email) DO UPDATE
-               SET origin = excluded.origin, email_id = excluded.email_id,
-                   event_id = excluded.event_id, created_at = excluded.created_at
-             WHERE ((SELECT -weight FROM strength WHERE origin = excluded.origin),
-                    excluded.created_at, excluded.email_id)
-                 < ((SELECT -weight FROM strength WHERE origin = kept.origin),
-                    kept.created_at, kept.email_id)
-            RETURNING id, workspace_id, email, origin, email_id, event_id, created_at,
-                      xmax = 0
-            """,  # noqa: S608 (only constants of this module)
-            [list(column) for column in columns],
-        )
-        found = cursor.fetchall()
-    return [
-        Suppression(
-            id=row[0],
-            workspace_id=row[1],
-            email=row[2],
-            origin=row[3],
-            email_id=row[4],
-            event_id=row[5],
-            created_at=row[6],
-        )
-        for row in found
-        if row[7]
-    ]
-
-
-def _unsubscribe(people: list[tuple[UUID, str]]) -> list[tuple[Contact, bool]]:
-    """One statement; the contacts that it added or changed, and whether it added them."""
-    rows = [(uuid7(), workspace_id, email) for workspace_id, email in people]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO contacts AS kept
-                   (id, workspace_id, email, first_name, last_name, unsubscribed, created_at)
-            SELECT id, workspace_id, email, '', '', true, now()
-              FROM unnest(%s::uuid[], %s::uuid[], %s::text[]) AS new (id, workspace_id, email)
-            ON CONFLICT (workspace_id, lower(email)) DO UPDATE SET unsubscribed = true
-             WHERE NOT kept.unsubscribed
-            RETURNING id, workspace_id, email, first_name, last_name, created_at, xmax = 0
-            """,
-            [list(column) for column in zip(*rows, strict=True)],
-        )
-        found = cursor.fetchall()
-    return [
-        (
-            Contact(
-                id=row[0],
-                workspace_id=row[1],
-                email=row[2],
-                first_name=row[3],
-                last_name=row[4],
-                unsubscribed=True,
-                created_at=row[5],
-            ),
-            row[6],
-        )
-        for row in found
-    ]
-
-
-def _unsubscribed(contact: Contact, created: bool) -> Fact:
-    if created:
-        return Fact("contact.created", contact.workspace_id, contact_snapshot(contact))
-    return contact_changed(contact, ["unsubscribed"])

@@ -16,10 +16,10 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import REGISTRY, Collector
 
 from core import redis
-from core.http import answering
+from core.api.http import answering
 from core.models import Heartbeat
+from core.queue.work import work_models
 from core.times import iso
-from core.work import work_models
 
 logger = logging.getLogger(__name__)
 

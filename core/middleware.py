@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, UnreadablePostError
 
 from core import metrics
 from core.context import request_id
-from core.ids import uuid7
+from core.db.ids import uuid7
 
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 WELL_FORMED = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")

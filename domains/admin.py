@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from core.admin_base import (
+from core.admin.base import (
     BY_WORKSPACE,
     BoundedFilter,
     Label,

@@ -11,9 +11,9 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.models import Workspace
+from core.db.hot_queries import Lookup
 from core.errors import Conflict, DomainError, NotFound
-from core.lookups import Lookup
-from core.wake import wake
+from core.queue.wake import wake
 from domains import identities
 from domains.identities import IdentityMissing, IdentityStatus, IdentityUnavailable
 from domains.models import DnsRecord, Domain

@@ -1,7 +1,7 @@
 from celery import shared_task
 
-from core.draining import drain
-from domains.checking import check_due
+from core.queue.worker_loop import drain
+from domains.verification import check_due
 
 
 @shared_task

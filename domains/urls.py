@@ -1,15 +1,15 @@
 from django.urls import path
 
-from accounts.absent import NotOffered
-from domains import api
+from accounts.unsupported import UnsupportedEndpoint
+from domains.api import domains
 
 NO_CLAIMS = "Domains cannot be claimed here: each is its workspace's until that removes it."
 
 urlpatterns = [
-    path("domains", api.DomainsView.as_view()),
-    path("domains/claim", NotOffered.as_view(because=NO_CLAIMS)),
-    path("domains/<str:domain_id>", api.DomainView.as_view()),
-    path("domains/<str:domain_id>/verify", api.VerifyDomainView.as_view()),
-    path("domains/<str:domain_id>/claim", NotOffered.as_view(because=NO_CLAIMS)),
-    path("domains/<str:domain_id>/claim/verify", NotOffered.as_view(because=NO_CLAIMS)),
+    path("domains", domains.DomainsView.as_view()),
+    path("domains/claim", UnsupportedEndpoint.as_view(because=NO_CLAIMS)),
+    path("domains/<str:domain_id>", domains.DomainView.as_view()),
+    path("domains/<str:domain_id>/verify", domains.VerifyDomainView.as_view()),
+    path("domains/<str:domain_id>/claim", UnsupportedEndpoint.as_view(because=NO_CLAIMS)),
+    path("domains/<str:domain_id>/claim/verify", UnsupportedEndpoint.as_view(because=NO_CLAIMS)),
 ]

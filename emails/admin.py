@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
-from core.admin_base import (
+from core.admin.base import (
     BY_WORKSPACE,
     Alert,
     BoundedFilter,
@@ -24,9 +24,10 @@ from core.admin_base import (
     overdue,
     picked,
 )
-from emails import attachments, services
+from emails import services
+from emails.content import attachments
+from emails.html_preview import preview
 from emails.models import Email, EmailAttachment, EmailEvent, EmailRecipient, SendRate
-from emails.preview import preview
 from tracking.models import Hit
 
 SHOWN = 200
@@ -37,7 +38,7 @@ def waiting_long(emails: "QuerySet[Email]") -> "QuerySet[Email]":
 
 
 def claimed_often(emails: "QuerySet[Email]") -> "QuerySet[Email]":
-    return _underway(emails).filter(next_attempt_at__isnull=False, unsettled_claims__gte=2)
+    return _underway(emails).filter(next_attempt_at__isnull=False, crashes__gte=2)
 
 
 def held(emails: "QuerySet[Email]") -> "QuerySet[Email]":
@@ -79,8 +80,8 @@ class EmailAdmin(RecordAdmin[Email]):
                     ("scheduled_at", "next_attempt_at"),
                     ("message_id", "provider_message_id"),
                     ("region", "configuration_set"),
-                    ("claims", "unsettled_claims"),
-                    ("first_attempt_at", "doubted_at"),
+                    ("claims", "crashes"),
+                    ("first_attempt_at", "unknown_since"),
                     ("tags", "request_id"),
                     ("opens", "human_opens"),
                     ("clicks", "human_clicks"),
@@ -90,7 +91,7 @@ class EmailAdmin(RecordAdmin[Email]):
             },
         ),
     ]
-    actions = ["retry_now", "it_left", "it_did_not_leave"]
+    actions = ["retry_now", "mark_as_sent", "mark_as_failed"]
     # What became of the mail comes before the columns of its row.
     change_form_outer_before_template = "emails/admin/email.html"
     change_form_outer_after_template = None
@@ -142,15 +143,15 @@ class EmailAdmin(RecordAdmin[Email]):
         self.say(request, services.retry_now(picked(queryset)), "will be sent now")
 
     @admin.action(description="It was sent (in doubt)", permissions=["operate"])
-    def it_left(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
-        settled = services.decide(picked(queryset), has_left=True)
+    def mark_as_sent(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
+        settled = services.resolve(picked(queryset), was_sent=True)
         self.say(request, settled, "in doubt are now sent")
 
     @admin.action(
         description="It was not sent, and never will be (in doubt)", permissions=["operate"]
     )
-    def it_did_not_leave(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
-        settled = services.decide(picked(queryset), has_left=False)
+    def mark_as_failed(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
+        settled = services.resolve(picked(queryset), was_sent=False)
         self.say(request, settled, "in doubt are now failed")
 
 
@@ -198,7 +199,7 @@ class EmailEventAdmin(RecordAdmin[EmailEvent]):
 
 @admin.register(SendRate)
 class SendRateAdmin(RecordAdmin[SendRate]):
-    list_display = ["name", "max_rate", "factor", "daily_quota", "sent_24h", "closed_until"]
+    list_display = ["name", "max_rate", "factor", "daily_quota", "sent_24h", "paused_until"]
     search_help_text = "A region, or the name of a provider"
     exact = ("name",)
 

@@ -6,7 +6,7 @@ class EmailsConfig(AppConfig):
 
     def ready(self) -> None:
         from core.health import warn_of
-        from emails.notices import problems, tell_operators
+        from emails.operator_alerts import problems, tell_operators
         from events.subscriptions import subscribe
 
         subscribe(tell_operators)

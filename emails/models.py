@@ -10,8 +10,8 @@ from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
 from accounts.models import ApiKey, Workspace
-from core.ids import uuid7
-from core.work import WorkItem, WorkQuerySet
+from core.db.ids import uuid7
+from core.queue.work import WorkItem, WorkQuerySet
 
 
 class EmailQuerySet(WorkQuerySet["Email"]):
@@ -34,7 +34,7 @@ class Email(WorkItem):
         UNKNOWN = "unknown"  # handed to the provider, and nobody knows yet whether it took it
         SENT = "sent"
         DELIVERED = "delivered"
-        DELAYED = "delayed"
+        DELIVERY_DELAYED = "delivery_delayed"
         SOFT_BOUNCED = "soft_bounced"
         BOUNCED = "bounced"
         COMPLAINED = "complained"
@@ -79,11 +79,11 @@ class Email(WorkItem):
     message_id = models.CharField(max_length=400)
     request_id = models.CharField(max_length=128, blank=True)
     scheduled_at = models.DateTimeField(null=True)
-    # Since when it is tried; `email.delayed` was last published at `delay_told_at`.
+    # Since when it is tried; `email.delayed` was last published at `delay_published_at`.
     first_attempt_at = models.DateTimeField(null=True)
-    delay_told_at = models.DateTimeField(null=True)
+    delay_published_at = models.DateTimeField(null=True)
     # Since when it may have left without anybody knowing.
-    doubted_at = models.DateTimeField(null=True)
+    unknown_since = models.DateTimeField(null=True)
     sent_at = models.DateTimeField(null=True)
     # Every hit, and those of people: scanners and image proxies open and click as well.
     opens = models.PositiveIntegerField(default=0, db_default=0)
@@ -122,7 +122,7 @@ class Email(WorkItem):
             # For settling sends whose worker died or whose outcome is unknown.
             models.Index(
                 fields=["next_attempt_at"],
-                name="emails_unsettled",
+                name="emails_unresolved",
                 condition=Q(next_attempt_at__isnull=False, status__in=["sending", "unknown"]),
             ),
             # For matching what the provider reports.
@@ -259,12 +259,12 @@ class SendRate(models.Model):
     calls = models.FloatField(default=0, db_default=0)
     throttled = models.FloatField(default=0, db_default=0)
     # When they last were too many.
-    struck_at = models.DateTimeField(null=True)
-    # When the provider is asked again; it told something at `looked_at`.
-    look_at = models.DateTimeField(db_default=Now())
-    looked_at = models.DateTimeField(null=True)
+    throttled_at = models.DateTimeField(null=True)
+    # When the provider is asked again; it told something at `refreshed_at`.
+    refresh_at = models.DateTimeField(db_default=Now())
+    refreshed_at = models.DateTimeField(null=True)
     # The daily quota is used up: nothing is sent before the look at this time.
-    closed_until = models.DateTimeField(null=True)
+    paused_until = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "send_rates"

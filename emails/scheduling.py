@@ -10,15 +10,15 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from core.db.ids import uuid7
 from core.errors import Conflict
-from core.ids import uuid7
 from core.times import iso
+from emails.facts.record import EmailFact, record_facts
 from emails.models import Email
-from emails.reports import Report, take_in
 
 _RECALLABLE = Q(
     status__in=[Email.Status.SCHEDULED, Email.Status.QUEUED],
-    doubted_at=None,  # else it may have left, and is only tried again
+    unknown_since=None,  # else it may have left, and is only tried again
 )
 
 
@@ -40,7 +40,7 @@ def reschedule(email: Email, at: datetime) -> None:
                 f"This email is {status} and can no longer be rescheduled.",
                 details={"status": status},
             )
-        take_in([scheduled(email, at, key=str(uuid7()))])
+        record_facts([scheduled(email, at, key=str(uuid7()))])
 
 
 def cancel(email: Email) -> None:
@@ -53,13 +53,13 @@ def cancel(email: Email) -> None:
                 f"This email is {status} and can no longer be cancelled.",
                 details={"status": status},
             )
-        take_in([_cancelled(email)])
+        record_facts([_cancelled(email)])
 
 
-def scheduled(email: Email, at: datetime, *, key: str = "") -> Report:
+def scheduled(email: Email, at: datetime, *, key: str = "") -> EmailFact:
     """The report that it is to be sent then; `key` tells the later ones from the first."""
     told = {"scheduled_at": iso(at)}
-    return Report(
+    return EmailFact(
         email_id=email.pk,
         type="scheduled",
         occurred_at=timezone.now(),
@@ -69,8 +69,8 @@ def scheduled(email: Email, at: datetime, *, key: str = "") -> Report:
     )
 
 
-def _cancelled(email: Email) -> Report:
-    return Report(
+def _cancelled(email: Email) -> EmailFact:
+    return EmailFact(
         email_id=email.pk,
         type="cancelled",
         status=Email.Status.CANCELLED.value,

@@ -10,22 +10,22 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.models import ApiKey, Workspace
-from contacts.services import suppressed_among
-from core import bulk
+from contacts.suppressions import find_suppressed_in
 from core.context import request_id
+from core.db import bulk
+from core.db.ids import uuid7
 from core.errors import DomainError
-from core.ids import uuid7
-from core.wake import wake
+from core.queue.wake import wake
 from domains.models import Domain
 from domains.services import require_sending, sending_domains
-from emails import attachments
-from emails.addresses import Mailbox, identity
+from emails.api.bodies import SendEmail
+from emails.content import attachments
+from emails.content.addresses import Mailbox, identity
+from emails.facts.record import EmailFact, record_facts
 from emails.models import Email, EmailAttachment, EmailRecipient
 from emails.providers import installed_provider
-from emails.reports import Report, take_in
-from emails.requests import SendEmail
 from emails.scheduling import scheduled
-from emails.withholding import suppressed
+from emails.sending.suppression_check import suppressed
 
 SEND = "emails.tasks.send_due_emails"
 
@@ -53,7 +53,7 @@ class Draft:
         }
 
     @property
-    def goes_to_nobody(self) -> bool:
+    def has_no_recipients(self) -> bool:
         return len(self.suppressed()) == len(self.recipients)
 
 
@@ -73,7 +73,7 @@ def accept(key: ApiKey, requests: Sequence[SendEmail], *, is_batch: bool = False
     return _write(_draft(key.workspace, emails, requests), attached)
 
 
-def accept_own(domain: Domain, requests: Mapping[UUID, SendEmail]) -> list[Draft]:
+def accept_internal(domain: Domain, requests: Mapping[UUID, SendEmail]) -> list[Draft]:
     """Write mail of the installation itself down, each email under its given id and only once.
 
     For ids that no two transactions come with at the same time: ids that have an email already
@@ -114,14 +114,14 @@ def retry_now(emails: Sequence[Email]) -> int:
     return made_due
 
 
-def decide(emails: Sequence[Email], *, has_left: bool) -> int:
+def resolve(emails: Sequence[Email], *, was_sent: bool) -> int:
     """Settle what is in doubt by what somebody found out: as sent or as failed; how many."""
     with transaction.atomic():
         doubted = Email.objects.filter(
             pk__in=[email.pk for email in emails], status=Email.Status.UNKNOWN
         )
         found = list(doubted.order_by("pk").select_for_update(of=("self",)).values_list("pk"))
-        take_in([_decided(pk, has_left=has_left) for (pk,) in found])
+        record_facts([_decided(pk, was_sent=was_sent) for (pk,) in found])
     return len(found)
 
 
@@ -132,17 +132,17 @@ def _merged(boxes: Sequence[Mailbox]) -> list[str]:
     return list(found.values())
 
 
-def _decided(email_id: UUID, *, has_left: bool) -> Report:
+def _decided(email_id: UUID, *, was_sent: bool) -> EmailFact:
     told = {"reason": "An operator decided that the provider never took it."}
-    return Report(
+    return EmailFact(
         email_id=email_id,
-        type="sent" if has_left else "failed",
-        status=(Email.Status.SENT if has_left else Email.Status.FAILED).value,
-        detail="" if has_left else told["reason"],
+        type="sent" if was_sent else "failed",
+        status=(Email.Status.SENT if was_sent else Email.Status.FAILED).value,
+        detail="" if was_sent else told["reason"],
         occurred_at=timezone.now(),
-        taken_at=timezone.now() if has_left else None,
-        payload={} if has_left else told,
-        webhook={} if has_left else {"failed": told},
+        taken_at=timezone.now() if was_sent else None,
+        payload={} if was_sent else told,
+        webhook={} if was_sent else {"failed": told},
     )
 
 
@@ -165,7 +165,7 @@ def _draft(
     workspace: Workspace, emails: Sequence[Email], requests: Sequence[SendEmail]
 ) -> list[Draft]:
     named = [request.recipients() for request in requests]
-    stopped = suppressed_among(
+    stopped = find_suppressed_in(
         workspace, {identity(box.address) for boxes in named for _, box in boxes}
     )
     drafts = []
@@ -187,19 +187,21 @@ def _write(drafts: list[Draft], attached: Sequence[EmailAttachment] = ()) -> lis
             [recipient for draft in drafts for recipient in draft.recipients],
             attached,
         )
-        take_in(reports)
+        record_facts(reports)
         if any(draft.email.status == Email.Status.QUEUED for draft in drafts):
             wake(SEND)
     return drafts
 
 
-def _reports(draft: Draft) -> list[Report]:
+def _reports(draft: Draft) -> list[EmailFact]:
     dropped = [
         suppressed(draft.email, address=address, origin=origin)
         for address, origin in draft.suppressed().items()
     ]
     at = draft.email.scheduled_at
-    return dropped if at is None or draft.goes_to_nobody else [scheduled(draft.email, at), *dropped]
+    return (
+        dropped if at is None or draft.has_no_recipients else [scheduled(draft.email, at), *dropped]
+    )
 
 
 def _email(

@@ -1,11 +1,11 @@
 from celery import shared_task
 
-from core import wake
-from core.draining import drain
-from emails.hits import take_in_hits
-from emails.orphans import delete_orphans
-from emails.outcomes import settle_unknown
-from emails.sending import send_due
+from core.queue import wake
+from core.queue.worker_loop import drain
+from emails.facts.opens_and_clicks import record_hits
+from emails.orphan_blobs import delete_orphans
+from emails.sending.loop import send_due
+from emails.sending.send_results import resolve_unknown
 
 
 @shared_task
@@ -16,18 +16,18 @@ def send_due_emails() -> int:
 
 
 @shared_task
-def forget_orphaned_blobs() -> int:
+def purge_orphaned_blobs() -> int:
     """No blob is left for long without the row of its attachment."""
     return delete_orphans()
 
 
 @shared_task
-def settle_unknown_sends() -> int:
+def resolve_unknown_sends() -> int:
     """No send is in doubt for longer than the lease and the grace."""
-    return settle_unknown()
+    return resolve_unknown()
 
 
 @shared_task
-def take_in_due_hits() -> int:
+def record_due_hits() -> int:
     """Every open and click that is due has become a fact about its email."""
-    return drain("emails.tasks.take_in_due_hits", take_in_hits)
+    return drain("emails.tasks.record_due_hits", record_hits)

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from core.admin_base import (
+from core.admin.base import (
     BY_WORKSPACE,
     Alert,
     RecordAdmin,
@@ -42,7 +42,7 @@ class EventAdmin(RecordAdmin[Event]):
         ("type", "workspace"),
         ("public_id", "request_id"),
         ("created_at", "next_attempt_at"),
-        ("claims", "unsettled_claims"),
+        ("claims", "crashes"),
         "last_error",
         "shown_body",
     ]

@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 
 from events.envelopes import Envelope, data_of, model_of
+from events.json_schemas import schema_of
 from events.payloads import contacts, domains, emails, mailbox, webhooks
 from events.payloads.base import Payload
-from events.schemas import schema_of
 
 EXAMPLES = Path(__file__).parent / "examples"
 

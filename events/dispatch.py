@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.db import transaction
 
-from core.work import Settlement
+from core.queue.work import Settlement
 from events.models import Event
 from events.subscriptions import subscribers
 
@@ -21,8 +21,8 @@ _HEARD: dict[str, object] = {"last_error": ""}  # what earlier tries ran into is
 def dispatch_due() -> int:
     """Claim a batch and let every subscriber hear all of it; how many were claimed."""
     events = Event.objects.claim(limit=BATCH)
-    alive = [event for event in events if not event.is_exhausted]
-    _shelve([event for event in events if event.is_exhausted])
+    alive = [event for event in events if not event.is_poisoned]
+    _dead_letter([event for event in events if event.is_poisoned])
     try:
         _hand_over(alive)
     except Exception:  # one of them is bad: the others must not wait for it
@@ -56,7 +56,7 @@ def _hand_over_alone(event: Event) -> None:
         Event.objects.settle([Settlement(event, retry_in=delay, changes=reason)])
 
 
-def _shelve(events: Sequence[Event]) -> None:
+def _dead_letter(events: Sequence[Event]) -> None:
     """An event that has killed its worker time and again waits for an operator."""
     reason = {"last_error": "The worker died over this event each time it was claimed."}
     Event.objects.settle([Settlement(event, changes=reason) for event in events])

@@ -8,8 +8,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import Workspace
-from core.ids import uuid7
-from core.work import WorkItem, WorkQuerySet
+from core.db.ids import uuid7
+from core.queue.work import WorkItem, WorkQuerySet
 from events.envelopes import data_of
 
 

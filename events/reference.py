@@ -6,9 +6,9 @@ from typing import Any
 
 from events.catalogue import CATALOGUE, EventType
 from events.envelopes import Envelope
+from events.json_schemas import schema_of
 from events.payloads.base import Payload
 from events.payloads.emails import EmailData
-from events.schemas import schema_of
 
 _GROUPS = {
     "email.*": "Emails",

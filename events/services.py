@@ -9,10 +9,10 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from core import bulk
 from core.context import request_id
-from core.ids import uuid7
-from core.wake import wake
+from core.db import bulk
+from core.db.ids import uuid7
+from core.queue.wake import wake
 from events.catalogue import CATALOGUE
 from events.envelopes import sealed
 from events.models import Event

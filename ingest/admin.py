@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from core.admin_base import (
+from core.admin.base import (
     Alert,
     BoundedFilter,
     Label,
@@ -79,7 +79,7 @@ class ProviderEventAdmin(RecordAdmin[ProviderEvent]):
         ("source", "event_id"),
         ("id", "request_id"),
         ("received_at", "processed_at"),
-        ("claims", "unsettled_claims"),
+        ("claims", "crashes"),
         "next_attempt_at",
         "shown_body",
     ]

@@ -6,8 +6,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from core.ids import uuid7
-from core.work import WorkItem, WorkQuerySet
+from core.db.ids import uuid7
+from core.queue.work import WorkItem, WorkQuerySet
 
 
 class ProviderEventQuerySet(WorkQuerySet["ProviderEvent"]):

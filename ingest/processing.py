@@ -14,14 +14,14 @@ from django.conf import settings
 from django.db import OperationalError, transaction
 from django.utils import timezone
 
-from contacts.services import record_unsubscribe
+from contacts.suppressions import record_unsubscribe
 from core import metrics
-from core.work import Settlement
+from core.queue.work import Settlement
+from emails.facts.record import EmailFact, record_facts
 from emails.models import Email
 from emails.providers.ses import wire_message_id
-from emails.reports import Report, take_in
 from ingest.models import ProviderEvent
-from ingest.ses_events import NotUnderstood, SesEvent, understand
+from ingest.ses_events import SesEvent, UnknownEvent, parse_event
 
 logger = logging.getLogger(__name__)
 
@@ -54,11 +54,11 @@ def process_due() -> int:
 
 
 def _read(row: ProviderEvent) -> Reading:
-    if row.is_exhausted:
+    if row.is_poisoned:
         return Reading(row, None, "the worker died over this callback each time it was claimed")
     try:
-        return Reading(row, understand(_message(row)))
-    except NotUnderstood as error:
+        return Reading(row, parse_event(_message(row)))
+    except UnknownEvent as error:
         return Reading(row, None, str(error))
 
 
@@ -67,7 +67,7 @@ def _message(row: ProviderEvent) -> str:
     try:
         return str(orjson.loads(row.body)["Message"])
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise NotUnderstood(f"the body is no SNS message: {error!r}"[:300]) from None
+        raise UnknownEvent(f"the body is no SNS message: {error!r}"[:300]) from None
 
 
 def _take_in_alone(reading: Reading) -> None:
@@ -90,7 +90,7 @@ def _take_in(readings: Sequence[Reading]) -> None:
         outcomes = [_outcome(reading, owners.get(reading.row.pk)) for reading in readings]
         ours = ProviderEvent.objects.settle(outcomes)
         held = [reading for reading in readings if reading.row.pk in ours]
-        take_in([report for reading in held for report in _reports(reading, owners)])
+        record_facts([report for reading in held for report in _reports(reading, owners)])
         _record_unsubscribes(held, owners)
     for outcome in outcomes:
         if outcome.row.pk in ours:
@@ -151,13 +151,13 @@ def _unmatched_retry(row: ProviderEvent) -> timedelta | None:
     return delay
 
 
-def _reports(reading: Reading, owners: dict[UUID, UUID]) -> list[Report]:
+def _reports(reading: Reading, owners: dict[UUID, UUID]) -> list[EmailFact]:
     event, owner = reading.event, owners.get(reading.row.pk)
     if event is None or owner is None:
         return []
     region = reading.row.topic_arn.split(":")[3] if reading.row.topic_arn else "us-east-1"
     return [
-        Report(
+        EmailFact(
             email_id=owner,
             type=effect.type,
             occurred_at=effect.occurred_at,

@@ -7,10 +7,10 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from core import prepared
 from core.context import request_id
-from core.ids import uuid7
-from core.wake import hint, wake
+from core.db import prepared
+from core.db.ids import uuid7
+from core.queue.wake import hint, wake
 from ingest.models import ProviderEvent
 from ingest.sns import SnsMessage, is_control
 
@@ -18,7 +18,7 @@ PROCESS = "ingest.tasks.process_due_events"
 SES = "ses"
 
 
-def keep(message: SnsMessage, raw: bytes) -> bool:
+def store(message: SnsMessage, raw: bytes) -> bool:
     """Commit a verified notification as it was posted, in one statement.
 
     False when it was here before.
@@ -44,7 +44,7 @@ def reprocess(rows: "QuerySet[ProviderEvent]") -> int:
             state=ProviderEvent.State.RECEIVED,
             reason="",
             next_attempt_at=Now(),
-            unsettled_claims=0,
+            crashes=0,
         )
         wake(PROCESS)
     return count
@@ -60,7 +60,7 @@ def _insert(message: SnsMessage, raw: bytes, *, kind: ProviderEvent.Kind, noted:
     with prepared.cursor() as cursor:
         cursor.execute(
             "INSERT INTO provider_events (id, source, event_id, kind, topic_arn, body, state,"
-            " reason, type, request_id, received_at, next_attempt_at, claims, unsettled_claims)"
+            " reason, type, request_id, received_at, next_attempt_at, claims, crashes)"
             " VALUES (%s, %s, %s, %s, %s, %s, %s, '', '', %s, now(),"
             " CASE WHEN %s THEN NULL ELSE now() END, 0, 0) ON CONFLICT DO NOTHING",
             [

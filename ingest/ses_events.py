@@ -13,16 +13,16 @@ from uuid import UUID
 import orjson
 
 from contacts.models import Suppression
-from emails.addresses import normalise, parse
-from emails.mime import ID_HEADER
+from emails.content.addresses import normalise, parse
+from emails.content.mime import ID_HEADER
 from emails.models import Email
 from emails.providers.ses import EMAIL_TAG
-from tracking.verdicts import judge
+from tracking.bot_detection import classify
 
 Status = Email.Status
 
 
-class NotUnderstood(Exception):
+class UnknownEvent(Exception):
     """The message is no SES event that we know how to read; the text says why."""
 
 
@@ -57,31 +57,31 @@ class SesEvent:
     unsubscribed: list[str]
 
 
-def understand(message: str) -> SesEvent:
-    """Read the `Message` of a notification; raises NotUnderstood."""
+def parse_event(message: str) -> SesEvent:
+    """Read the `Message` of a notification; raises UnknownEvent."""
     try:
         event = orjson.loads(message)
     except orjson.JSONDecodeError as error:
-        raise NotUnderstood(f"Message is not JSON: {error}") from None
+        raise UnknownEvent(f"Message is not JSON: {error}") from None
     if not isinstance(event, dict):
-        raise NotUnderstood("Message is not a JSON object")
+        raise UnknownEvent("Message is not a JSON object")
     if "\\u0000" in message:
         event = _without_nul(event)
     mail = event.get("mail")
     if not isinstance(mail, dict) or not isinstance(mail.get("messageId"), str):
-        raise NotUnderstood("Message has no mail.messageId")
+        raise UnknownEvent("Message has no mail.messageId")
     name = event.get("eventType") or event.get("notificationType")
     reader = _READERS.get(name) if isinstance(name, str) else None
     if reader is None:
-        raise NotUnderstood(f"unknown event type {str(name)[:60]!r}")
+        raise UnknownEvent(f"unknown event type {str(name)[:60]!r}")
     key, read = reader
     told = event.get(key) or {}
     if not isinstance(told, dict):
-        raise NotUnderstood(f"`{key}` is not an object")
+        raise UnknownEvent(f"`{key}` is not an object")
     try:
         effects = read(told, _time(told.get("timestamp")) or _time(mail.get("timestamp")))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise NotUnderstood(f"`{key}` is not as SES documents it: {error!r}"[:300]) from error
+        raise UnknownEvent(f"`{key}` is not as SES documents it: {error!r}"[:300]) from error
     return SesEvent(
         type=str(name),
         message_id=mail["messageId"],
@@ -188,7 +188,7 @@ def _delay(told: dict[str, Any], at: datetime | None) -> list[Effect]:
             told,
             {"deliveryDelay": told},
             recipient=_address(each["emailAddress"]),
-            status=Status.DELAYED,
+            status=Status.DELIVERY_DELAYED,
             detail=str(each.get("diagnosticCode") or told.get("delayType", ""))[:1000],
             key=_at(at).isoformat(),
         )
@@ -264,7 +264,7 @@ def _feedback(told: dict[str, Any], at: datetime | None) -> str:
 def _hit(type_name: str, key: str) -> "Reader":
     def read(told: dict[str, Any], at: datetime | None) -> list[Effect]:
         agent = str(told.get("userAgent") or "")
-        shown = told | {"machine": judge(agent).is_machine}
+        shown = told | {"machine": classify(agent).is_machine}
         again = "\n".join(
             (_at(at).isoformat(), str(told.get("ipAddress")), str(told.get("link")), agent)
         )

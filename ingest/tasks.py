@@ -1,8 +1,8 @@
 from celery import shared_task
 from django.conf import settings
 
-from core.draining import drain
-from core.retention import forget
+from core.queue.retention import purge
+from core.queue.worker_loop import drain
 from ingest.models import ProviderEvent
 from ingest.processing import process_due
 
@@ -14,12 +14,12 @@ def process_due_events() -> int:
 
 
 @shared_task
-def forget_old_provider_events() -> int:
+def purge_old_provider_events() -> int:
     """Settled callbacks past their retention are gone."""
     settled = ProviderEvent.objects.filter(next_attempt_at=None)
-    return forget(
+    return purge(
         settled,
         column="received_at",
         older_than=settings.PROVIDER_EVENT_RETENTION,
-        task="ingest.tasks.forget_old_provider_events",
+        task="ingest.tasks.purge_old_provider_events",
     )

@@ -1,7 +1,7 @@
 from django.urls import path
 
-from ingest import views
+from ingest.api import ses
 
 urlpatterns = [
-    path("events/ses", views.ses_events),
+    path("events/ses", ses.ses_events),
 ]

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from core.api.openapi import Error
 from core.middleware import WELL_FORMED
-from core.openapi import Error
 
 _WHOLE = {"type": "integer", "minimum": 0}
 _COMPONENTS: dict[str, dict[str, Any]] = {

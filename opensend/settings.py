@@ -1,6 +1,6 @@
 """Every setting comes from the environment; `.env.example` lists them with what they mean.
 
-Only DEBUG=true makes the defaults unsafe. Without it a missing SECRET_KEY, DATABASE_URL or
+Only LOCAL_MODE=true makes the defaults unsafe. Without it a missing SECRET_KEY, DATABASE_URL or
 REDIS_URL stops the process with its name.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 import django_stubs_ext
 import environ
 
-from opensend.look import UNFOLD  # noqa: F401 (a setting)
+from opensend.admin_theme import UNFOLD  # noqa: F401 (a setting)
 
 django_stubs_ext.monkeypatch()  # lets ModelAdmin[Email] be written at run time
 
@@ -25,11 +25,11 @@ env.read_env(BASE_DIR / ".env")  # real variables win over the file; no file, no
 
 # --- Core -------------------------------------------------------------------
 
-# DEBUG=true stands for a laptop. Django's own switch stays off there too: it would keep a
+# LOCAL_MODE=true stands for a laptop. Django's own switch stays off there too: it would keep a
 # formatted copy of every SQL statement, and our errors are the same JSON everywhere.
-LOCAL = env.bool("DEBUG", default=False)
+LOCAL_MODE = env.bool("LOCAL_MODE", default=False)
 DEBUG = False
-SECRET_KEY = env.str("SECRET_KEY", default="insecure-for-debug-only" if LOCAL else env.NOTSET)
+SECRET_KEY = env.str("SECRET_KEY", default="insecure-for-debug-only" if LOCAL_MODE else env.NOTSET)
 BASE_URL = env.str("BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[BASE_URL])
@@ -106,8 +106,8 @@ USE_TZ = True
 FORMAT_MODULE_PATH = "opensend.formats"
 STATIC_URL = "static/"
 # Production runs collectstatic; a laptop serves what the packages hold.
-STATIC_ROOT = None if LOCAL else BASE_DIR / "static"
-WHITENOISE_USE_FINDERS = LOCAL
+STATIC_ROOT = None if LOCAL_MODE else BASE_DIR / "static"
+WHITENOISE_USE_FINDERS = LOCAL_MODE
 WHITENOISE_AUTOREFRESH = False
 APPEND_SLASH = False
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BASE_URL.startswith("https://")
@@ -116,7 +116,9 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 # --- PostgreSQL: the truth ------------------------------------------------------
 
 DATABASES: dict[str, dict[str, Any]] = {
-    "default": env.db_url("DATABASE_URL", default="postgres:///opensend" if LOCAL else env.NOTSET)
+    "default": env.db_url(
+        "DATABASE_URL", default="postgres:///opensend" if LOCAL_MODE else env.NOTSET
+    )
 }
 # A database that is out of reach costs seconds: 5 to connect, and 15 until a connection is given
 # up whose other side acknowledges neither what was sent nor, after 10 s of silence, a probe. The
@@ -146,17 +148,17 @@ DATABASE_PREPARED_STATEMENTS = env.bool(
 
 # --- Redis: disposable ------------------------------------------------------------
 
-REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0" if LOCAL else env.NOTSET)
+REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0" if LOCAL_MODE else env.NOTSET)
 
 # --- HTTP API -----------------------------------------------------------------------
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.FullAccess"],
-    "DEFAULT_THROTTLE_CLASSES": ["accounts.ratelimit.ApiKeyThrottle"],
-    "DEFAULT_RENDERER_CLASSES": ["core.http.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["core.http.JSONParser"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "core.http.JSONNegotiation",
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.rate_limit.ApiKeyThrottle"],
+    "DEFAULT_RENDERER_CLASSES": ["core.api.http.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["core.api.http.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "core.api.http.JSONNegotiation",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "URL_FORMAT_OVERRIDE": None,
     "EXCEPTION_HANDLER": "core.errors.exception_handler",
@@ -288,27 +290,27 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TIMEZONE = "UTC"
 _SWEEPS = [
     "emails.tasks.send_due_emails",
-    "emails.tasks.settle_unknown_sends",
-    "emails.tasks.take_in_due_hits",
+    "emails.tasks.resolve_unknown_sends",
+    "emails.tasks.record_due_hits",
     "events.tasks.dispatch_due_events",
     "ingest.tasks.process_due_events",
     "webhooks.tasks.deliver_due_webhooks",
     "webhooks.tasks.recover_due_webhooks",
-    "webhooks.tasks.close_what_is_owed",
+    "webhooks.tasks.clean_up_endpoints",
     "domains.tasks.check_due_domains",
     "core.tasks.tick",
 ]
 # An hour of deletions at once would be felt; a look at the oldest row costs next to nothing.
 _CLEANER_INTERVAL = timedelta(minutes=1)
 _CLEANERS = [
-    "emails.tasks.forget_orphaned_blobs",
-    "accounts.tasks.forget_old_idempotency_records",
-    "events.tasks.forget_old_events",
-    "ingest.tasks.forget_old_provider_events",
-    "webhooks.tasks.forget_old_attempts",
-    "webhooks.tasks.forget_old_endpoint_hours",
-    "webhooks.tasks.forget_old_recoveries",
-    "tracking.tasks.forget_old_hits",
+    "emails.tasks.purge_orphaned_blobs",
+    "accounts.tasks.purge_old_idempotency_records",
+    "events.tasks.purge_old_events",
+    "ingest.tasks.purge_old_provider_events",
+    "webhooks.tasks.purge_old_attempts",
+    "webhooks.tasks.purge_old_endpoint_hours",
+    "webhooks.tasks.purge_old_recoveries",
+    "tracking.tasks.purge_old_hits",
 ]
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     **{

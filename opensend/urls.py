@@ -4,10 +4,10 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
 from core import health
+from core.api.http import answering
 from core.blobs.views import download
-from core.http import answering
-from emails.views import unsubscribing
-from ingest.views import ses_events
+from emails.unsubscribe_page import unsubscribing
+from ingest.api.ses import ses_events
 
 reading = answering("GET", "HEAD")
 to_admin = reading(RedirectView.as_view(url="/admin/"))

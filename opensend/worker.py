@@ -12,7 +12,7 @@ import sys
 import time
 from types import FrameType
 
-from core.embedded import die_with_parent
+from core.processes import die_with_parent
 
 WORKERS = {
     "database": ["--pool", "prefork", "--concurrency", os.environ.get("WORKER_CONCURRENCY", "2")],

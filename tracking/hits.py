@@ -7,12 +7,12 @@ from uuid import UUID
 from django.http import HttpRequest
 from django.utils import timezone
 
-from core.ids import uuid7
-from tracking.company import SETTLED_AFTER, Company
+from core.db.ids import uuid7
+from tracking.bot_detection import Verdict, classify, signs_in
+from tracking.click_bursts import SETTLED_AFTER, ClickBursts
 from tracking.models import Hit
 from tracking.networks import network_of
 from tracking.tokens import HONEYPOT, Click, Open
-from tracking.verdicts import Verdict, judge, signs_in
 
 # Nobody reads a mail so soon after it was handed to the provider.
 TOO_SOON = timedelta(seconds=3)
@@ -37,14 +37,16 @@ def hit(request: HttpRequest, said: Open | Click) -> Hit:
     return row
 
 
-def judged(hits: Sequence[Hit], sent_at: Mapping[UUID, datetime | None]) -> list[Verdict]:
+def classify_hits(hits: Sequence[Hit], sent_at: Mapping[UUID, datetime | None]) -> list[Verdict]:
     """What each hit was, by itself and by the others of its mail; one statement.
 
     `sent_at` says when the mails were handed over, as far as that is known.
     """
-    company = Company.of(hits)
+    company = ClickBursts.of(hits)
     return [
-        judge(each.user_agent, [*each.reasons, *_signs(each, company, sent_at.get(each.email_id))])
+        classify(
+            each.user_agent, [*each.reasons, *_signs(each, company, sent_at.get(each.email_id))]
+        )
         for each in hits
     ]
 
@@ -52,14 +54,14 @@ def judged(hits: Sequence[Hit], sent_at: Mapping[UUID, datetime | None]) -> list
 def _kind(said: Open | Click) -> Hit.Kind:
     if isinstance(said, Open):
         return Hit.Kind.OPEN
-    return Hit.Kind.TRAP if said.link == HONEYPOT else Hit.Kind.CLICK
+    return Hit.Kind.HONEYPOT if said.link == HONEYPOT else Hit.Kind.CLICK
 
 
 def _printable(text: str) -> str:
     return "".join(each if each.isprintable() else "?" for each in text)
 
 
-def _signs(hit: Hit, company: Company, sent_at: datetime | None) -> list[str]:
+def _signs(hit: Hit, company: ClickBursts, sent_at: datetime | None) -> list[str]:
     signs = []
     if company.has_trapped(hit):
         signs.append("hidden_link")

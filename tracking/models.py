@@ -5,8 +5,8 @@ from uuid import UUID
 from django.db import models
 from django.db.models import Q
 
-from core.ids import uuid7
-from core.work import WorkItem, WorkQuerySet
+from core.db.ids import uuid7
+from core.queue.work import WorkItem, WorkQuerySet
 
 
 class HitQuerySet(WorkQuerySet["Hit"]):
@@ -19,7 +19,7 @@ class Hit(WorkItem):
     class Kind(models.TextChoices):
         OPEN = "open"
         CLICK = "click"
-        TRAP = "trap"  # the link that no person sees
+        HONEYPOT = "trap"  # the link that no person sees
 
     class Verdict(models.TextChoices):
         HUMAN = "human"

@@ -8,9 +8,9 @@ from binascii import a2b_base64
 
 from django.http import HttpRequest, HttpResponse
 
-from core.http import answering
+from core.api.http import answering
+from tracking.hit_writer import note
 from tracking.hits import hit
-from tracking.recording import note
 from tracking.tokens import BadToken, read_click, read_open
 
 _PIXEL = a2b_base64("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")  # transparent

@@ -9,8 +9,8 @@ class WebhooksConfig(AppConfig):
         from django.db.models.lookups import IsNull
 
         from events.subscriptions import keep_while, subscribe
+        from webhooks.fanout import fan_out
         from webhooks.models import Delivery
-        from webhooks.subscribers import fan_out
 
         subscribe(fan_out)
         # A retry needs the bytes; every delivery comes to its end within days. A value that is

@@ -18,8 +18,8 @@ from django.db.models import Q
 from django.utils import timezone
 from psycopg import sql
 
-from core import bulk
-from core.ids import uuid7
+from core.db import bulk
+from core.db.ids import uuid7
 from core.times import iso
 from events.services import Fact, publish
 from webhooks.models import Endpoint, EndpointQuerySet
@@ -122,7 +122,7 @@ _SETS = sql.SQL(
     " failing_since = CASE WHEN new.first_failed_at IS NULL THEN NULL"
     "  WHEN new.succeeded THEN new.first_failed_at"
     "  ELSE coalesce(old.failing_since, new.first_failed_at) END,"
-    " failing_told_at = CASE WHEN NOT new.succeeded THEN old.failing_told_at END,"
+    " failing_notified_at = CASE WHEN NOT new.succeeded THEN old.failing_notified_at END,"
     " probe_at = CASE WHEN new.trouble > 0"
     "  AND new.trouble + CASE WHEN new.answered THEN 0 ELSE old.failures_in_a_row END >= {probed}"
     "  THEN now() + least(greatest((now() - CASE WHEN new.succeeded THEN new.first_failed_at"
@@ -169,7 +169,7 @@ def _was_failing(endpoint: Endpoint) -> bool:
 
 def _to_judge(failed: Collection[UUID], gone: Collection[UUID]) -> EndpointQuerySet:
     now = timezone.now()
-    to_tell = Q(failing_since__lte=now - TOLD_AFTER, failing_told_at=None)
+    to_tell = Q(failing_since__lte=now - TOLD_AFTER, failing_notified_at=None)
     to_disable = Q(failing_since__lte=now - DISABLED_AFTER)
     rows = Endpoint.objects.enabled().filter(pk__in=list(failed))
     return rows.filter(Q(pk__in=list(gone)) | to_tell | to_disable)
@@ -185,8 +185,8 @@ def _switch_off(endpoint: Endpoint, reason: str) -> None:
 
 
 def _tell_failing(endpoint: Endpoint, last: Answer) -> None:
-    endpoint.failing_told_at = timezone.now()
-    endpoint.save(update_fields=["failing_told_at"])
+    endpoint.failing_notified_at = timezone.now()
+    endpoint.save(update_fields=["failing_notified_at"])
     assert endpoint.failing_since is not None
     told = _about(
         endpoint,

@@ -10,9 +10,9 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.models import Workspace
-from core.crypto import CiphertextField
-from core.ids import uuid7
-from core.work import WorkItem, WorkQuerySet
+from core.db.ids import uuid7
+from core.queue.work import WorkItem, WorkQuerySet
+from core.security.crypto import CiphertextField
 from events.models import Event
 
 
@@ -56,11 +56,11 @@ class Endpoint(models.Model):
     disabled_reason = models.CharField(max_length=200, blank=True)
     disabled_at = models.DateTimeField(null=True, editable=False)
     # Failures in a row: from PROBED_FROM on it is probed with one request at a time, the next
-    # at `probe_at` or later. `failing_since` is the first of them, and `failing_told_at` when
+    # at `probe_at` or later. `failing_since` is the first of them, and `failing_notified_at` when
     # `webhook.failing` was published about them.
     failures_in_a_row = models.PositiveIntegerField(default=0, editable=False)
     failing_since = models.DateTimeField(null=True, editable=False)
-    failing_told_at = models.DateTimeField(null=True, editable=False)
+    failing_notified_at = models.DateTimeField(null=True, editable=False)
     probe_at = models.DateTimeField(null=True, editable=False)
     # Set while what belongs to it is still to be removed; the row goes once it is.
     deleted_at = models.DateTimeField(null=True, editable=False)
@@ -200,20 +200,22 @@ class Attempt(models.Model):
         return f"#{self.number}: {self.status_code or self.error}"
 
 
-class Pace(models.Model):
+class EndpointRateLimit(models.Model):
     """The token bucket of an endpoint with a rate limit, written by whoever claims.
 
     A table of its own: claims must not wait for those who record results, and these lock
     endpoints.
     """
 
-    endpoint = models.OneToOneField(Endpoint, models.CASCADE, primary_key=True, related_name="pace")
+    endpoint = models.OneToOneField(
+        Endpoint, models.CASCADE, primary_key=True, related_name="rate_bucket"
+    )
     rate = models.PositiveSmallIntegerField()
     tokens = models.FloatField()
     filled_at = models.DateTimeField(db_default=Now())
 
     class Meta:
-        db_table = "webhook_paces"
+        db_table = "webhook_rate_limits"
 
     def __str__(self) -> str:
         return f"{self.rate} a second"

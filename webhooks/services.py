@@ -11,25 +11,26 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.models import Workspace
+from core.api.field_errors import short
 from core.errors import Conflict, NotFound, ValidationFailed
 from core.outbound import OutboundPolicy, UnsafeUrl, check_url
-from core.problems import short
+from core.queue.wake import wake
 from core.times import iso
-from core.wake import wake
 from events.catalogue import is_subscribable
-from webhooks import custom_headers, filters
-from webhooks.models import Delivery, Endpoint, Pace
-from webhooks.signing import MAX_KEYS, Keyring, opened
-from webhooks.subscribers import DELIVER
+from webhooks import filters
+from webhooks.dispatch import custom_headers
+from webhooks.dispatch.signing import MAX_KEYS, Keyring, opened
+from webhooks.fanout import DELIVER
+from webhooks.models import Delivery, Endpoint, EndpointRateLimit
 
-CLOSE = "webhooks.tasks.close_what_is_owed"
+CLOSE = "webhooks.tasks.clean_up_endpoints"
 
 # An endpoint that begins anew is asked as if it had never failed.
 _FRESH: dict[str, Any] = {
     "disabled_at": None,
     "failures_in_a_row": 0,
     "failing_since": None,
-    "failing_told_at": None,
+    "failing_notified_at": None,
     "probe_at": None,
     "disabled_reason": "",
 }
@@ -206,9 +207,9 @@ def _set_pace(endpoint: Endpoint) -> None:
     """The endpoint's bucket is that of its limit. One that is there keeps its tokens: a change
     that changes nothing must not fill it."""
     if endpoint.rate_limit is None:
-        Pace.objects.filter(endpoint=endpoint).delete()
+        EndpointRateLimit.objects.filter(endpoint=endpoint).delete()
     else:
-        Pace.objects.update_or_create(
+        EndpointRateLimit.objects.update_or_create(
             endpoint=endpoint,
             defaults={"rate": endpoint.rate_limit},
             create_defaults={"rate": endpoint.rate_limit, "tokens": 1},

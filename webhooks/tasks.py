@@ -1,13 +1,13 @@
 from celery import shared_task
 from django.conf import settings
 
-from core import wake
-from core.draining import drain
-from core.retention import SLICE_SECONDS, forget
-from webhooks.closing import close_some
-from webhooks.delivering import deliver_due
+from core.queue import wake
+from core.queue.retention import SLICE_SECONDS, purge
+from core.queue.worker_loop import drain
+from webhooks.cleanup import clean_up_some
+from webhooks.dispatch.loop import deliver_due
 from webhooks.models import Attempt, EndpointHour, Recovery
-from webhooks.replaying import RECOVER, recover_due
+from webhooks.replay import RECOVER, recover_due
 from webhooks.services import CLOSE
 
 
@@ -25,40 +25,40 @@ def recover_due_webhooks() -> int:
 
 
 @shared_task
-def close_what_is_owed() -> int:
+def clean_up_endpoints() -> int:
     """Nothing is owed to endpoints that are disabled, and nothing is left of deleted ones."""
-    return drain(CLOSE, close_some, slice_seconds=SLICE_SECONDS)
+    return drain(CLOSE, clean_up_some, slice_seconds=SLICE_SECONDS)
 
 
 @shared_task
-def forget_old_attempts() -> int:
+def purge_old_attempts() -> int:
     """Attempts past their retention are gone."""
-    return forget(
+    return purge(
         Attempt.objects.all(),
         column="at",
         older_than=settings.ATTEMPT_RETENTION,
-        task="webhooks.tasks.forget_old_attempts",
+        task="webhooks.tasks.purge_old_attempts",
     )
 
 
 @shared_task
-def forget_old_endpoint_hours() -> int:
+def purge_old_endpoint_hours() -> int:
     """The counts of hours whose attempts are gone are gone too."""
-    return forget(
+    return purge(
         EndpointHour.objects.all(),
         column="hour",
         older_than=settings.ATTEMPT_RETENTION,
-        task="webhooks.tasks.forget_old_endpoint_hours",
+        task="webhooks.tasks.purge_old_endpoint_hours",
     )
 
 
 @shared_task
-def forget_old_recoveries() -> int:
+def purge_old_recoveries() -> int:
     """Recoveries that are done are kept as long as attempts."""
     # People start these: they are so few that their age needs no index.
-    return forget(
+    return purge(
         Recovery.objects.filter(next_attempt_at=None),
         column="created_at",
         older_than=settings.ATTEMPT_RETENTION,
-        task="webhooks.tasks.forget_old_recoveries",
+        task="webhooks.tasks.purge_old_recoveries",
     )

@@ -1,33 +1,33 @@
 from django.urls import path
 
-from webhooks import api, api_catalogue, api_deliveries
+from webhooks.api import deliveries, endpoints, event_types
 
 urlpatterns = [
-    path("webhooks", api.WebhooksView.as_view()),
-    path("webhooks/event-types", api_catalogue.EventTypesView.as_view()),
-    path("webhooks/<str:webhook_id>", api.WebhookView.as_view()),
+    path("webhooks", endpoints.WebhooksView.as_view()),
+    path("webhooks/event-types", event_types.EventTypesView.as_view()),
+    path("webhooks/<str:webhook_id>", endpoints.WebhookView.as_view()),
     path(
         "webhooks/<str:webhook_id>/signing-secret/rotate",
-        api.RotateSecretView.as_view(),
+        endpoints.RotateSecretView.as_view(),
     ),
-    path("webhooks/<str:webhook_id>/test", api_deliveries.SendTestEventView.as_view()),
-    path("webhooks/<str:webhook_id>/events", api_deliveries.WebhookEventsView.as_view()),
+    path("webhooks/<str:webhook_id>/test", deliveries.SendTestEventView.as_view()),
+    path("webhooks/<str:webhook_id>/events", deliveries.WebhookEventsView.as_view()),
     path(
         "webhooks/<str:webhook_id>/events/<str:event_id>",
-        api_deliveries.WebhookEventView.as_view(),
+        deliveries.WebhookEventView.as_view(),
     ),
     path(
         "webhooks/<str:webhook_id>/events/<str:event_id>/attempts",
-        api_deliveries.WebhookAttemptsView.as_view(),
+        deliveries.WebhookAttemptsView.as_view(),
     ),
     path(
         "webhooks/<str:webhook_id>/events/<str:event_id>/replay",
-        api_deliveries.ReplayEventView.as_view(),
+        deliveries.ReplayEventView.as_view(),
     ),
-    path("webhooks/<str:webhook_id>/recover", api_deliveries.RecoverWebhookView.as_view()),
-    path("webhooks/<str:webhook_id>/recoveries", api_deliveries.RecoveriesView.as_view()),
+    path("webhooks/<str:webhook_id>/recover", deliveries.RecoverWebhookView.as_view()),
+    path("webhooks/<str:webhook_id>/recoveries", deliveries.RecoveriesView.as_view()),
     path(
         "webhooks/<str:webhook_id>/recoveries/<str:recovery_id>",
-        api_deliveries.RecoveryView.as_view(),
+        deliveries.RecoveryView.as_view(),
     ),
 ]

@@ -9,12 +9,12 @@ from functools import cache
 
 from django.conf import settings
 
-from core.blobs.errors import BlobMissing, BlobsAway
+from core.blobs.errors import BlobMissing, BlobStoreUnavailable
 from core.blobs.folder import FolderStore
 from core.blobs.s3 import S3Store
 from core.blobs.store import BlobStore
 
-__all__ = ["BlobMissing", "BlobStore", "BlobsAway", "blobs"]
+__all__ = ["BlobMissing", "BlobStore", "BlobStoreUnavailable", "blobs"]
 
 
 def blobs() -> BlobStore:

@@ -7,7 +7,7 @@ class BlobMissing(Exception):
     """There is nothing under this key."""
 
 
-class BlobsAway(DomainError):
+class BlobStoreUnavailable(DomainError):
     """The store doesn't answer or refuses us; another try may help."""
 
     name = "storage_unavailable"

@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from core.blobs import links
-from core.blobs.errors import BlobMissing, BlobsAway
+from core.blobs.errors import BlobMissing, BlobStoreUnavailable
 
 _KEY = re.compile(r"[a-z0-9][a-z0-9.-]*(/[a-z0-9][a-z0-9.-]*)+")
 
@@ -94,7 +94,9 @@ def _away(done: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise BlobsAway(f"A file could not be {done}: {error.strerror or error}") from error
+        raise BlobStoreUnavailable(
+            f"A file could not be {done}: {error.strerror or error}"
+        ) from error
 
 
 def _sync(folder: Path) -> None:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.http import content_disposition_header
 
 from core import aws
-from core.blobs.errors import BlobMissing, BlobsAway
+from core.blobs.errors import BlobMissing, BlobStoreUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,9 @@ class S3Store:
                 Bucket=self.bucket, Delete={"Objects": named, "Quiet": True}
             )
         if kept := answer.get("Errors"):
-            raise BlobsAway(f"S3 did not delete {len(kept)} objects: {kept[0].get('Message')}")
+            raise BlobStoreUnavailable(
+                f"S3 did not delete {len(kept)} objects: {kept[0].get('Message')}"
+            )
 
     def keys(self, prefix: str, *, after: str, limit: int) -> list[str]:
         with _away():
@@ -88,4 +90,4 @@ def _away() -> Iterator[None]:
     try:
         yield
     except (BotoCoreError, ClientError) as error:
-        raise BlobsAway(f"S3 did not do it: {error}") from error
+        raise BlobStoreUnavailable(f"S3 did not do it: {error}") from error

@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class BlobStore(Protocol):
-    """Any method may raise BlobsAway. Called from many threads at once."""
+    """Any method may raise BlobStoreUnavailable. Called from many threads at once."""
 
     def put(self, key: str, content: bytes) -> None:
         """Durable when this returns; a reader never sees half of it."""

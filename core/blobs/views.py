@@ -4,9 +4,9 @@ from django.core.signing import BadSignature
 from django.http import FileResponse, HttpRequest, HttpResponseBase, JsonResponse
 
 from core import errors
+from core.api.http import answering
 from core.blobs import blobs, links
 from core.blobs.folder import FolderStore
-from core.http import answering
 
 
 @answering("GET", "HEAD")

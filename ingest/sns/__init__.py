@@ -8,7 +8,6 @@ from ingest.sns.checks import (
     check_signature_version,
     check_topic,
 )
-from ingest.sns.judging import judge
 from ingest.sns.messages import (
     NOTIFICATION,
     SUBSCRIPTION_CONFIRMATION,
@@ -19,6 +18,7 @@ from ingest.sns.messages import (
 )
 from ingest.sns.policy import Rejected, SnsPolicy
 from ingest.sns.signatures import canonical_string, verify
+from ingest.sns.verification import verify_message
 
 __all__ = [
     "NOTIFICATION",
@@ -36,7 +36,7 @@ __all__ = [
     "check_signature_version",
     "check_topic",
     "is_control",
-    "judge",
     "parse",
     "verify",
+    "verify_message",
 ]

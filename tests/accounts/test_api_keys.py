@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from accounts.models import ApiKey, Workspace
 from accounts.services import create_api_key, update_api_key
+from core.db.ids import uuid7
 from core.errors import ValidationFailed
-from core.ids import uuid7
 from emails.models import Email
 
 pytestmark = pytest.mark.django_db

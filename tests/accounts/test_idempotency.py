@@ -9,7 +9,7 @@ from django.utils import timezone
 from accounts import services
 from accounts.models import ApiKey, IdempotencyRecord
 from accounts.services import create_api_key
-from accounts.tasks import forget_old_idempotency_records
+from accounts.tasks import purge_old_idempotency_records
 from emails.models import Email
 
 pytestmark = pytest.mark.django_db
@@ -106,7 +106,7 @@ def test_old_records_are_forgotten(api):
     post(api, "/api-keys", {"name": "x"}, "old")
     IdempotencyRecord.objects.update(created_at=timezone.now() - timedelta(hours=25))
     post(api, "/api-keys", {"name": "y"}, "new")
-    assert forget_old_idempotency_records() == 1
+    assert purge_old_idempotency_records() == 1
     assert IdempotencyRecord.objects.get().key == "new"
 
 

@@ -43,7 +43,7 @@ def fill(workspace):
 
 @pytest.fixture
 def make_email(workspace):
-    from core.ids import uuid7
+    from core.db.ids import uuid7
     from emails.models import Email
 
     def make(**fields):

@@ -8,14 +8,14 @@ from django.utils import timezone
 
 from accounts.models import ApiKey, IdempotencyRecord
 from contacts.models import Contact, Suppression
-from core.ids import uuid7
+from core.db.ids import uuid7
 from core.models import Heartbeat
 from domains.models import DnsRecord, Domain
 from emails.models import Email, EmailAttachment, EmailEvent, EmailRecipient, SendRate
 from events.models import Event
 from ingest.models import ProviderEvent
 from tracking.models import Hit
-from webhooks.models import Attempt, Delivery, Endpoint, EndpointHour, Pace, Recovery
+from webhooks.models import Attempt, Delivery, Endpoint, EndpointHour, EndpointRateLimit, Recovery
 
 DIGEST = "d16e57" * 10
 SECRET = "gAAAA-encrypted-secret"
@@ -108,7 +108,7 @@ def one_of_each(tenant):
     Attempt.objects.create(delivery=delivery, number=1, status_code=500, duration_ms=5, at=now)
     hour = now.replace(minute=0, second=0, microsecond=0)
     EndpointHour.objects.create(endpoint=endpoint, hour=hour, failed=1, total_ms=5, slowest_ms=5)
-    Pace.objects.create(endpoint=endpoint, rate=5, tokens=1)
+    EndpointRateLimit.objects.create(endpoint=endpoint, rate=5, tokens=1)
     Recovery.objects.create(
         endpoint=endpoint, since=hour - timedelta(hours=1), until=hour, only="all"
     )

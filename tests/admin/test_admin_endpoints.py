@@ -34,10 +34,10 @@ def endpoint(workspace):
 
 
 @pytest.fixture
-def owe(endpoint):
+def create_deliveries(endpoint):
     """Deliveries to the endpoint, of an event each."""
 
-    def owe(count=1, to=endpoint, **fields):
+    def create_deliveries(count=1, to=endpoint, **fields):
         made = []
         for _ in range(count):
             event = Event.objects.create(
@@ -46,7 +46,7 @@ def owe(endpoint):
             made.append(Delivery.objects.create(endpoint=to, event=event, **fields))
         return made
 
-    return owe
+    return create_deliveries
 
 
 @pytest.fixture
@@ -87,20 +87,20 @@ def test_a_healthy_endpoint_waits_for_events(operator, endpoint):
     assert "None among the newest deliveries." in page
 
 
-def test_due_deliveries_go_out_now_within_their_limits(operator, endpoint, owe):
-    owe(3)
-    owe(2, next_attempt_at=timezone.now() + HOUR)
-    owe(1, status="attempting", next_attempt_at=timezone.now() + HOUR)
-    owe(1, status="success", next_attempt_at=None)
+def test_due_deliveries_go_out_now_within_their_limits(operator, endpoint, create_deliveries):
+    create_deliveries(3)
+    create_deliveries(2, next_attempt_at=timezone.now() + HOUR)
+    create_deliveries(1, status="attempting", next_attempt_at=timezone.now() + HOUR)
+    create_deliveries(1, status="success", next_attempt_at=None)
     change(endpoint, rate_limit=7)
     page = words(operator, endpoint)
     assert "5 waiting, 3 of them due; 1 in flight" in page
     assert "those that are due go out now, at most 20 requests at a time and 7 a second." in page
 
 
-def test_what_waits_for_a_later_attempt_has_its_time(operator, owe, endpoint):
+def test_what_waits_for_a_later_attempt_has_its_time(operator, create_deliveries, endpoint):
     later = timezone.now() + 2 * HOUR
-    owe(1, next_attempt_at=later)
+    create_deliveries(1, next_attempt_at=later)
     assert f"1 delivery waits; the first goes out at {at(later)} (in" in words(operator, endpoint)
 
 
@@ -112,15 +112,17 @@ def test_a_failing_endpoint_says_when_it_is_told_of_and_switched_off(operator, e
     told = f"webhook.failing will tell of it at the first failure after {at(since + 24 * HOUR)}"
     assert told in page
     assert f"switched off at the first failure after {at(since + 120 * HOUR)} (in" in page
-    change(endpoint, failing_told_at=since + HOUR)
+    change(endpoint, failing_notified_at=since + HOUR)
     assert f"webhook.failing told of it at {at(since + HOUR)}" in words(operator, endpoint)
 
 
-def test_a_half_open_endpoint_says_when_the_next_probe_goes_out(operator, endpoint, owe):
+def test_a_half_open_endpoint_says_when_the_next_probe_goes_out(
+    operator, endpoint, create_deliveries
+):
     now = timezone.now()
     change(endpoint, failing_since=now - HOUR, failures_in_a_row=12, probe_at=now + HOUR)
     assert "Nothing waits: the next event is the next probe." in words(operator, endpoint)
-    first, *_ = owe(14)
+    first, *_ = create_deliveries(14)
     page = words(operator, endpoint)
     assert "12 in a row ended in no answer, a 429 or a 5xx: it is half-open" in page
     assert f"14 deliveries wait; the next probe goes out at {at(now + HOUR)} (in" in page
@@ -173,7 +175,7 @@ def test_the_chart_has_an_hour_for_each_hour_and_nothing_older(operator, endpoin
 
 
 def test_an_hour_with_one_failure_in_a_thousand_does_not_look_whole(endpoint):
-    from webhooks.admin.hours import Tally, last_hours
+    from webhooks.hourly_stats import Tally, last_hours
 
     assert Tally(succeeded=99_999, failed=1).rate == "99.9\N{NO-BREAK SPACE}%"
     assert Tally(succeeded=3).rate == "100\N{NO-BREAK SPACE}%"
@@ -183,13 +185,13 @@ def test_an_hour_with_one_failure_in_a_thousand_does_not_look_whole(endpoint):
     assert [(bar.kind, bar.height) for bar in rates.bars] == [("bad", "4.0"), ("good", "96.0")]
 
 
-def test_the_last_failures_show_what_was_answered(operator, endpoint, owe):
-    failed, _ = owe(2)
+def test_the_last_failures_show_what_was_answered(operator, endpoint, create_deliveries):
+    failed, _ = create_deliveries(2)
     later = timezone.now() + HOUR
     Delivery.objects.filter(pk=failed.pk).update(
         attempts=3, last_status_code=503, last_error="http_503", next_attempt_at=later
     )
-    owe(11, status="failed", next_attempt_at=None, last_error="endpoint_disabled")
+    create_deliveries(11, status="failed", next_attempt_at=None, last_error="endpoint_disabled")
     long = "<b>Down for maintenance</b> " * 20
     for number, text in enumerate(["an older answer", long]):
         Attempt.objects.create(
@@ -205,9 +207,11 @@ def test_the_last_failures_show_what_was_answered(operator, endpoint, owe):
     assert "older" not in body
 
 
-def test_a_page_asks_as_much_for_many_rows_as_for_few(operator, endpoint, owe):
+def test_a_page_asks_as_much_for_many_rows_as_for_few(operator, endpoint, create_deliveries):
     def fill(count):
-        for number, delivery in enumerate(owe(count, last_error="timeout", attempts=1), 1):
+        for number, delivery in enumerate(
+            create_deliveries(count, last_error="timeout", attempts=1), 1
+        ):
             Attempt.objects.create(delivery=delivery, number=1, duration_ms=1, at=timezone.now())
             hour = timezone.now().replace(minute=0, second=0, microsecond=0) - number * HOUR
             EndpointHour.objects.get_or_create(endpoint=endpoint, hour=hour)
@@ -341,9 +345,9 @@ def test_only_one_endpoint_is_tested_at_a_time(endpoint, workspace, press, serve
     assert not server.heard
 
 
-def test_a_recovery_is_counted_before_it_is_started(operator, endpoint, owe, press):
-    owe(3, status="failed", next_attempt_at=None, last_error="http_500")
-    owe(2, status="success", next_attempt_at=None)
+def test_a_recovery_is_counted_before_it_is_started(operator, endpoint, create_deliveries, press):
+    create_deliveries(3, status="failed", next_attempt_at=None, last_error="http_500")
+    create_deliveries(2, status="success", next_attempt_at=None)
     shown, said = press("recover", endpoint, record=endpoint.pk)
     assert (said, Recovery.objects.count()) == ([], 0)
     assert shown.context["total"] == "3"
@@ -355,7 +359,7 @@ def test_a_recovery_is_counted_before_it_is_started(operator, endpoint, owe, pre
     assert Delivery.objects.filter(status="pending").count() == 0
     sent = everything.context["span"] | {"ids": str(endpoint.pk)}
     # What was counted is what is sent, not what has happened since.
-    owe(1, status="failed", next_attempt_at=None, last_error="http_500")
+    create_deliveries(1, status="failed", next_attempt_at=None, last_error="http_500")
     done = operator.post(shown.request["PATH_INFO"], sent, follow=True)
     assert [str(each) for each in done.context["messages"]] == [
         "http://127.0.0.1:1024/hook: 5 deliveries sent again."
@@ -366,11 +370,13 @@ def test_a_recovery_is_counted_before_it_is_started(operator, endpoint, owe, pre
     assert done.context["panels"][1].rows[0][3].text == "done"
 
 
-def test_several_endpoints_are_counted_each(operator, endpoint, workspace, owe, press):
+def test_several_endpoints_are_counted_each(
+    operator, endpoint, workspace, create_deliveries, press
+):
     other, _ = create_endpoint(
         workspace=workspace, url="http://127.0.0.1:1024/b", event_types=["contact.*"]
     )
-    owe(2, status="failed", next_attempt_at=None, last_error="timeout")
+    create_deliveries(2, status="failed", next_attempt_at=None, last_error="timeout")
     change(endpoint, status="disabled", disabled_at=timezone.now() - 30 * HOUR)
     shown, _ = press("recover", endpoint, other)
     rows = {state.text: count for _, state, count in shown.context["panel"].rows}
@@ -443,8 +449,8 @@ def test_a_record_has_the_buttons_that_mean_something_now(operator, endpoint):
     assert buttons() == ["enable", "send_test", "recover"]
 
 
-def test_one_delivery_is_replayed_and_several_after_a_question(operator, owe, press):
-    one, *more = owe(3, status="success", next_attempt_at=None, attempts=1)
+def test_one_delivery_is_replayed_and_several_after_a_question(operator, create_deliveries, press):
+    one, *more = create_deliveries(3, status="success", next_attempt_at=None, attempts=1)
     assert press("replay", one)[1] == ["1 delivery will be sent again."]
     shown, said = press("replay", *more)
     assert (said, shown.context["title"]) == ([], "Send 2 deliveries again?")
@@ -457,9 +463,9 @@ def test_one_delivery_is_replayed_and_several_after_a_question(operator, owe, pr
     assert Delivery.objects.filter(status="pending").count() == 3
 
 
-def test_the_question_is_about_all_that_a_filter_shows(operator, owe):
-    owe(3, status="failed", next_attempt_at=None)
-    owe(1, status="success", next_attempt_at=None)
+def test_the_question_is_about_all_that_a_filter_shows(operator, create_deliveries):
+    create_deliveries(3, status="failed", next_attempt_at=None)
+    create_deliveries(1, status="success", next_attempt_at=None)
     address = reverse("admin:webhooks_delivery_changelist") + "?work=failed"
     form = {"action": "replay", "index": "0", "select_across": "1"}
     form["_selected_action"] = [Delivery.objects.filter(status="failed")[0].pk]
@@ -470,8 +476,8 @@ def test_the_question_is_about_all_that_a_filter_shows(operator, owe):
     assert Delivery.objects.filter(status="pending").count() == 3
 
 
-def test_no_page_shows_a_secret_or_a_headers_value(operator, endpoint, owe, press):
-    (delivery,) = owe(1, last_error="timeout")
+def test_no_page_shows_a_secret_or_a_headers_value(operator, endpoint, create_deliveries, press):
+    (delivery,) = create_deliveries(1, last_error="timeout")
     Recovery.objects.create(
         endpoint=endpoint, since=timezone.now() - HOUR, until=timezone.now(), only="all"
     )

@@ -9,12 +9,12 @@ from django.urls import reverse
 
 from accounts.models import ApiKey, Workspace
 from contacts.models import Contact, Suppression
-from core.admin_base import BoundedPaginator, RecordAdmin
+from core.admin.base import BoundedPaginator, RecordAdmin
 from domains.models import Domain
 from emails.models import Email, EmailEvent, EmailRecipient
 from events.models import Event
 from ingest.models import ProviderEvent
-from webhooks.models import Attempt, Delivery, Endpoint, EndpointHour, Pace, Recovery
+from webhooks.models import Attempt, Delivery, Endpoint, EndpointHour, EndpointRateLimit, Recovery
 
 pytestmark = pytest.mark.django_db
 OURS = [
@@ -29,7 +29,7 @@ OURS = [
     "webhooks",
 ]
 # No pages of their own: they are figures about an endpoint, shown on its page.
-FIGURES = {EndpointHour, Pace}
+FIGURES = {EndpointHour, EndpointRateLimit}
 MODELS = [
     model for app in OURS for model in apps.get_app_config(app).get_models() if model not in FIGURES
 ]
@@ -206,7 +206,7 @@ def test_a_list_can_be_narrowed_to_a_workspace(operator, make_email, workspace, 
 
 
 def test_counting_stops_early(fill, monkeypatch):
-    monkeypatch.setattr("core.admin_base.COUNTED", 4)
+    monkeypatch.setattr("core.admin.base.COUNTED", 4)
     fill(6)
     paginator = BoundedPaginator(Email.objects.order_by("-pk"), 2)
     assert paginator.count == 4

@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
-from accounts.absent import NotOffered
+from accounts.unsupported import UnsupportedEndpoint
 from core import health, redis
 from core.models import Heartbeat
 from core.tasks import tick
@@ -370,5 +370,7 @@ def _api_paths(patterns=None, prefix="/"):
             yield from _api_paths(pattern.url_patterns, prefix)
         elif isinstance(pattern, URLPattern):
             view = getattr(pattern.callback, "cls", None)
-            if view not in (None, NotOffered) and not view.__module__.startswith("drf_spectacular"):
+            if view not in (None, UnsupportedEndpoint) and not view.__module__.startswith(
+                "drf_spectacular"
+            ):
                 yield route

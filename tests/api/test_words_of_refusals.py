@@ -5,8 +5,8 @@ import re
 import pytest
 from django.urls import get_resolver
 
+from core.api.bodies import RequestBody, parse
 from core.errors import ValidationFailed
-from core.schemas import RequestBody, parse
 
 SAMPLES = [
     *(None, True, 0, -1, 1.5, 10**30, "", "x", "x" * 5000, "\x00", "2020-01-01"),

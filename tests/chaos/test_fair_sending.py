@@ -68,7 +68,7 @@ def test_the_rate_is_used_shared_and_never_the_end_of_a_mail(product, say):
     assert soonest > 200
 
     product.fault(daily_quota=1_000_000, send_rate=None)
-    change(product, "UPDATE send_rates SET look_at = now(), closed_until = now()")
+    change(product, "UPDATE send_rates SET refresh_at = now(), paused_until = now()")
     change(
         product,
         "UPDATE emails SET next_attempt_at = now() WHERE id IN"

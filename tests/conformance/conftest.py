@@ -19,7 +19,7 @@ WORKSPACE = "Conformance"
 def token(product):
     """The API key of a workspace that nobody else uses, as an operator makes it."""
     settings = {
-        "DEBUG": "true",
+        "LOCAL_MODE": "true",
         "DATABASE_URL": product.facts["database_url"],
         "REDIS_URL": product.facts["redis_url"],
         "VAR_DIR": str(product.var_dir),

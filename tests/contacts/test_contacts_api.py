@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from contacts.models import Contact, Suppression
-from contacts.people import update_contact
+from contacts.services import update_contact
 
 pytestmark = pytest.mark.django_db
 ANN = {"email": "Ann@example.net", "first_name": "Ann", "last_name": "Lee"}

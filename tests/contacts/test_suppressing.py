@@ -9,12 +9,12 @@ from django.db import IntegrityError, transaction
 
 from accounts.services import create_workspace
 from contacts.models import Contact, Suppression
-from contacts.services import (
-    Cause,
+from contacts.suppressions import (
+    SuppressionRequest,
+    find_suppressed,
+    find_suppressed_in,
     record_unsubscribe,
     suppress,
-    suppressed_among,
-    suppressed_people,
     unsuppress,
 )
 from events.models import Event
@@ -27,7 +27,7 @@ ORIGINS = ["unsubscribed", "soft_bounces", "bounce", "complaint", "manual"]
 @pytest.fixture
 def cause(workspace):
     def make(origin="bounce", email="bob@example.net", *, hours=0, number=0, workspace=workspace):
-        return Cause(
+        return SuppressionRequest(
             workspace_id=workspace.pk,
             email=email,
             origin=origin,
@@ -97,7 +97,7 @@ def test_the_case_of_an_address_does_not_count(cause, workspace):
     suppress([cause(email="BOB@example.net")])
 
     assert kept() == [("bob@example.net", "complaint")]
-    assert suppressed_among(workspace, ["bob@example.net", "ann@example.net"]) == {
+    assert find_suppressed_in(workspace, ["bob@example.net", "ann@example.net"]) == {
         "bob@example.net": "complaint"
     }
 
@@ -113,8 +113,8 @@ def test_workspaces_have_lists_of_their_own(cause, workspace):
     other = create_workspace(name="Bob's")
     suppress([cause(), cause("complaint", workspace=other)])
 
-    assert suppressed_among(workspace, ["bob@example.net"]) == {"bob@example.net": "bounce"}
-    assert suppressed_among(other, ["bob@example.net"]) == {"bob@example.net": "complaint"}
+    assert find_suppressed_in(workspace, ["bob@example.net"]) == {"bob@example.net": "bounce"}
+    assert find_suppressed_in(other, ["bob@example.net"]) == {"bob@example.net": "complaint"}
 
 
 def test_people_of_several_workspaces_are_not_mistaken_for_each_other(cause, workspace):
@@ -122,8 +122,8 @@ def test_people_of_several_workspaces_are_not_mistaken_for_each_other(cause, wor
     suppress([cause(), cause(email="ann@example.net", workspace=other)])
 
     people = [(workspace.pk, "ann@example.net"), (other.pk, "bob@example.net")]
-    assert suppressed_people(people) == {}
-    assert suppressed_people([*people, (workspace.pk, "bob@example.net")]) == {
+    assert find_suppressed(people) == {}
+    assert find_suppressed([*people, (workspace.pk, "bob@example.net")]) == {
         (workspace.pk, "bob@example.net"): "bounce"
     }
 

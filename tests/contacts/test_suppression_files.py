@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from contacts import transfer
+from contacts import suppression_csv
 from contacts.models import Suppression
-from contacts.transfer import import_suppressions
+from contacts.suppression_csv import import_suppressions
 from events.models import Event
 
 pytestmark = pytest.mark.django_db
@@ -140,7 +140,7 @@ def test_wrong_lines_are_told_by_their_numbers_and_cost_no_other(api):
 
 def test_only_the_first_wrong_lines_are_told(api):
     found = imported(api, "email\n" + "bad\n" * 150)
-    assert (found["invalid"], len(found["errors"])) == (150, transfer.MAX_ERRORS)
+    assert (found["invalid"], len(found["errors"])) == (150, suppression_csv.MAX_ERRORS)
 
 
 @pytest.mark.parametrize(
@@ -176,10 +176,10 @@ def test_a_file_may_come_twice(api, told):
 def test_a_longer_file_takes_a_statement_more_a_batch_and_no_more_memory(
     workspace, monkeypatch, django_assert_num_queries
 ):
-    monkeypatch.setattr(transfer, "suppress", lambda causes: [])
+    monkeypatch.setattr(suppression_csv, "suppress", lambda causes: [])
     peaks = []
     for batches in (5, 20):
-        count = batches * transfer.BATCH
+        count = batches * suppression_csv.BATCH
         pieces = iter([b"email\n"] + [b"r%012d@example.net\n" % n for n in range(count)])
         tracemalloc.start()
         file = SimpleNamespace(read=lambda size, it=pieces: next(it, b""))
@@ -202,13 +202,13 @@ def test_a_line_without_end_takes_no_memory_either(workspace):
 
 
 def test_a_batch_of_lines_is_a_transaction(workspace, django_assert_num_queries):
-    text = "".join(f"r{number}@example.net\n" for number in range(3 * transfer.BATCH))
+    text = "".join(f"r{number}@example.net\n" for number in range(3 * suppression_csv.BATCH))
     with django_assert_num_queries(3 * 4):  # savepoint, rows, events, release
         list(import_suppressions(workspace, io.BytesIO(text.encode())))
 
 
 def test_a_long_import_is_heard_of_meanwhile_and_all_of_one_request(api, monkeypatch):
-    monkeypatch.setattr(transfer, "BATCH", 2)
+    monkeypatch.setattr(suppression_csv, "BATCH", 2)
     text = "".join(f"r{number}@example.net\n" for number in range(7))
     answer = api.generic(
         "POST", "/suppressions/import", text, content_type="text/csv", headers={"x-request-id": "q"}
@@ -224,7 +224,7 @@ def test_a_long_import_is_heard_of_meanwhile_and_all_of_one_request(api, monkeyp
 
 
 def test_the_whole_list_goes_out_oldest_first(api, monkeypatch):
-    monkeypatch.setattr(transfer, "EXPORT_BATCH", 2)
+    monkeypatch.setattr(suppression_csv, "EXPORT_BATCH", 2)
     made = [
         api.post("/suppressions", {"email": f"r{number}@example.net"}).json() for number in range(5)
     ]

@@ -7,9 +7,9 @@ import pytest
 
 from accounts.services import create_workspace
 from contacts.models import Suppression
-from contacts.services import Cause, suppress
-from core.ids import uuid7
-from emails.reports import Report, take_in
+from contacts.suppressions import SuppressionRequest, suppress
+from core.db.ids import uuid7
+from emails.facts.record import EmailFact, record_facts
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -65,7 +65,7 @@ def test_a_reason_is_given_by_one_of_its_names(api, path):
 
 def test_what_caused_it_is_shown(api, workspace):
     email, event = uuid7(), uuid7()
-    suppress([Cause(workspace.pk, "bob@example.net", "bounce", NOON, email, event)])
+    suppress([SuppressionRequest(workspace.pk, "bob@example.net", "bounce", NOON, email, event)])
     shown = api.get("/suppressions/bob@example.net").json()
     assert (shown["source_id"], shown["event_id"]) == (str(email), str(event))
     assert shown["created_at"] == "2026-03-01T12:00:00.000Z"
@@ -74,7 +74,7 @@ def test_what_caused_it_is_shown(api, workspace):
 def test_a_bounce_names_its_email_and_its_event(api, domain):
     email = {"from": "a@example.com", "to": "bob@example.net", "subject": "s", "text": "t"}
     sent = UUID(api.post("/emails", email).json()["id"])
-    bounce = Report(
+    bounce = EmailFact(
         email_id=sent,
         type="bounced",
         occurred_at=NOON,
@@ -83,7 +83,7 @@ def test_a_bounce_names_its_email_and_its_event(api, domain):
         suppress_as="bounce",
         is_published=False,
     )
-    take_in([bounce])
+    record_facts([bounce])
     shown = api.get("/suppressions/bob@example.net").json()
     (event,) = api.get(f"/emails/{sent}/events").json()["data"]
     assert (shown["source_id"], shown["event_id"]) == (str(sent), event["id"])
@@ -175,7 +175,7 @@ def three(workspace):
     """Suppressed in this order, of 1, 2 and 3 March."""
     for day, origin in enumerate(["bounce", "complaint", "bounce"]):
         at = NOON + timedelta(days=day)
-        suppress([Cause(workspace.pk, f"r{day + 1}@example.net", origin, at)])
+        suppress([SuppressionRequest(workspace.pk, f"r{day + 1}@example.net", origin, at)])
 
 
 @pytest.mark.parametrize(
@@ -288,11 +288,11 @@ def test_a_batch_of_any_size_is_as_many_statements(api, size, django_assert_num_
 def test_a_pair_that_the_query_made_up_is_left_alone(api, workspace):
     """Of two workspaces with the same contacts, each keeps its own."""
     from contacts.models import Contact
-    from contacts.services import unsuppress
+    from contacts.suppressions import unsuppress
 
     other = create_workspace(name="Bob's")
     for tenant, email in ((workspace, "a@example.net"), (other, "b@example.net")):
-        suppress([Cause(tenant.pk, email, "unsubscribed", NOON, UUID(int=1))])
+        suppress([SuppressionRequest(tenant.pk, email, "unsubscribed", NOON, UUID(int=1))])
         for person in ("a@example.net", "b@example.net"):
             Contact.objects.create(workspace=tenant, email=person, unsubscribed=True)
     unsuppress(list(Suppression.objects.all()))

@@ -10,7 +10,7 @@ def events(workspace):
     """`events(3)` makes three due events, the first the oldest."""
     from django.db import connection
 
-    from core.ids import uuid7
+    from core.db.ids import uuid7
     from events.models import Event
 
     def make(count):

@@ -8,7 +8,7 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
-from core.blobs import BlobsAway, blobs
+from core.blobs import BlobStoreUnavailable, blobs
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_folder_that_cannot_be_written_is_no_bug(settings, tmp_path):
     (tmp_path / "file").write_text("in the way")
     settings.BLOB_STORE = str(tmp_path / "file" / "blobs")
 
-    with pytest.raises(BlobsAway):
+    with pytest.raises(BlobStoreUnavailable):
         blobs().put("emails/a.0", b"hello")
 
 

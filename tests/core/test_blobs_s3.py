@@ -7,7 +7,7 @@ from botocore.stub import Stubber
 from django.utils import timezone
 
 from core import aws
-from core.blobs import BlobsAway, blobs
+from core.blobs import BlobStoreUnavailable, blobs
 
 
 @pytest.fixture
@@ -63,13 +63,13 @@ def test_whatever_goes_wrong_is_worth_another_try(store, fail, code):
         lambda: store.delete(["emails/a.0"]),
         lambda: store.keys("emails/", after="", limit=1),
     ):
-        with pytest.raises(BlobsAway):
+        with pytest.raises(BlobStoreUnavailable):
             act()
 
 
 def test_what_passes_is_tried_three_times(store, fail, calls):
     fail(PutObject="SlowDown")
-    with pytest.raises(BlobsAway):
+    with pytest.raises(BlobStoreUnavailable):
         store.put("emails/a.0", b"")
     assert calls("PutObject") == 3
 
@@ -77,7 +77,7 @@ def test_what_passes_is_tried_three_times(store, fail, calls):
 def test_a_server_that_is_not_there(store, settings):
     settings.AWS_ENDPOINT_URL = "http://127.0.0.1:9"
     aws._client.cache_clear()
-    with pytest.raises(BlobsAway):
+    with pytest.raises(BlobStoreUnavailable):
         store.read("emails/a.0")
 
 
@@ -105,5 +105,5 @@ def test_deletion_says_what_was_kept(store):
     with Stubber(aws.s3("us-east-1")) as s3:
         kept = {"Key": "some/prefix/emails/a.0", "Code": "AccessDenied", "Message": "Access Denied"}
         s3.add_response("delete_objects", {"Errors": [kept]})
-        with pytest.raises(BlobsAway, match="Access Denied"):
+        with pytest.raises(BlobStoreUnavailable, match="Access Denied"):
             store.delete(["emails/a.0"])

@@ -3,8 +3,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from psycopg import sql
 
-from core import bulk
-from core.ids import uuid7
+from core.db import bulk
+from core.db.ids import uuid7
 from domains.models import DnsRecord, Domain
 from emails.models import EmailEvent
 from events.models import Event

@@ -1,6 +1,6 @@
 import pytest
 
-from core import draining, wake
+from core.queue import wake, worker_loop
 
 
 @pytest.fixture
@@ -13,23 +13,23 @@ def told(monkeypatch):
 
 def test_a_queue_is_worked_off_until_it_is_empty(told):
     batches = [3, 2, 0]
-    assert draining.drain("a.task", lambda: batches.pop(0)) == 5
+    assert worker_loop.drain("a.task", lambda: batches.pop(0)) == 5
     assert told == []
 
 
 def test_a_task_gives_way_and_asks_for_another_slice(told):
-    assert draining.drain("a.task", lambda: 1, slice_seconds=0) == 1
+    assert worker_loop.drain("a.task", lambda: 1, slice_seconds=0) == 1
     assert told == ["a.task"]
 
 
 def test_a_worker_that_is_told_to_stop_begins_no_further_batch(told):
     def batch():
-        draining.stopping.set()
+        worker_loop.stopping.set()
         return 1
 
     try:
-        assert draining.drain("a.task", batch) == 1
-        assert draining.drain("a.task", batch) == 0
+        assert worker_loop.drain("a.task", batch) == 1
+        assert worker_loop.drain("a.task", batch) == 0
     finally:
-        draining.stopping.clear()
+        worker_loop.stopping.clear()
     assert told == []

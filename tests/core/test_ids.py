@@ -6,7 +6,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.ids import uuid7, uuid7_floor
+from core.db.ids import uuid7, uuid7_floor
 
 MILLISECOND = timedelta(milliseconds=1)
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 30)).map(

@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import ApiKey, Workspace
-from core.lookups import Lookup
+from core.db.hot_queries import Lookup
 from domains.models import Domain
 from emails.models import Email
 

@@ -3,9 +3,9 @@ from rest_framework.request import Request
 
 from accounts.models import ApiKey
 from accounts.services import create_api_key, create_workspace
+from core.api.pagination import page
+from core.db.ids import uuid7
 from core.errors import ValidationFailed
-from core.ids import uuid7
-from core.pagination import page
 
 pytestmark = pytest.mark.django_db
 

@@ -5,9 +5,9 @@ from django.db import IntegrityError, NotSupportedError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import ApiKey, Workspace
-from core import bulk, prepared
-from core.ids import uuid7
-from core.lookups import Lookup
+from core.db import bulk, prepared
+from core.db.hot_queries import Lookup
+from core.db.ids import uuid7
 from events.models import Event
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -6,10 +6,10 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from core import retention, wake
-from core.draining import stopping
+from core.queue import retention, wake
+from core.queue.worker_loop import stopping
 from events.models import Event
-from events.tasks import forget_old_events
+from events.tasks import purge_old_events
 
 pytestmark = pytest.mark.django_db
 
@@ -24,9 +24,9 @@ def aged(events, count, days):
     return rows
 
 
-def forget(rows=None, older_than=WEEK):
+def purge(rows=None, older_than=WEEK):
     rows = Event.objects.all() if rows is None else rows
-    return retention.forget(rows, column="created_at", older_than=older_than, task="a.task")
+    return retention.purge(rows, column="created_at", older_than=older_than, task="a.task")
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def told(monkeypatch):
 def test_only_what_is_older_is_deleted(events):
     aged(events, 3, days=10)
     (young,) = aged(events, 1, days=5)
-    assert forget() == 3
+    assert purge() == 3
     assert Event.objects.get().pk == young.pk
 
 
@@ -51,7 +51,7 @@ def test_it_goes_on_in_batches_until_nothing_old_is_left(
     for days in range(10, 15):
         aged(events, 1, days)
     with django_assert_num_queries(12):  # a savepoint, the deletion and its release: four times
-        assert forget() == 5
+        assert purge() == 5
     assert not Event.objects.exists()
 
 
@@ -59,33 +59,33 @@ def test_rows_of_one_age_go_in_several_batches(events, monkeypatch):
     monkeypatch.setattr(retention, "BATCH", 2)
     aged(events, 5, days=10)
     Event.objects.update(created_at="2020-01-01T00:00Z")
-    assert forget() == 5
+    assert purge() == 5
 
 
 def test_after_a_slice_others_have_their_turn(events, monkeypatch, told):
     monkeypatch.setattr(retention, "BATCH", 2)
     monkeypatch.setattr(retention, "SLICE_SECONDS", 0)
     aged(events, 3, days=10)
-    assert (forget(), told) == (2, ["a.task"])
-    assert (forget(), told) == (1, ["a.task"] * 2)
-    assert (forget(), told) == (0, ["a.task"] * 2)
+    assert (purge(), told) == (2, ["a.task"])
+    assert (purge(), told) == (1, ["a.task"] * 2)
+    assert (purge(), told) == (0, ["a.task"] * 2)
 
 
 def test_a_worker_that_is_told_to_stop_deletes_no_more(events):
     aged(events, 1, days=10)
     stopping.set()
     try:
-        assert forget() == 0
+        assert purge() == 0
     finally:
         stopping.clear()
-    assert forget() == 1
+    assert purge() == 1
 
 
 def test_an_event_that_nobody_has_heard_of_is_kept_however_old(events):
     (unheard,) = aged(events, 1, days=1000)
     aged(events, 1, days=1000)
     Event.objects.filter(pk=unheard.pk).update(next_attempt_at=timezone.now())
-    assert forget_old_events() == 1
+    assert purge_old_events() == 1
     assert Event.objects.get().pk == unheard.pk
 
 
@@ -103,7 +103,7 @@ def test_what_is_kept_is_looked_at_once_a_slice(events, monkeypatch):
             return super().delete_some()
 
     monkeypatch.setattr(retention, "_Sweep", Watched)
-    assert forget(Event.objects.filter(next_attempt_at=None)) == 2
+    assert purge(Event.objects.filter(next_attempt_at=None)) == 2
     assert begun[0] is None
     assert {timezone.now() - each > timedelta(days=25) for each in begun[1:]} == {False}
 
@@ -141,7 +141,7 @@ def test_rows_that_another_cleaner_holds_are_passed_over(events, other):
     held = aged(events, 2, days=20)
     aged(events, 3, days=10)
     other.execute("DELETE FROM events WHERE id = ANY(%s)", [[row.pk for row in held]])
-    assert forget() == 3  # without waiting
+    assert purge() == 3  # without waiting
     other.commit()
     assert not Event.objects.exists()
 
@@ -150,9 +150,9 @@ def test_rows_that_another_cleaner_holds_are_passed_over(events, other):
 def test_what_a_killed_cleaner_had_begun_is_done_by_the_next(events, other):
     held = aged(events, 2, days=20)
     other.execute("DELETE FROM events WHERE id = ANY(%s)", [[row.pk for row in held]])
-    assert forget() == 0
+    assert purge() == 0
     end(other)
-    assert forget() == 2
+    assert purge() == 2
 
 
 @pytest.mark.django_db(transaction=True)
@@ -163,7 +163,7 @@ def test_two_cleaners_delete_each_row_once_between_them(events, monkeypatch):
 
     def clean():
         ready.wait()
-        deleted.append(forget())
+        deleted.append(purge())
         connection.close()
 
     cleaners = [threading.Thread(target=clean) for _ in range(2)]

@@ -11,11 +11,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import IdempotencyRecord
-from core import crypto, renewing
-from core.renewing import renew_all
-from webhooks import custom_headers
+from core.security import crypto, key_rotation
+from core.security.key_rotation import rotate_all
+from webhooks.dispatch import custom_headers
+from webhooks.dispatch.signing import Keyring, opened
 from webhooks.models import Endpoint
-from webhooks.signing import Keyring, opened
 
 pytestmark = pytest.mark.django_db
 
@@ -125,7 +125,7 @@ def test_every_column_of_tokens_is_known(rotated):
 
 
 def test_more_rows_than_a_batch_are_all_done(settings, records, rotated, monkeypatch):
-    monkeypatch.setattr(renewing, "BATCH", 3)
+    monkeypatch.setattr(key_rotation, "BATCH", 3)
     settings.ENCRYPTION_KEYS = [A]
     records(7)
     settings.ENCRYPTION_KEYS = [B, A]
@@ -142,7 +142,7 @@ def test_statements_grow_with_the_batches_and_not_with_the_rows(settings, record
         records(3 if body == "few" else 300, body)
         settings.ENCRYPTION_KEYS = [B, A]
         with CaptureQueriesContext(connection) as captured:
-            list(renew_all())
+            list(rotate_all())
         taken.append(len(captured))
     assert taken[0] == taken[1] <= 12
 

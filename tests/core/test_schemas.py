@@ -3,8 +3,8 @@ from typing import Annotated
 import pytest
 from pydantic import AfterValidator, Field
 
+from core.api.bodies import RequestBody, Text, parse, wrong
 from core.errors import ValidationFailed
-from core.schemas import RequestBody, Text, parse, wrong
 
 
 def _even(value: int) -> int:

@@ -10,9 +10,10 @@ import pytest
 from django.conf import settings
 from django.db import transaction
 
-from core import redis, wake
-from core.embedded import Redis
+from core import redis
 from core.metrics import REDIS_UNAVAILABLE
+from core.queue import wake
+from devstack.embedded import Redis
 from events.catalogue import CATALOGUE
 from events.dispatch import dispatch_due
 from events.models import Event

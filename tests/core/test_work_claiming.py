@@ -6,7 +6,7 @@ from django.db.models import F
 from psycopg import sql
 
 from accounts.services import create_workspace
-from core.work import CEILING
+from core.queue.work import MAX_CRASHES
 from emails.models import Email
 from events.models import Event
 
@@ -63,7 +63,7 @@ def test_a_claimed_row_is_not_due_until_its_lease_ends(events, make_due):
     assert Event.objects.claim(limit=1) == []
     make_due([row])
     (again,) = Event.objects.claim(limit=1)
-    assert (again.claims, again.unsettled_claims) == (2, 2)
+    assert (again.claims, again.crashes) == (2, 2)
 
 
 def test_neither_future_nor_finished_rows_are_claimed(events):
@@ -105,14 +105,14 @@ def test_a_row_whose_worker_died_twice_is_tried_alone(events, make_due):
 
 def test_rows_that_never_failed_go_before_one_whose_worker_died(events):
     suspect, _, _ = events(3)
-    Event.objects.filter(pk=suspect.pk).update(unsettled_claims=2)
+    Event.objects.filter(pk=suspect.pk).update(crashes=2)
     assert suspect.pk not in {row.pk for row in Event.objects.claim(limit=3)}
     assert [row.pk for row in Event.objects.claim(limit=3)] == [suspect.pk]
 
 
 def test_a_suspect_gets_its_turn_although_the_queue_never_runs_empty(events, make_due):
     suspect, *_ = events(5)
-    Event.objects.filter(pk=suspect.pk).update(unsettled_claims=2)
+    Event.objects.filter(pk=suspect.pk).update(crashes=2)
     make_due([suspect], ago="2 minutes")
     assert [row.pk for row in Event.objects.claim(limit=3)] == [suspect.pk]
     assert len(Event.objects.claim(limit=3)) == 3
@@ -120,12 +120,12 @@ def test_a_suspect_gets_its_turn_although_the_queue_never_runs_empty(events, mak
 
 def test_a_row_that_kills_its_worker_each_time_is_exhausted_past_the_ceiling(events, make_due):
     (row,) = events(1)
-    for _ in range(CEILING):
+    for _ in range(MAX_CRASHES):
         (claimed,) = Event.objects.claim(limit=5)
-        assert not claimed.is_exhausted
+        assert not claimed.is_poisoned
         make_due([row])
     (claimed,) = Event.objects.claim(limit=5)
-    assert claimed.is_exhausted
+    assert claimed.is_poisoned
 
 
 def test_ten_thousand_emails_of_one_workspace_do_not_delay_another(workspace, emails_due):
@@ -172,7 +172,7 @@ def test_claiming_reads_the_partial_index_and_not_the_finished_rows(
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO events (id, workspace_id, type, body, request_id, last_error, created_at,"
-            " claims, unsettled_claims, next_attempt_at) SELECT gen_random_uuid(), %s, 'x', '{}',"
+            " claims, crashes, next_attempt_at) SELECT gen_random_uuid(), %s, 'x', '{}',"
             " '', '', now(), 1, 0, null FROM generate_series(1, 20000)",
             [workspace.pk],
         )
@@ -189,7 +189,7 @@ def test_more_can_be_set_in_the_statement_that_claims(events):
     events(1)
     (row,) = Event.objects.claim(limit=1, sets=sql.SQL("last_error = 'claimed'"))
     assert row.last_error == "claimed"
-    assert Event.objects.filter(last_error="claimed", claims=F("unsettled_claims")).count() == 1
+    assert Event.objects.filter(last_error="claimed", claims=F("crashes")).count() == 1
 
 
 def _statement(captured):

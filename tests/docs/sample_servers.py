@@ -14,7 +14,7 @@ from pathlib import Path
 
 import requests
 
-from core.embedded import free_port
+from devstack.embedded import free_port
 from tests.node_scripts import NODE
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -18,11 +18,12 @@ from core.times import iso
 from events.catalogue import CATALOGUE
 from events.dispatch import dispatch_due
 from events.services import Fact, publish
-from webhooks import replaying, schedule, signing
-from webhooks.delivering import deliver_due
+from webhooks import replay
+from webhooks.dispatch import retry_policy, signing
+from webhooks.dispatch.loop import deliver_due
+from webhooks.dispatch.signing import Key, Keyring
 from webhooks.models import Attempt, Delivery, Endpoint
 from webhooks.services import create_endpoint
-from webhooks.signing import Key, Keyring
 
 with_database = pytest.mark.django_db(transaction=True)
 
@@ -79,7 +80,7 @@ def test_a_sample_takes_an_event_once(server, endpoint_at, happen):
     before = server.kept()
     deliver_due()
     assert server.kept() == [*before, event.public_id]
-    assert replaying.replay([Delivery.objects.get()]) == 1
+    assert replay.replay([Delivery.objects.get()]) == 1
     deliver_due()
     assert [attempt.error for attempt in Attempt.objects.all()] == ["", ""]
     assert server.kept() == [*before, event.public_id]
@@ -262,9 +263,9 @@ def test_every_reason_is_explained():
     for name, way in {
         "core/outbound/outcome.py": r'return "(\w+)", ',
         "core/outbound/urls.py": r'code(?:: str)? ?= ?"(\w+)"',
-        "webhooks/requests.py": r'_unsent\("(\w+)"',
-        "webhooks/claiming.py": r'"last_error": "(\w+)"',
-        "webhooks/closing.py": r"last_error = '(\w+)'",
+        "webhooks/dispatch/signed_request.py": r'_unsent\("(\w+)"',
+        "webhooks/dispatch/claim.py": r'"last_error": "(\w+)"',
+        "webhooks/cleanup.py": r"last_error = '(\w+)'",
     }.items():
         there = re.findall(way, (ROOT / name).read_text())
         assert there, name
@@ -274,7 +275,7 @@ def test_every_reason_is_explained():
 
 
 def test_the_schedule_is_the_one_that_is_kept():
-    *most, last = [_spoken(delay) for delay in schedule.DELAYS]
+    *most, last = [_spoken(delay) for delay in retry_policy.DELAYS]
     assert f"{', '.join(most)} and {last}" in " ".join(PAGE.split())
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from core.ids import uuid7
+from core.db.ids import uuid7
 from domains.models import DnsRecord, Domain
 from emails.models import Email
 

@@ -7,10 +7,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from core.work import CEILING
+from core.queue.work import MAX_CRASHES
 from domains import identities
-from domains.checking import check_due, next_check
 from domains.models import Domain
+from domains.verification import check_due, next_check
 
 pytestmark = pytest.mark.django_db
 
@@ -223,7 +223,7 @@ def test_ten_domains_are_taken_at_a_time_the_longest_due_first(workspace, twin):
 
 def test_a_domain_that_kills_its_worker_each_time_is_put_off_for_a_day(api, twin):
     add(api)
-    Domain.objects.update(unsettled_claims=CEILING)
+    Domain.objects.update(crashes=MAX_CRASHES)
     make_due()
     calls = twin.calls()
     check_due()
@@ -239,7 +239,7 @@ def test_a_check_that_ends_late_does_not_put_a_removal_off(api, twin, monkeypatc
         assert api.delete(f"/domains/{made['id']}").status_code == 200
         return timedelta(days=1)
 
-    monkeypatch.setattr("domains.checking.next_check", removed_meanwhile)
+    monkeypatch.setattr("domains.verification.next_check", removed_meanwhile)
     make_due()
     check_due()
     assert due_in() <= timedelta(0)

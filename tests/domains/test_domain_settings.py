@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from django.db import connection
 
-from core.ids import uuid7
+from core.db.ids import uuid7
 from domains.models import Domain
 from emails.models import Email
 from emails.providers import get_provider

@@ -19,13 +19,14 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from core.blobs import blobs
+from core.db.ids import uuid7
 from core.errors import ValidationFailed
-from core.ids import uuid7
-from emails import attachments, orphans, remote_files
+from emails import orphan_blobs
+from emails.api.bodies import parse_email
+from emails.content import attachments, remote_attachments
 from emails.models import Email, EmailAttachment
 from emails.providers import NotTaken
-from emails.requests import parse_email
-from emails.sending import send_due
+from emails.sending.loop import send_due
 
 pytestmark = pytest.mark.django_db
 
@@ -422,16 +423,16 @@ def test_two_at_once_with_one_key_are_one_mail(api, domain, message, web):
     def post():
         return api.post("/emails", body, headers={"Idempotency-Key": "one"})
 
-    fetch = remote_files.Fetching._get
+    fetch = remote_attachments.Fetching._get
 
     def overtaken(fetching, *given):
         nonlocal first
-        monkeypatch.setattr(remote_files.Fetching, "_get", fetch)
+        monkeypatch.setattr(remote_attachments.Fetching, "_get", fetch)
         first = post()
         return fetch(fetching, *given)
 
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(remote_files.Fetching, "_get", overtaken)
+        monkeypatch.setattr(remote_attachments.Fetching, "_get", overtaken)
         second = post()
 
     assert (second.status_code, second.json()) == (200, first.json())
@@ -548,23 +549,23 @@ def test_blobs_without_rows_are_deleted_after_a_day(blob_store, attach, domain):
     blobs().put(f"{kept}.0123.part", b"its process died")
     Email.objects.filter(pk=gone.email_id).delete()
 
-    assert orphans.delete_orphans() == 0
+    assert orphan_blobs.delete_orphans() == 0
     with time_machine.travel(timezone.now() + timedelta(days=1, minutes=2)):
-        orphans._remember("")
-        assert orphans.delete_orphans() == 3
+        orphan_blobs._remember("")
+        assert orphan_blobs.delete_orphans() == 3
         assert files_left() == [kept]
 
 
 def test_the_walk_over_the_store_goes_on_where_it_stopped(blob_store, attach, domain, monkeypatch):
-    monkeypatch.setattr(orphans, "_PAGE", 2)
+    monkeypatch.setattr(orphan_blobs, "_PAGE", 2)
     keys = [rows(attach({"filename": "a", "content": ""}))[0].blob_key for _ in range(3)]
     EmailAttachment.objects.all().delete()
 
     with time_machine.travel(timezone.now() + timedelta(days=1, minutes=2)):
-        orphans._remember(keys[0])
-        assert orphans.delete_orphans() == 2
+        orphan_blobs._remember(keys[0])
+        assert orphan_blobs.delete_orphans() == 2
         assert files_left() == keys[:1]
-        assert orphans.delete_orphans() == 0  # it rests, and begins anew on the next day
+        assert orphan_blobs.delete_orphans() == 0  # it rests, and begins anew on the next day
 
 
 def test_a_batch_of_everything_at_once(blob_store, api, domain, message, web):

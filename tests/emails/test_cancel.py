@@ -8,12 +8,12 @@ from django.db import connection, connections
 from django.utils import timezone
 
 from accounts.services import create_api_key
+from emails.facts.record import EmailFact, record_facts
 from emails.models import Email, EmailRecipient
-from emails.outcomes import settle_unknown
 from emails.providers import NotTaken, OutcomeUnknown, QuotaExceeded, Throttled
-from emails.reports import Report, take_in
 from emails.scheduling import NotCancellable, cancel
-from emails.sending import send_due
+from emails.sending.loop import send_due
+from emails.sending.send_results import resolve_unknown
 
 ROUNDS = 200
 
@@ -72,7 +72,7 @@ def test_a_mail_that_was_tried_is_cancelled_unless_it_may_have_left(
     Email.objects.update(next_attempt_at="2026-01-01T00:00Z")
     send_due()
     Email.objects.update(next_attempt_at="2026-01-01T00:00Z")
-    settle_unknown()
+    resolve_unknown()
     assert Email.objects.get().status == "queued"
 
     assert api.post(f"/emails/{email_id}/cancel").status_code == status
@@ -101,7 +101,9 @@ def test_proof_that_it_left_speaks_against_cancelled(send):
     email = Email.objects.get()
     cancel(email)
 
-    take_in([Report(email_id=email.pk, type="sent", status="sent", occurred_at=timezone.now())])
+    record_facts(
+        [EmailFact(email_id=email.pk, type="sent", status="sent", occurred_at=timezone.now())]
+    )
 
     assert Email.objects.get().status == "sent"
 
@@ -123,7 +125,7 @@ def test_only_full_access_to_the_workspace_cancels(send, stranger, workspace, cl
 @pytest.mark.django_db(transaction=True)
 def test_cancelled_or_sent_and_never_both(domain, api_key, provider):
     """Two connections race for each mail: a sender and somebody who cancels."""
-    from emails.requests import parse_email
+    from emails.api.bodies import parse_email
     from emails.services import accept
 
     wanted = {"from": "ada@example.com", "to": "bob@example.net", "subject": "Race", "text": "x"}

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from emails.addresses import CONTROL, Mailbox, parse
-from emails.headers import address_field, raw_field, text_field
+from emails.content.addresses import CONTROL, Mailbox, parse
+from emails.content.headers import address_field, raw_field, text_field
 
 ENCODED_BREAK = "=?utf-8?q?a=0D=0ABcc:_evil@example.net?="
 

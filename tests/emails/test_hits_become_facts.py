@@ -9,13 +9,13 @@ from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from core import bulk
-from core.ids import uuid7
-from emails import hits
-from emails.hits import MOST, take_in_hits
+from core.db import bulk
+from core.db.ids import uuid7
+from emails.facts import opens_and_clicks
+from emails.facts.opens_and_clicks import MOST, record_hits
+from emails.facts.record import EmailFact, record_facts
 from emails.models import Email, EmailEvent
-from emails.reports import Report, take_in
-from tracking import company
+from tracking import click_bursts
 from tracking.hits import hit
 from tracking.models import Hit
 from tracking.tokens import HONEYPOT, Click, Open
@@ -79,7 +79,7 @@ def machine(*reasons):
 
 def test_an_open_is_published_counted_and_kept(come, email, published, api):
     row = come()
-    assert take_in_hits() == 1
+    assert record_hits() == 1
     ((name, data),) = published("email.opened")
     at = row.at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{row.at.microsecond // 1000:03}Z"
     told = {
@@ -105,7 +105,7 @@ def test_an_open_is_published_counted_and_kept(come, email, published, api):
 
 def test_a_click_tells_its_link(come, email, published):
     come(2)
-    take_in_hits()
+    record_hits()
     ((_, data),) = published("email.clicked")
     assert (data["click"]["link"], data["click"]["linkTags"]) == ("https://a.test/2", None)
     assert data["click"]["machine"] is False
@@ -114,7 +114,7 @@ def test_a_click_tells_its_link(come, email, published):
 
 def test_no_address_of_a_reader_is_in_what_is_told(come, email, published):
     come(1, ip="203.0.113.9")
-    take_in_hits()
+    record_hits()
     assert Hit.objects.get().network == "203.0.113.0"
     assert "203.0.113" not in str(published())
     assert "203.0.113" not in str(list(EmailEvent.objects.values()))
@@ -123,7 +123,7 @@ def test_no_address_of_a_reader_is_in_what_is_told(come, email, published):
 def test_machines_are_told_and_counted_apart(come, email, published):
     come(agent="curl/8.5.0")
     come(after=5)
-    take_in_hits()
+    record_hits()
     told = [data["open"] for _, data in published("email.opened")]
     assert [(each["machine"], each["reasons"]) for each in told] == [
         (True, ["script"]),
@@ -135,25 +135,25 @@ def test_machines_are_told_and_counted_apart(come, email, published):
 def test_each_hit_is_told_once(come, email, published):
     row = come()
     come(after=5)
-    take_in_hits()
-    assert take_in_hits() == 0
+    record_hits()
+    assert record_hits() == 0
     # A worker that died behind its commit, and one whose lease ran out before it.
     Hit.objects.filter(pk=row.pk).update(verdict="", next_attempt_at=row.next_attempt_at)
-    take_in_hits()
+    record_hits()
     assert len(published("email.opened")) == 2
     assert counts(email) == (2, 2, 0, 0)
 
 
 def test_a_worker_that_lost_its_lease_tells_nothing(come, email, published, monkeypatch):
     come()
-    genuine = hits.judged
+    genuine = opens_and_clicks.classify_hits
 
     def slowly(*given):
         Hit.objects.update(claims=2)  # another worker has it meanwhile
         return genuine(*given)
 
-    monkeypatch.setattr(hits, "judged", slowly)
-    assert take_in_hits() == 1
+    monkeypatch.setattr(opens_and_clicks, "classify_hits", slowly)
+    assert record_hits() == 1
     assert (published("email.opened"), Hit.objects.get().verdict) == ([], "")
 
 
@@ -161,17 +161,17 @@ def test_ses_counts_as_well(email):
     def opened(key, machine):
         told = {"machine": machine}
         facts = {"email_id": email.pk, "type": "opened", "occurred_at": timezone.now()}
-        return Report(**facts, key=key, payload=told, webhook={"open": told})
+        return EmailFact(**facts, key=key, payload=told, webhook={"open": told})
 
-    take_in([opened("a", True)] * 2)
-    take_in([opened("a", True), opened("b", False)])
+    record_facts([opened("a", True)] * 2)
+    record_facts([opened("a", True), opened("b", False)])
     assert counts(email) == (2, 1, 0, 0)
 
 
 def test_one_of_several_recipients_is_not_named(accepted, come, published, email):
     Email.objects.filter(pk=email.pk).update(to=["a@example.net", "b@example.net"])
     come(recipient=None)
-    take_in_hits()
+    record_hits()
     ((_, data),) = published("email.opened")
     assert "recipient" not in data
 
@@ -179,22 +179,22 @@ def test_one_of_several_recipients_is_not_named(accepted, come, published, email
 def test_hits_of_mail_that_is_gone_are_done_with(come, email, published):
     come()
     Email.objects.all().delete()
-    assert take_in_hits() == 1
+    assert record_hits() == 1
     assert verdicts() == [HUMAN]
     assert not published("email.opened")
 
 
 def test_a_hit_that_its_workers_died_over_is_given_up(come, email, published):
-    come(unsettled_claims=5)
-    assert take_in_hits() == 1
-    assert (take_in_hits(), published("email.opened")) == (0, [])
+    come(crashes=5)
+    assert record_hits() == 1
+    assert (record_hits(), published("email.opened")) == (0, [])
 
 
 def test_who_follows_a_link_for_ever_is_not_told_for_ever(come, email, published):
     Email.objects.update(clicks=MOST)
     come(1)
     come(after=5)
-    assert take_in_hits() == 2
+    assert record_hits() == 2
     assert [name for name, _ in published("email.opened", "email.clicked")] == ["email.opened"]
     assert counts(email) == (1, 1, MOST, 0)
 
@@ -203,7 +203,7 @@ def test_who_opens_a_mail_proves_that_it_was_sent(come, email):
     Email.objects.update(status="unknown", sent_at=None, next_attempt_at=timezone.now())
     email.recipients.update(status="queued", status_at=None)
     row = come()
-    take_in_hits()
+    record_hits()
     email.refresh_from_db()
     assert (email.status, email.sent_at, email.next_attempt_at) == ("sent", row.at, None)
 
@@ -211,7 +211,7 @@ def test_who_opens_a_mail_proves_that_it_was_sent(come, email):
 def test_a_batch_takes_as_many_statements_as_one(come, email):
     def statements():
         with CaptureQueriesContext(connection) as captured:
-            take_in_hits()
+            record_hits()
         return len(captured)
 
     come(1)
@@ -237,7 +237,7 @@ def test_a_flood_of_clicks_is_judged_in_time(come, email):
     ]
     bulk.insert(many)
     started = time.process_time()
-    assert take_in_hits() == 500
+    assert record_hits() == 500
     assert time.process_time() - started < 2
 
 
@@ -249,7 +249,7 @@ def test_a_person_reads_and_follows_links(come):
     come(1, after=4)
     come(2, after=5.2)
     come(2, after=5.9)
-    take_in_hits()
+    record_hits()
     assert verdicts() == [HUMAN] * 4
 
 
@@ -260,7 +260,7 @@ def test_a_person_reads_and_follows_links(come):
 def test_all_links_at_once_are_followed_by_machines(come, links, followed):
     for place, number in enumerate(followed or [1, 1, 1]):
         come(number, after=0.45 * place, links=links, ip=f"203.0.{place}.9")
-    take_in_hits()
+    record_hits()
     assert verdicts() == [machine("links_at_once") if followed else HUMAN] * len(verdicts())
 
 
@@ -269,15 +269,15 @@ def test_a_burst_is_a_second_wherever_it_begins(come):
     for number, after in ((2, 9.0), (3, 9.5), (4, 9.9)):
         come(number, after=after)
     come(5, after=30)
-    take_in_hits()
+    record_hits()
     assert verdicts() == [HUMAN, *[machine("links_at_once")] * 3, HUMAN]
 
 
 def test_no_more_than_the_newest_are_looked_at(come, monkeypatch):
-    monkeypatch.setattr(company, "MOST", 2)
+    monkeypatch.setattr(click_bursts, "MOST", 2)
     for number in (1, 2, 3):
         come(number, after=0.1 * number)
-    take_in_hits()
+    record_hits()
     assert verdicts() == [HUMAN] * 3
 
 
@@ -287,7 +287,7 @@ def test_a_burst_of_several_people_is_none(come, email):
         come(number, recipient=one, after=0.1 * number)
     for number in (1, 2, 3):  # of a mail that all of them got
         come(number, recipient=None, ip=f"203.0.{number}.1", after=0.1 * number)
-    take_in_hits()
+    record_hits()
     assert {verdict for verdict, _ in verdicts()} == {"human"}
 
 
@@ -299,7 +299,7 @@ def test_who_follows_the_hidden_link_is_a_machine(come, email, published):
     come(2, after=50)
     come(3, after=50, ip="198.51.100.1")
     come(4, after=90)
-    take_in_hits()
+    record_hits()
     trapped = machine("hidden_link")
     assert verdicts() == [HUMAN, trapped, trapped, trapped, trapped, HUMAN, HUMAN]
     # It is evidence, and no click on a link of the mail.
@@ -313,12 +313,12 @@ def test_who_follows_the_hidden_link_is_a_machine(come, email, published):
 def test_nobody_reads_a_mail_before_it_is_there(come, email, seconds, verdict):
     row = come(1)
     Email.objects.update(sent_at=row.at - timedelta(seconds=seconds))
-    take_in_hits()
+    record_hits()
     assert verdicts() == [verdict]
 
 
 def test_what_the_request_showed_is_kept(come, email):
     come(1, reasons=["head_request"], agent="curl/8")
     come(agent="", after=9)
-    take_in_hits()
+    record_hits()
     assert verdicts() == [machine("head_request", "script"), ("unknown", ["no_user_agent"])]

@@ -11,8 +11,8 @@ from django.db import connection
 from django.utils import timezone
 
 from emails.models import Email
-from emails.outcomes import Outcome, settle, settle_unknown
 from emails.providers import Accepted, NotTaken, OutcomeUnknown, Refused
+from emails.sending.send_results import Outcome, resolve_unknown, settle
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -82,7 +82,7 @@ def test_settling_sends_in_doubt_passes_over_an_email_that_is_being_written(two,
         lock(other, first)
         with connection.cursor() as cursor:
             cursor.execute("SET lock_timeout = '2s'")
-        assert settle_unknown() == 1
+        assert resolve_unknown() == 1
         other.commit()
     assert list(Email.objects.filter(status=status).values_list("pk", flat=True)) == [first.pk]
-    assert settle_unknown() == 1
+    assert resolve_unknown() == 1

@@ -9,10 +9,10 @@ from django.utils import timezone
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.ids import uuid7
-from emails.mime import build
+from core.db.ids import uuid7
+from emails.content.mime import build
+from emails.content.sizes import text_size
 from emails.models import Email
-from emails.sizes import text_size
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=400)
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from core.ids import uuid7
-from emails.mime import Part, build
+from core.db.ids import uuid7
+from emails.content.mime import Part, build
 from emails.models import Email, EmailAttachment
 from tests.node_scripts import running
 

@@ -11,10 +11,10 @@ from django.utils import timezone
 
 from accounts.services import create_workspace
 from contacts.models import Suppression
-from core import bulk
+from core.db import bulk
 from domains.models import Domain
 from emails.models import Email, EmailRecipient
-from emails.sending import send_due
+from emails.sending.loop import send_due
 from events.catalogue import CATALOGUE
 from events.dispatch import dispatch_due
 from events.models import Event
@@ -117,7 +117,7 @@ def test_of_an_endpoint_that_was_switched_off_they_read_how_it_comes_back(
     assert email.subject == f"Webhook endpoint disabled: {URL}"
     assert f"Reason: {reason}" in email.text
     assert f'PATCH /webhooks/{endpoint.pk} {{"status": "enabled"}}' in email.text
-    recover = f"manage.py webhooks_recover {endpoint.pk} --since {since:%Y-%m-%dT%H:%M}"
+    recover = f"manage.py recover_webhook {endpoint.pk} --since {since:%Y-%m-%dT%H:%M}"
     assert recover in email.text
 
 
@@ -242,7 +242,7 @@ def test_settings_that_cannot_work_are_told_and_break_nothing(
     other, _ = create_endpoint(workspace=workspace, url=URL, event_types=["webhook.*"])
     spoil(settings)
     fail(endpoint, for_hours=25)
-    with caplog.at_level(logging.ERROR, logger="emails.notices"):
+    with caplog.at_level(logging.ERROR, logger="emails.operator_alerts"):
         hear()
 
     (record,) = caplog.records

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core import bulk
+from core.db import bulk
 from emails.models import Email
 
 pytestmark = pytest.mark.django_db

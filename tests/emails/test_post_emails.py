@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from core import bulk
+from core.db import bulk
 from emails.models import Email, EmailRecipient
 
 pytestmark = pytest.mark.django_db

@@ -11,11 +11,11 @@ from django.db import connection, connections
 from django.utils import timezone
 
 from accounts.services import create_workspace
-from core.draining import stopping
-from emails import rates, sending
+from core.queue.worker_loop import stopping
 from emails.models import Email, SendRate
 from emails.providers import Limits, NotTaken, QuotaExceeded, Throttled
-from emails.sending import send_due
+from emails.sending import loop, token_bucket
+from emails.sending.loop import send_due
 
 pytestmark = pytest.mark.django_db
 
@@ -25,8 +25,8 @@ def bucket():
     """A full bucket of 100 a second, whose provider was asked just now."""
 
     def make(**changes):
-        fields = {"name": "r", "max_rate": 100, "tokens": 50, "look_at": in_a_while()} | changes
-        return SendRate.objects.create(looked_at=timezone.now(), **fields)
+        fields = {"name": "r", "max_rate": 100, "tokens": 50, "refresh_at": in_a_while()} | changes
+        return SendRate.objects.create(refreshed_at=timezone.now(), **fields)
 
     return make
 
@@ -41,7 +41,7 @@ def age(seconds):
         cursor.execute(
             "UPDATE send_rates SET filled_at = filled_at - make_interval(secs => %(by)s),"
             " factor_at = factor_at - make_interval(secs => %(by)s),"
-            " struck_at = struck_at - make_interval(secs => %(by)s)",
+            " throttled_at = throttled_at - make_interval(secs => %(by)s)",
             {"by": seconds},
         )
 
@@ -53,68 +53,70 @@ def row():
 def test_what_is_taken_is_gone_until_time_brings_it_back(bucket):
     bucket()
 
-    assert rates.take("r", 64).places == 50
-    empty = rates.take("r", 64)
+    assert token_bucket.acquire("r", 64).places == 50
+    empty = token_bucket.acquire("r", 64)
     assert (empty.places, 0 < empty.pause <= 0.1) == (0, True)
     age(0.3)
-    assert rates.take("r", 64).places in (30, 31)
+    assert token_bucket.acquire("r", 64).places in (30, 31)
     age(3600)
-    assert rates.take("r", 200).places == 50  # half a second's worth, however long it waited
+    assert (
+        token_bucket.acquire("r", 200).places == 50
+    )  # half a second's worth, however long it waited
 
 
 def test_few_tokens_are_left_to_gather_and_a_small_claim_needs_not_wait(bucket):
     bucket(tokens=3)
 
-    assert rates.take("r", 64).places == 0
-    assert rates.take("r", 2).places == 2
+    assert token_bucket.acquire("r", 64).places == 0
+    assert token_bucket.acquire("r", 2).places == 2
 
 
 def test_debt_delays_what_comes_next(bucket):
     bucket(max_rate=10, tokens=5)
-    assert rates.take("r", 1).places == 1
-    rates.correct("r", recipients=49)
+    assert token_bucket.acquire("r", 1).places == 1
+    token_bucket.adjust("r", recipients=49)
 
-    waiting = rates.take("r", 1)
+    waiting = token_bucket.acquire("r", 1)
 
-    assert (waiting.places, waiting.pause) == (0, rates.LONGEST_PAUSE)
+    assert (waiting.places, waiting.pause) == (0, token_bucket.LONGEST_PAUSE)
     age(4)
-    assert rates.take("r", 1).places == 0
+    assert token_bucket.acquire("r", 1).places == 0
     age(1)
-    assert rates.take("r", 1).places == 1
+    assert token_bucket.acquire("r", 1).places == 1
 
 
 def test_less_than_one_a_second_is_a_rate(bucket):
     bucket(max_rate=0.5, tokens=1)
 
-    assert rates.take("r", 10).places == 1
+    assert token_bucket.acquire("r", 10).places == 1
     age(1.9)
-    assert rates.take("r", 10).places == 0
+    assert token_bucket.acquire("r", 10).places == 0
     age(0.2)
-    assert rates.take("r", 10).places == 1
+    assert token_bucket.acquire("r", 10).places == 1
 
 
 def test_a_rate_of_nothing_lets_nothing_through(bucket):
     bucket(max_rate=0, tokens=0)
     age(3600)
 
-    assert rates.take("r", 1).places == 0
+    assert token_bucket.acquire("r", 1).places == 0
 
 
 def test_throttling_halves_the_rate_once_a_burst_and_it_comes_back_by_steps(bucket):
     bucket(tokens=40)
-    rates.take("r", 40)
+    token_bucket.acquire("r", 40)
 
     for factor in (1, 0.5, 0.25):
         for _ in range(30):
-            rates.throttled("r", calls=1, recipients=1)
+            token_bucket.record_throttles("r", calls=1, recipients=1)
         assert row().factor == factor
         age(1.1)
     for expected in (0.35, 0.45, 0.55):
         age(5)
-        rates.take("r", 1)
+        token_bucket.acquire("r", 1)
         assert row().factor == pytest.approx(expected)
     age(3600)
-    rates.take("r", 1)
+    token_bucket.acquire("r", 1)
     assert row().factor == 1
 
 
@@ -124,10 +126,10 @@ def test_throttling_now_and_then_does_not_cost_the_rate(bucket):
 
     for _ in range(600):  # a minute
         age(0.1)
-        places = rates.take("r", 10).places
+        places = token_bucket.acquire("r", 10).places
         refused = sum(chance.random() < 0.02 for _ in range(places))
         if refused:
-            rates.throttled("r", calls=refused, recipients=refused)
+            token_bucket.record_throttles("r", calls=refused, recipients=refused)
         assert row().factor == 1
 
 
@@ -135,8 +137,8 @@ def test_a_burst_after_a_stall_does_not_cost_the_rate(bucket):
     bucket()
 
     for _ in range(5):
-        rates.throttled("r", calls=40, recipients=40)
-        rates.throttled("r", calls=20, recipients=20)
+        token_bucket.record_throttles("r", calls=40, recipients=40)
+        token_bucket.record_throttles("r", calls=20, recipients=20)
         age(11)
 
     assert row().factor == 1
@@ -146,53 +148,53 @@ def test_throttling_of_every_fourth_call_does(bucket):
     bucket()
     for _ in range(30):
         age(0.1)
-        if places := rates.take("r", 10).places:
-            rates.throttled("r", calls=places // 4, recipients=places // 4)
+        if places := token_bucket.acquire("r", 10).places:
+            token_bucket.record_throttles("r", calls=places // 4, recipients=places // 4)
 
     assert row().factor <= 0.5
 
 
 def test_what_was_throttled_gives_its_tokens_back(bucket):
     bucket(tokens=20, max_rate=40)
-    assert rates.take("r", 20).places == 20
+    assert token_bucket.acquire("r", 20).places == 20
 
-    rates.throttled("r", calls=1, recipients=7)
+    token_bucket.record_throttles("r", calls=1, recipients=7)
 
     assert (row().tokens, row().sent_since) == (pytest.approx(7, abs=2), 13)
 
 
 def test_one_caller_is_to_look(bucket):
-    bucket(look_at=timezone.now() - timedelta(seconds=1))
+    bucket(refresh_at=timezone.now() - timedelta(seconds=1))
 
-    assert [rates.take("r", 1).is_look_due for _ in range(3)] == [True, False, False]
+    assert [token_bucket.acquire("r", 1).is_refresh_due for _ in range(3)] == [True, False, False]
 
-    rates.learn("r", Limits(rate=7, daily_quota=1000, sent_24h=3))
+    token_bucket.refresh_limits("r", Limits(rate=7, daily_quota=1000, sent_24h=3))
     learned = row()
     assert (learned.max_rate, learned.daily_quota, learned.sent_24h) == (7, 1000, 3)
-    assert learned.look_at > timezone.now() + timedelta(minutes=4)
+    assert learned.refresh_at > timezone.now() + timedelta(minutes=4)
 
 
 def test_the_quota_closes_until_the_next_look(bucket):
-    look_at = in_a_while()
-    bucket(daily_quota=100, sent_24h=90, look_at=look_at)
+    refresh_at = in_a_while()
+    bucket(daily_quota=100, sent_24h=90, refresh_at=refresh_at)
 
-    assert rates.take("r", 50).places == 10
-    closed = rates.take("r", 50)
-    assert (closed.places, closed.closed_until) == (0, look_at)
+    assert token_bucket.acquire("r", 50).places == 10
+    closed = token_bucket.acquire("r", 50)
+    assert (closed.places, closed.paused_until) == (0, refresh_at)
 
-    rates.learn("r", Limits(rate=100, daily_quota=100, sent_24h=99))
-    assert rates.take("r", 50).places == 1
+    token_bucket.refresh_limits("r", Limits(rate=100, daily_quota=100, sent_24h=99))
+    assert token_bucket.acquire("r", 50).places == 1
 
 
 def test_workers_together_take_no_more_than_there_is(transactional_db):
     SendRate.objects.create(
-        name="r", max_rate=100_000, tokens=1000, daily_quota=100, look_at=in_a_while()
+        name="r", max_rate=100_000, tokens=1000, daily_quota=100, refresh_at=in_a_while()
     )
     taken = Counter()
 
     def work(number):
         for _ in range(40):
-            taken[number] += rates.take("r", 1).places
+            taken[number] += token_bucket.acquire("r", 1).places
         connections.close_all()
 
     workers = [threading.Thread(target=work, args=[number]) for number in range(4)]
@@ -235,14 +237,16 @@ def test_a_provider_is_ready_before_mail_takes_its_place(accepted, provider, mon
         if error:
             raise error
 
-    take = rates.take
+    acquire = token_bucket.acquire
     monkeypatch.setattr(provider, "prepare", prepare)
-    monkeypatch.setattr(rates, "take", lambda *given: steps.append("take") or take(*given))
+    monkeypatch.setattr(
+        token_bucket, "acquire", lambda *given: steps.append("acquire") or acquire(*given)
+    )
     accepted()
 
     send_due()
 
-    assert steps[:2] == ["us-east-1", "take"]
+    assert steps[:2] == ["us-east-1", "acquire"]
     assert len(provider.sent) == 1
 
 
@@ -281,8 +285,8 @@ def test_without_an_answer_mail_goes_slowly(accepted, provider, settings):
 
     assert send_due() == 1
 
-    assert (row().max_rate, row().looked_at) == (5, None)
-    assert row().look_at > timezone.now() + timedelta(seconds=50)
+    assert (row().max_rate, row().refreshed_at) == (5, None)
+    assert row().refresh_at > timezone.now() + timedelta(seconds=50)
 
 
 def test_the_worker_waits_while_only_the_rate_holds_mail_back(accepted, provider):
@@ -342,9 +346,9 @@ def test_over_the_quota_all_mail_waits_for_the_next_look_and_goes_after_it(
 
     waiting = Email.objects.filter(status="queued")
     assert waiting.count() == 3
-    look_at = row().look_at
+    refresh_at = row().refresh_at
     assert {(each.last_error, each.next_attempt_at) for each in waiting} == {
-        ("daily_quota", look_at)
+        ("daily_quota", refresh_at)
     }
     told = published("email.delayed")
     assert [data["delayed"]["reason"] for _, data in told] == ["daily_quota"] * 3
@@ -353,7 +357,7 @@ def test_over_the_quota_all_mail_waits_for_the_next_look_and_goes_after_it(
     assert len(published("email.delayed")) == 3
 
     provider.rate = Limits(rate=100, daily_quota=1000, sent_24h=2)
-    SendRate.objects.update(look_at=timezone.now(), closed_until=timezone.now())
+    SendRate.objects.update(refresh_at=timezone.now(), paused_until=timezone.now())
     make_due()
     assert send_due() == 3
     assert set(Email.objects.values_list("status", flat=True)) == {"sent"}
@@ -384,7 +388,7 @@ def test_claims_of_one_reach_every_workspace(accepted, provider):
 
     owners = set()
     for _ in range(12):
-        owners |= {email.workspace_id for email in sending._lease_in("ses", "us-east-1", 1)}
+        owners |= {email.workspace_id for email in loop._lease_in("ses", "us-east-1", 1)}
 
     assert len(old) == 12
     assert len(owners) > 2
@@ -394,11 +398,11 @@ def test_claims_of_one_reach_every_workspace(accepted, provider):
 def test_single_mail_goes_before_batches_but_not_always(
     accepted, provider, monkeypatch, batches_first, taken
 ):
-    monkeypatch.setattr(sending, "BATCHES_FIRST", batches_first)
+    monkeypatch.setattr(loop, "BATCHES_FIRST", batches_first)
     accepted()
     make_due(is_batch=True)
     accepted()
 
-    claimed = [email for _ in range(3) for email in sending._lease_in("ses", "us-east-1", 1)]
+    claimed = [email for _ in range(3) for email in loop._lease_in("ses", "us-east-1", 1)]
 
     assert [email.is_batch for email in claimed] == taken

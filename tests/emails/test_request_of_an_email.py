@@ -5,7 +5,7 @@ from django.db.models.functions import Now
 
 from emails.models import Email
 from emails.providers import Refused
-from emails.sending import send_due
+from emails.sending.loop import send_due
 from events.models import Event
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,7 +30,7 @@ def test_what_a_worker_publishes_about_an_email_has_the_id_of_its_request(email,
 
 
 def test_each_step_of_an_email_is_logged_for_who_asks(email, log_lines):
-    lines = log_lines("emails.reports")
+    lines = log_lines("emails.facts.record")
 
     send_due()
 
@@ -44,7 +44,7 @@ def test_each_step_of_an_email_is_logged_for_who_asks(email, log_lines):
 
 
 def test_a_send_that_broke_is_logged_with_the_request(email, provider, log_lines):
-    lines = log_lines("emails.sending")
+    lines = log_lines("emails.sending.loop")
     provider.script = [KeyError("MessageId")]
 
     send_due()

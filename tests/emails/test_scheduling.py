@@ -8,8 +8,8 @@ from django.utils import timezone
 from contacts.models import Suppression
 from core.times import from_iso, iso
 from emails.models import Email
-from emails.moments import moment
-from emails.sending import send_due
+from emails.schedule_parsing import parse_scheduled_at
+from emails.sending.loop import send_due
 
 NOW = datetime(2026, 11, 21, 15, 36, 48, tzinfo=UTC)  # a Saturday
 
@@ -38,7 +38,7 @@ def in_hours(number):
     ],
 )
 def test_a_moment_is_read(text, expected):
-    assert moment(text, now=NOW) == from_iso(expected)
+    assert parse_scheduled_at(text, now=NOW) == from_iso(expected)
 
 
 @pytest.mark.parametrize(
@@ -70,12 +70,12 @@ def test_a_moment_is_read(text, expected):
 )
 def test_what_is_no_moment_says_why(text, problem):
     with pytest.raises(ValueError, match=problem):
-        moment(text, now=NOW)
+        parse_scheduled_at(text, now=NOW)
 
 
 def test_clocks_may_differ_by_a_few_seconds():
-    assert moment("2026-11-21T15:36:44Z", now=NOW) < NOW
-    assert moment("2026-12-21T15:36:52Z", now=NOW) > NOW + timedelta(days=30)
+    assert parse_scheduled_at("2026-11-21T15:36:44Z", now=NOW) < NOW
+    assert parse_scheduled_at("2026-12-21T15:36:52Z", now=NOW) > NOW + timedelta(days=30)
 
 
 @pytest.mark.django_db

@@ -13,13 +13,13 @@ from django.utils import timezone
 
 from accounts.services import create_workspace
 from contacts.models import Suppression
-from core.draining import stopping
-from core.ids import uuid7
-from emails import outcomes, sending
+from core.db.ids import uuid7
+from core.queue.worker_loop import stopping
 from emails.models import Email, EmailEvent
-from emails.outcomes import Outcome, backoff, settle, settle_unknown
 from emails.providers import Accepted, NotTaken, OutcomeUnknown, QuotaExceeded, Refused
-from emails.sending import send_due
+from emails.sending import loop, send_results
+from emails.sending.loop import send_due
+from emails.sending.send_results import Outcome, backoff, resolve_unknown, settle
 from ingest.models import ProviderEvent
 from ingest.processing import process_due
 
@@ -122,8 +122,8 @@ def test_what_was_not_taken_is_tried_again_and_told_once_an_hour(accepted, provi
         assert email.last_error == "Maximum sending rate exceeded."
         make_due()
         if expected == 1 and len(provider.sent) == 2:
-            told = email.delay_told_at - timedelta(minutes=61)
-            Email.objects.update(delay_told_at=told)
+            told = email.delay_published_at - timedelta(minutes=61)
+            Email.objects.update(delay_published_at=told)
     assert published("email.delayed")[0][1]["delayed"]["reason"] == "Maximum sending rate exceeded."
     send_due()
 
@@ -175,7 +175,7 @@ def pass_time(email):
     """Until the email is due: its times are as much further back."""
     email.refresh_from_db()
     waited = max(email.next_attempt_at - timezone.now(), timedelta(0))
-    noted = ("first_attempt_at", "doubted_at", "delay_told_at")
+    noted = ("first_attempt_at", "unknown_since", "delay_published_at")
     Email.objects.update(**{name: F(name) - waited for name in noted}, next_attempt_at=LONG_AGO)
     return waited
 
@@ -192,7 +192,7 @@ def test_a_provider_that_never_answers_gets_a_few_copies_and_then_it_is_given_up
         email.refresh_from_db()
         assert (email.status, email.last_error) == ("unknown", "Read timeout")
         waits.append(pass_time(email))
-        assert settle_unknown() == 1
+        assert resolve_unknown() == 1
 
     minutes = [round(wait.total_seconds() / 60) for wait in waits]
     assert minutes == [10, 10, 20, 40, 80, 160, 320, 640, 1280]
@@ -210,11 +210,11 @@ def test_a_worker_that_dies_again_is_waited_for_twice_as_long(accepted, settings
     email = accepted()
     for _ in range(2):
         Email.objects.update(status="sending", next_attempt_at=LONG_AGO)
-        assert settle_unknown() == 1
+        assert resolve_unknown() == 1
         pass_time(email)
-        assert settle_unknown() == 1
+        assert resolve_unknown() == 1
     Email.objects.update(status="sending", next_attempt_at=LONG_AGO)
-    settle_unknown()
+    resolve_unknown()
 
     email.refresh_from_db()
     left = email.next_attempt_at - timezone.now()
@@ -225,13 +225,13 @@ def test_a_worker_that_dies_again_is_waited_for_twice_as_long(accepted, settings
 def test_many_that_are_given_up_at_once_fail_by_and_by_and_none_goes_again(
     accepted, provider, monkeypatch
 ):
-    monkeypatch.setattr(outcomes, "_GIVEN_UP_AT_ONCE", 2)
+    monkeypatch.setattr(send_results, "_GIVEN_UP_AT_ONCE", 2)
     for _ in range(3):
         accepted()
     Email.objects.update(status="unknown", first_attempt_at=LONG_AGO, next_attempt_at=LONG_AGO)
 
-    assert (settle_unknown(), send_due()) == (2, 0)
-    assert (settle_unknown(), send_due()) == (1, 0)
+    assert (resolve_unknown(), send_due()) == (2, 0)
+    assert (resolve_unknown(), send_due()) == (1, 0)
 
     assert set(Email.objects.values_list("status", flat=True)) == {"failed"}
     assert not provider.sent
@@ -259,7 +259,7 @@ def test_attachments_that_come_too_late_leave_no_call_beyond_the_lease(
     accepted, provider, monkeypatch
 ):
     email = accepted(attachments=[{"filename": "a.txt", "content": "YQ=="}])
-    monkeypatch.setattr(sending, "READY", -1)
+    monkeypatch.setattr(loop, "READY", -1)
 
     send_due()
 
@@ -312,7 +312,7 @@ def test_that_the_provider_took_a_mail_is_true_without_a_lease(accepted, publish
 @pytest.mark.django_db
 def test_a_mail_that_kills_its_workers_fails(accepted, provider, published):
     email = accepted()
-    Email.objects.update(unsettled_claims=5)
+    Email.objects.update(crashes=5)
 
     assert send_due() == 0
 
@@ -402,9 +402,9 @@ def crashed(accepted, provider):
     provider.script = []
     email.refresh_from_db()
     assert email.status == "sending"
-    assert settle_unknown() == 0  # its lease still runs
+    assert resolve_unknown() == 0  # its lease still runs
     make_due()
-    assert settle_unknown() == 1
+    assert resolve_unknown() == 1
     email.refresh_from_db()
     assert email.status == "unknown"
     assert timedelta(minutes=9) < email.next_attempt_at - timezone.now() <= timedelta(minutes=10)
@@ -428,7 +428,7 @@ def test_anything_that_ses_reports_settles_a_send_in_doubt(
     statuses = Counter(crashed.recipients.values_list("status", flat=True))
     assert (statuses["bounced"], statuses["sent"]) == (bounced, 2 - bounced)
     make_due()
-    assert settle_unknown() == 0
+    assert resolve_unknown() == 0
     assert send_due() == 0
 
 
@@ -436,7 +436,7 @@ def test_anything_that_ses_reports_settles_a_send_in_doubt(
 def test_a_send_in_doubt_goes_out_again_when_nothing_is_heard(crashed, provider, settings):
     settings.SEND_UNKNOWN_POLICY = "resend"
     make_due()
-    assert settle_unknown() == 1
+    assert resolve_unknown() == 1
     assert send_due() == 1
 
     crashed.refresh_from_db()
@@ -447,8 +447,8 @@ def test_a_send_in_doubt_goes_out_again_when_nothing_is_heard(crashed, provider,
 def test_a_send_in_doubt_can_be_held_for_somebody_to_decide(crashed, provider, settings):
     settings.SEND_UNKNOWN_POLICY = "hold"
     make_due()
-    assert settle_unknown() == 1
-    assert settle_unknown() == 0
+    assert resolve_unknown() == 1
+    assert resolve_unknown() == 0
     assert send_due() == 0
     crashed.refresh_from_db()
     assert (crashed.status, crashed.next_attempt_at) == ("unknown", None)

@@ -15,12 +15,12 @@ import requests
 from botocore.config import Config
 
 from core import aws
-from core.ids import uuid7
+from core.db.ids import uuid7
 from emails.models import Email
-from emails.outcomes import settle_unknown
 from emails.providers import Outbound, get_provider
 from emails.providers.ses import _request, wire_message_id
-from emails.sending import send_due
+from emails.sending.loop import send_due
+from emails.sending.send_results import resolve_unknown
 from ingest.models import ProviderEvent
 from ingest.processing import process_due
 
@@ -256,7 +256,7 @@ def test_an_answer_that_is_too_late_leaves_a_doubt_that_an_event_settles(
     assert email.provider_message_id == mail["id"]
     assert email.message_id == f"<{mail['id']}@email.amazonses.com>"
     make_due()
-    assert (settle_unknown(), send_due(), len(twin.mail())) == (0, 0, 1)
+    assert (resolve_unknown(), send_due(), len(twin.mail())) == (0, 0, 1)
 
 
 def send_event(mail):

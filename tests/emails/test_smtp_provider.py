@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from emails.models import Email, SendRate
 from emails.providers import get_provider, smtp
-from emails.sending import send_due
+from emails.sending.loop import send_due
 
 pytestmark = pytest.mark.django_db
 

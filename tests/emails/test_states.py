@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emails.states import FAILURES, RANK, State, email_status, fold
+from emails.facts.states import FAILURES, RANK, State, email_status, fold
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 STATES = st.builds(
@@ -52,7 +52,7 @@ def test_every_permutation_ends_alike(start, facts):
         ("delivered", "soft_bounced", "delivered"),
         ("bounced", "delivered", "bounced"),
         ("complained", "bounced", "complained"),
-        ("delayed", "delivered", "delivered"),
+        ("delivery_delayed", "delivered", "delivered"),
         ("suppressed", "delivered", "suppressed"),
     ],
 )
@@ -61,9 +61,9 @@ def test_what_has_the_higher_rank_stays(earlier, later, final):
 
 
 def test_among_equals_the_latest_stays():
-    later = State("delayed", NOON + timedelta(hours=1), "again")
+    later = State("delivery_delayed", NOON + timedelta(hours=1), "again")
 
-    assert fold(later, [State("delayed", NOON, "first")]) == later
+    assert fold(later, [State("delivery_delayed", NOON, "first")]) == later
 
 
 @pytest.mark.parametrize(

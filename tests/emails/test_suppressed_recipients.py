@@ -4,7 +4,7 @@ import pytest
 
 from contacts.models import Suppression
 from emails.models import Email
-from emails.sending import send_due
+from emails.sending.loop import send_due
 
 pytestmark = pytest.mark.django_db
 

@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from emails.api.trace import MAX_FACTS
+from emails.facts.record import EmailFact, record_facts
 from emails.models import Email, EmailEvent
 from emails.providers import NotTaken
-from emails.reports import Report, take_in
-from emails.sending import send_due
-from emails.trace import MAX_FACTS
+from emails.sending.loop import send_due
 from events.models import Event
 from webhooks.models import Delivery, Endpoint
 
@@ -118,9 +118,9 @@ def test_a_cancelled_mail_says_so(send, api, traced):
 
 def test_facts_are_in_the_order_in_which_they_happened(accepted, traced):
     email, now = accepted(), timezone.now()
-    take_in(
+    record_facts(
         [
-            Report(
+            EmailFact(
                 email_id=email.pk,
                 type=kind,
                 occurred_at=now + timedelta(seconds=after),

@@ -8,9 +8,9 @@ import pytest
 
 from contacts.models import Suppression
 from emails.models import Email
-from emails.sending import send_due
-from tracking import rewriting
-from tracking.recording import flush
+from emails.sending.loop import send_due
+from tracking import html_rewriting
+from tracking.hit_writer import flush
 from tracking.tokens import read_click, read_open
 
 pytestmark = pytest.mark.django_db
@@ -108,7 +108,7 @@ def test_text_is_never_changed(sent, tracks):
 
 
 def test_mail_that_nobody_tracks_is_not_even_read(sent, domain, monkeypatch):
-    monkeypatch.setattr(rewriting, "scan", None)
+    monkeypatch.setattr(html_rewriting, "scan", None)
     _, html, _ = sent()
     assert html.strip() == HTML
 

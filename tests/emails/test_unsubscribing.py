@@ -10,10 +10,10 @@ from django.db import connections
 from django.test import Client, override_settings
 
 from contacts.models import Contact, Suppression
-from contacts.services import unsuppress
-from core.ids import uuid7
+from contacts.suppressions import unsuppress
+from core.db.ids import uuid7
 from emails.models import Email, EmailEvent
-from emails.sending import send_due
+from emails.sending.loop import send_due
 from tracking.tokens import Unsubscribe, read_unsubscribe, sign_unsubscribe
 
 pytestmark = pytest.mark.django_db

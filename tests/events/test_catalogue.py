@@ -10,7 +10,7 @@ from django.core.management import call_command
 from event_samples import fact
 
 from bench import rows
-from core.ids import uuid7
+from core.db.ids import uuid7
 from events.catalogue import CATALOGUE, EXAMPLES, GROUPS, is_subscribable, matches
 from events.envelopes import Envelope
 from tests.event_schemas import check
@@ -112,7 +112,7 @@ def test_the_benchmarks_events_are_as_the_product_makes_them():
 
 
 def test_the_page_is_what_the_catalogue_says(tmp_path):
-    call_command("event_docs", write=tmp_path / "events.md")
+    call_command("write_event_docs", write=tmp_path / "events.md")
     page = (tmp_path / "events.md").read_text()
     assert page == (ROOT / "docs" / "events.md").read_text(), "run `make docs`"
 

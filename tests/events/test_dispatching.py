@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 from event_samples import number_of, numbered
 
 from accounts.models import Workspace
-from core.work import CEILING
+from core.queue.work import MAX_CRASHES
 from events.dispatch import dispatch_due
 from events.models import Event
 from events.services import publish
@@ -54,7 +54,7 @@ def test_a_batch_is_heard_once(workspace, heard):
 
 
 def test_the_webhooks_hear_events():
-    assert "webhooks.subscribers" in {subscriber.__module__ for subscriber in subscribers}
+    assert "webhooks.fanout" in {subscriber.__module__ for subscriber in subscribers}
 
 
 @pytest.mark.parametrize("count", [1, 40])
@@ -111,7 +111,7 @@ def test_a_bad_event_is_tried_again_ever_later_but_at_least_hourly(workspace, he
 
 def test_an_event_that_keeps_killing_its_worker_is_shelved(workspace, heard):
     [event] = published(workspace, 1)
-    for _ in range(CEILING):
+    for _ in range(MAX_CRASHES):
         assert Event.objects.claim(limit=10) == [event]  # and the worker died
         make_due()
     dispatch_due()

@@ -10,11 +10,11 @@ from django.test import RequestFactory
 from django.utils import timezone
 
 from contacts.models import Contact, Suppression
-from contacts.services import unsuppress
-from emails.hits import take_in_hits
+from contacts.suppressions import unsuppress
+from emails.facts.opens_and_clicks import record_hits
 from emails.models import Email
 from emails.providers import Accepted, NotTaken, get_provider
-from emails.sending import send_due
+from emails.sending.loop import send_due
 from events.catalogue import CATALOGUE
 from events.models import Event
 from ingest.models import ProviderEvent
@@ -71,7 +71,7 @@ def somebody_comes_by(said, name, part):
     row = hit(RequestFactory(headers={"User-Agent": agent}).get("/"), said)
     row.next_attempt_at = earlier()
     row.save()
-    assert take_in_hits() == 1
+    assert record_hits() == 1
 
 
 @pytest.fixture

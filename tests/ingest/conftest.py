@@ -22,7 +22,7 @@ def sample():
 @pytest.fixture
 def make_email(workspace):
     """Mail that SES took; by default the one that the samples are about."""
-    from core.ids import uuid7
+    from core.db.ids import uuid7
     from emails.models import Email, EmailRecipient
 
     def make(

@@ -161,7 +161,7 @@ def test_a_body_that_sns_never_posted_is_quarantined(db, body):
 
 def test_quarantined_events_can_be_run_again(sample, make_email, take_in, capsys, monkeypatch):
     make_email()
-    monkeypatch.setattr(processing, "understand", lambda body: json.loads("{"))
+    monkeypatch.setattr(processing, "parse_event", lambda body: json.loads("{"))
     with pytest.raises(json.JSONDecodeError):
         take_in(sample("delivery"))
     monkeypatch.undo()
@@ -197,14 +197,14 @@ def test_one_poisonous_event_does_not_keep_the_others(
 ):
     email = make_email()
     poison = sample("click")
-    genuine = processing.take_in
+    genuine = processing.record_facts
 
     def choke(reports):
         if any(report.type == "clicked" for report in reports):
             raise RuntimeError("cannot be swallowed")
         return genuine(reports)
 
-    monkeypatch.setattr(processing, "take_in", choke)
+    monkeypatch.setattr(processing, "record_facts", choke)
     rows = store(sample("send"), poison, sample("delivery"))
     ProviderEvent.objects.filter(pk=rows[1].pk).update(request_id="the-poisonous-one")
     lines = log_lines("ingest.processing")
@@ -240,7 +240,7 @@ def test_trouble_with_the_database_quarantines_nothing(sample, make_email, store
         if reports:
             raise OperationalError("deadlock detected")
 
-    monkeypatch.setattr(processing, "take_in", break_down)
+    monkeypatch.setattr(processing, "record_facts", break_down)
     with pytest.raises(OperationalError):
         process_due()
 
@@ -252,7 +252,7 @@ def test_trouble_with_the_database_quarantines_nothing(sample, make_email, store
 def test_a_callback_that_kills_its_workers_is_shelved(sample, make_email, store):
     make_email()
     (row,) = store(sample("delivery"))
-    ProviderEvent.objects.update(unsettled_claims=5)
+    ProviderEvent.objects.update(crashes=5)
 
     process_due()
 
@@ -265,13 +265,13 @@ def test_a_callback_that_kills_its_workers_is_shelved(sample, make_email, store)
 def test_a_worker_that_lost_its_lease_takes_nothing_in(sample, make_email, store, monkeypatch):
     make_email()
     (row,) = store(sample("delivery"))
-    genuine = processing.understand
+    genuine = processing.parse_event
 
     def dawdle(body):
         ProviderEvent.objects.update(claims=2)  # another worker has claimed it since
         return genuine(body)
 
-    monkeypatch.setattr(processing, "understand", dawdle)
+    monkeypatch.setattr(processing, "parse_event", dawdle)
     process_due()
 
     row.refresh_from_db()

@@ -14,7 +14,7 @@ from django.core.wsgi import get_wsgi_application
 from django.utils import timezone
 
 from core import aws
-from ingest import views
+from ingest.api import ses
 from ingest.models import ProviderEvent
 from ingest.sns import CertificateStore
 
@@ -41,17 +41,17 @@ def twin(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def connected(twin, settings, monkeypatch):
-    settings.LOCAL = True
+    settings.LOCAL_MODE = True
     settings.AWS_ENDPOINT_URL = twin
     settings.ALLOWED_HOSTS = ["127.0.0.1", "testserver"]
-    monkeypatch.setattr(views, "CERTIFICATES", CertificateStore())
+    monkeypatch.setattr(ses, "CERTIFICATES", CertificateStore())
     aws._client.cache_clear()
-    views.policy.cache_clear()
+    ses.policy.cache_clear()
     requests.post(f"{twin}/_twin/reset?all=true", timeout=5).raise_for_status()
     yield
     aws.sns("us-east-1").close()
     aws._client.cache_clear()
-    views.policy.cache_clear()
+    ses.policy.cache_clear()
 
 
 @pytest.fixture
@@ -111,14 +111,14 @@ def test_a_failed_confirmation_asks_for_another_try(twin, sns, product, caplog):
     requests.post(f"{twin}/_twin/faults", json=fault, timeout=5).raise_for_status()
     topic = sns.create_topic(Name="opensend-events")["TopicArn"]
     answers = []
-    genuine = views._refused
+    genuine = ses._refused
 
     def note(rejection):
         answers.append((rejection.status, rejection.name))
         return genuine(rejection)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(views, "_refused", note)
+        patch.setattr(ses, "_refused", note)
         sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=f"{product}/events/ses")
         eventually(lambda: answers)
         requests.delete(f"{twin}/_twin/faults", timeout=5).raise_for_status()

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from sns_server import running_server
 from sns_signer import body, certificate, signed
 
-from ingest import views
+from ingest.api import ses
 from ingest.models import ProviderEvent
 from ingest.sns import CertificateStore
 from ingest.sns.messages import MAX_BODY_BYTES
@@ -34,12 +34,12 @@ def signing():
 
 @pytest.fixture(autouse=True)
 def trusted(signing, settings, monkeypatch):
-    settings.LOCAL = True
+    settings.LOCAL_MODE = True
     settings.AWS_ENDPOINT_URL = signing.origin
-    monkeypatch.setattr(views, "CERTIFICATES", CertificateStore())
-    views.policy.cache_clear()
+    monkeypatch.setattr(ses, "CERTIFICATES", CertificateStore())
+    ses.policy.cache_clear()
     yield signing
-    views.policy.cache_clear()
+    ses.policy.cache_clear()
 
 
 def fields(kind="notification", *, age=timedelta(0), **changes):
@@ -199,7 +199,7 @@ def test_only_posts_are_taken():
 @pytest.mark.django_db
 def test_without_topics_everything_is_refused(settings):
     settings.SES_EVENTS_SNS_TOPIC_ARN = []
-    views.policy.cache_clear()
+    ses.policy.cache_clear()
 
     assert post(fields()).status_code == 403
 
@@ -207,7 +207,7 @@ def test_without_topics_everything_is_refused(settings):
 @pytest.mark.django_db
 def test_version_1_is_refused_when_version_2_is_required(settings):
     settings.SNS_REQUIRE_SIGNATURE_V2 = True
-    views.policy.cache_clear()
+    ses.policy.cache_clear()
 
     assert post(fields(SignatureVersion="1")).status_code == 403
     assert post(fields(SignatureVersion="2")).status_code == 200

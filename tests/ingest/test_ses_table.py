@@ -38,7 +38,7 @@ LISTED = (
 # sample: (event, recipient's status, what suppresses the recipient, the webhook's sub-object)
 EACH = {
     "delivery": ("delivered", "delivered", None, ("delivery", None)),
-    "delivery_delay": ("delivery_delayed", "delayed", None, ("deliveryDelay", None)),
+    "delivery_delay": ("delivery_delayed", "delivery_delayed", None, ("deliveryDelay", None)),
     "bounce_permanent_general": (
         *("bounced", "bounced", "bounce"),
         ("bounce", bounce("Permanent", "General", UNKNOWN_USER)),
@@ -114,7 +114,7 @@ def test_an_event_about_one_recipient(name, sample, make_email, take_in, publish
     assert len(published()) == 1 + bool(origin)
     email.refresh_from_db()
     # The mail is as far as it got with anybody it didn't fail with.
-    assert email.status == (status if status in ("delivered", "delayed") else "sent")
+    assert email.status == (status if status in ("delivered", "delivery_delayed") else "sent")
 
 
 # sample: (event, status of all recipients and of the email, the webhook's sub-objects)

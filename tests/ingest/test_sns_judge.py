@@ -8,7 +8,7 @@ import pytest
 from sns_server import running_server
 from sns_signer import KINDS, NOW, POLICY, TOPIC, body, certificate, envelope, signed
 
-from ingest.sns import CertificateStore, Rejected, judge
+from ingest.sns import CertificateStore, Rejected, verify_message
 
 PATH = "/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
 
@@ -28,7 +28,7 @@ def verdict(server):
 
 def _judge(fields, header_type=None, *, changes=None, **arguments):
     arguments["policy"] = dataclasses.replace(arguments["policy"], **(changes or {}))
-    return judge(body(fields), header_type, **arguments)
+    return verify_message(body(fields), header_type, **arguments)
 
 
 def refusal(verdict, fields, header_type=None, **arguments):

@@ -7,9 +7,9 @@ import pytest
 from django.db import connection, transaction
 
 from contacts.models import Suppression
+from emails.facts.record import EmailFact
+from emails.facts.record import record_facts as take_reports_in
 from emails.models import EmailEvent
-from emails.reports import Report
-from emails.reports import take_in as take_reports_in
 from events.catalogue import CATALOGUE
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -97,7 +97,7 @@ def test_two_workers_with_a_bounce_each_see_each_others(bounce, make_email):
 
     def report(day):
         email = make_email(to=["recipient@example.com"], provider_message_id=f"day {day}")
-        return Report(
+        return EmailFact(
             email_id=email.pk,
             type="bounced",
             recipient="recipient@example.com",

@@ -18,14 +18,14 @@ import psycopg
 import requests
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from core.embedded import die_with_parent
+from core.processes import die_with_parent
 from tests.event_schemas import check
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class Product:
-    """`python -m opensend.run` with a folder and ports of its own; its lines go to `log`."""
+    """`python -m devstack` with a folder and ports of its own; its lines go to `log`."""
 
     def __init__(self, folder, *, log=None, **variables):
         self.var_dir = folder / "var"
@@ -38,7 +38,7 @@ class Product:
     def start(self):
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "opensend.run"],
+                [sys.executable, "-m", "devstack"],
                 cwd=ROOT,
                 env=self._env,
                 stdin=subprocess.DEVNULL,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from core.embedded import free_port
+from devstack.embedded import free_port
 from tests.journey.product_running import wait_until
 
 PAGE = (Path(__file__).resolve().parent.parent.parent / "docs" / "django.md").read_text()

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from core.embedded import free_port
+from devstack.embedded import free_port
 from tests.journey.product_running import wait_until
 
 TYPES = ["email.sent", "email.delivered"]

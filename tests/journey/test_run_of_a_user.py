@@ -32,7 +32,7 @@ KEYS = {
 
 def demo(var_dir):
     return subprocess.run(
-        [sys.executable, "-m", "opensend.run.demo"],
+        [sys.executable, "-m", "devstack.demo"],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "VAR_DIR": str(var_dir)},
         capture_output=True,

@@ -35,7 +35,7 @@ MAILS = len(TELLINGS) * (1 + IN_BATCH)
 SEND = "emails.tasks.send_due_emails"
 SWEEPS = (
     "ingest.tasks.process_due_events",
-    "emails.tasks.settle_unknown_sends",
+    "emails.tasks.resolve_unknown_sends",
     SEND,
     "events.tasks.dispatch_due_events",
 )
@@ -141,7 +141,7 @@ def tell(database, copies, *, telling):
     with database.connect() as connection, connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO provider_events (id, source, event_id, kind, topic_arn, body, state,"
-            " reason, type, request_id, received_at, claims, unsettled_claims)"
+            " reason, type, request_id, received_at, claims, crashes)"
             " VALUES (gen_random_uuid(), 'ses', gen_random_uuid(), 'notification', '', %s,"
             " 'received', '', '', '', now(), 0, 0)",
             [

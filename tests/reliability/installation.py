@@ -15,7 +15,7 @@ import requests
 from celery import Celery
 from psycopg import sql
 
-from core.embedded import die_with_parent
+from core.processes import die_with_parent
 from tests.journey.product_running import ROOT, wait_until
 
 

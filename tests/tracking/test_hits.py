@@ -9,12 +9,12 @@ from django.test import Client
 from django.utils import timezone
 
 from core import metrics
-from core.ids import uuid7
-from tracking import recording
-from tracking.company import SETTLED_AFTER
+from core.db.ids import uuid7
+from tracking import hit_writer
+from tracking.click_bursts import SETTLED_AFTER
 from tracking.hits import hit
 from tracking.models import Hit
-from tracking.tasks import forget_old_hits
+from tracking.tasks import purge_old_hits
 from tracking.tokens import HONEYPOT, Click, Open, sign_click, sign_open
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:125.0) Gecko/20100101 Firefox/125.0"
@@ -32,7 +32,7 @@ def reader():
 @pytest.fixture(autouse=True)
 def _nothing_left_over():
     yield
-    assert recording.flush(10)
+    assert hit_writer.flush(10)
 
 
 def open_url(recipient=RECIPIENT):
@@ -44,7 +44,7 @@ def click_url(target=TARGET, link=1, links=3):
 
 
 def only_hit():
-    assert recording.flush(10)
+    assert hit_writer.flush(10)
     return Hit.objects.get()
 
 
@@ -99,8 +99,8 @@ def test_tracked_addresses_are_only_read(reader):
 
 def test_more_hits_than_fit_are_counted_and_answered(reader, monkeypatch):
     lost = metrics.HITS_LOST._value.get()
-    monkeypatch.setattr(recording, "_ensure_writer", lambda: None)
-    monkeypatch.setattr(recording, "_hits", recording.Queue(1))
+    monkeypatch.setattr(hit_writer, "_ensure_writer", lambda: None)
+    monkeypatch.setattr(hit_writer, "_hits", hit_writer.Queue(1))
     for _ in range(3):
         assert reader.get(click_url()).status_code == 302
     assert metrics.HITS_LOST._value.get() == lost + 2
@@ -179,7 +179,7 @@ def test_a_hit_waits_for_a_database_that_is_away(reader):
     place["NAME"] = "nowhere"
     try:
         assert reader.get(click_url()).status_code == 302
-        assert not recording.flush(0.5)
+        assert not hit_writer.flush(0.5)
     finally:
         place["NAME"] = genuine
     assert only_hit().target == TARGET
@@ -192,7 +192,7 @@ def test_a_link_does_not_wait_for_a_table_that_is_locked(reader):
         started = time.monotonic()
         assert reader.get(click_url()).status_code == 302
         assert time.monotonic() - started < 1
-        assert not recording.flush(0.5)
+        assert not hit_writer.flush(0.5)
         cursor.execute("COMMIT")
     assert only_hit().target == TARGET
 
@@ -200,7 +200,7 @@ def test_a_link_does_not_wait_for_a_table_that_is_locked(reader):
 @recorded
 def test_what_was_noted_is_written_before_a_process_ends(rf):
     row = hit(rf.get("/"), Open(EMAIL, RECIPIENT))
-    worker = get_context("fork").Process(target=recording.note, args=(row,))
+    worker = get_context("fork").Process(target=hit_writer.note, args=(row,))
     worker.start()
     worker.join(20)
     assert (worker.exitcode, Hit.objects.get().pk) == (0, row.pk)
@@ -216,5 +216,5 @@ def test_hits_are_forgotten_after_their_time(settings):
     }
     Hit.objects.create(at=timezone.now() - settings.HIT_RETENTION * 1.01, **made)
     kept = Hit.objects.create(at=timezone.now() - settings.HIT_RETENTION * 0.99, **made)
-    assert forget_old_hits() == 1
+    assert purge_old_hits() == 1
     assert Hit.objects.get() == kept

@@ -8,15 +8,15 @@ from html_samples import documents
 from hypothesis import given, settings
 from selectolax.lexbor import LexborHTMLParser
 
-from core.ids import uuid7
-from tracking.rewriting import OPT_OUT, Addressee, rewrite
-from tracking.scanning import scan
-from tracking.targets import target
+from core.db.ids import uuid7
+from tracking.html_rewriting import OPT_OUT, Addressee, rewrite
+from tracking.html_scanner import scan
+from tracking.link_targets import target
 from tracking.tokens import HONEYPOT, Click, Open, read_click, read_open
 
 BASE = "https://mail.test"
 CLICK = re.compile(re.escape(BASE) + r"/t/c/([\w-]+)")
-TRAP = re.compile(r'<a href="https://mail\.test/t/c/[\w-]+" aria-hidden="true"[^>]*></a>')
+HIDDEN_LINK = re.compile(r'<a href="https://mail\.test/t/c/[\w-]+" aria-hidden="true"[^>]*></a>')
 PICTURE = re.compile(r'<img src="https://mail\.test/t/o/([\w-]+)\.gif"[^>]*>')
 WHOM = Addressee(uuid7(), uuid7())
 
@@ -33,7 +33,7 @@ def clicked(html, **changes):
 
 def said(html):
     """What the tokens of the links say, in their order, the honeypot left out."""
-    found = [read_click(token) for token in CLICK.findall(TRAP.sub("", html))]
+    found = [read_click(token) for token in CLICK.findall(HIDDEN_LINK.sub("", html))]
     assert {(each.email_id, each.recipient_id) for each in found} <= {
         (WHOM.email_id, WHOM.recipient_id)
     }
@@ -51,7 +51,7 @@ def restored(html):
 @settings(max_examples=200, deadline=None)
 @given(documents)
 def test_nothing_but_links_is_changed(html):
-    changed = TRAP.sub("", clicked(html))
+    changed = HIDDEN_LINK.sub("", clicked(html))
     tracked = [
         link for link in scan(html).links if target(link.value) and OPT_OUT not in link.attributes
     ]
@@ -72,7 +72,7 @@ def test_a_parser_sees_the_same_document_with_other_links(html):
         ]
 
     # With text behind it the trap would close what is open: that it is there is another matter.
-    assert seen(TRAP.sub("", clicked(html))) == seen(html)
+    assert seen(HIDDEN_LINK.sub("", clicked(html))) == seen(html)
 
 
 @settings(max_examples=100, deadline=None)
@@ -155,13 +155,13 @@ def test_a_picture_is_put_last_in_the_body():
 
 def test_what_is_behind_the_body_is_not_lost():
     html = '<body><a href="https://a.test/">a</a></body><a href="https://b.test/">b</a>'
-    changed = TRAP.sub("", clicked(html))
+    changed = HIDDEN_LINK.sub("", clicked(html))
     assert restored(changed) == '<body><a href="*">a</a></body><a href="*">b</a>'
 
 
 def test_where_links_are_tracked_there_is_one_that_nobody_sees():
     changed = clicked('<body><a href="https://a.test/">a</a></body>')
-    (trap,) = TRAP.findall(changed)
+    (trap,) = HIDDEN_LINK.findall(changed)
     (token,) = CLICK.findall(trap)
     assert read_click(token) == Click(WHOM.email_id, WHOM.recipient_id, HONEYPOT, 1, "")
     assert changed.endswith(f"{trap}</body>")

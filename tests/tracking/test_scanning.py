@@ -7,7 +7,7 @@ from html_samples import documents
 from hypothesis import example, given, settings
 from selectolax.lexbor import LexborHTMLParser
 
-from tracking.scanning import scan
+from tracking.html_scanner import scan
 
 
 def parsed(document):

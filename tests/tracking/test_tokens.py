@@ -5,7 +5,7 @@ from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.ids import uuid7
+from core.db.ids import uuid7
 from tracking import tokens
 from tracking.tokens import BadToken, Click, Open, Unsubscribe
 

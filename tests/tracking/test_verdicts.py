@@ -2,7 +2,7 @@
 
 import pytest
 
-from tracking.verdicts import judge
+from tracking.bot_detection import classify
 
 
 @pytest.mark.parametrize(
@@ -16,8 +16,8 @@ from tracking.verdicts import judge
     ],
 )
 def test_mail_programs_and_browsers_are_people(agent):
-    assert judge(agent) == ("human", ())
-    assert not judge(agent).is_machine
+    assert classify(agent) == ("human", ())
+    assert not classify(agent).is_machine
 
 
 @pytest.mark.parametrize(
@@ -41,12 +41,12 @@ def test_mail_programs_and_browsers_are_people(agent):
     ],
 )
 def test_proxies_scanners_and_scripts_are_machines(agent, reason):
-    verdict = judge(agent)
+    verdict = classify(agent)
 
     assert verdict.is_machine
     assert reason in verdict.reasons
 
 
 def test_who_says_nothing_is_unknown():
-    assert judge("") == judge("  ") == ("unknown", ("no_user_agent",))
-    assert not judge("").is_machine
+    assert classify("") == classify("  ") == ("unknown", ("no_user_agent",))
+    assert not classify("").is_machine

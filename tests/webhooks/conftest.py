@@ -69,7 +69,7 @@ def make_due(db):
 @pytest.fixture
 def dispatching():
     """Run `deliver_due` in a thread of its own while the block lasts, and wait for its end."""
-    from webhooks.delivering import deliver_due
+    from webhooks.dispatch.loop import deliver_due
 
     @contextmanager
     def run():

@@ -7,8 +7,8 @@ from ipaddress import ip_network
 import pytest
 
 from core.outbound import OutboundClient
-from webhooks import delivering
-from webhooks.delivering import deliver_due
+from webhooks.dispatch import loop
+from webhooks.dispatch.loop import deliver_due
 from webhooks.models import Attempt, Delivery, Endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -125,7 +125,7 @@ def resolving(monkeypatch):
     def to(*answers):
         names = Names(*answers)
         client = partial(OutboundClient, lookup=names)
-        monkeypatch.setattr(delivering, "OutboundClient", client)
+        monkeypatch.setattr(loop, "OutboundClient", client)
         return names
 
     return to

@@ -12,19 +12,20 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from core.outbound import Outcome
-from core.work import CEILING
-from webhooks import claiming, delivering, recording
-from webhooks.claiming import claim as claim_shares
-from webhooks.delivering import deliver_due
+from core.queue.work import MAX_CRASHES
+from webhooks.dispatch import loop, results
+from webhooks.dispatch.claim import claim as claim_shares
+from webhooks.dispatch.claim import lease_time
+from webhooks.dispatch.loop import deliver_due
+from webhooks.dispatch.results import Result, record
 from webhooks.models import Attempt, Delivery, Endpoint
-from webhooks.recording import Result, record
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 DISPATCHER = """
 import django
 django.setup()
-from webhooks.delivering import deliver_due
+from webhooks.dispatch.loop import deliver_due
 deliver_due()
 """
 
@@ -115,7 +116,7 @@ def test_a_result_that_comes_after_the_lease_changes_nothing(
 def test_a_delivery_that_keeps_killing_dispatchers_is_given_up(sink, endpoint_at, happen):
     endpoint_at(sink.url())
     happen()
-    for _ in range(CEILING):
+    for _ in range(MAX_CRASHES):
         assert len(claim(10)) == 1  # and the dispatcher died
         end_leases()
     happen()
@@ -128,13 +129,13 @@ def test_a_delivery_that_keeps_killing_dispatchers_is_given_up(sink, endpoint_at
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
-    monkeypatch.setattr(delivering, "AWAY", 0.05)
+    monkeypatch.setattr(loop, "AWAY", 0.05)
 
 
 @pytest.fixture
 def hang_up(monkeypatch):
     """Make the server hang up on the dispatcher's connection, the given number of times."""
-    real = recording._record_together
+    real = results._record_together
 
     def arrange(times):
         left = iter(range(times))
@@ -145,7 +146,7 @@ def hang_up(monkeypatch):
                     cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
             real(results)
 
-        monkeypatch.setattr(recording, "_record_together", write)
+        monkeypatch.setattr(results, "_record_together", write)
 
     return arrange
 
@@ -169,7 +170,7 @@ def test_a_database_that_stays_away_ends_the_dispatcher_and_the_lease_the_wait(
     endpoint_at(sink.url())
     happen(count=2)
     hang_up(1000)
-    monkeypatch.setattr(delivering, "still_leased", lambda results: [])
+    monkeypatch.setattr(loop, "still_leased", lambda results: [])
     with pytest.raises(OperationalError):
         deliver_due()
     assert set(Delivery.objects.values_list("status", flat=True)) == {"attempting"}
@@ -183,8 +184,8 @@ def test_results_are_kept_no_longer_than_the_lease(endpoint_at, happen):
     endpoint_at("https://hooks.example.com/")
     happen(count=2)
     fresh, stale = (_result(job) for job in claim(2))
-    stale = Result(stale.job, stale.outcome, at=stale.at - claiming.lease_time())
-    assert recording.still_leased([fresh, stale]) == [fresh]
+    stale = Result(stale.job, stale.outcome, at=stale.at - lease_time())
+    assert results.still_leased([fresh, stale]) == [fresh]
 
 
 def test_a_claim_that_fails_leaves_requests_in_flight_alone(
@@ -200,7 +201,7 @@ def test_a_claim_that_fails_leaves_requests_in_flight_alone(
             raise OperationalError("the server closed the connection")
         return claim(limit, share)
 
-    monkeypatch.setattr(delivering, "claim", claim_or_fail)
+    monkeypatch.setattr(loop, "claim", claim_or_fail)
     with dispatching():
         sink.wait_for(2)
         happen()
@@ -213,7 +214,7 @@ def test_a_dispatcher_that_cannot_begin_says_so(endpoint_at, happen, monkeypatch
     def fail(limit, share):
         raise OperationalError("the server is starting up")
 
-    monkeypatch.setattr(delivering, "claim", fail)
+    monkeypatch.setattr(loop, "claim", fail)
     with pytest.raises(OperationalError):
         deliver_due()
 
@@ -247,7 +248,7 @@ def _result(job, status=200):
         duration_ms=1,
         address="127.0.0.1",
     )
-    return Result(job=job, outcome=outcome, at=delivering.timezone.now())
+    return Result(job=job, outcome=outcome, at=loop.timezone.now())
 
 
 def test_one_result_that_cannot_be_written_does_not_lose_the_others(endpoint_at, happen, caplog):

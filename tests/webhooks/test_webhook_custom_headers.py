@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from webhooks.delivering import deliver_due
+from webhooks.dispatch.loop import deliver_due
 from webhooks.models import Endpoint
 
 URL = "https://hooks.example.com/opensend"

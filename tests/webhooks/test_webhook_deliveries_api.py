@@ -7,8 +7,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from receiving_end import response
 
-from core.ids import uuid7
-from webhooks.delivering import deliver_due
+from core.db.ids import uuid7
+from webhooks.dispatch.loop import deliver_due
 from webhooks.models import Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -10,8 +10,8 @@ from django.utils import timezone
 from core.errors import NotFound
 from core.times import iso
 from webhooks import services
-from webhooks.models import Endpoint, Pace
-from webhooks.signing import opened
+from webhooks.dispatch.signing import opened
+from webhooks.models import Endpoint, EndpointRateLimit
 
 pytestmark = pytest.mark.django_db
 
@@ -180,7 +180,7 @@ def test_a_change_that_began_before_the_deletion_brings_nothing_back(created):
 TROUBLED = {
     "failures_in_a_row": 7,
     "failing_since": timezone.now() - timedelta(days=2),
-    "failing_told_at": timezone.now() - timedelta(days=1),
+    "failing_notified_at": timezone.now() - timedelta(days=1),
     "probe_at": timezone.now(),
 }
 
@@ -281,22 +281,22 @@ def test_v1a_is_switched_on_and_off_beside_the_secret(api, created):
 
 def test_a_rate_limit_has_a_bucket_for_as_long_as_it_lasts(api, created):
     path = f"/webhooks/{created['id']}"
-    assert not Pace.objects.exists()
+    assert not EndpointRateLimit.objects.exists()
     api.patch(path, {"rate_limit": 5})
-    assert Pace.objects.values_list("rate", "tokens").get() == (5, 1)
-    Pace.objects.update(tokens=0)
+    assert EndpointRateLimit.objects.values_list("rate", "tokens").get() == (5, 1)
+    EndpointRateLimit.objects.update(tokens=0)
     api.patch(path, {"rate_limit": 5, "description": "x"})
     api.patch(path, {"rate_limit": 500})
-    assert Pace.objects.values_list("rate", "tokens").get() == (500, 0)
+    assert EndpointRateLimit.objects.values_list("rate", "tokens").get() == (500, 0)
     api.patch(path, {"description": "y"})
-    assert Pace.objects.exists()
+    assert EndpointRateLimit.objects.exists()
     api.patch(path, {"rate_limit": None})
-    assert not Pace.objects.exists()
+    assert not EndpointRateLimit.objects.exists()
 
 
 def test_an_endpoint_that_is_made_with_a_rate_limit_has_its_bucket(api):
     api.post("/webhooks", {"endpoint": URL, "events": ["*"], "rate_limit": 1000})
-    assert Pace.objects.values_list("endpoint", "rate", "tokens").get() == (
+    assert EndpointRateLimit.objects.values_list("endpoint", "rate", "tokens").get() == (
         Endpoint.objects.get().pk,
         1000,
         1,

@@ -10,12 +10,12 @@ from django.db.models import F
 from django.db.models.functions import Now
 from receiving_end import Sink, response
 
-from core.embedded import free_port
-from webhooks import signing
-from webhooks.delivering import deliver_due
+from devstack.embedded import free_port
+from webhooks.dispatch import signing
+from webhooks.dispatch.loop import deliver_due
 from webhooks.models import Attempt, Delivery, Endpoint
 from webhooks.services import delete_endpoint, update_endpoint
-from webhooks.tasks import close_what_is_owed
+from webhooks.tasks import clean_up_endpoints
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -199,7 +199,7 @@ def test_an_endpoint_may_be_deleted_while_its_requests_are_in_flight(
         sink.wait_for(2, path="gone")
         end(endpoint)
         sink.release()
-    close_what_is_owed()
+    clean_up_endpoints()
     assert set(Delivery.objects.values_list("endpoint__url", "status")) == {
         (sink.url("stays"), "success")
     }
@@ -216,7 +216,7 @@ def test_an_endpoint_may_be_disabled_while_its_requests_are_in_flight(
         sink.wait_for(2)
         update_endpoint(endpoint, {"status": "disabled"})
         sink.release()
-    assert close_what_is_owed() == 0
+    assert clean_up_endpoints() == 0
     assert set(Delivery.objects.values_list("status", "last_error")) == {("success", "")}
 
 
@@ -225,7 +225,7 @@ def test_a_disabled_endpoint_is_not_called(sink, endpoint_at, happen):
     happen()
     update_endpoint(endpoint, {"status": "disabled"})
     assert deliver_due() == 0
-    assert close_what_is_owed() == 1
+    assert clean_up_endpoints() == 1
     update_endpoint(endpoint, {"status": "enabled"})
     happen()
     assert deliver_due() == 1

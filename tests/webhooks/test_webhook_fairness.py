@@ -12,11 +12,11 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from receiving_end import response
 
-from core import draining
-from webhooks.claiming import claim
-from webhooks.delivering import deliver_due
+from core.queue import worker_loop
+from webhooks.dispatch.claim import claim
+from webhooks.dispatch.loop import deliver_due
 from webhooks.health import PROBED_FROM
-from webhooks.models import Attempt, Delivery, Endpoint, Pace
+from webhooks.models import Attempt, Delivery, Endpoint, EndpointRateLimit
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -174,7 +174,7 @@ def test_an_endpoint_gets_no_more_a_second_than_its_rate_limit(
     endpoint = endpoint_at(sink.url("paced"))
     endpoint_at(sink.url("free"))
     Endpoint.objects.filter(pk=endpoint.pk).update(rate_limit=20)
-    Pace.objects.create(endpoint=endpoint, rate=20, tokens=1)
+    EndpointRateLimit.objects.create(endpoint=endpoint, rate=20, tokens=1)
     happen(count=30)
     began = time.monotonic()
     with dispatching():
@@ -191,7 +191,7 @@ def test_an_endpoint_gets_no_more_a_second_than_its_rate_limit(
 def test_dispatchers_share_one_rate_limit(sink, endpoint_at, happen, dispatching):
     endpoint = endpoint_at(sink.url())
     Endpoint.objects.filter(pk=endpoint.pk).update(rate_limit=20)
-    Pace.objects.create(endpoint=endpoint, rate=20, tokens=1)
+    EndpointRateLimit.objects.create(endpoint=endpoint, rate=20, tokens=1)
     happen(count=25)
     began = time.monotonic()
     with dispatching(), dispatching():
@@ -310,8 +310,8 @@ def test_new_work_is_picked_up_while_a_slow_request_is_in_flight(
 @pytest.fixture
 def stopping():
     """What SIGTERM sets in a worker."""
-    yield draining.stopping
-    draining.stopping.clear()
+    yield worker_loop.stopping
+    worker_loop.stopping.clear()
 
 
 def test_a_worker_that_is_stopping_ends_its_requests_and_claims_no_more(

@@ -5,9 +5,9 @@ from django.db import transaction
 
 from accounts.services import create_workspace
 from events.models import Event
+from webhooks.fanout import fan_out, subscription_of
 from webhooks.models import Delivery
 from webhooks.services import update_endpoint
-from webhooks.subscribers import fan_out, subscription_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -109,7 +109,7 @@ def test_an_endpoint_that_is_deleted_meanwhile_costs_the_others_nothing(
     both = [subscription_of(gone), subscription_of(stays)]
     seen = iter([both])
     monkeypatch.setattr(
-        "webhooks.subscribers._subscriptions",
+        "webhooks.fanout._subscriptions",
         lambda workspaces: {stays.workspace_id: next(seen, both[1:])},
     )
     gone.delete()

@@ -7,11 +7,11 @@ from django.db import transaction
 
 from domains.models import Domain
 from emails.providers import Accepted, get_provider
-from emails.sending import send_due
+from emails.sending.loop import send_due
 from events.catalogue import CATALOGUE
 from events.dispatch import dispatch_due
 from events.services import Fact, publish
-from webhooks.delivering import deliver_due
+from webhooks.dispatch.loop import deliver_due
 from webhooks.models import Endpoint
 
 

@@ -12,7 +12,7 @@ from receiving_end import response
 
 from events.models import Event
 from webhooks import health
-from webhooks.delivering import deliver_due
+from webhooks.dispatch.loop import deliver_due
 from webhooks.health import DISABLED_AFTER, PROBED_FROM, TOLD_AFTER, Answer
 from webhooks.models import Attempt, Delivery, Endpoint, EndpointHour
 
@@ -74,12 +74,12 @@ def test_answers_add_up_to_the_same_in_any_batches(endpoint, kinds, cuts, shuffl
 
 def test_a_success_ends_the_failing_and_what_was_told_of_it(endpoint):
     now = timezone.now()
-    Endpoint.objects.update(failures_in_a_row=9, failing_since=now, failing_told_at=now)
+    Endpoint.objects.update(failures_in_a_row=9, failing_since=now, failing_notified_at=now)
     endpoint.refresh_from_db()
     health.note([answer(endpoint, "success")])
     endpoint.refresh_from_db()
     assert endpoint.failing_since is None
-    assert endpoint.failing_told_at is None
+    assert endpoint.failing_notified_at is None
 
 
 @pytest.fixture
@@ -91,7 +91,8 @@ def failing(sink, endpoint_at, happen):
         endpoint = endpoint_at(sink.url("broken"))
         sink.answers["/broken"] = response(status)
         since = timezone.now() - long
-        Endpoint.objects.filter(pk=endpoint.pk).update(failing_since=since, failing_told_at=told)
+        endpoints = Endpoint.objects.filter(pk=endpoint.pk)
+        endpoints.update(failing_since=since, failing_notified_at=told)
         happen()
         return endpoint, other
 

@@ -13,8 +13,8 @@ from certificates import Authority
 from receiving_end import Sink, response
 
 from core.outbound import OutboundClient
-from webhooks import delivering
-from webhooks.delivering import deliver_due
+from webhooks.dispatch import loop
+from webhooks.dispatch.loop import deliver_due
 from webhooks.models import Attempt, Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -283,7 +283,7 @@ def authority(tmp_path, monkeypatch):
     trusting = ssl.create_default_context(cafile=made.path)
     lookup = lambda name: ["127.0.0.1"]  # noqa: E731
     trustful = partial(OutboundClient, tls=trusting, lookup=lookup)
-    monkeypatch.setattr(delivering, "OutboundClient", trustful)
+    monkeypatch.setattr(loop, "OutboundClient", trustful)
     return made
 
 

@@ -6,8 +6,8 @@ import pytest
 from receiving_end import response
 
 from core.context import request_id
-from webhooks import recording
-from webhooks.delivering import deliver_due
+from webhooks.dispatch import results
+from webhooks.dispatch.loop import deliver_due
 from webhooks.models import Endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -44,7 +44,7 @@ def test_an_attempt_is_one_line(owed, sink, log_lines, answer, level, status, re
     del line["at"]
     assert line == {
         "level": level,
-        "logger": "webhooks.recording",
+        "logger": "webhooks.dispatch.results",
         "message": f"Webhook attempt {'failed' if reason else 'succeeded'}",
         "request_id": "trace-me-1",
         "endpoint": str(endpoint.pk),
@@ -63,7 +63,7 @@ def test_successes_are_not_logged_at_info(owed, log_lines):
 
 def test_what_breaks_while_a_request_is_made_is_logged_with_its_id(owed, log_lines):
     Endpoint.objects.update(encrypted_keyring="nonsense")
-    lines = log_lines("webhooks.requests")
+    lines = log_lines("webhooks.dispatch.signed_request")
     assert deliver_due() == 1
     [line] = lines
     assert (line["level"], line["request_id"]) == ("ERROR", "trace-me-1")
@@ -74,8 +74,8 @@ def test_a_result_that_cannot_be_written_is_logged_with_its_id(owed, log_lines, 
         if results:
             raise ValueError("no such thing")
 
-    monkeypatch.setattr(recording, "_record_together", refuse)
-    lines = log_lines("webhooks.recording")
+    monkeypatch.setattr(results, "_record_together", refuse)
+    lines = log_lines("webhooks.dispatch.results")
     assert deliver_due() == 1
     # Of the batch, and of the one in it.
     assert [line.get("request_id") for line in lines] == [None, "trace-me-1"]

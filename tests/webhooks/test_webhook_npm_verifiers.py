@@ -8,9 +8,9 @@ import pytest
 import time_machine
 
 from tests.node_scripts import running
-from webhooks.delivering import deliver_due
+from webhooks.dispatch.loop import deliver_due
+from webhooks.dispatch.signing import Key, Keyring, opened
 from webhooks.models import Endpoint
-from webhooks.signing import Key, Keyring, opened
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

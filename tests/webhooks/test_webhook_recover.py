@@ -15,18 +15,18 @@ from django.utils import timezone
 from receiving_end import response
 
 from accounts.services import create_workspace
-from core import bulk
-from core.ids import uuid7_floor
+from core.db import bulk
+from core.db.ids import uuid7_floor
+from core.queue.work import MAX_CRASHES
 from core.times import iso
-from core.work import CEILING
 from events.models import Event
-from webhooks import replaying
-from webhooks.closing import close_some
-from webhooks.delivering import deliver_due
+from webhooks import replay
+from webhooks.cleanup import clean_up_some
+from webhooks.dispatch.loop import deliver_due
+from webhooks.fanout import DELIVER
 from webhooks.models import Delivery, Endpoint, Recovery
-from webhooks.replaying import BATCH, RECOVER, count, recover_due, start_recovery
+from webhooks.replay import BATCH, RECOVER, count, recover_due, start_recovery
 from webhooks.services import delete_endpoint, update_endpoint
-from webhooks.subscribers import DELIVER
 from webhooks.tasks import recover_due_webhooks
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -112,7 +112,7 @@ def elsewhere():
 
 def switch(endpoint, status):
     update_endpoint(endpoint, {"status": status})
-    while close_some():
+    while clean_up_some():
         pass
 
 
@@ -296,7 +296,7 @@ def test_the_count_tells_what_was_delivered_from_what_was_not(past, endpoint, on
     past(2)
     states = {"failed": 1, "success": 2, "pending": 4, "attempting": 8}
     later = past(sum(states.values()) + 2, at=NOON + timedelta(hours=1))
-    replaying.owe([(endpoint.pk, event.pk) for event in later[2:]])
+    replay.create_deliveries([(endpoint.pk, event.pk) for event in later[2:]])
     owed = list(Delivery.objects.order_by("event_id"))
     for state, many in states.items():
         mine, owed = owed[:many], owed[many:]
@@ -310,7 +310,7 @@ def test_the_count_tells_what_was_delivered_from_what_was_not(past, endpoint, on
 
 def test_counting_ends_somewhere(past, endpoint, monkeypatch):
     past(5)
-    monkeypatch.setattr(replaying, "COUNTED", 3)
+    monkeypatch.setattr(replay, "COUNTED", 3)
     assert count(endpoint, **DAY, only="failed") == 3
 
 
@@ -336,7 +336,7 @@ def test_a_lost_hint_is_found_by_the_sweep(settings):
 
 def test_workers_hear_of_each_batch(past, endpoint, monkeypatch):
     hints = []
-    monkeypatch.setattr("core.wake.hint", hints.append)
+    monkeypatch.setattr("core.queue.wake.hint", hints.append)
     past(BATCH + 1)
     start_recovery(endpoint, **DAY, only="failed")
     assert set(hints) == {DELIVER, RECOVER}
@@ -369,14 +369,14 @@ def test_a_worker_that_dies_in_a_batch_loses_and_doubles_nothing(
     end_lease()
     work_off()
     recovery.refresh_from_db()
-    assert (replaying.status_of(recovery), recovery.recovered) == ("done", 2 * BATCH + 500)
+    assert (replay.status_of(recovery), recovery.recovered) == ("done", 2 * BATCH + 500)
     assert Delivery.objects.count() == 2 * BATCH + 500
 
 
 def test_a_worker_that_lost_its_lease_changes_nothing(past, endpoint, monkeypatch, elsewhere):
     last = past(BATCH + 10)[BATCH:]
     start_recovery(endpoint, **DAY, only="failed")
-    really = replaying.subscription_of
+    really = replay.subscription_of
 
     def another_takes_over():
         end_lease()
@@ -388,7 +388,7 @@ def test_a_worker_that_lost_its_lease_changes_nothing(past, endpoint, monkeypatc
         elsewhere(another_takes_over)
         return really(of)
 
-    monkeypatch.setattr(replaying, "subscription_of", stall)
+    monkeypatch.setattr(replay, "subscription_of", stall)
     assert recover_due() == 1
     assert Recovery.objects.get().recovered == BATCH + 10
     assert not Delivery.objects.filter(event__in=last).exists()
@@ -397,7 +397,7 @@ def test_a_worker_that_lost_its_lease_changes_nothing(past, endpoint, monkeypatc
 def test_a_recovery_that_kills_its_workers_is_given_up(past, api, endpoint):
     past(BATCH + 1)
     recovery = start_recovery(endpoint, **DAY, only="failed")
-    for _ in range(CEILING):
+    for _ in range(MAX_CRASHES):
         assert len(Recovery.objects.claim(limit=1)) == 1  # and the worker died
         end_lease()
     work_off()
@@ -413,14 +413,14 @@ def test_a_recovery_that_fails_does_not_hold_up_others(
     start_recovery(endpoint, **DAY, only="failed")
     other = endpoint_at("https://hooks.example.com/other")
     start_recovery(other, **DAY, only="all")
-    really = replaying.subscription_of
+    really = replay.subscription_of
 
     def broken(of):
         if of == endpoint:
             raise RuntimeError("broken")
         return really(of)
 
-    monkeypatch.setattr(replaying, "subscription_of", broken)
+    monkeypatch.setattr(replay, "subscription_of", broken)
     work_off()
     assert Delivery.objects.filter(endpoint=other).count() == BATCH + 1
     assert "A batch of recovery" in caplog.text
@@ -439,21 +439,21 @@ def test_an_endpoint_that_is_switched_off_or_deleted_ends_it(past, endpoint, end
     end(endpoint)
     work_off()
     recovery.refresh_from_db()
-    assert (replaying.status_of(recovery), recovery.recovered) == ("failed", BATCH)
+    assert (replay.status_of(recovery), recovery.recovered) == ("failed", BATCH)
     assert recovery.last_error == "The webhook was disabled or deleted meanwhile."
     assert Delivery.objects.count() == BATCH
 
 
 def test_two_recoveries_at_once_send_everything_once(past, endpoint, elsewhere):
     events = past(2 * BATCH + 500)
-    replaying.owe([(endpoint.pk, event.pk) for event in events[::3]])
+    replay.create_deliveries([(endpoint.pk, event.pk) for event in events[::3]])
     Delivery.objects.update(status="failed", last_error="timeout", next_attempt_at=None)
     together, made = threading.Barrier(2), []
 
     def recover():
         together.wait(5)
         recovery = start_recovery(endpoint, **DAY, only="failed")
-        replaying.finish(recovery)
+        replay.finish(recovery)
         made.append(recovery.recovered)
 
     elsewhere(recover, recover)
@@ -468,7 +468,7 @@ def test_a_batch_costs_as_many_statements_whatever_its_size(
 ):
     notice = {"webhook_id": "another's"}
     old = past(3, kind="webhook.failing", data=notice) + past(size, at=NOON + timedelta(hours=1))
-    replaying.owe([(endpoint.pk, event.pk) for event in old[::2]])
+    replay.create_deliveries([(endpoint.pk, event.pk) for event in old[::2]])
     Delivery.objects.update(status="failed", last_error="timeout", next_attempt_at=None)
     # asked for, begin, recovery, endpoint, events, owed, lock, update, settle, commit
     with django_assert_num_queries(10):
@@ -572,7 +572,7 @@ def test_recoveries_of_others_do_not_exist(past, stranger, api, endpoint, endpoi
 
 def run(*args):
     said = StringIO()
-    call_command("webhooks_recover", *args, stdout=said)
+    call_command("recover_webhook", *args, stdout=said)
     return said.getvalue()
 
 
@@ -620,9 +620,9 @@ def test_the_command_waits_for_a_batch_that_a_worker_has(past, endpoint, monkeyp
     past(BATCH + 5)
     recovery = start_recovery(endpoint, **DAY, only="failed")
     assert len(Recovery.objects.claim(limit=1)) == 1  # by a worker, which dies
-    monkeypatch.setattr(replaying, "time", SimpleNamespace(sleep=lambda seconds: end_lease()))
-    replaying.finish(recovery)
-    assert (replaying.status_of(recovery), recovery.recovered) == ("done", BATCH + 5)
+    monkeypatch.setattr(replay, "time", SimpleNamespace(sleep=lambda seconds: end_lease()))
+    replay.finish(recovery)
+    assert (replay.status_of(recovery), recovery.recovered) == ("done", BATCH + 5)
 
 
 @pytest.mark.parametrize("given", ["nonsense", str(uuid4())])

@@ -9,13 +9,13 @@ from django.db.models.functions import Now
 from receiving_end import response
 from standardwebhooks import Webhook
 
-from core.work import CEILING
-from webhooks import replaying
-from webhooks.claiming import claim
-from webhooks.delivering import deliver_due
+from core.queue.work import MAX_CRASHES
+from webhooks import replay
+from webhooks.dispatch.claim import claim
+from webhooks.dispatch.loop import deliver_due
+from webhooks.dispatch.results import Result, record
+from webhooks.dispatch.retry_policy import DELAYS, JITTER
 from webhooks.models import Attempt, Delivery, Endpoint
-from webhooks.recording import Result, record
-from webhooks.schedule import DELAYS, JITTER
 from webhooks.services import update_endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -85,7 +85,7 @@ def test_what_was_given_up_gets_the_whole_schedule_once_more(endpoint, happen, a
 
 def test_what_killed_dispatchers_is_not_given_up_again_unsent(endpoint, happen, ask, sink):
     [event] = happen()
-    for _ in range(CEILING):
+    for _ in range(MAX_CRASHES):
         assert len(claim(1, share=20)) == 1  # and the dispatcher died
         end_leases()
     assert deliver_due() == 0
@@ -128,7 +128,7 @@ def test_what_is_being_sent_stays_as_it_is(endpoint, happen, ask, sink, dispatch
 
 def _result(job, status):
     from core.outbound import Outcome
-    from webhooks import delivering
+    from webhooks.dispatch import loop
 
     outcome = Outcome(
         status=status,
@@ -139,7 +139,7 @@ def _result(job, status):
         duration_ms=1,
         address="127.0.0.1",
     )
-    return Result(job=job, outcome=outcome, at=delivering.timezone.now())
+    return Result(job=job, outcome=outcome, at=loop.timezone.now())
 
 
 def test_a_result_that_comes_after_the_replay_does_not_settle_it(endpoint, happen, ask):
@@ -182,7 +182,7 @@ def test_nothing_is_replayed_to_a_disabled_endpoint(endpoint, happen, ask, sink)
     update_endpoint(endpoint, {"status": "disabled"})
     answer = ask(event)
     assert (answer.status_code, answer.json()["name"]) == (409, "webhook_disabled")
-    assert replaying.replay(list(Delivery.objects.all())) == 0
+    assert replay.replay(list(Delivery.objects.all())) == 0
     assert Delivery.objects.get().status == "success"
 
 
@@ -208,7 +208,7 @@ def test_replaying_many_costs_as_many_statements_as_one(
     deliver_due()
     deliveries = list(Delivery.objects.all())
     with django_assert_num_queries(4):  # begin, lock, update, commit
-        assert replaying.replay(deliveries) == count
+        assert replay.replay(deliveries) == count
 
 
 def test_two_replays_at_once_are_one(endpoint, happen, sink):
@@ -218,11 +218,11 @@ def test_two_replays_at_once_are_one(endpoint, happen, sink):
     counted = []
 
     def replay_too():
-        counted.append(replaying.replay(deliveries))
+        counted.append(replay.replay(deliveries))
         connection.close()
 
     with transaction.atomic():
-        assert replaying.replay(deliveries) == 3
+        assert replay.replay(deliveries) == 3
         other = threading.Thread(target=replay_too)
         other.start()
         other.join(10)
@@ -239,7 +239,7 @@ def test_a_replay_passes_over_what_the_dispatcher_has_locked(endpoint, happen):
     counted = []
 
     def replay_too():
-        counted.append(replaying.replay(deliveries))
+        counted.append(replay.replay(deliveries))
         connection.close()
 
     with transaction.atomic():

@@ -14,9 +14,9 @@ import svix.webhooks
 from receiving_end import response
 
 from events.truncation import LIMIT
-from webhooks.delivering import deliver_due
+from webhooks.dispatch.loop import deliver_due
+from webhooks.dispatch.signing import Key
 from webhooks.models import Attempt, Delivery
-from webhooks.signing import Key
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -4,7 +4,7 @@ import orjson
 import pytest
 import resend
 
-from webhooks.delivering import deliver_due
+from webhooks.dispatch.loop import deliver_due
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -7,13 +7,13 @@ from django.utils import timezone
 from receiving_end import response
 
 from events.models import Event
-from events.tasks import forget_old_events
-from webhooks.delivering import deliver_due
+from events.tasks import purge_old_events
+from webhooks.dispatch.loop import deliver_due
 from webhooks.models import Attempt, Delivery, Endpoint, EndpointHour, Recovery
 from webhooks.tasks import (
-    forget_old_attempts,
-    forget_old_endpoint_hours,
-    forget_old_recoveries,
+    purge_old_attempts,
+    purge_old_endpoint_hours,
+    purge_old_recoveries,
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,7 +33,7 @@ def test_old_attempts_are_forgotten_and_their_deliveries_kept(tried, settings):
     settings.ATTEMPT_RETENTION = timedelta(days=30)
     old = Attempt.objects.get(delivery__event=tried[0])
     Attempt.objects.filter(pk=old.pk).update(at=timezone.now() - timedelta(days=30, minutes=1))
-    assert forget_old_attempts() == 1
+    assert purge_old_attempts() == 1
     assert not Attempt.objects.filter(pk=old.pk).exists()
     assert Attempt.objects.count() == 2
     assert Delivery.objects.count() == 3
@@ -46,7 +46,7 @@ def test_old_events_are_forgotten_with_all_that_hangs_on_them(tried, settings, s
     settings.EVENT_RETENTION = timedelta(days=90)
     past = timezone.now() - timedelta(days=90, minutes=1)
     Event.objects.filter(pk=tried[0].pk).update(created_at=past)
-    assert forget_old_events() == 1
+    assert purge_old_events() == 1
     assert (Delivery.objects.count(), Attempt.objects.count()) == (2, 4)
     assert Endpoint.objects.count() == 1
 
@@ -56,19 +56,19 @@ def test_an_event_that_is_still_owed_to_an_endpoint_is_never_too_old(
 ):
     settings.EVENT_RETENTION = timedelta(minutes=1)
     Event.objects.update(created_at="2020-01-01T00:00Z")
-    assert forget_old_events() == 0
+    assert purge_old_events() == 0
     sink.answers.clear()
     make_due()
     deliver_due()
-    assert forget_old_events() == 3
+    assert purge_old_events() == 3
     assert not Attempt.objects.exists()
 
 
 def test_counts_of_hours_are_kept_as_long_as_attempts(tried, settings):
     settings.ATTEMPT_RETENTION = timedelta(days=30)
-    assert forget_old_endpoint_hours() == 0
+    assert purge_old_endpoint_hours() == 0
     EndpointHour.objects.update(hour=timezone.now() - timedelta(days=30, minutes=1))
-    assert forget_old_endpoint_hours() == 1
+    assert purge_old_endpoint_hours() == 1
 
 
 def test_recoveries_are_kept_as_long_as_attempts_once_they_are_done(endpoint_at, settings):
@@ -79,11 +79,11 @@ def test_recoveries_are_kept_as_long_as_attempts_once_they_are_done(endpoint_at,
     due = Recovery.objects.create(**old, created_at=now - timedelta(days=31))
     Recovery.objects.create(**old, created_at=now - timedelta(days=31), next_attempt_at=None)
     young = Recovery.objects.create(**old, next_attempt_at=None)
-    assert forget_old_recoveries() == 1
+    assert purge_old_recoveries() == 1
     assert set(Recovery.objects.all()) == {due, young}
 
 
 def test_an_event_that_nobody_has_heard_is_never_too_old(tried):
     Event.objects.update(created_at="2020-01-01T00:00Z", next_attempt_at=timezone.now())
-    assert forget_old_events() == 0
+    assert purge_old_events() == 0
     assert Event.objects.count() == 3

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from core.times import iso
 from webhooks import services
-from webhooks.delivering import deliver_due
+from webhooks.dispatch.loop import deliver_due
+from webhooks.dispatch.signing import MAX_KEYS, OVERLAP, Key, Keyring, headers, opened
 from webhooks.models import Endpoint
-from webhooks.signing import MAX_KEYS, OVERLAP, Key, Keyring, headers, opened
 
 NOW = datetime(2026, 5, 10, 12, 0, 0, tzinfo=UTC)
 transactional = pytest.mark.django_db(transaction=True)

@@ -7,14 +7,14 @@ from event_schemas import check
 from receiving_end import response
 from standardwebhooks import Webhook
 
-from core.ids import uuid7
+from core.db.ids import uuid7
 from events.catalogue import CATALOGUE
 from events.models import Event
-from webhooks.delivering import deliver_due
+from webhooks.dispatch.loop import deliver_due
+from webhooks.fanout import DELIVER
 from webhooks.health import PROBED_FROM
 from webhooks.models import Attempt, Delivery, Endpoint, EndpointHour
 from webhooks.services import update_endpoint
-from webhooks.subscribers import DELIVER
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -142,7 +142,7 @@ def probed(endpoint, happen, sink):
 
 def test_what_waits_for_a_probe_goes_after_a_success(probed, ask, sink, monkeypatch):
     hints = []
-    monkeypatch.setattr("core.wake.hint", hints.append)
+    monkeypatch.setattr("core.queue.wake.hint", hints.append)
     sink.answers.clear()
     assert ask()["succeeded"] is True
     assert DELIVER in hints

@@ -5,8 +5,8 @@ from email.utils import format_datetime
 
 import pytest
 
-from webhooks import schedule
-from webhooks.schedule import next_delay
+from webhooks.dispatch import retry_policy
+from webhooks.dispatch.retry_policy import next_delay
 
 PLANNED = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400]  # seconds
 
@@ -17,7 +17,7 @@ def jitter(monkeypatch):
 
     def fix(share):
         monkeypatch.setattr(
-            schedule.random, "uniform", lambda low, high: low + (high - low) * share
+            retry_policy.random, "uniform", lambda low, high: low + (high - low) * share
         )
 
     fix(0.5)

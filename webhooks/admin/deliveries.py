@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from core.admin_base import (
+from core.admin.base import (
     Alert,
     RecordAdmin,
     WorkFilter,
@@ -20,8 +20,8 @@ from core.admin_base import (
     recent,
 )
 from events.admin import EventAdmin
-from webhooks import replaying, services
-from webhooks.admin.panels import SEALED, attempts, deliveries_of
+from webhooks import replay, services
+from webhooks.admin.sections import SEALED, attempts, deliveries_of
 from webhooks.models import Attempt, Delivery
 
 _REPLAYED = (
@@ -93,7 +93,7 @@ class DeliveryAdmin(RecordAdmin[Delivery]):
             question = f"Send {len(deliveries):,} deliveries again?"
             if asked := self.ask(request, question, _REPLAYED):
                 return asked
-        self.say(request, replaying.replay(deliveries), "will be sent again")
+        self.say(request, replay.replay(deliveries), "will be sent again")
         return None
 
 

@@ -9,7 +9,7 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.html import format_html
 
-from core.admin_base import (
+from core.admin.base import (
     BY_WORKSPACE,
     Alert,
     BoundedFilter,
@@ -21,11 +21,10 @@ from core.admin_base import (
     list_url,
     picked,
 )
-from webhooks import sampling, services
-from webhooks.admin import panels
-from webhooks.admin.hours import days_of, last_hours
+from webhooks import send_test, services
+from webhooks.admin import sections
 from webhooks.admin.recovering import AT_ONCE, RecoverPage
-from webhooks.admin.standing import (
+from webhooks.endpoint_status import (
     FAILING,
     HALF_OPEN,
     SWITCHED_OFF,
@@ -36,6 +35,7 @@ from webhooks.admin.standing import (
     state_of,
 )
 from webhooks.health import TOLD_AFTER
+from webhooks.hourly_stats import days_of, last_hours
 from webhooks.models import Endpoint
 
 
@@ -81,8 +81,8 @@ class EndpointAdmin(RecordAdmin[Endpoint]):
     ]
     readonly_fields = ["filters", "limit", "signatures"]
     actions = ["enable", "disable", "send_test", "recover"]
-    heads: ClassVar[Any] = [standing, last_hours, panels.last_failures]
-    panels: ClassVar[Any] = [panels.last_deliveries, panels.recoveries]
+    heads: ClassVar[Any] = [standing, last_hours, sections.last_failures]
+    panels: ClassVar[Any] = [sections.last_deliveries, sections.recoveries]
 
     def find(self, term: str) -> Q:
         return super().find(term) | Q(url=term)
@@ -148,7 +148,7 @@ class EndpointAdmin(RecordAdmin[Endpoint]):
             # Each may take as long as a request may, and somebody waits for the page.
             self.message_user(request, "Choose one endpoint to test.", messages.WARNING)
             return
-        sample = sampling.send_sample(Endpoint.objects.get(pk=chosen[0].pk))
+        sample = send_test.send_sample(Endpoint.objects.get(pk=chosen[0].pk))
         level = messages.SUCCESS if sample.succeeded else messages.ERROR
         self.message_user(request, _told(chosen[0], sample), level)
 
@@ -184,7 +184,7 @@ class EndpointAdmin(RecordAdmin[Endpoint]):
             self.message_user(request, text)
 
 
-def _told(endpoint: Endpoint, sample: sampling.Sample) -> str:
+def _told(endpoint: Endpoint, sample: send_test.Sample) -> str:
     answer = f"it answered {sample.status_code}" if sample.status_code else sample.error
     text = f"{endpoint.url}: {answer} after {sample.latency_ms:,} ms."
     said = sample.response or (sample.message if not sample.succeeded else "")

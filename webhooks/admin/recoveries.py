@@ -4,8 +4,8 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from core.admin_base import RecordAdmin, as_uuid, labelled
-from webhooks.admin.panels import SEALED, state_of_recovery
+from core.admin.base import RecordAdmin, as_uuid, labelled
+from webhooks.admin.sections import SEALED, state_of_recovery
 from webhooks.models import Recovery
 
 

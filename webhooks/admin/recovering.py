@@ -12,10 +12,10 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
-from core.admin_base import Label, Panel, RecordAdmin, as_uuid, link, list_url
+from core.admin.base import Label, Panel, RecordAdmin, as_uuid, link, list_url
 from core.errors import DomainError
-from webhooks import replaying
-from webhooks.admin.standing import State, missed_since, state_of
+from webhooks import replay
+from webhooks.endpoint_status import State, missed_since, state_of
 from webhooks.models import Endpoint, Recovery
 
 AT_ONCE = 20  # endpoints, because each is counted
@@ -112,7 +112,7 @@ class RecoverPage:
 
     def _start(self, endpoint: Endpoint, span: dict[str, Any]) -> None:
         try:
-            recovery = replaying.start_recovery(endpoint, **span)
+            recovery = replay.start_recovery(endpoint, **span)
         except DomainError as error:
             self._say(messages.ERROR, endpoint, error.message)
             return
@@ -136,7 +136,7 @@ class RecoverPage:
         }
         if span is None:
             return context
-        counted = [Counted(each, replaying.count(each, **span)) for each in self.endpoints]
+        counted = [Counted(each, replay.count(each, **span)) for each in self.endpoints]
         sendable = [each for each in counted if not each.is_disabled]
         return context | {
             "span": {
@@ -151,7 +151,7 @@ class RecoverPage:
 
 
 def _number(counted: list[Counted]) -> str:
-    more = " or more" if any(each.count >= replaying.COUNTED for each in counted) else ""
+    more = " or more" if any(each.count >= replay.COUNTED for each in counted) else ""
     return f"{sum(each.count for each in counted):,}{more}"
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from core.renewing import Tally, renew_all
+from core.security.key_rotation import Tally, rotate_all
 
 
 class Command(BaseCommand):
@@ -19,7 +19,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *, json: bool, **options: Any) -> None:
-        tallies = list(renew_all())
+        tallies = list(rotate_all())
         if json:
             self.stdout.write(json_format.dumps({"columns": [asdict(each) for each in tallies]}))
         else:

@@ -58,8 +58,10 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, subscribe: bool, **options: Any) -> None:
-        if not (settings.LOCAL and settings.AWS_ENDPOINT_URL):
-            raise CommandError("This is for DEBUG=true and an AWS_ENDPOINT_URL on this machine.")
+        if not (settings.LOCAL_MODE and settings.AWS_ENDPOINT_URL):
+            raise CommandError(
+                "This is for LOCAL_MODE=true and an AWS_ENDPOINT_URL on this machine."
+            )
         topic = settings.SES_EVENTS_SNS_TOPIC_ARN[0]
         if subscribe:
             _subscribe(topic)

@@ -1,0 +1,391 @@
+"""What the pages of operators share: fast read-only lists, panels, and buttons that call services.
+
+A list must open at once on ten million rows: it is ordered by primary key (UUIDv7, so newest
+first), counts no further than `COUNTED`, and is filtered and searched only by what an index
+serves or what has a bound.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from uuid import UUID
+
+import orjson
+from django.contrib import admin, messages
+from django.core.paginator import Paginator
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timezone import now
+
+if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin
+    from django.contrib.admin import RelatedFieldListFilter as AutocompleteSelectFilter
+else:
+    from unfold.admin import ModelAdmin
+    from unfold.contrib.filters.admin import AutocompleteSelectFilter
+
+M = TypeVar("M", bound=Model)
+
+COUNTED = 10_000
+MOST = 10_000  # rows that one action takes, and that one filter considers
+RECENT = 50_000  # newest rows that a filter without an index looks through
+OVERDUE = timedelta(minutes=2)  # longer than any lease but that of a domain's check
+
+# Workspaces are looked up as one types: there may be thousands.
+BY_WORKSPACE = ("workspace", AutocompleteSelectFilter)
+
+COLOURS = {
+    "verified": "success",
+    "delivered": "success",
+    "success": "success",
+    "enabled": "success",
+    "processed": "success",
+    "live": "success",
+    "healthy": "success",
+    "done": "success",
+    "sent": "info",
+    "sending": "info",
+    "attempting": "info",
+    "received": "info",
+    "running": "info",
+    "pending": "info",
+    "delivery_delayed": "warning",
+    "failing": "warning",
+    "half-open": "warning",
+    "soft_bounced": "warning",
+    "unknown": "warning",
+    "suppressed": "warning",
+    "unmatched": "warning",
+    "unsubscribed": "warning",
+    "temporary_failure": "warning",
+    "failed": "danger",
+    "bounced": "danger",
+    "complained": "danger",
+    "quarantined": "danger",
+    "ended early": "danger",
+    "disabled": "danger",
+    "revoked": "danger",
+    "bounce": "danger",
+    "complaint": "danger",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A word in a coloured box."""
+
+    text: str
+
+    @property
+    def colour(self) -> str:
+        return COLOURS.get(self.text, "")
+
+
+class Box(Protocol):
+    """Something that is shown with a record; its template finds it as `panel`."""
+
+    template: ClassVar[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A table below a record; `more` is the address of all that it shows the start of."""
+
+    template: ClassVar[str] = "core/admin/panel.html"
+
+    title: str
+    headers: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    more: str = ""
+    empty: str = "None."
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    name: str
+    description: str
+
+
+class BoundedPaginator(Paginator[Any]):
+    template_name = "core/admin/pagination.html"
+
+    @cached_property
+    def count(self) -> int:
+        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
+        return min(rows.order_by()[: COUNTED + 1].count(), COUNTED)
+
+    @property
+    def is_more(self) -> bool:
+        return self.count == COUNTED
+
+
+class RecordAdmin(ModelAdmin[M]):
+    """Records are read and acted on; nobody adds, edits or deletes one by hand."""
+
+    ordering = ["-pk"]
+    sortable_by = ()  # a click on a heading would sort millions of rows
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+    list_max_show_all = 0
+    list_filter_submit = True
+    list_fullwidth = True
+    change_form_outer_before_template = "core/admin/head.html"
+    change_form_outer_after_template: str | None = "core/admin/panels.html"
+    # Each makes a panel of a record, above its columns and below them; higher floors append
+    # theirs.
+    heads: "ClassVar[list[Callable[[Any], Box]]]" = []
+    panels: "ClassVar[list[Callable[[Any], Box]]]" = []
+    search_fields = ["pk"]  # that there is a search box; `find` says what it looks for
+    # Text columns with an index, that a search compares as they are.
+    exact: ClassVar[Sequence[str]] = ()
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return super().has_view_permission(request, obj) or self.has_operate_permission(request)
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Who could change records by Django's permissions may act on them."""
+        name = f"{self.opts.app_label}.change_{self.opts.model_name}"
+        return request.user.has_perm(name)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[M], search_term: str
+    ) -> tuple[QuerySet[M], bool]:
+        term = search_term.strip().replace("\x00", "")
+        return (queryset.filter(self.find(term)) if term else queryset), False
+
+    def find(self, term: str) -> Q:
+        """The rows that a search for `term` shows, by columns with an index."""
+        found = Q(pk__in=[])
+        if (identifier := as_uuid(term)) is not None:
+            found |= Q(pk=identifier)
+        for column in self.exact:
+            found |= Q(**{column: term})
+        return found
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        extra = extra_context or {}
+        if record := self.get_object(request, object_id):
+            extra = {
+                "heads": [head(record) for head in self.heads],
+                "panels": [panel(record) for panel in self.panels],
+                "buttons": self._buttons(request, record),
+                "record": record,
+                "list_url": list_url(self.model),
+                **extra,
+            }
+        return super().change_view(request, object_id, form_url, extra)
+
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[M, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse | None:
+        """Back to the record for the buttons of a record, to the list for those of a list."""
+        response = super().response_action(request, queryset, *args, **kwargs)
+        # An action with a page of its own has answered with that.
+        if getattr(response, "url", "") != request.get_full_path():
+            return response
+        if record := as_uuid(request.POST.get("record", "")):
+            return HttpResponseRedirect(reverse(_view(self.model, "change"), args=[record]))
+        return response
+
+    def is_offered(self, action: str, record: M) -> bool:
+        """Whether a record as it is now has the button of an action."""
+        return True
+
+    def ask(self, request: HttpRequest, question: str, consequence: str) -> HttpResponse | None:
+        """The page that asks before an action is done; None when it has been answered.
+
+        Its form sends what the list's form sent, so that the action finds the same rows.
+        """
+        if "confirmed" in request.POST:
+            return None
+        sent = ("action", "index", "select_across", "_selected_action", "record")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": question,
+            "consequence": consequence,
+            "again": [(name, value) for name in sent for value in request.POST.getlist(name)],
+            "back": request.get_full_path(),
+            "opts": self.opts,
+        }
+        return TemplateResponse(request, "core/admin/ask.html", context)
+
+    def say(self, request: HttpRequest, count: int, done: str) -> None:
+        """Tell how many: "3 emails will be sent now."."""
+        noun = self.opts.verbose_name if count == 1 else self.opts.verbose_name_plural
+        level = messages.SUCCESS if count else messages.WARNING
+        self.message_user(request, f"{count} {noun} {done}.", level)
+
+    def _buttons(self, request: HttpRequest, record: M) -> list[Button]:
+        actions = self.get_actions(request)
+        return [
+            Button(name, str(action[2]))
+            for name, action in actions.items()
+            if action and self.is_offered(name, record)
+        ]
+
+
+class BoundedFilter(admin.SimpleListFilter):
+    """Questions of the night shift, each answered from an index and for at most MOST rows."""
+
+    questions: "ClassVar[dict[str, tuple[str, Callable[[QuerySet[Any]], QuerySet[Any]]]]]" = {}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, title) for name, (title, _) in self.questions.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        question = self.questions.get(self.value() or "")
+        if question is None:
+            return queryset
+        every = queryset.model._default_manager.all()
+        # The inner query has a limit, so that the planner settles it by its own index first.
+        return queryset.filter(pk__in=question[1](every).values("pk")[:MOST])
+
+
+class WorkFilter(BoundedFilter):
+    title = "work"
+    parameter_name = "work"
+
+    questions: ClassVar[Any] = {
+        "overdue": ("Overdue", lambda rows: overdue(rows)),
+        "due": ("Due", lambda rows: rows.filter(next_attempt_at__lte=now())),
+        "exhausted": (
+            "Claimed again and again",
+            lambda rows: rows.filter(next_attempt_at__isnull=False, crashes__gte=2),
+        ),
+    }
+
+
+def overdue(rows: "QuerySet[Any]") -> "QuerySet[Any]":
+    return rows.filter(next_attempt_at__lt=now() - OVERDUE).order_by("next_attempt_at")
+
+
+def recent(rows: "QuerySet[Any]", condition: Q) -> "QuerySet[Any]":
+    """Those of the newest rows that fulfil a condition for which there is no index."""
+    newest = rows.order_by("-pk").values("pk")[:RECENT]
+    return rows.filter(condition, pk__in=newest).order_by("-pk")
+
+
+def labelled(
+    column: str, title: str = "", *, of: Callable[[Any], str] | None = None
+) -> Callable[[Any], str]:
+    """A list's column whose values are coloured words; `of` makes them where no column does."""
+
+    def show(record: Any) -> str:
+        return str(of(record) if of else getattr(record, column))
+
+    show.label = COLOURS  # type: ignore[attr-defined]
+    show.short_description = title or column.replace("_", " ")  # type: ignore[attr-defined]
+    show.__name__ = f"labelled_{column}"
+    return show
+
+
+def due_count(count: int) -> str:
+    return f"{count:,}+" if count >= COUNTED else f"{count:,}"
+
+
+def bounded_count(rows: "QuerySet[Any]") -> int:
+    return rows.order_by()[:COUNTED].count()
+
+
+def span(length: timedelta) -> str:
+    """A length of time in its two-digit unit: `14 s`, `95 min`, `30 h`, `4 days`."""
+    seconds = length.total_seconds()
+    for unit, size in (("s", 1), ("min", 60), ("h", 3600)):
+        if seconds < 100 * size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{length.days} days"
+
+
+def list_url(model: type[Model], **parameters: str) -> str:
+    query = "&".join(f"{name}={value}" for name, value in parameters.items())
+    address = reverse(_view(model, "changelist"))
+    return f"{address}?{query}" if query else address
+
+
+def link(record: Model, text: str = "") -> SafeString:
+    address = reverse(_view(type(record), "change"), args=[record.pk])
+    return anchor(address, text or str(record))
+
+
+def anchor(address: str, text: str) -> SafeString:
+    return format_html(
+        '<a class="text-primary-600 dark:text-primary-500 hover:underline" href="{}">{}</a>',
+        address,
+        text,
+    )
+
+
+def pretty(value: Any) -> SafeString:
+    """JSON, indented, as text in a box; what isn't JSON as it is."""
+    if isinstance(value, str):
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return _boxed(value)
+    return _boxed(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def folded(summary: str, value: Any) -> SafeString:
+    return format_html(
+        '<details><summary class="cursor-pointer">{}</summary>{}</details>', summary, pretty(value)
+    )
+
+
+def as_uuid(term: str) -> UUID | None:
+    try:
+        return UUID(term.strip().removeprefix("whd_"))
+    except ValueError:
+        return None
+
+
+def picked(queryset: "QuerySet[Any]", *columns: str) -> list[Any]:
+    """The rows that an action is for, with these columns only."""
+    return list(queryset.select_related(None).only("pk", *columns)[:MOST])
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something that an operator should look at; `count` rows at most COUNTED."""
+
+    text: str
+    count: int
+    url: str
+    severity: str = "warning"
+
+    @property
+    def shown(self) -> str:
+        return due_count(self.count)
+
+
+# Asked for the index page; each app's admin adds its own.
+alerts: list[Callable[[], Alert]] = []
+
+
+def _boxed(text: str) -> SafeString:
+    return format_html('<pre class="opensend-code">{}</pre>', text)
+
+
+def _view(model: type[Model], name: str) -> str:
+    return f"admin:{model._meta.app_label}_{model._meta.model_name}_{name}"

@@ -1,0 +1,76 @@
+"""Signs of life, and what the index page shows."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils import timezone
+
+from core import health
+from core.admin.base import (
+    Panel,
+    RecordAdmin,
+    alerts,
+    anchor,
+    bounded_count,
+    due_count,
+    list_url,
+)
+from core.models import Heartbeat
+from core.queue.work import work_models
+
+
+@admin.register(Heartbeat)
+class HeartbeatAdmin(RecordAdmin[Heartbeat]):
+    list_display = ["name", "at"]
+    exact = ["name"]
+
+
+admin.site.index_title = "Overview"
+
+
+def fill_dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Called by unfold for the index page."""
+    checks = orjson.loads(health.readyz(request).content)
+    context["parts"] = [
+        (part, checks[part], checks[part] == "ok")
+        for part in ("database", "migrations", "redis", "beat")
+    ]
+    context["warnings"] = checks["warnings"]
+    context["alerts"] = [alert for ask in alerts if (alert := ask()).count]
+    context["panels"] = [_queues(checks["queues"])]
+    return context
+
+
+def _queues(queues: dict[str, dict[str, float]]) -> Panel:
+    rows = []
+    for model in work_models():
+        queue = queues[model._meta.db_table]
+        name = str(model._meta.verbose_name_plural).capitalize()
+        fresh = model._default_manager.filter(pk__gte=_first_id_since(timedelta(hours=1)))
+        rows.append(
+            [
+                anchor(list_url(model), name),
+                f"{int(queue['due']):,}",
+                _age(queue["oldest_due_seconds"]),
+                due_count(bounded_count(fresh)),
+            ]
+        )
+    return Panel("Queues", ["Queue", "Due", "Oldest due", "New in the last hour"], rows)
+
+
+def _first_id_since(age: timedelta) -> UUID:
+    """The least UUIDv7 of that time (RFC 9562 section 5.7): a count by primary key."""
+    milliseconds = int((timezone.now() - age).timestamp() * 1000)
+    return UUID(int=milliseconds << 80)
+
+
+def _age(seconds: float) -> str:
+    if not seconds:
+        return ""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,71 @@
+"""Request bodies: pydantic models, and their errors as the API's envelope with field paths."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from core.api.field_errors import INSIDE, told
+
+M = TypeVar("M", bound=BaseModel)
+FieldPath = tuple[str | int, ...]
+
+MAX_ENTRIES = 100  # of an object: more than any of ours may have by its own limit
+_TOO_MANY = f"has more than {MAX_ENTRIES} entries"
+
+
+def _no_nul(value: str) -> str:
+    # PostgreSQL's text holds every character but this one.
+    if "\x00" in value:
+        raise ValueError("must not contain the character U+0000")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_no_nul)]
+
+
+class RequestBody(BaseModel):
+    """Strict about names and types: an unknown field is an error, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_no_flood(cls, data: Any) -> Any:
+        # Pydantic would look at every entry, and note what is wrong with each.
+        if isinstance(data, dict):
+            if len(data) > MAX_ENTRIES:
+                raise ValueError(_TOO_MANY)
+            for name, value in data.items():
+                if isinstance(value, dict) and len(value) > MAX_ENTRIES:
+                    raise wrong({(name,): _TOO_MANY})
+        return data
+
+
+def unsupported(why: str) -> PydanticCustomError:
+    """For validators to raise: the request is understood, and this version can't do it."""
+    return PydanticCustomError("unsupported_field", "is not supported: {why}", {"why": why})
+
+
+def wrong(inside: Mapping[FieldPath, str]) -> ValidationError:
+    """For validators to raise: what is wrong, each by its path from what is being validated."""
+    problems = [
+        InitErrorDetails(
+            type=PydanticCustomError(INSIDE, "{why}", {"why": why}), loc=path, input=None
+        )
+        for path, why in inside.items()
+    ]
+    return ValidationError.from_exception_data("request", problems)
+
+
+def parse(model: type[M], data: Any, *, prefix: str = "") -> M:
+    """Validate a request body; raises ValidationFailed (422) naming every wrong field.
+
+    When all that is wrong is fields left out, the error's name is `missing_required_field`; when
+    it is what this version can't do, `unsupported_field`.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise told(error, data, prefix) from None

@@ -1,0 +1,93 @@
+"""Rows by a statement that is written once, for the look-ups that every request makes.
+
+A queryset makes its SQL anew each time, and on the path of each mail that alone takes several
+times as long as PostgreSQL takes to answer.
+"""
+
+import time
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection, models
+
+from core.db import prepared
+
+M = TypeVar("M", bound=models.Model)
+
+AT_ONCE = 1.0  # seconds: what takes longer is no connection that just died
+
+
+class Lookup(Generic[M]):
+    """`Lookup(Model, "digest = %(digest)s")(digest=...)`: the rows for which it holds.
+
+    `where` is SQL with named parameters and calls the table `row`. `related` is a foreign key
+    whose object is loaded along. For models whose columns need no conversion in Python, such as
+    JSON: others are a TypeError.
+
+    A connection that died while nobody used it, as all do when PostgreSQL is restarted, fails at
+    once and is replaced: a look-up is the first statement of a request, and safe to repeat.
+    """
+
+    def __init__(self, model: type[M], where: str, *, related: str = "") -> None:
+        self._model = model
+        self._where = where
+        self._related = related
+
+    def __call__(self, **values: Any) -> list[M]:
+        for _ in range(settings.DATABASE_POOL_SIZE):
+            began = time.monotonic()
+            try:
+                return self._found(values)
+            except (OperationalError, InterfaceError):
+                if connection.in_atomic_block or time.monotonic() - began > AT_ONCE:
+                    raise
+                connection.close()
+        return self._found(values)
+
+    def _found(self, values: dict[str, Any]) -> list[M]:
+        with prepared.cursor() as cursor:
+            cursor.execute(self._statement, values)
+            return [self._made(row) for row in cursor]
+
+    def _made(self, row: tuple[Any, ...]) -> M:
+        width = len(self._names)
+        item = self._model.from_db(connection.alias, self._names, row[:width])
+        if self._other:
+            other = self._other.from_db(connection.alias, _names(self._other), row[width:])
+            setattr(item, self._related, other)
+        return item
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return _names(self._model)
+
+    @cached_property
+    def _other(self) -> type[models.Model] | None:
+        if not self._related:
+            return None
+        other = self._model._meta.get_field(self._related).related_model
+        assert isinstance(other, type)
+        return other
+
+    @cached_property
+    def _statement(self) -> str:
+        columns, tables = _columns(self._model, "row"), f'"{self._model._meta.db_table}" AS row'
+        if self._other:
+            key = self._model._meta.get_field(self._related)
+            assert isinstance(key, models.ForeignKey)
+            columns += _columns(self._other, "other")
+            tables += f' JOIN "{self._other._meta.db_table}" AS other'
+            tables += f' ON other."{key.target_field.column}" = row."{key.column}"'
+        return f"SELECT {', '.join(columns)} FROM {tables} WHERE {self._where}"  # noqa: S608
+
+
+def _names(model: type[models.Model]) -> list[str]:
+    return [field.attname for field in model._meta.concrete_fields]
+
+
+def _columns(model: type[models.Model], table: str) -> list[str]:
+    for field in model._meta.concrete_fields:
+        if field.get_db_converters(connection):
+            raise TypeError(f"{field} is converted in Python, which a Lookup does not do")
+    return [f'{table}."{field.column}"' for field in model._meta.concrete_fields]

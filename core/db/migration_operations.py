@@ -1,0 +1,106 @@
+"""What Django's migrations can't say about PostgreSQL tables."""
+
+from typing import Any
+
+from django.db.migrations.operations.base import Operation
+
+# Dead rows of a busy queue are a twentieth of the table at most, and VACUUM takes no pauses, which
+# at thousands of rows a second would keep it from ever finishing.
+_BUSY = {
+    "autovacuum_vacuum_scale_factor": "0.05",
+    # Open rows are few or very many, and plans depend on which.
+    "autovacuum_analyze_scale_factor": "0.05",
+    "autovacuum_vacuum_cost_delay": "0",
+}
+
+# The name of the constraint is Django's secret, so it is looked up.
+_ON_DELETE = """
+DO $$
+DECLARE fk text;
+BEGIN
+    SELECT conname INTO STRICT fk FROM pg_constraint
+     WHERE contype = 'f' AND conrelid = '{table}'::regclass AND conkey = ARRAY[
+           (SELECT attnum FROM pg_attribute
+             WHERE attrelid = '{table}'::regclass AND attname = '{column}')];
+    EXECUTE format('ALTER TABLE "{table}" DROP CONSTRAINT %I, ADD CONSTRAINT %I'
+        ' FOREIGN KEY ("{column}") REFERENCES "{target}" ON DELETE {action}'
+        ' DEFERRABLE INITIALLY DEFERRED', fk, fk);
+END $$
+"""
+
+
+class _OnTable(Operation):
+    reduces_to_sql = True
+    reversible = True
+
+    def __init__(self, model_name: str) -> None:
+        self.model_name = model_name
+
+    def state_forwards(self, app_label: str, state: Any) -> None:
+        """The models stay as they are."""
+
+    def _model(self, app_label: str, state: Any) -> Any:
+        return state.apps.get_model(app_label, self.model_name)
+
+
+class CascadeInDatabase(_OnTable):
+    """PostgreSQL deletes the dependent rows itself: ON DELETE CASCADE for these foreign keys.
+
+    Django's own cascade loads every row first.
+    """
+
+    def __init__(self, model_name: str, *fields: str) -> None:
+        super().__init__(model_name)
+        self.fields = fields
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        return type(self).__name__, [self.model_name, *self.fields], {}
+
+    def database_forwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        self._alter(schema_editor, self._model(app_label, to_state), "CASCADE")
+
+    def database_backwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        self._alter(schema_editor, self._model(app_label, to_state), "NO ACTION")
+
+    def describe(self) -> str:
+        return f"Cascade deletes to {self.model_name} in the database"
+
+    def _alter(self, schema_editor: Any, model: Any, action: str) -> None:
+        for name in self.fields:
+            field = model._meta.get_field(name)
+            statement = _ON_DELETE.format(
+                table=model._meta.db_table,
+                column=field.column,
+                target=field.related_model._meta.db_table,
+                action=action,
+            )
+            # Django adds the foreign keys of a new table at the end of the migration.
+            schema_editor.deferred_sql.append(statement)
+
+
+class VacuumEagerly(_OnTable):
+    """For tables whose rows are rewritten or deleted at the rate they are inserted."""
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        return type(self).__name__, [self.model_name], {}
+
+    def database_forwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        values = ", ".join(f"{name} = {value}" for name, value in _BUSY.items())
+        self._alter(schema_editor, self._model(app_label, to_state), f"SET ({values})")
+
+    def database_backwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        self._alter(schema_editor, self._model(app_label, to_state), f"RESET ({', '.join(_BUSY)})")
+
+    def describe(self) -> str:
+        return f"Vacuum {self.model_name} before a fifth of it is dead"
+
+    def _alter(self, schema_editor: Any, model: Any, change: str) -> None:
+        schema_editor.execute(f'ALTER TABLE "{model._meta.db_table}" {change}')

@@ -1,0 +1,28 @@
+"""Child processes that end with their parent."""
+
+import ctypes
+import os
+import sys
+from collections.abc import Callable
+
+# Loaded before any fork: between fork and exec nothing may take the loader's lock.
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def die_with_parent(signal_number: int) -> Callable[[], None]:
+    """A `preexec_fn`: Linux sends the child `signal_number` when the starting thread is gone.
+
+    The thread, not the process (prctl(2)): start children from one that lives as long as they.
+    Elsewhere it does nothing.
+    """
+    parent = os.getpid()
+
+    def apply() -> None:
+        if _LIBC is None:
+            return
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal_number)
+        if os.getppid() != parent:  # it died before the call, and no signal will come
+            os._exit(1)
+
+    return apply

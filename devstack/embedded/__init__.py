@@ -1,0 +1,20 @@
+"""PostgreSQL and Redis from pip wheels, for a machine that has neither.
+
+Nothing here imports Django: the servers must run before settings can be read.
+"""
+
+from devstack.embedded.ports import free_port, port_is_free
+from devstack.embedded.postgres import Postgres, create_database
+from devstack.embedded.processes import end
+from devstack.embedded.redis import Redis
+from devstack.embedded.service import EmbeddedError
+
+__all__ = [
+    "EmbeddedError",
+    "Postgres",
+    "Redis",
+    "create_database",
+    "end",
+    "free_port",
+    "port_is_free",
+]

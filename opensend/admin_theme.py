@@ -1,0 +1,64 @@
+"""How the admin looks: its name and what is in its sidebar (unfold's UNFOLD setting)."""
+
+from typing import Any
+
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+
+
+def _page(title: str, icon: str, name: str) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}")}
+
+
+def _group(title: str, *pages: dict[str, Any]) -> dict[str, Any]:
+    return {"title": title, "separator": True, "items": list(pages)}
+
+
+UNFOLD = {
+    "SITE_TITLE": "OpenSend",
+    "SITE_HEADER": "OpenSend",
+    "SITE_SYMBOL": "outgoing_mail",
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "core.admin.dashboard.fill_dashboard",
+    "STYLES": [lambda request: static("core/admin.css")],
+    "SIDEBAR": {
+        "navigation": [
+            {"items": [_page("Overview", "monitoring", "index")]},
+            _group(
+                "Mail",
+                _page("Emails", "mail", "emails_email_changelist"),
+                _page("Recipients", "alternate_email", "emails_emailrecipient_changelist"),
+                _page("Reports", "timeline", "emails_emailevent_changelist"),
+                _page("Rates", "speed", "emails_sendrate_changelist"),
+                _page("Attachments", "attach_file", "emails_emailattachment_changelist"),
+                _page("Opens and clicks", "ads_click", "tracking_hit_changelist"),
+                _page("Domains", "dns", "domains_domain_changelist"),
+                _page("DNS records", "list_alt", "domains_dnsrecord_changelist"),
+            ),
+            _group(
+                "People",
+                _page("Contacts", "contacts", "contacts_contact_changelist"),
+                _page("Suppressions", "block", "contacts_suppression_changelist"),
+            ),
+            _group(
+                "In and out",
+                _page("Provider callbacks", "call_received", "ingest_providerevent_changelist"),
+                _page("Events", "bolt", "events_event_changelist"),
+                _page("Endpoints", "webhook", "webhooks_endpoint_changelist"),
+                _page("Deliveries", "local_shipping", "webhooks_delivery_changelist"),
+                _page("Attempts", "replay", "webhooks_attempt_changelist"),
+                _page("Recoveries", "history", "webhooks_recovery_changelist"),
+            ),
+            _group(
+                "Installation",
+                _page("Workspaces", "workspaces", "accounts_workspace_changelist"),
+                _page("API keys", "key", "accounts_apikey_changelist"),
+                _page("Repeated requests", "content_copy", "accounts_idempotencyrecord_changelist"),
+                _page("Signs of life", "favorite", "core_heartbeat_changelist"),
+                _page("Operators", "person", "auth_user_changelist"),
+                _page("Groups", "group", "auth_group_changelist"),
+            ),
+        ],
+    },
+}

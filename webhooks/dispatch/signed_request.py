@@ -1,0 +1,100 @@
+"""The request that carries an event: the same for what is owed and for samples."""
+
+import binascii
+import logging
+from datetime import datetime
+
+from cryptography.fernet import InvalidToken
+from django.conf import settings
+
+from core.outbound import OutboundClient, Outcome
+from webhooks.dispatch import custom_headers, signing
+from webhooks.models import Endpoint
+
+logger = logging.getLogger(__name__)
+
+MAX_BODY = 16 * 1024
+KEPT = 1000  # characters of an answer
+USER_AGENT = f"OpenSend-Webhooks/{settings.VERSION}"
+
+
+async def post(
+    client: OutboundClient,
+    endpoint: Endpoint,
+    *,
+    event_id: str,
+    body: str,
+    attempt: int,
+    at: datetime,
+) -> Outcome:
+    """Sign and send once. Whatever goes wrong is an Outcome: others must not go down with it."""
+    try:
+        content = body.encode()
+        headers = _headers(
+            endpoint,
+            event_id=event_id,
+            body=content,
+            attempt=attempt,
+            timestamp=int(at.timestamp()),
+        )
+        return await client.request(
+            "POST",
+            endpoint.url,
+            headers=headers,
+            body=content,
+            timeout=settings.WEBHOOK_TIMEOUT,
+            max_body=MAX_BODY,
+        )
+    except (InvalidToken, binascii.Error):
+        logger.exception("No key of ENCRYPTION_KEYS opens the secrets of %s", endpoint.pk)
+        return _unsent("secret_unreadable", "The signing secret could not be decrypted")
+    except Exception:
+        logger.exception("Event %s could not be sent to %s", event_id, endpoint.pk)
+        return _unsent("internal_error", "The request could not be made")
+
+
+def reason(outcome: Outcome) -> str:
+    """Why it is no success, as an attempt's `error` has it: "", `timeout`, `http_500`, ..."""
+    if outcome.succeeded:
+        return ""
+    return outcome.error or f"http_{outcome.status}"
+
+
+def shown(outcome: Outcome) -> str:
+    """The start of the answer's body, as PostgreSQL's text can hold it."""
+    return printable(outcome.body.decode("utf-8", "replace"))[:KEPT]
+
+
+def printable(text: str) -> str:
+    """Without what PostgreSQL's text can't hold: NUL, and halves of surrogate pairs."""
+    storable = text.encode("utf-8", "replace").decode()
+    return storable.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+
+
+def _headers(
+    endpoint: Endpoint, *, event_id: str, body: bytes, attempt: int, timestamp: int
+) -> dict[str, str]:
+    return {
+        **custom_headers.opened(endpoint.encrypted_headers),
+        **signing.headers(
+            signing.opened(endpoint.encrypted_keyring),
+            event_id=event_id,
+            attempt=attempt,
+            timestamp=timestamp,
+            body=body,
+        ),
+        "Content-Type": "application/json",
+        "User-Agent": USER_AGENT,
+    }
+
+
+def _unsent(error: str, message: str) -> Outcome:
+    return Outcome(
+        status=None,
+        error=error,
+        message=message,
+        body=b"",
+        truncated=False,
+        duration_ms=0,
+        address="",
+    )

@@ -1,0 +1,232 @@
+"""What became of requests by the hour: the chart on an endpoint's page, and a day in numbers."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import ClassVar
+from uuid import UUID
+
+from django.db.models import F, Max, Sum
+from django.utils import timezone
+
+from core.admin.base import Panel
+from webhooks.models import Endpoint, EndpointHour
+
+HOUR = timedelta(hours=1)
+CHARTED = 48
+DAY = 24
+
+# Milliseconds at the bottom and at the top of the latencies, which grow tenfold a step.
+_FASTEST, _SLOWEST = 1, 100_000
+_LEAST = 4  # of 100: one failure in a thousand is still seen
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Requests, and their durations in milliseconds."""
+
+    succeeded: int = 0
+    failed: int = 0
+    total_ms: int = 0
+    slowest_ms: int = 0
+
+    @property
+    def requests(self) -> int:
+        return self.succeeded + self.failed
+
+    @property
+    def success_rate(self) -> float | None:
+        return self.succeeded / self.requests if self.requests else None
+
+    @property
+    def mean_ms(self) -> float:
+        return self.total_ms / self.requests if self.requests else 0
+
+    @property
+    def rate(self) -> str:
+        """`99.9 %` with a no-break space; rounded down, so that 100 means all."""
+        if self.success_rate is None:
+            return ""
+        return f"{math.floor(self.success_rate * 1000) / 10:.4g}\N{NO-BREAK SPACE}%"
+
+    @property
+    def mean(self) -> str:
+        return f"{self.mean_ms:,.0f} ms" if self.requests else ""
+
+    @property
+    def slowest(self) -> str:
+        return f"{self.slowest_ms:,} ms" if self.requests else ""
+
+    @property
+    def words(self) -> str:
+        if not self.requests:
+            return "no requests"
+        noun = "request" if self.requests == 1 else "requests"
+        return (
+            f"{self.requests:,} {noun}, {self.rate} succeeded,"
+            f" mean {self.mean}, slowest {self.slowest}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A rectangle of the chart. `x` is the hour's number; `y` grows downwards, from 0 to 100."""
+
+    x: int
+    y: str
+    height: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    x: int
+    start: datetime
+    tally: Tally
+
+    @property
+    def title(self) -> str:
+        return f"{self.start:%d %b %H:%M} to {self.start + HOUR:%H:%M}: {self.tally.words}"
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """One row of the chart with the names of its upper and its lower end."""
+
+    title: str
+    upper: str
+    lower: str
+    bars: Sequence[Bar]
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """Totals of a day, the chart, and the same as a table."""
+
+    template: ClassVar[str] = "webhooks/admin/hours.html"
+
+    hours: Sequence[Hour]
+    day: Tally
+    bands: Sequence[Band]
+    table: Panel
+    # Hours that are named below the chart.
+    marks: Sequence[Hour]
+
+    @property
+    def totals(self) -> list[tuple[str, str]]:
+        return [
+            ("Requests in 24 h", f"{self.day.requests:,}"),
+            ("Success rate", self.day.rate),
+            ("Mean", self.day.mean),
+            ("Slowest", self.day.slowest),
+        ]
+
+    @property
+    def words(self) -> str:
+        return f"{len(self.hours)} hours: {total([hour.tally for hour in self.hours]).words}"
+
+
+def last_hours(endpoint: Endpoint) -> Hours:
+    """One query, whatever the number of requests."""
+    first = _this_hour() - (CHARTED - 1) * HOUR
+    known = {row.hour: _tally_of(row) for row in endpoint.hours.filter(hour__gte=first)}
+    starts = [first + number * HOUR for number in range(CHARTED)]
+    hours = [Hour(x, start, known.get(start, Tally())) for x, start in enumerate(starts)]
+    return Hours(
+        hours=hours,
+        day=total([hour.tally for hour in hours[-DAY:]]),
+        bands=[_rates(hours), _volumes(hours), _latencies(hours)],
+        table=_table(hours),
+        marks=[hour for hour in hours if hour.start.hour % 6 == 0],
+    )
+
+
+def days_of(endpoints: Sequence[Endpoint]) -> dict[UUID, Tally]:
+    """The last day of each, in one query; without those that were sent nothing."""
+    rows = EndpointHour.objects.filter(
+        endpoint__in=[endpoint.pk for endpoint in endpoints],
+        hour__gt=_this_hour() - DAY * HOUR,
+    )
+    sums = rows.values("endpoint_id").annotate(
+        ok=Sum("succeeded"), bad=Sum("failed"), ms=Sum("total_ms"), most=Max(F("slowest_ms"))
+    )
+    return {
+        row["endpoint_id"]: Tally(row["ok"], row["bad"], row["ms"], row["most"]) for row in sums
+    }
+
+
+def total(tallies: Sequence[Tally]) -> Tally:
+    return Tally(
+        sum(each.succeeded for each in tallies),
+        sum(each.failed for each in tallies),
+        sum(each.total_ms for each in tallies),
+        max((each.slowest_ms for each in tallies), default=0),
+    )
+
+
+def _this_hour() -> datetime:
+    return timezone.now().replace(minute=0, second=0, microsecond=0)
+
+
+def _tally_of(row: EndpointHour) -> Tally:
+    return Tally(row.succeeded, row.failed, row.total_ms, row.slowest_ms)
+
+
+def _rates(hours: Sequence[Hour]) -> Band:
+    bars: list[Bar] = []
+    for hour in hours:
+        if (rate := hour.tally.success_rate) is None:
+            continue
+        failed = 0.0 if rate == 1 else max((1 - rate) * 100, _LEAST)
+        bars.append(_bar(hour, 0, failed, "bad"))
+        bars.append(_bar(hour, failed, 100, "good"))
+    return Band("Success rate", "100 %", "0", bars)
+
+
+def _volumes(hours: Sequence[Hour]) -> Band:
+    most = max(hour.tally.requests for hour in hours)
+    bars = [
+        _bar(hour, 100 - max(hour.tally.requests / most * 100, _LEAST), 100, "plain")
+        for hour in hours
+        if hour.tally.requests
+    ]
+    return Band("Requests", f"{most:,}" if most else "", "0", bars)
+
+
+def _latencies(hours: Sequence[Hour]) -> Band:
+    """From the mean to the slowest, and a mark at the mean."""
+    bars: list[Bar] = []
+    for hour in hours:
+        if hour.tally.requests:
+            mean = _depth(hour.tally.mean_ms)
+            bars.append(_bar(hour, _depth(hour.tally.slowest_ms), mean, "pale"))
+            bars.append(_bar(hour, mean - _LEAST / 2, mean + _LEAST / 2, "plain"))
+    return Band("Mean to slowest", "100 s", "1 ms", bars)
+
+
+def _depth(milliseconds: float) -> float:
+    within = min(max(milliseconds, _FASTEST), _SLOWEST)
+    return 100 - math.log(within / _FASTEST) / math.log(_SLOWEST / _FASTEST) * 100
+
+
+def _bar(hour: Hour, top: float, bottom: float, kind: str) -> Bar:
+    # Text, because a template would write numbers as the reader's language does.
+    return Bar(hour.x, f"{top:.1f}", f"{bottom - top:.1f}", kind)
+
+
+def _table(hours: Sequence[Hour]) -> Panel:
+    rows = [
+        [
+            hour.start,
+            f"{hour.tally.succeeded:,}",
+            f"{hour.tally.failed:,}",
+            hour.tally.rate,
+            hour.tally.mean,
+            hour.tally.slowest,
+        ]
+        for hour in reversed(hours)
+        if hour.tally.requests
+    ]
+    headers = ["Hour from", "Succeeded", "Failed", "Success rate", "Mean", "Slowest"]
+    return Panel("By the hour", headers, rows, empty="Nothing was sent in these hours.")
