@@ -41,7 +41,7 @@ def _own_folder(settings, tmp_path):
 @pytest.fixture
 def attach(send):
     """`attach({...}, ...)` posts a message with these attachments."""
-    return lambda *given, **changes: send(attachments=list(given), **changes)
+    return lambda *items, **changes: send(attachments=list(items), **changes)
 
 
 @pytest.fixture
@@ -72,11 +72,11 @@ def session_of():
         statement = "SELECT state FROM pg_stat_activity WHERE pid = %s"
         with psycopg.connect(**connection.get_connection_params(), autocommit=True) as another:
             for _ in range(50):  # closing a session takes a moment
-                found = another.execute(statement, [pid]).fetchone()
-                if found is None:
+                state = another.execute(statement, [pid]).fetchone()
+                if state is None:
                     return None
                 time.sleep(0.02)
-        return found[0]
+        return state[0]
 
     return lambda pid=None: ours() if pid is None else find(pid)
 
@@ -149,7 +149,7 @@ def test_an_attachment_is_a_row_and_a_blob(blob_store, attach, domain):
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("attachment", "expected"),
     [
         ({"filename": "a.pdf", "content": list(PDF)}, ("a.pdf", "application/pdf", "")),
         ({"filename": " a ", "content": ""}, ("a", "application/octet-stream", "")),
@@ -166,13 +166,13 @@ def test_an_attachment_is_a_row_and_a_blob(blob_store, attach, domain):
         ),
     ],
 )
-def test_filename_type_and_content_id(attach, domain, given, expected):
-    (row,) = rows(attach(given))
+def test_filename_type_and_content_id(attach, domain, attachment, expected):
+    (row,) = rows(attach(attachment))
     assert (row.filename, row.content_type, row.content_id) == expected
 
 
 @pytest.mark.parametrize(
-    ("given", "field", "said"),
+    ("attachment", "field", "problem"),
     [
         ({"filename": "a"}, "", "either `content` or `path`"),
         (
@@ -216,10 +216,10 @@ def test_filename_type_and_content_id(attach, domain, given, expected):
         ({"filename": "a", "content": "", "size": 1}, ".size", "not a field"),
     ],
 )
-def test_invalid_attachments_are_rejected_by_field(attach, domain, given, field, said):
+def test_invalid_attachments_are_rejected_by_field(attach, domain, attachment, field, problem):
     good = {"filename": "good", "content": ""}
-    fields = problems(attach(good, given))
-    assert said in fields[f"attachments.1{field}"]
+    fields = problems(attach(good, attachment))
+    assert problem in fields[f"attachments.1{field}"]
     assert not Email.objects.exists()
     assert not stored_keys()
 
@@ -267,9 +267,9 @@ def test_a_message_larger_than_40_mib_is_rejected(message, sizes, field):
         text = "a" * (mebibytes * 1024 * 1024)
         return [{"filename": "a", "content": base64(text.encode())}] if name[0] == "a" else text
 
-    given = {name: sized(name, each) if each else each for name, each in sizes.items()}
+    fields = {name: sized(name, each) if each else each for name, each in sizes.items()}
     with pytest.raises(ValidationFailed, match="40 MiB") as refused:
-        parse_email(message | given)
+        parse_email(message | fields)
     assert list(refused.value.details["fields"]) == [field]
 
 
@@ -333,7 +333,7 @@ def test_a_failed_fetch_is_an_error(attach, domain, web, status):
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "problem"),
     [
         ("http://example.com/a", "use https://"),
         ("https://127.0.0.1/a", "use a public host"),
@@ -342,8 +342,8 @@ def test_a_failed_fetch_is_an_error(attach, domain, web, status):
         ("https://user:password@example.com/a", "password"),
     ],
 )
-def test_forbidden_urls_are_not_fetched(attach, domain, url, said):
-    assert said in problems(attach({"filename": "a", "path": url}))["attachments.0.path"]
+def test_forbidden_urls_are_not_fetched(attach, domain, url, problem):
+    assert problem in problems(attach({"filename": "a", "path": url}))["attachments.0.path"]
 
 
 def test_a_remote_file_that_is_too_large_is_rejected(attach, domain, web):
@@ -548,7 +548,7 @@ def test_orphaned_blobs_are_deleted_after_a_day(blob_store, attach, domain):
     kept = rows(attach({"filename": "a", "content": ""}))[0].blob_key
     gone = rows(attach({"filename": "b", "content": ""}))[0]
     blobs().put(attachments.blob_key(uuid7(), 0), b"its transaction was rolled back")
-    blobs().put(f"{kept}.0123.part", b"its process died")
+    blobs().put(f"{kept}.0123.part", b"its process crashed")
     Email.objects.filter(pk=gone.email_id).delete()
 
     assert orphan_blobs.delete_orphans() == 0

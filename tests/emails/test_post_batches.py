@@ -21,8 +21,8 @@ def test_the_answer_has_the_ids_in_the_order_of_the_batch(post, message):
     answer = post([message | {"subject": f"Number {number}"} for number in range(100)])
 
     assert answer.status_code == 200
-    found = [Email.objects.get(pk=each["id"]).subject for each in answer.json()["data"]]
-    assert found == [f"Number {number}" for number in range(100)]
+    subjects = [Email.objects.get(pk=each["id"]).subject for each in answer.json()["data"]]
+    assert subjects == [f"Number {number}" for number in range(100)]
     assert list(answer.json()) == ["data"]
 
 
@@ -88,8 +88,8 @@ def test_the_valid_emails_of_a_permissive_batch_are_accepted(post, message):
     )
 
     assert answer.status_code == 200
-    found = [Email.objects.get(pk=each["id"]).subject for each in answer.json()["data"]]
-    assert found == ["Hello", "Another"]
+    subjects = [Email.objects.get(pk=each["id"]).subject for each in answer.json()["data"]]
+    assert subjects == ["Hello", "Another"]
     assert Email.objects.count() == 2
     errors = answer.json()["errors"]
     assert [error["index"] for error in errors] == [0, 2, 3, 4]

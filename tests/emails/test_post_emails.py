@@ -61,7 +61,7 @@ def test_an_email_is_stored_as_it_was_written(send, workspace, api_key, domain):
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("value", "expected"),
     [
         ("bob@example.net", "bob@example.net"),
         (" Bob@EXAMPLE.net ", "Bob@example.net"),
@@ -80,12 +80,12 @@ def test_an_email_is_stored_as_it_was_written(send, workspace, api_key, domain):
         ('"" <bob@example.net>', "bob@example.net"),
     ],
 )
-def test_all_forms_of_mailboxes_are_parsed(given, kept, send):
-    assert stored(send(to=given)).to == [kept]
+def test_all_forms_of_mailboxes_are_parsed(value, expected, send):
+    assert stored(send(to=value)).to == [expected]
 
 
 @pytest.mark.parametrize(
-    "given",
+    "value",
     [
         *("", "bob", "bob@", "@example.net", "bob@localhost", "bob brown@example.net"),
         *("bob@example..net", "bob@-example.net", "bob@exa mple.net", "a@b@example.net"),
@@ -99,8 +99,8 @@ def test_all_forms_of_mailboxes_are_parsed(given, kept, send):
         '"""' + '"' * 316 + f'" <{"b" * 64}@{".".join(["e" * 60] * 4)}>',
     ],
 )
-def test_an_invalid_mailbox_is_named_by_index(given, send):
-    assert list(problems(send(to=["eve@example.net", given]))) == ["to.1"]
+def test_an_invalid_mailbox_is_named_by_index(value, send):
+    assert list(problems(send(to=["eve@example.net", value]))) == ["to.1"]
     assert not Email.objects.exists()
 
 
@@ -197,10 +197,10 @@ def test_a_body_that_is_no_object_is_rejected(body, api, domain):
     assert not Email.objects.exists()
 
 
-@pytest.mark.parametrize("given", ["something", [], {}, "", False])
+@pytest.mark.parametrize("value", ["something", [], {}, "", False])
 @pytest.mark.parametrize("name", ["template", "topic_id"])
-def test_unsupported_fields_are_rejected(name, given, send):
-    answer = send(**{name: given})
+def test_unsupported_fields_are_rejected(name, value, send):
+    answer = send(**{name: value})
 
     assert (answer.status_code, answer.json()["name"]) == (422, "unsupported_field")
     assert list(problems(answer)) == [name]
@@ -297,10 +297,10 @@ def test_an_email_has_up_to_50_recipients_in_total(send):
     assert "50" in problems(send(**most | {"bcc": some(11, "c.example")}))["to"]
 
 
-@pytest.mark.parametrize("given", ["bob@example.net", "nobody"])
+@pytest.mark.parametrize("value", ["bob@example.net", "nobody"])
 @pytest.mark.parametrize(("field", "most"), [("to", 100), ("bcc", 100), ("reply_to", 50)])
-def test_a_list_that_is_too_long_is_not_parsed(field, most, given, send):
-    fields = problems(send(**{field: [given] * 10_000}))
+def test_a_list_that_is_too_long_is_not_parsed(field, most, value, send):
+    fields = problems(send(**{field: [value] * 10_000}))
 
     assert fields == {field: f"must have at most {most} items"}
 

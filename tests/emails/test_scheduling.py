@@ -112,9 +112,9 @@ def test_a_scheduled_email_is_sent_when_it_is_due(send, provider, published):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("given", ["yesterday", "2020-01-01T00:00:00Z", 5, True, {"at": 1}])
-def test_an_invalid_time_is_rejected_by_field(given, send):
-    answer = send(scheduled_at=given)
+@pytest.mark.parametrize("value", ["yesterday", "2020-01-01T00:00:00Z", 5, True, {"at": 1}])
+def test_an_invalid_time_is_rejected_by_field(value, send):
+    answer = send(scheduled_at=value)
 
     assert (answer.status_code, answer.json()["name"]) == (422, "validation_error")
     assert list(answer.json()["details"]["fields"]) == ["scheduled_at"]

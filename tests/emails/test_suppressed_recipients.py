@@ -127,6 +127,6 @@ def test_a_batch_stores_a_fully_suppressed_email_and_accepts_the_others(
     answer = api.post("/emails/batch", [message, message | {"to": "ann@example.net"}])
 
     assert answer.status_code == 200
-    found = [Email.objects.get(pk=each["id"]).status for each in answer.json()["data"]]
-    assert found == ["suppressed", "queued"]
+    email_statuses = [Email.objects.get(pk=each["id"]).status for each in answer.json()["data"]]
+    assert email_statuses == ["suppressed", "queued"]
     assert len(published("email.suppressed")) == 1
