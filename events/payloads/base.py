@@ -38,7 +38,7 @@ class Payload(BaseModel):
     )
 
 
-class Provider(BaseModel):
+class ProviderObject(BaseModel):
     """An object from the provider, passed through: it may have more fields than listed."""
 
     model_config = ConfigDict(extra="allow")

@@ -6,7 +6,7 @@ publishes to Amazon SNS".
 
 from pydantic import BaseModel, Field
 
-from events.payloads.base import Absent, Id, Payload, Provider, Time
+from events.payloads.base import Absent, Id, Payload, ProviderObject, Time
 
 
 class EmailData(Payload):
@@ -34,13 +34,13 @@ class EmailScheduled(EmailData):
 
 
 class EmailSent(EmailData):
-    send: Provider | Absent = Field(
+    send: ProviderObject | Absent = Field(
         default=None,
         description="The provider's `send` object, if its event confirmed the send first.",
     )
 
 
-class Delivery(Provider):
+class Delivery(ProviderObject):
     recipients: list[str] = Field(
         description="The recipients whose mail server accepted the email."
     )
@@ -64,7 +64,7 @@ class EmailDelivered(EmailData):
     delivery: Delivery = Field(description="The provider's `delivery` object.")
 
 
-class DelayedRecipient(Provider):
+class DelayedRecipient(ProviderObject):
     emailAddress: str = Field(description="The recipient's address.")  # noqa: N815
     status: str | Absent = Field(default=None, description="The SMTP status code.")
     diagnosticCode: str | Absent = Field(  # noqa: N815
@@ -72,7 +72,7 @@ class DelayedRecipient(Provider):
     )
 
 
-class DeliveryDelay(Provider):
+class DeliveryDelay(ProviderObject):
     delayedRecipients: list[DelayedRecipient] = Field(  # noqa: N815
         description="The recipients whose delivery is delayed."
     )
@@ -109,11 +109,11 @@ class EmailBounced(EmailData):
     bounce: Bounce = Field(description="The bounce of this recipient.")
 
 
-class ComplainedRecipient(Provider):
+class ComplainedRecipient(ProviderObject):
     emailAddress: str = Field(description="The recipient's address.")  # noqa: N815
 
 
-class Complaint(Provider):
+class Complaint(ProviderObject):
     complainedRecipients: list[ComplainedRecipient] = Field(  # noqa: N815
         description="The recipients who may have complained."
     )
@@ -141,7 +141,7 @@ class EmailComplained(EmailData):
     complaint: Complaint = Field(description="The provider's `complaint` object.")
 
 
-class Hit(Provider):
+class Hit(ProviderObject):
     """One open or click, by a person or a machine."""
 
     machine: bool = Field(
@@ -185,11 +185,11 @@ class EmailDelayed(EmailData):
     delayed: Reason = Field(description="Why sending is delayed; it is retried.")
 
 
-class Reject(Provider):
+class Reject(ProviderObject):
     reason: str | Absent = Field(default=None, description="The provider's reason.")
 
 
-class RenderingFailure(Provider):
+class RenderingFailure(ProviderObject):
     errorMessage: str | Absent = Field(default=None, description="The error message.")  # noqa: N815
     templateName: str | Absent = Field(  # noqa: N815
         default=None, description="The name of the template."
