@@ -134,11 +134,11 @@ def _fields(payload: type[Payload]) -> list[Row]:
 
 def _rows(schema: dict[str, Any], definitions: dict[str, Any], prefix: str) -> Iterator[Row]:
     required = schema.get("required", [])
-    for name, given in schema["properties"].items():
-        field = _resolved(given, definitions)
+    for name, reference in schema["properties"].items():
+        field = _resolved(reference, definitions)
         path = prefix + name
         optional = "" if name in required else ", optional"
-        yield path, _type(field, definitions) + optional, given["description"]
+        yield path, _type(field, definitions) + optional, reference["description"]
         items = _resolved(field.get("items", {}), definitions)
         if "properties" in field:
             yield from _rows(field, definitions, f"{path}.")

@@ -122,12 +122,12 @@ def _without_nul(value: Any) -> Any:
     return value
 
 
-def _time(given: Any) -> datetime | None:
+def _time(value: Any) -> datetime | None:
     """Parse ISO 8601, and `2018-10-08T14:05:45 +0000` as in SES identity notifications."""
-    if not isinstance(given, str):
+    if not isinstance(value, str):
         return None
     try:
-        moment = datetime.fromisoformat(given.replace(" +", "+"))
+        moment = datetime.fromisoformat(value.replace(" +", "+"))
     except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
@@ -139,9 +139,9 @@ def _required(at: datetime | None) -> datetime:
     return at
 
 
-def _address(given: Any) -> str:
+def _address(value: Any) -> str:
     """The bare address of `Name <a@b>`, normalised like our recipients; as is if unparsable."""
-    text = given.strip()
+    text = value.strip()
     if not text:
         raise ValueError("empty address")
     try:

@@ -11,9 +11,9 @@ from ingest.services import received_since, reprocess
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
-def age(given: str) -> timedelta:
+def age(value: str) -> timedelta:
     """`90m`, `2h` or `7d`."""
-    match = re.fullmatch(r"(\d{1,6})([mhd])", given)
+    match = re.fullmatch(r"(\d{1,6})([mhd])", value)
     if match is None:
         raise ArgumentTypeError("must be a number followed by m, h or d, such as 2h")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
