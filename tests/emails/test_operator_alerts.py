@@ -66,7 +66,7 @@ def make_due(rows):
 
 def dispatch():
     make_due(Event.objects)
-    while dispatch_due():
+    while dispatch_due().claimed:
         pass
 
 
