@@ -1,4 +1,4 @@
-"""The list of suppressions as a CSV file: what comes in, what goes out, and what it costs."""
+"""Importing and exporting suppressions as CSV: results, errors, statements and memory."""
 
 import csv
 import io
@@ -24,17 +24,17 @@ def send(api, text):
     return answer
 
 
-def imported(api, text):
+def import_csv(api, text):
     answer = send(api, text)
     assert answer.status_code == 200, answer.content
-    return report(answer)
+    return report_of(answer)
 
 
-def report(answer):
+def report_of(answer):
     return json.loads(b"".join(answer.streaming_content))
 
 
-def kept():
+def suppressed():
     return dict(Suppression.objects.values_list("email", "origin"))
 
 
@@ -44,12 +44,12 @@ def export(api, query="", **headers):
     return list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
 
 
-# --- In -------------------------------------------------------------------------------
+# --- Import ---------------------------------------------------------------------------
 
 
-def test_a_file_says_whom_and_why(api, told):
+def test_importing_a_file_with_reasons(api, published):
     api.post("/suppressions", {"email": "kept@example.net", "reason": "complaint"})
-    told_of = imported(
+    result = import_csv(
         api,
         "Name,Email,Reason\r\n"
         '"Lee, Ann",Ann@example.net,bounce\r\n'
@@ -58,7 +58,7 @@ def test_a_file_says_whom_and_why(api, told):
         "Ann again,ann@example.net,Complaint\r\n"
         'Kept,"kept@example.net",bounce',
     )
-    assert told_of == {
+    assert result == {
         "object": "suppression_import",
         "lines": 4,
         "added": 2,
@@ -66,23 +66,23 @@ def test_a_file_says_whom_and_why(api, told):
         "invalid": 0,
         "errors": [],
     }
-    assert kept() == {
+    assert suppressed() == {
         "ann@example.net": "complaint",
         "bob@xn--bcher-kva.example": "manual",
         "kept@example.net": "complaint",
     }
-    assert len(told("suppression.added")) == 3
+    assert len(published("suppression.added")) == 3
 
 
 @pytest.mark.parametrize("start", ["", "\ufeff", "\n\n"])
-def test_addresses_alone_need_no_first_line(api, start):
-    assert imported(api, f"{start}a@example.net\nb@example.net\n")["added"] == 2
+def test_plain_addresses_need_no_header(api, start):
+    assert import_csv(api, f"{start}a@example.net\nb@example.net\n")["added"] == 2
 
 
-def test_a_form_may_bring_the_file(api):
+def test_importing_a_file_from_a_form(api):
     file = SimpleUploadedFile("s.csv", b"\xef\xbb\xbfemail\na@example.net\n", "text/csv")
     answer = api.post("/suppressions/import", {"file": file}, format="multipart")
-    assert (answer.status_code, report(answer)["added"]) == (200, 1)
+    assert (answer.status_code, report_of(answer)["added"]) == (200, 1)
 
 
 def part(headers, content=b"a@example.net"):
@@ -103,7 +103,7 @@ def part(headers, content=b"a@example.net"):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_form_without_the_file_says_what_is_missing(api, form, kind, problem):
+def test_a_form_without_a_file_is_refused_with_the_problem(api, form, kind, problem):
     kind = kind or "multipart/form-data; boundary=x"
     answer = api.generic("POST", "/suppressions/import", form + b"--x--\r\n", content_type=kind)
     assert answer.status_code == 422, answer.content
@@ -111,13 +111,13 @@ def test_a_form_without_the_file_says_what_is_missing(api, form, kind, problem):
     assert "settings" not in answer.json()["message"]
 
 
-def test_wrong_lines_are_told_by_their_numbers_and_cost_no_other(api):
+def test_invalid_lines_are_reported_by_number_and_affect_no_others(api):
     lines = [
         b"email,origin",
         b"a@example.net,bounce",
         b"nonsense,bounce",
-        b'"never closed,bounce',
-        b"b@example.net,a whim",
+        b'"unclosed,bounce',
+        b"b@example.net,unknown",
         b"c@example.net",
         b"\xff@example.net,bounce",
         b"success@simulator.amazonses.com,bounce",
@@ -125,89 +125,89 @@ def test_wrong_lines_are_told_by_their_numbers_and_cost_no_other(api):
         b"nul\x00@example.net,bounce",
         b"d@example.net,bounce",
     ]
-    found = imported(api, b"\n".join(lines))
-    assert (found["lines"], found["added"], found["invalid"]) == (10, 2, 8)
-    assert [bad["line"] for bad in found["errors"]] == [3, 4, 5, 6, 7, 8, 9, 10]
-    said = dict(zip(range(3, 11), (bad["message"] for bad in found["errors"]), strict=True))
-    assert "`nonsense`" in said[3]
-    assert "CSV" in said[4]
-    assert "a whim" in said[5]
-    assert "cells" in said[6]
-    assert "simulator" in said[8]
-    assert "bytes" in said[9]
-    assert kept().keys() == {"a@example.net", "d@example.net"}
+    result = import_csv(api, b"\n".join(lines))
+    assert (result["lines"], result["added"], result["invalid"]) == (10, 2, 8)
+    assert [error["line"] for error in result["errors"]] == [3, 4, 5, 6, 7, 8, 9, 10]
+    messages = dict(
+        zip(range(3, 11), (error["message"] for error in result["errors"]), strict=True)
+    )
+    assert "`nonsense`" in messages[3]
+    assert "CSV" in messages[4]
+    assert "unknown" in messages[5]
+    assert "cells" in messages[6]
+    assert "simulator" in messages[8]
+    assert "bytes" in messages[9]
+    assert suppressed().keys() == {"a@example.net", "d@example.net"}
 
 
-def test_only_the_first_wrong_lines_are_told(api):
-    found = imported(api, "email\n" + "bad\n" * 150)
-    assert (found["invalid"], len(found["errors"])) == (150, suppression_csv.MAX_ERRORS)
+def test_only_the_first_invalid_lines_are_reported(api):
+    result = import_csv(api, "email\n" + "bad\n" * 150)
+    assert (result["invalid"], len(result["errors"])) == (150, suppression_csv.MAX_ERRORS)
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "\n \n", "name,reason\nann,bounce", "a@example.net,bounce", '"email', "\x00" * 20_000],
 )
-def test_what_is_no_such_file_is_refused(api, text):
+def test_an_invalid_file_is_refused(api, text):
     answer = send(api, text)
     assert answer.status_code == 422
     assert set(answer.json()["details"]["fields"]) == {"file"}
-    assert not kept()
+    assert not suppressed()
 
 
-def test_a_form_without_a_file_is_refused(api):
+def test_a_missing_file_is_refused(api):
     for form in ({}, {"file": "a@example.net"}):
         answer = api.post("/suppressions/import", form, format="multipart")
         assert (answer.status_code, answer.json()["name"]) == (422, "missing_required_field")
 
 
-def test_json_is_no_file(api):
+def test_a_json_body_is_refused(api):
     answer = api.post("/suppressions/import", {"emails": []})
     assert (answer.status_code, answer.json()["name"]) == (415, "unsupported_media_type")
 
 
-def test_a_file_may_come_twice(api, told):
+def test_importing_a_file_twice_adds_nothing_new(api, published):
     text = "email\n" + "".join(f"r{number}@example.net\n" for number in range(2500))
-    assert imported(api, text)["added"] == 2500
-    again = imported(api, text)
+    assert import_csv(api, text)["added"] == 2500
+    again = import_csv(api, text)
     assert (again["added"], again["already_suppressed"]) == (0, 2500)
-    assert len(told("suppression.added")) == 2500
+    assert len(published("suppression.added")) == 2500
 
 
-def test_a_longer_file_takes_a_statement_more_a_batch_and_no_more_memory(
-    workspace, monkeypatch, django_assert_num_queries
-):
-    monkeypatch.setattr(suppression_csv, "suppress", lambda causes: [])
+def test_a_longer_file_takes_no_more_memory(workspace, monkeypatch, django_assert_num_queries):
+    monkeypatch.setattr(suppression_csv, "suppress", lambda requests: [])
     peaks = []
     for batches in (5, 20):
         count = batches * suppression_csv.BATCH
-        pieces = iter([b"email\n"] + [b"r%012d@example.net\n" % n for n in range(count)])
+        chunks = iter([b"email\n"] + [b"r%012d@example.net\n" % n for n in range(count)])
         tracemalloc.start()
-        file = SimpleNamespace(read=lambda size, it=pieces: next(it, b""))
-        *_, done = import_suppressions(workspace, file)
+        file = SimpleNamespace(read=lambda size, chunks=chunks: next(chunks, b""))
+        *_, result = import_suppressions(workspace, file)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-        assert done.lines == count
+        assert result.lines == count
     assert peaks[1] < 1.2 * peaks[0]
 
 
-def test_a_line_without_end_takes_no_memory_either(workspace):
-    pieces = iter([b"email\n"] + [b"x" * 2**16] * 160 + [b"\na@example.net"])
+def test_an_endless_line_takes_no_memory(workspace):
+    chunks = iter([b"email\n"] + [b"x" * 2**16] * 160 + [b"\na@example.net"])
     tracemalloc.start()
-    file = SimpleNamespace(read=lambda size: next(pieces, b""))
-    *_, done = import_suppressions(workspace, file)
+    file = SimpleNamespace(read=lambda size: next(chunks, b""))
+    *_, result = import_suppressions(workspace, file)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert (done.added, done.errors[0].line) == (1, 2)
+    assert (result.added, result.errors[0].line) == (1, 2)
     assert peak < 2**20
 
 
-def test_a_batch_of_lines_is_a_transaction(workspace, django_assert_num_queries):
+def test_each_batch_of_lines_is_one_transaction(workspace, django_assert_num_queries):
     text = "".join(f"r{number}@example.net\n" for number in range(3 * suppression_csv.BATCH))
     with django_assert_num_queries(3 * 4):  # savepoint, rows, events, release
         list(import_suppressions(workspace, io.BytesIO(text.encode())))
 
 
-def test_a_long_import_is_heard_of_meanwhile_and_all_of_one_request(api, monkeypatch):
+def test_a_long_import_streams_progress_and_keeps_its_request_id(api, monkeypatch):
     monkeypatch.setattr(suppression_csv, "BATCH", 2)
     text = "".join(f"r{number}@example.net\n" for number in range(7))
     answer = api.generic(
@@ -220,43 +220,43 @@ def test_a_long_import_is_heard_of_meanwhile_and_all_of_one_request(api, monkeyp
     assert set(Event.objects.values_list("request_id", flat=True)) == {"q"}
 
 
-# --- Out ------------------------------------------------------------------------------
+# --- Export ---------------------------------------------------------------------------
 
 
-def test_the_whole_list_goes_out_oldest_first(api, monkeypatch):
+def test_an_export_lists_the_oldest_first(api, monkeypatch):
     monkeypatch.setattr(suppression_csv, "EXPORT_BATCH", 2)
-    made = [
+    created = [
         api.post("/suppressions", {"email": f"r{number}@example.net"}).json() for number in range(5)
     ]
     rows = export(api, Accept="text/csv")
-    assert [row["email"] for row in rows] == [each["email"] for each in made]
+    assert [row["email"] for row in rows] == [each["email"] for each in created]
     assert rows[0] == {
         "email": "r0@example.net",
         "origin": "manual",
         "source_id": "",
-        "created_at": made[0]["created_at"],
+        "created_at": created[0]["created_at"],
     }
 
 
-def test_a_part_of_the_list_goes_out(api):
+def test_an_export_can_be_filtered(api):
     for origin in ("bounce", "complaint"):
         api.post("/suppressions", {"email": f"{origin}@example.net", "reason": origin})
     assert [row["email"] for row in export(api, "?origin=bounce")] == ["bounce@example.net"]
 
 
-def test_an_empty_list_is_its_first_line(api):
+def test_an_empty_export_is_only_the_header(api):
     answer = api.get("/suppressions/export")
     assert b"".join(answer.streaming_content) == b"email,origin,source_id,created_at\r\n"
 
 
-def test_what_went_out_comes_in_again(api, stranger):
+def test_an_export_can_be_imported(api, stranger):
     for origin in ("bounce", "complaint"):
         api.post("/suppressions", {"email": f"{origin}@example.net", "reason": origin})
     text = b"".join(api.get("/suppressions/export").streaming_content)
-    assert imported(stranger, text)["added"] == 2
+    assert import_csv(stranger, text)["added"] == 2
     assert [row["origin"] for row in export(stranger)] == ["bounce", "complaint"]
 
 
-def test_a_refusal_is_json_whatever_is_asked_for(client_for):
+def test_an_error_is_json_whatever_is_accepted(client_for):
     answer = client_for("os_unknown").get("/suppressions/export", headers={"Accept": "text/csv"})
     assert (answer.status_code, answer["content-type"]) == (403, "application/json")

@@ -1,4 +1,4 @@
-"""Addresses that get no more mail: which reason stays, and what is told."""
+"""Suppressing and unsuppressing addresses: which origin wins, and the events published."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
@@ -25,8 +25,8 @@ ORIGINS = ["unsubscribed", "soft_bounces", "bounce", "complaint", "manual"]
 
 
 @pytest.fixture
-def cause(workspace):
-    def make(origin="bounce", email="bob@example.net", *, hours=0, number=0, workspace=workspace):
+def request_for(workspace):
+    def build(origin="bounce", email="bob@example.net", *, hours=0, number=0, workspace=workspace):
         return SuppressionRequest(
             workspace_id=workspace.pk,
             email=email,
@@ -35,23 +35,23 @@ def cause(workspace):
             email_id=UUID(int=number),
         )
 
-    return make
+    return build
 
 
-def told(kind):
-    return [event.data() for event in Event.objects.filter(type=kind).order_by("pk")]
+def published(event_type):
+    return [event.data() for event in Event.objects.filter(type=event_type).order_by("pk")]
 
 
-def kept():
+def suppressed():
     return [(row.email, row.origin) for row in Suppression.objects.order_by("email")]
 
 
-def test_a_suppression_is_told_with_its_cause(cause):
-    suppress([cause(number=7)])
+def test_suppressing_publishes_an_event_with_the_cause(request_for):
+    suppress([request_for(number=7)])
 
     row = Suppression.objects.get()
     assert (row.email, row.origin, row.created_at) == ("bob@example.net", "bounce", NOON)
-    assert told("suppression.added") == [
+    assert published("suppression.added") == [
         {
             "id": str(row.pk),
             "email": "bob@example.net",
@@ -64,110 +64,112 @@ def test_a_suppression_is_told_with_its_cause(cause):
 
 @pytest.mark.parametrize("together", [True, False])
 @pytest.mark.parametrize("order", list(permutations(["unsubscribed", "bounce", "complaint"])))
-def test_the_strongest_reason_stays_in_any_order(order, together, cause):
-    causes = [cause(origin, hours=ORIGINS.index(origin)) for origin in order]
-    for batch in [causes] if together else [[each] for each in causes]:
+def test_the_strongest_origin_wins_in_any_order(order, together, request_for):
+    requests = [request_for(origin, hours=ORIGINS.index(origin)) for origin in order]
+    for batch in [requests] if together else [[each] for each in requests]:
         suppress(batch)
 
-    assert kept() == [("bob@example.net", "complaint")]
+    assert suppressed() == [("bob@example.net", "complaint")]
     assert Suppression.objects.get().created_at == NOON + timedelta(hours=3)
-    assert len(told("suppression.added")) == 1
+    assert len(published("suppression.added")) == 1
 
 
-def test_each_reason_is_stronger_than_the_one_before(cause):
+def test_each_origin_is_stronger_than_the_previous_one(request_for):
     for origin in ORIGINS:
-        suppress([cause(origin)])
-        assert kept() == [("bob@example.net", origin)]
+        suppress([request_for(origin)])
+        assert suppressed() == [("bob@example.net", origin)]
     for origin in ORIGINS:
-        suppress([cause(origin)])
-    assert kept() == [("bob@example.net", "manual")]
+        suppress([request_for(origin)])
+    assert suppressed() == [("bob@example.net", "manual")]
 
 
 @pytest.mark.parametrize("order", list(permutations([0, 1, 2])))
-def test_of_equal_reasons_the_earliest_stays(order, cause):
+def test_the_earliest_of_equal_origins_wins(order, request_for):
     for hours in order:
-        suppress([cause(hours=hours, number=hours)])
+        suppress([request_for(hours=hours, number=hours)])
 
     row = Suppression.objects.get()
     assert (row.created_at, row.email_id) == (NOON, UUID(int=0))
 
 
-def test_the_case_of_an_address_does_not_count(cause, workspace):
-    suppress([cause(email="Bob@Example.NET"), cause("complaint", email="bob@example.net")])
-    suppress([cause(email="BOB@example.net")])
+def test_addresses_are_compared_without_case(request_for, workspace):
+    suppress(
+        [request_for(email="Bob@Example.NET"), request_for("complaint", email="bob@example.net")]
+    )
+    suppress([request_for(email="BOB@example.net")])
 
-    assert kept() == [("bob@example.net", "complaint")]
+    assert suppressed() == [("bob@example.net", "complaint")]
     assert find_suppressed_in(workspace, ["bob@example.net", "ann@example.net"]) == {
         "bob@example.net": "complaint"
     }
 
 
-def test_the_simulator_is_never_suppressed(cause):
-    suppress([cause(email="Bounce+x@Simulator.AmazonSES.com")])
+def test_the_mailbox_simulator_is_never_suppressed(request_for):
+    suppress([request_for(email="Bounce+x@Simulator.AmazonSES.com")])
 
-    assert not kept()
-    assert not told("suppression.added")
+    assert not suppressed()
+    assert not published("suppression.added")
 
 
-def test_workspaces_have_lists_of_their_own(cause, workspace):
+def test_suppressions_belong_to_one_workspace(request_for, workspace):
     other = create_workspace(name="Bob's")
-    suppress([cause(), cause("complaint", workspace=other)])
+    suppress([request_for(), request_for("complaint", workspace=other)])
 
     assert find_suppressed_in(workspace, ["bob@example.net"]) == {"bob@example.net": "bounce"}
     assert find_suppressed_in(other, ["bob@example.net"]) == {"bob@example.net": "complaint"}
 
 
-def test_people_of_several_workspaces_are_not_mistaken_for_each_other(cause, workspace):
+def test_addresses_of_several_workspaces_are_looked_up_separately(request_for, workspace):
     other = create_workspace(name="Bob's")
-    suppress([cause(), cause(email="ann@example.net", workspace=other)])
+    suppress([request_for(), request_for(email="ann@example.net", workspace=other)])
 
-    people = [(workspace.pk, "ann@example.net"), (other.pk, "bob@example.net")]
-    assert find_suppressed(people) == {}
-    assert find_suppressed([*people, (workspace.pk, "bob@example.net")]) == {
+    addresses = [(workspace.pk, "ann@example.net"), (other.pk, "bob@example.net")]
+    assert find_suppressed(addresses) == {}
+    assert find_suppressed([*addresses, (workspace.pk, "bob@example.net")]) == {
         (workspace.pk, "bob@example.net"): "bounce"
     }
 
 
-def test_many_suppressions_are_one_statement(cause, django_assert_num_queries):
+def test_many_suppressions_take_one_statement(request_for, django_assert_num_queries):
     with django_assert_num_queries(4):  # savepoint, rows, events, release
-        suppress([cause(email=f"r{number}@example.net") for number in range(200)])
-    assert len(kept()) == 200
+        suppress([request_for(email=f"r{number}@example.net") for number in range(200)])
+    assert len(suppressed()) == 200
 
 
-def test_an_address_can_get_mail_again(cause):
-    suppress([cause()])
+def test_a_suppression_can_be_removed(request_for):
+    suppress([request_for()])
 
     assert len(unsuppress(list(Suppression.objects.all()))) == 1
 
-    assert not kept()
-    assert [data["email"] for data in told("suppression.removed")] == ["bob@example.net"]
+    assert not suppressed()
+    assert [data["email"] for data in published("suppression.removed")] == ["bob@example.net"]
 
 
-def test_a_suppression_that_is_gone_is_not_removed_twice(cause):
-    suppress([cause()])
+def test_a_suppression_is_removed_only_once(request_for):
+    suppress([request_for()])
     rows = list(Suppression.objects.all())
     unsuppress(rows)
 
     assert unsuppress(rows) == []
-    assert len(told("suppression.removed")) == 1
+    assert len(published("suppression.removed")) == 1
 
 
-@pytest.mark.parametrize("fields", [{"email": "Bob@example.net"}, {"origin": "a whim"}])
-def test_the_database_keeps_the_list_clean(fields, workspace):
-    good = {"workspace": workspace, "email": "bob@example.net", "origin": "bounce"}
+@pytest.mark.parametrize("fields", [{"email": "Bob@example.net"}, {"origin": "unknown"}])
+def test_constraints_reject_invalid_rows(fields, workspace):
+    valid = {"workspace": workspace, "email": "bob@example.net", "origin": "bounce"}
 
     with pytest.raises(IntegrityError), transaction.atomic():
-        Suppression.objects.create(**good | fields)
+        Suppression.objects.create(**valid | fields)
 
 
-def test_unsubscribing_makes_or_changes_the_contact_once(workspace):
+def test_recording_an_unsubscribe_creates_or_updates_the_contact_once(workspace):
     other = create_workspace(name="Bob's")
     Contact.objects.create(workspace=workspace, email="Ann@example.net", first_name="Ann")
-    people = [(workspace.pk, "ANN@example.net"), (workspace.pk, "bob@example.net")]
-    people += [(other.pk, "bob@example.net"), (workspace.pk, "Bob@example.net")]
+    addresses = [(workspace.pk, "ANN@example.net"), (workspace.pk, "bob@example.net")]
+    addresses += [(other.pk, "bob@example.net"), (workspace.pk, "Bob@example.net")]
 
     for _ in range(2):
-        record_unsubscribe(people)
+        record_unsubscribe(addresses)
 
     rows = Contact.objects.order_by("email", "pk").values_list("email", "unsubscribed")
     assert sorted(rows) == [
@@ -175,14 +177,14 @@ def test_unsubscribing_makes_or_changes_the_contact_once(workspace):
         ("bob@example.net", True),
         ("bob@example.net", True),
     ]
-    (changed,) = told("contact.updated")
+    (changed,) = published("contact.updated")
     assert changed["changed_fields"] == ["unsubscribed"]
     assert (changed["email"], changed["first_name"]) == ("Ann@example.net", "Ann")
     assert changed["unsubscribed"] is True
-    assert [data["email"] for data in told("contact.created")] == ["bob@example.net"] * 2
+    assert [data["email"] for data in published("contact.created")] == ["bob@example.net"] * 2
 
 
-def test_nobody_unsubscribing_asks_the_database_nothing(django_assert_num_queries):
+def test_empty_input_runs_no_query(django_assert_num_queries):
     with django_assert_num_queries(0):
         record_unsubscribe([])
         suppress([])
