@@ -111,7 +111,7 @@ def test_a_repeated_request_gets_the_answer_of_the_first_one(api, twin):
     assert twin.calls().count("CreateEmailIdentity") == 1
 
 
-# --- Looking at them --------------------------------------------------------------------
+# --- Looking at them ------------------------------------------------------------------
 
 
 def test_domains_are_listed_newest_first(api, twin, django_assert_max_num_queries):
@@ -143,7 +143,7 @@ def test_verifying_looks_again(api, twin, told):
     assert told()[-1][1]["previous_status"] == "pending"
 
 
-# --- Removing one -----------------------------------------------------------------------------
+# --- Removing one ---------------------------------------------------------------------
 
 
 def test_a_removed_domain_is_gone_here_and_at_ses(api, twin, told):
@@ -158,7 +158,7 @@ def test_a_removed_domain_is_gone_here_and_at_ses(api, twin, told):
     assert add(api)["id"] != made["id"]
 
 
-# --- Events -------------------------------------------------------------------------------------
+# --- Events ---------------------------------------------------------------------------
 
 
 def test_events_show_the_domain_as_the_api_does(api, twin, told):

@@ -111,7 +111,7 @@ def test_a_check_that_cannot_be_made_does_not_set_a_verified_domain_back(workspa
     assert told() == []
 
 
-# --- Removal -----------------------------------------------------------------------------
+# --- Removal --------------------------------------------------------------------------
 
 
 def test_without_aws_a_domain_is_removed_here_now_and_there_later(
@@ -179,7 +179,7 @@ def test_a_domain_removed_while_it_is_verified_is_a_404(api, twin, monkeypatch):
     assert api.post(f"/domains/{made['id']}/verify").status_code == 404
 
 
-# --- When to look next ------------------------------------------------------------------------
+# --- When to look next ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def set_on(shown):
     return {name: shown[name] for name in ("open_tracking", "click_tracking", "provider")}
 
 
-# --- Changing them -----------------------------------------------------------------------
+# --- Changing them --------------------------------------------------------------------
 
 
 def test_a_domain_tracks_nothing_and_has_no_provider_of_its_own_unless_told(api, url):
@@ -109,7 +109,7 @@ def test_they_can_be_set_when_a_domain_is_added(api, twin, relay, told):
     assert set_on(told()[0][1]) == asked
 
 
-# --- Refusals ----------------------------------------------------------------------------
+# --- Refusals -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_a_key_that_may_only_send_changes_no_domain(client_for, workspace, url):
     assert (answer.status_code, answer.json()["name"]) == (403, "restricted_api_key")
 
 
-# --- Its mail ----------------------------------------------------------------------------
+# --- Its mail -------------------------------------------------------------------------
 
 
 def test_mail_is_tracked_and_handed_over_as_its_domain_said_when_it_was_accepted(
@@ -236,7 +236,7 @@ def test_every_provider_that_can_be_chosen_exists(name):
     assert get_provider(name).name == name
 
 
-# --- At the same time --------------------------------------------------------------------
+# --- At the same time -----------------------------------------------------------------
 
 
 @contextmanager

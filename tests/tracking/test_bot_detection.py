@@ -1,4 +1,4 @@
-"""Telling people from the machines that read their mail first."""
+"""Classifying user agents as human or machine."""
 
 import pytest
 
@@ -15,7 +15,7 @@ from tracking.bot_detection import classify
         "Microsoft Office/16.0 (Windows NT 10.0; Microsoft Outlook 16.0.17328; Pro)",
     ],
 )
-def test_mail_programs_and_browsers_are_people(agent):
+def test_mail_clients_and_browsers_are_human(agent):
     assert classify(agent) == ("human", ())
     assert not classify(agent).is_machine
 
@@ -47,6 +47,6 @@ def test_proxies_scanners_and_scripts_are_machines(agent, reason):
     assert reason in verdict.reasons
 
 
-def test_who_says_nothing_is_unknown():
+def test_an_empty_user_agent_is_unknown():
     assert classify("") == classify("  ") == ("unknown", ("no_user_agent",))
     assert not classify("").is_machine

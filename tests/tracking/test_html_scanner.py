@@ -1,4 +1,4 @@
-"""The places of links, held against a parser that has no places."""
+"""The links that the scanner finds, compared with a real HTML parser."""
 
 import time
 
@@ -11,12 +11,12 @@ from tracking.html_scanner import scan
 
 
 def parsed(document):
-    """The addresses of links as the parser has them, without places."""
+    """The link targets that the parser finds."""
     nodes = LexborHTMLParser(document).css("a[href], area[href]")
     return {node.attributes["href"] for node in nodes} - {None, ""}
 
 
-def newlines(value):
+def normalize_newlines(value):
     return value.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -28,21 +28,21 @@ def newlines(value):
 @example("<a href=x href=y>")
 @example("<a =href href=x>")
 @example("<a href=x<a href=y>")
-def test_the_links_are_those_that_a_parser_finds(document):
-    assert {newlines(link.value) for link in scan(document).links} == parsed(document)
+def test_the_scanner_finds_the_same_links_as_a_parser(document):
+    assert {normalize_newlines(link.value) for link in scan(document).links} == parsed(document)
 
 
 @settings(deadline=None)
 @given(documents)
-def test_each_place_spells_its_value(document):
+def test_each_position_contains_the_value(document):
     for link in scan(document).links:
-        spelled = document[link.start : link.end]
-        assert "&" in spelled or spelled == link.value
+        source = document[link.start : link.end]
+        assert "&" in source or source == link.value
         assert document[: link.start].rstrip("\"' \t\n\f\r").endswith("=")
 
 
 @pytest.mark.parametrize(
-    ("spelled", "value"),
+    ("source", "value"),
     [
         ("?a=1&amp;b=2", "?a=1&b=2"),
         ("?a=1&b=2", "?a=1&b=2"),
@@ -54,14 +54,14 @@ def test_each_place_spells_its_value(document):
         ("?&#65;&#x42;&#X43", "?ABC"),
     ],
 )
-def test_character_references_are_read_as_in_attributes(spelled, value):
-    (link,) = scan(f'<a href="{spelled}">').links
+def test_character_references_are_decoded_as_in_attributes(source, value):
+    (link,) = scan(f'<a href="{source}">').links
     assert link.value == value
-    assert parsed(f'<a href="{spelled}">') == {value}
+    assert parsed(f'<a href="{source}">') == {value}
 
 
 @pytest.mark.parametrize(
-    ("document", "before"),
+    ("document", "rest"),
     [
         ("<body>x</body></html>", "</body></html>"),
         ("<body>x</BODY >", "</BODY >"),
@@ -71,8 +71,8 @@ def test_character_references_are_read_as_in_attributes(spelled, value):
         ("</body-x>", ""),
     ],
 )
-def test_the_tail_is_before_the_end_of_the_body(document, before):
-    assert document[scan(document).tail :] == before
+def test_the_tail_is_the_end_of_the_body(document, rest):
+    assert document[scan(document).tail :] == rest
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_the_tail_is_before_the_end_of_the_body(document, before):
         "<a / ",
     ],
 )
-def test_hostile_documents_take_no_longer_than_others(hostile):
+def test_hostile_documents_take_linear_time(hostile):
     started = time.process_time()
     scan(hostile * (300_000 // len(hostile)))
     assert time.process_time() - started < 1
