@@ -109,7 +109,7 @@ def test_who_may_only_look_reads_them_in_words(clerk, address, opened):
     clerk_user = User.objects.get(username="clerk")
     clerk_user.user_permissions.add(Permission.objects.get(codename="view_domain"))
     page = clerk.get(address).content.decode()
-    assert "as the installation says" in page
+    assert "installation default" in page
     assert 'name="provider"' not in page
     assert clerk.post(address, opened | {"open_tracking": "on"}).status_code == 403
     assert not kept()["open_tracking"]
