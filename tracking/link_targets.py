@@ -1,4 +1,4 @@
-"""Normalizes the target URLs of links for use in a redirect."""
+"""Normalises the target URLs of links for use in a redirect."""
 
 import re
 from urllib.parse import quote

@@ -1,4 +1,4 @@
-"""The network of a client: precise enough to recognize scanners, too coarse for people."""
+"""The network of a client: precise enough to recognise scanners, too coarse for people."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 

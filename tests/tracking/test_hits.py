@@ -167,7 +167,7 @@ def test_the_client_address_is_truncated_to_its_network(reader, peer, forwarded,
 
 
 @writes_hits
-def test_unprintable_and_long_user_agents_are_sanitized(reader):
+def test_unprintable_and_long_user_agents_are_sanitised(reader):
     reader.get(click_url(), headers={"User-Agent": "a\tb\x7f" + "x" * 600})
     assert only_hit().user_agent == "a?b?" + "x" * 496
 

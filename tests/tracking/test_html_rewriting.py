@@ -139,7 +139,7 @@ def test_links_that_are_not_rewritten(html):
         ("", None),
     ],
 )
-def test_the_target_of_a_link_is_normalized(value, url):
+def test_the_target_of_a_link_is_normalised(value, url):
     assert target(value) == url
 
 

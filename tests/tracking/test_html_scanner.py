@@ -16,7 +16,7 @@ def parsed(document):
     return {node.attributes["href"] for node in nodes} - {None, ""}
 
 
-def normalize_newlines(value):
+def normalise_newlines(value):
     return value.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -29,7 +29,7 @@ def normalize_newlines(value):
 @example("<a =href href=x>")
 @example("<a href=x<a href=y>")
 def test_the_scanner_finds_the_same_links_as_a_parser(document):
-    assert {normalize_newlines(link.value) for link in scan(document).links} == parsed(document)
+    assert {normalise_newlines(link.value) for link in scan(document).links} == parsed(document)
 
 
 @settings(deadline=None)
