@@ -38,8 +38,8 @@ def test_waiting_and_held_mail_is_sent_again(operator, make_email):
 @pytest.mark.parametrize(
     ("action", "said", "status", "kind"),
     [
-        ("mark_as_sent", "in doubt is now sent", "sent", "email.sent"),
-        ("mark_as_failed", "in doubt is now failed", "failed", "email.failed"),
+        ("mark_as_sent", "marked as sent", "sent", "email.sent"),
+        ("mark_as_failed", "marked as failed", "failed", "email.failed"),
     ],
 )
 def test_an_operator_settles_what_is_in_doubt(action, said, status, kind, operator, make_email):

@@ -1,4 +1,4 @@
-"""The SES provider and a real twin on the other side of boto3."""
+"""The SES provider against a real twin over HTTP."""
 
 import socket
 import subprocess
@@ -76,7 +76,7 @@ def make_due():
     Email.objects.exclude(next_attempt_at=None).update(next_attempt_at=LONG_AGO)
 
 
-def test_ses_gets_the_whole_mail_and_we_keep_its_ids(twin, accepted):
+def test_ses_gets_the_complete_message_and_its_ids_are_stored(twin, accepted):
     email = accepted(
         to=["bob@example.net", "Carla Cruz <carla@example.net>"],
         cc="dan@example.net",
@@ -115,7 +115,7 @@ def test_the_message_id_on_the_wire_names_the_region(region, host):
     assert wire_message_id("0100-x", region) == f"<0100-x@{host}.amazonses.com>"
 
 
-def test_ses_takes_fifty_tags_and_ours_is_among_them():
+def test_tags_are_limited_to_fifty_including_ours():
     outbound = Outbound(
         email_id="ours",
         sender="ada@example.com",
@@ -136,7 +136,7 @@ def test_ses_takes_fifty_tags_and_ours_is_among_them():
     assert "ConfigurationSetName" not in request
 
 
-def test_seventy_five_tags_do_not_stop_a_mail(twin, accepted):
+def test_an_email_with_seventy_five_tags_is_sent(twin, accepted):
     email = accepted(tags=[{"name": f"t{number}", "value": "x"} for number in range(75)])
 
     send_due()
@@ -154,7 +154,7 @@ TEMPORARY = [
 
 
 @pytest.mark.parametrize("code", TEMPORARY)
-def test_what_passes_is_tried_again(code, twin, accepted, published):
+def test_temporary_errors_are_retried(code, twin, accepted, published):
     email = accepted()
     twin.fault(fail_calls={"SendEmail": code})
     for _ in range(2):
@@ -180,7 +180,7 @@ def test_what_passes_is_tried_again(code, twin, accepted, published):
         *("NotFoundException", "ValidationException"),
     ],
 )
-def test_what_never_passes_fails_at_once(code, twin, accepted, published):
+def test_permanent_errors_fail_at_once(code, twin, accepted, published):
     email = accepted()
     twin.fault(fail_calls={"SendEmail": code})
 
@@ -193,7 +193,7 @@ def test_what_never_passes_fails_at_once(code, twin, accepted, published):
     assert code in data["failed"]["reason"]
 
 
-def test_a_domain_that_ses_does_not_know_fails_with_its_words(twin, accepted, published):
+def test_an_unverified_domain_fails_with_the_reason_of_ses(twin, accepted, published):
     aws.ses("us-east-1").delete_email_identity(EmailIdentity="example.com")
     accepted()
 
@@ -202,11 +202,11 @@ def test_a_domain_that_ses_does_not_know_fails_with_its_words(twin, accepted, pu
     assert "not verified" in published("email.failed")[0][1]["failed"]["reason"]
 
 
-def test_a_refused_connection_is_no_doubt(twin, accepted, settings, published):
+def test_a_refused_connection_is_retried(twin, accepted, settings, published):
     email = accepted()
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
-        settings.AWS_ENDPOINT_URL = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
+        settings.AWS_ENDPOINT_URL = f"http://127.0.0.1:{unused.getsockname()[1]}"
         aws.ses("us-east-1").close()
         aws._client.cache_clear()
         send_due()
@@ -225,8 +225,8 @@ def test_a_refused_connection_is_no_doubt(twin, accepted, settings, published):
 
 
 @pytest.fixture
-def impatient(twin, monkeypatch):
-    """A client that waits for an answer for a moment only."""
+def short_timeout(twin, monkeypatch):
+    """A client with a very short read timeout."""
     client = boto3.client(
         "sesv2",
         region_name="us-east-1",
@@ -238,8 +238,8 @@ def impatient(twin, monkeypatch):
     client.close()
 
 
-def test_an_answer_that_is_too_late_leaves_a_doubt_that_an_event_settles(
-    twin, impatient, accepted, published
+def test_a_timeout_makes_a_send_unknown_until_an_event_resolves_it(
+    twin, short_timeout, accepted, published
 ):
     email = accepted()
     twin.fault(latency_ms=1000)
@@ -249,7 +249,7 @@ def test_an_answer_that_is_too_late_leaves_a_doubt_that_an_event_settles(
     email.refresh_from_db()
     assert (email.status, email.provider_message_id) == ("unknown", "")
     assert [kind for kind, _ in published()] == ["email.delayed"]
-    (mail,) = twin.mail()  # SES has it all the same
+    (mail,) = twin.mail()  # SES has accepted it
     send_event(mail)
     email.refresh_from_db()
     assert (email.status, email.next_attempt_at) == ("sent", None)
@@ -260,7 +260,7 @@ def test_an_answer_that_is_too_late_leaves_a_doubt_that_an_event_settles(
 
 
 def send_event(mail):
-    """What SES publishes about a mail that the twin has taken."""
+    """The Send event of SES for a mail that the twin has accepted."""
     event = {
         "eventType": "Send",
         "send": {},
@@ -279,7 +279,7 @@ def send_event(mail):
     assert process_due() == 1
 
 
-def test_many_mails_leave_at_once(twin, api, domain, message):
+def test_many_emails_are_sent_concurrently(twin, api, domain, message):
     api.post("/emails/batch", [message | {"subject": f"Number {n}"} for n in range(100)])
     Email.objects.update(next_attempt_at=LONG_AGO)
 

@@ -1,4 +1,4 @@
-"""Mail of domains that track: what goes to the provider, and what does not change."""
+"""Tracking in sent emails: what goes to the provider, and what does not change."""
 
 import re
 from email import message_from_bytes
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 HTML = '<p>Hi <a href="https://a.test/?b=1&amp;c=2">there</a></p>'
 CLICK = re.compile(r"http://testserver/t/c/([\w-]+)")
-PICTURE = re.compile(r"http://testserver/t/o/([\w-]+)\.gif")
+PIXEL = re.compile(r"http://testserver/t/o/([\w-]+)\.gif")
 
 
 @pytest.fixture
@@ -35,87 +35,87 @@ def sent(accepted, provider):
 
 
 @pytest.fixture
-def tracks(domain):
-    def tracks(**columns):
+def set_tracking(domain):
+    def set_tracking(**columns):
         type(domain).objects.update(**columns)
 
-    return tracks
+    return set_tracking
 
 
-def test_links_and_the_picture_name_the_mail_and_its_recipient(sent, tracks):
-    tracks(open_tracking=True, click_tracking=True)
+def test_links_and_the_pixel_identify_the_email_and_its_recipient(sent, set_tracking):
+    set_tracking(open_tracking=True, click_tracking=True)
     email, html, text = sent()
-    link, trap = map(read_click, CLICK.findall(html))
+    link, honeypot = map(read_click, CLICK.findall(html))
     assert (link.link, link.links, link.target) == (1, 1, "https://a.test/?b=1&c=2")
-    assert (trap.link, trap.target) == (0, "")
-    seen = read_open(*PICTURE.findall(html))
+    assert (honeypot.link, honeypot.target) == (0, "")
+    pixel = read_open(*PIXEL.findall(html))
     recipient = email.recipients.get().pk
-    assert {(each.email_id, each.recipient_id) for each in (link, trap, seen)} == {
+    assert {(each.email_id, each.recipient_id) for each in (link, honeypot, pixel)} == {
         (email.pk, recipient)
     }
     assert text.strip() == "Hi there (https://a.test/?b=1&c=2)"
 
 
 @pytest.mark.parametrize(
-    ("columns", "clicks", "pictures"),
+    ("columns", "clicks", "pixels"),
     [
         ({"open_tracking": True}, 0, 1),
         ({"click_tracking": True}, 2, 0),
         ({}, 0, 0),
     ],
 )
-def test_each_kind_is_a_matter_of_its_own(sent, tracks, columns, clicks, pictures):
-    tracks(**columns)
+def test_opens_and_clicks_are_tracked_independently(sent, set_tracking, columns, clicks, pixels):
+    set_tracking(**columns)
     _, html, _ = sent()
-    assert (len(CLICK.findall(html)), len(PICTURE.findall(html))) == (clicks, pictures)
+    assert (len(CLICK.findall(html)), len(PIXEL.findall(html))) == (clicks, pixels)
 
 
-def test_the_row_stays_as_it_was_written(sent, tracks, api):
-    tracks(open_tracking=True, click_tracking=True)
+def test_the_row_is_not_changed(sent, set_tracking, api):
+    set_tracking(open_tracking=True, click_tracking=True)
     email, _, _ = sent()
     shown = api.get(f"/emails/{email.pk}").json()
     assert (shown["html"], shown["text"]) == (HTML, None)
     assert (shown["open_tracking"], shown["click_tracking"]) == (True, True)
 
 
-def test_what_counts_is_how_the_domain_was_when_the_mail_was_accepted(accepted, provider, tracks):
-    tracks(click_tracking=True)
+def test_the_setting_of_the_domain_at_accept_applies(accepted, provider, set_tracking):
+    set_tracking(click_tracking=True)
     accepted(html=HTML)
-    tracks(click_tracking=False)
+    set_tracking(click_tracking=False)
     send_due()
     assert b"/t/c/" in provider.sent[-1].mime.replace(b"=\r\n", b"")
 
 
-def test_several_recipients_are_not_told_apart(sent, tracks):
-    tracks(open_tracking=True, click_tracking=True)
+def test_several_recipients_are_not_distinguished(sent, set_tracking):
+    set_tracking(open_tracking=True, click_tracking=True)
     _, html, _ = sent(to="a@example.net", bcc="b@example.net")
     assert {read_click(token).recipient_id for token in CLICK.findall(html)} == {None}
-    assert read_open(*PICTURE.findall(html)).recipient_id is None
+    assert read_open(*PIXEL.findall(html)).recipient_id is None
 
 
-def test_the_one_who_is_left_of_several_is_named(sent, tracks, workspace, accepted):
-    tracks(open_tracking=True)
+def test_the_only_deliverable_recipient_is_identified(sent, set_tracking, workspace, accepted):
+    set_tracking(open_tracking=True)
     Suppression.objects.create(workspace=workspace, email="b@example.net", origin="bounce")
     email, html, _ = sent(to=["a@example.net", "b@example.net"])
-    left = email.recipients.get(address="a@example.net")
-    assert read_open(*PICTURE.findall(html)).recipient_id == left.pk
+    sole = email.recipients.get(address="a@example.net")
+    assert read_open(*PIXEL.findall(html)).recipient_id == sole.pk
 
 
-def test_text_is_never_changed(sent, tracks):
-    tracks(open_tracking=True, click_tracking=True)
+def test_text_is_never_changed(sent, set_tracking):
+    set_tracking(open_tracking=True, click_tracking=True)
     _, html, text = sent(html=None, text="See https://a.test/")
     assert (html, text.strip()) == ("", "See https://a.test/")
 
 
-def test_mail_that_nobody_tracks_is_not_even_read(sent, domain, monkeypatch):
+def test_html_is_not_parsed_without_tracking(sent, domain, monkeypatch):
     monkeypatch.setattr(html_rewriting, "scan", None)
     _, html, _ = sent()
     assert html.strip() == HTML
 
 
 @pytest.mark.django_db(transaction=True)
-def test_links_of_a_domain_that_is_gone_still_lead_on(sent, tracks, client, settings):
-    tracks(click_tracking=True)
+def test_links_of_a_deleted_email_still_redirect(sent, set_tracking, client, settings):
+    set_tracking(click_tracking=True)
     _, html, _ = sent()
     Email.objects.all().delete()
     settings.TRACKING_KEYS = ["newer", *settings.TRACKING_KEYS]

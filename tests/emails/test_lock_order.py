@@ -1,4 +1,4 @@
-"""Outcomes of sends are written while callbacks about the same emails are taken in."""
+"""Saving send results and recording events about the same emails does not deadlock."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from emails.models import Email
 from emails.providers import Accepted, NotTaken, OutcomeUnknown, Refused
-from emails.sending.send_results import Outcome, resolve_unknown, settle
+from emails.sending.send_results import SendResult, resolve_unknown, save_results
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -20,7 +20,7 @@ RECEIPT = Accepted(provider_message_id="0100-1", message_id="<0100-1@x>", provid
 
 
 @pytest.fixture
-def two(api, domain):
+def two_emails(api, domain):
     """Two emails that are being sent, in the order of their ids."""
     for address in ("bob@example.net", "eve@example.net"):
         mail = {"from": "a@example.com", "to": address, "subject": "Hello", "text": "Hi"}
@@ -43,40 +43,40 @@ def lock(other, email, *, wait=True):
     other.execute(f"SELECT id FROM emails WHERE id = %s FOR UPDATE{clause}", [email.pk])
 
 
-def wait_for_a_waiter(other):
+def wait_for_blocked_session(other):
     end = time.monotonic() + 10
     while not other.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()[0]:
-        assert time.monotonic() < end, "nobody waits for the lock"
+        assert time.monotonic() < end, "no session waits for the lock"
         time.sleep(0.01)
 
 
 @pytest.mark.parametrize(
-    "result",
+    "answer",
     [RECEIPT, OutcomeUnknown("no answer"), NotTaken("throttled"), Refused("no such identity")],
-    ids=lambda result: type(result).__name__,
+    ids=lambda answer: type(answer).__name__,
 )
-def test_outcomes_wait_for_an_email_without_holding_a_later_one(two, result):
-    first, second = two
-    outcomes = [Outcome(second, result), Outcome(first, result)]
+def test_save_results_locks_emails_in_the_order_of_their_ids(two_emails, answer):
+    first, second = two_emails
+    results = [SendResult(second, answer), SendResult(first, answer)]
 
     def write():
-        settle(outcomes)
+        save_results(results)
         connection.close()
 
     with another_connection() as other:
         lock(other, first)
         writer = threading.Thread(target=write)
         writer.start()
-        wait_for_a_waiter(other)
-        lock(other, second, wait=False)  # or this would be a deadlock
+        wait_for_blocked_session(other)
+        lock(other, second, wait=False)  # otherwise this is a deadlock
         other.commit()
         writer.join()
     assert not Email.objects.filter(status="sending").exists()
 
 
 @pytest.mark.parametrize("status", ["sending", "unknown"])
-def test_settling_sends_in_doubt_passes_over_an_email_that_is_being_written(two, status):
-    first, _ = two
+def test_resolve_unknown_skips_a_locked_email(two_emails, status):
+    first, _ = two_emails
     Email.objects.update(status=status, next_attempt_at=timezone.now() - timedelta(seconds=1))
     with another_connection() as other:
         lock(other, first)

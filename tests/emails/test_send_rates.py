@@ -1,4 +1,4 @@
-"""One bucket for all workers: debts and refunds, throttling and chance, the quota of a day."""
+"""The token bucket of all workers: debt and refunds, throttling, the daily quota."""
 
 import random
 import threading
@@ -22,21 +22,26 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def bucket():
-    """A full bucket of 100 a second, whose provider was asked just now."""
+    """A full bucket of 100 per second, whose limits were just refreshed."""
 
-    def make(**changes):
-        fields = {"name": "r", "max_rate": 100, "tokens": 50, "refresh_at": in_a_while()} | changes
+    def create(**changes):
+        fields = {
+            "name": "r",
+            "max_rate": 100,
+            "tokens": 50,
+            "refresh_at": in_five_minutes(),
+        } | changes
         return SendRate.objects.create(refreshed_at=timezone.now(), **fields)
 
-    return make
+    return create
 
 
-def in_a_while():
+def in_five_minutes():
     return timezone.now() + timedelta(minutes=5)
 
 
 def age(seconds):
-    """Let time pass for the buckets."""
+    """Move the times of the buckets back."""
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE send_rates SET filled_at = filled_at - make_interval(secs => %(by)s),"
@@ -50,59 +55,57 @@ def row():
     return SendRate.objects.get()
 
 
-def test_what_is_taken_is_gone_until_time_brings_it_back(bucket):
+def test_a_bucket_refills_at_its_rate_up_to_its_capacity(bucket):
     bucket()
 
-    assert token_bucket.acquire("r", 64).places == 50
+    assert token_bucket.acquire("r", 64).tokens == 50
     empty = token_bucket.acquire("r", 64)
-    assert (empty.places, 0 < empty.pause <= 0.1) == (0, True)
+    assert (empty.tokens, 0 < empty.pause <= 0.1) == (0, True)
     age(0.3)
-    assert token_bucket.acquire("r", 64).places in (30, 31)
+    assert token_bucket.acquire("r", 64).tokens in (30, 31)
     age(3600)
-    assert (
-        token_bucket.acquire("r", 200).places == 50
-    )  # half a second's worth, however long it waited
+    assert token_bucket.acquire("r", 200).tokens == 50  # capped at half a second of the rate
 
 
-def test_few_tokens_are_left_to_gather_and_a_small_claim_needs_not_wait(bucket):
+def test_a_grant_has_a_minimum_unless_less_is_requested(bucket):
     bucket(tokens=3)
 
-    assert token_bucket.acquire("r", 64).places == 0
-    assert token_bucket.acquire("r", 2).places == 2
+    assert token_bucket.acquire("r", 64).tokens == 0
+    assert token_bucket.acquire("r", 2).tokens == 2
 
 
-def test_debt_delays_what_comes_next(bucket):
+def test_debt_delays_the_next_grant(bucket):
     bucket(max_rate=10, tokens=5)
-    assert token_bucket.acquire("r", 1).places == 1
+    assert token_bucket.acquire("r", 1).tokens == 1
     token_bucket.adjust("r", recipients=49)
 
     waiting = token_bucket.acquire("r", 1)
 
-    assert (waiting.places, waiting.pause) == (0, token_bucket.LONGEST_PAUSE)
+    assert (waiting.tokens, waiting.pause) == (0, token_bucket.MAX_PAUSE)
     age(4)
-    assert token_bucket.acquire("r", 1).places == 0
+    assert token_bucket.acquire("r", 1).tokens == 0
     age(1)
-    assert token_bucket.acquire("r", 1).places == 1
+    assert token_bucket.acquire("r", 1).tokens == 1
 
 
-def test_less_than_one_a_second_is_a_rate(bucket):
+def test_a_rate_below_one_per_second(bucket):
     bucket(max_rate=0.5, tokens=1)
 
-    assert token_bucket.acquire("r", 10).places == 1
+    assert token_bucket.acquire("r", 10).tokens == 1
     age(1.9)
-    assert token_bucket.acquire("r", 10).places == 0
+    assert token_bucket.acquire("r", 10).tokens == 0
     age(0.2)
-    assert token_bucket.acquire("r", 10).places == 1
+    assert token_bucket.acquire("r", 10).tokens == 1
 
 
-def test_a_rate_of_nothing_lets_nothing_through(bucket):
+def test_a_rate_of_zero_grants_nothing(bucket):
     bucket(max_rate=0, tokens=0)
     age(3600)
 
-    assert token_bucket.acquire("r", 1).places == 0
+    assert token_bucket.acquire("r", 1).tokens == 0
 
 
-def test_throttling_halves_the_rate_once_a_burst_and_it_comes_back_by_steps(bucket):
+def test_throttling_halves_the_rate_once_per_burst_and_it_recovers_in_steps(bucket):
     bucket(tokens=40)
     token_bucket.acquire("r", 40)
 
@@ -120,20 +123,20 @@ def test_throttling_halves_the_rate_once_a_burst_and_it_comes_back_by_steps(buck
     assert row().factor == 1
 
 
-def test_throttling_now_and_then_does_not_cost_the_rate(bucket):
+def test_occasional_throttling_does_not_lower_the_rate(bucket):
     bucket()
-    chance = random.Random(7)
+    generator = random.Random(7)
 
     for _ in range(600):  # a minute
         age(0.1)
-        places = token_bucket.acquire("r", 10).places
-        refused = sum(chance.random() < 0.02 for _ in range(places))
+        tokens = token_bucket.acquire("r", 10).tokens
+        refused = sum(generator.random() < 0.02 for _ in range(tokens))
         if refused:
             token_bucket.record_throttles("r", calls=refused, recipients=refused)
         assert row().factor == 1
 
 
-def test_a_burst_after_a_stall_does_not_cost_the_rate(bucket):
+def test_a_burst_after_a_stall_does_not_lower_the_rate(bucket):
     bucket()
 
     for _ in range(5):
@@ -144,57 +147,57 @@ def test_a_burst_after_a_stall_does_not_cost_the_rate(bucket):
     assert row().factor == 1
 
 
-def test_throttling_of_every_fourth_call_does(bucket):
+def test_throttling_of_every_fourth_call_lowers_the_rate(bucket):
     bucket()
     for _ in range(30):
         age(0.1)
-        if places := token_bucket.acquire("r", 10).places:
-            token_bucket.record_throttles("r", calls=places // 4, recipients=places // 4)
+        if tokens := token_bucket.acquire("r", 10).tokens:
+            token_bucket.record_throttles("r", calls=tokens // 4, recipients=tokens // 4)
 
     assert row().factor <= 0.5
 
 
-def test_what_was_throttled_gives_its_tokens_back(bucket):
+def test_tokens_of_throttled_calls_are_returned(bucket):
     bucket(tokens=20, max_rate=40)
-    assert token_bucket.acquire("r", 20).places == 20
+    assert token_bucket.acquire("r", 20).tokens == 20
 
     token_bucket.record_throttles("r", calls=1, recipients=7)
 
     assert (row().tokens, row().sent_since) == (pytest.approx(7, abs=2), 13)
 
 
-def test_one_caller_is_to_look(bucket):
+def test_only_one_caller_has_to_refresh_the_limits(bucket):
     bucket(refresh_at=timezone.now() - timedelta(seconds=1))
 
     assert [token_bucket.acquire("r", 1).is_refresh_due for _ in range(3)] == [True, False, False]
 
     token_bucket.refresh_limits("r", Limits(rate=7, daily_quota=1000, sent_24h=3))
-    learned = row()
-    assert (learned.max_rate, learned.daily_quota, learned.sent_24h) == (7, 1000, 3)
-    assert learned.refresh_at > timezone.now() + timedelta(minutes=4)
+    refreshed = row()
+    assert (refreshed.max_rate, refreshed.daily_quota, refreshed.sent_24h) == (7, 1000, 3)
+    assert refreshed.refresh_at > timezone.now() + timedelta(minutes=4)
 
 
-def test_the_quota_closes_until_the_next_look(bucket):
-    refresh_at = in_a_while()
+def test_an_exceeded_quota_pauses_until_the_next_refresh(bucket):
+    refresh_at = in_five_minutes()
     bucket(daily_quota=100, sent_24h=90, refresh_at=refresh_at)
 
-    assert token_bucket.acquire("r", 50).places == 10
-    closed = token_bucket.acquire("r", 50)
-    assert (closed.places, closed.paused_until) == (0, refresh_at)
+    assert token_bucket.acquire("r", 50).tokens == 10
+    paused = token_bucket.acquire("r", 50)
+    assert (paused.tokens, paused.paused_until) == (0, refresh_at)
 
     token_bucket.refresh_limits("r", Limits(rate=100, daily_quota=100, sent_24h=99))
-    assert token_bucket.acquire("r", 50).places == 1
+    assert token_bucket.acquire("r", 50).tokens == 1
 
 
-def test_workers_together_take_no_more_than_there_is(transactional_db):
+def test_concurrent_workers_never_exceed_the_quota(transactional_db):
     SendRate.objects.create(
-        name="r", max_rate=100_000, tokens=1000, daily_quota=100, refresh_at=in_a_while()
+        name="r", max_rate=100_000, tokens=1000, daily_quota=100, refresh_at=in_five_minutes()
     )
-    taken = Counter()
+    acquired = Counter()
 
     def work(number):
         for _ in range(40):
-            taken[number] += token_bucket.acquire("r", 1).places
+            acquired[number] += token_bucket.acquire("r", 1).tokens
         connections.close_all()
 
     workers = [threading.Thread(target=work, args=[number]) for number in range(4)]
@@ -203,7 +206,7 @@ def test_workers_together_take_no_more_than_there_is(transactional_db):
     for worker in workers:
         worker.join()
 
-    assert sum(taken.values()) == row().sent_since == 100
+    assert sum(acquired.values()) == row().sent_since == 100
 
 
 # --- The worker -------------------------------------------------------------------------------
@@ -215,20 +218,20 @@ def make_due(**changes):
     )
 
 
-def test_limits_are_asked_for_first_and_mail_is_counted_in_recipients(accepted, provider):
+def test_limits_are_fetched_first_and_recipients_are_counted(accepted, provider):
     provider.rate = Limits(rate=40, daily_quota=500, sent_24h=10)
     accepted(to=["bob@example.net", "carla@example.net"], cc="dan@example.net")
 
     assert send_due() == 1
 
-    known = row()
-    assert (known.name, known.max_rate, known.daily_quota) == ("us-east-1", 40, 500)
-    assert (known.sent_24h, known.sent_since) == (10, 3)
-    assert known.tokens < 20
+    rate = row()
+    assert (rate.name, rate.max_rate, rate.daily_quota) == ("us-east-1", 40, 500)
+    assert (rate.sent_24h, rate.sent_since) == (10, 3)
+    assert rate.tokens < 20
 
 
 @pytest.mark.parametrize("error", [None, ValueError("no such region")])
-def test_a_provider_is_ready_before_mail_takes_its_place(accepted, provider, monkeypatch, error):
+def test_a_provider_is_prepared_before_tokens_are_acquired(accepted, provider, monkeypatch, error):
     provider.rate = Limits(rate=1000)
     steps = []
 
@@ -240,7 +243,7 @@ def test_a_provider_is_ready_before_mail_takes_its_place(accepted, provider, mon
     acquire = token_bucket.acquire
     monkeypatch.setattr(provider, "prepare", prepare)
     monkeypatch.setattr(
-        token_bucket, "acquire", lambda *given: steps.append("acquire") or acquire(*given)
+        token_bucket, "acquire", lambda *args: steps.append("acquire") or acquire(*args)
     )
     accepted()
 
@@ -250,7 +253,7 @@ def test_a_provider_is_ready_before_mail_takes_its_place(accepted, provider, mon
     assert len(provider.sent) == 1
 
 
-def test_recipients_that_were_dropped_cost_nothing(accepted, provider, workspace):
+def test_dropped_recipients_cost_no_tokens(accepted, provider, workspace):
     from contacts.models import Suppression
 
     provider.rate = Limits(rate=40)
@@ -262,7 +265,7 @@ def test_recipients_that_were_dropped_cost_nothing(accepted, provider, workspace
     assert row().sent_since == 1
 
 
-def test_a_throttled_mail_gets_back_what_it_cost(accepted, provider, workspace):
+def test_a_throttled_email_returns_the_tokens_of_its_recipients(accepted, provider, workspace):
     from contacts.models import Suppression
 
     provider.rate = Limits(rate=40)
@@ -273,12 +276,12 @@ def test_a_throttled_mail_gets_back_what_it_cost(accepted, provider, workspace):
     provider.script = [Throttled("too fast")]
 
     send_due()
-    send_due()  # what was noted is told before the next claim
+    send_due()  # throttles are flushed before the next claim
 
     assert row().sent_since == 1
 
 
-def test_without_an_answer_mail_goes_slowly(accepted, provider, settings):
+def test_without_known_limits_mail_is_sent_slowly(accepted, provider, settings):
     settings.SEND_RATE_UNTIL_KNOWN = 5
     provider.rate = NotTaken("no route to AWS")
     accepted()
@@ -289,19 +292,19 @@ def test_without_an_answer_mail_goes_slowly(accepted, provider, settings):
     assert row().refresh_at > timezone.now() + timedelta(seconds=50)
 
 
-def test_the_worker_waits_while_only_the_rate_holds_mail_back(accepted, provider):
+def test_the_worker_waits_for_the_rate_limit(accepted, provider):
     provider.rate = Limits(rate=10)
     for _ in range(15):
         accepted()
 
-    began = time.monotonic()
+    started = time.monotonic()
     assert send_due() == 15
 
-    # The bucket was full, of half a second's worth, and the rest came at its pace.
-    assert 0.9 < time.monotonic() - began < 3
+    # The full bucket holds half a second of the rate, and the rest takes its time.
+    assert 0.9 < time.monotonic() - started < 3
 
 
-def test_a_worker_that_waits_for_the_rate_can_be_stopped(accepted, provider):
+def test_a_worker_that_waits_for_the_rate_limit_can_be_stopped(accepted, provider):
     provider.rate = Limits(rate=0)
     accepted()
     timer = threading.Timer(0.3, stopping.set)
@@ -314,7 +317,7 @@ def test_a_worker_that_waits_for_the_rate_can_be_stopped(accepted, provider):
         stopping.clear()
 
 
-def test_throttled_mail_goes_soon_and_never_fails_for_it(accepted, provider, published):
+def test_throttled_mail_is_retried_soon_and_never_fails(accepted, provider, published):
     provider.rate = Limits(rate=100)
     provider.script = [Throttled("Maximum sending rate exceeded.")] * 5
     email = accepted()
@@ -335,9 +338,7 @@ def test_throttled_mail_goes_soon_and_never_fails_for_it(accepted, provider, pub
     assert [kind for kind, _ in published()] == ["email.delayed", "email.sent"]
 
 
-def test_over_the_quota_all_mail_waits_for_the_next_look_and_goes_after_it(
-    accepted, provider, published
-):
+def test_over_the_quota_all_mail_is_deferred_until_the_next_refresh(accepted, provider, published):
     provider.rate = Limits(rate=100, daily_quota=2)
     for _ in range(5):
         accepted()
@@ -350,8 +351,8 @@ def test_over_the_quota_all_mail_waits_for_the_next_look_and_goes_after_it(
     assert {(each.last_error, each.next_attempt_at) for each in waiting} == {
         ("daily_quota", refresh_at)
     }
-    told = published("email.delayed")
-    assert [data["delayed"]["reason"] for _, data in told] == ["daily_quota"] * 3
+    delayed = published("email.delayed")
+    assert [data["delayed"]["reason"] for _, data in delayed] == ["daily_quota"] * 3
     make_due()
     assert send_due() == 0
     assert len(published("email.delayed")) == 3
@@ -363,7 +364,7 @@ def test_over_the_quota_all_mail_waits_for_the_next_look_and_goes_after_it(
     assert set(Email.objects.values_list("status", flat=True)) == {"sent"}
 
 
-def test_the_provider_can_say_that_the_day_is_over(accepted, provider, published):
+def test_a_quota_error_of_the_provider_pauses_sending(accepted, provider, published):
     provider.rate = Limits(rate=100)
     provider.script = [QuotaExceeded("daily_quota")]
     first = accepted()
@@ -379,7 +380,7 @@ def test_the_provider_can_say_that_the_day_is_over(accepted, provider, published
     assert len(published("email.delayed")) == 2
 
 
-def test_claims_of_one_reach_every_workspace(accepted, provider):
+def test_small_claims_reach_every_workspace(accepted, provider):
     old = [accepted() for _ in range(12)]
     make_due()
     for _ in range(3):
@@ -394,15 +395,17 @@ def test_claims_of_one_reach_every_workspace(accepted, provider):
     assert len(owners) > 2
 
 
-@pytest.mark.parametrize(("batches_first", "taken"), [(0, [False, True]), (1, [True, False])])
-def test_single_mail_goes_before_batches_but_not_always(
-    accepted, provider, monkeypatch, batches_first, taken
+@pytest.mark.parametrize(
+    ("batch_first_share", "expected"), [(0, [False, True]), (1, [True, False])]
+)
+def test_single_emails_go_before_batches_except_in_a_share_of_claims(
+    accepted, provider, monkeypatch, batch_first_share, expected
 ):
-    monkeypatch.setattr(loop, "BATCHES_FIRST", batches_first)
+    monkeypatch.setattr(loop, "BATCH_FIRST_SHARE", batch_first_share)
     accepted()
     make_due(is_batch=True)
     accepted()
 
     claimed = [email for _ in range(3) for email in loop._lease_in("ses", "us-east-1", 1)]
 
-    assert [email.is_batch for email in claimed] == taken
+    assert [email.is_batch for email in claimed] == expected

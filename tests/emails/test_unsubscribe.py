@@ -1,4 +1,4 @@
-"""A way out of every mail that asks for one: offered, followed, and durable."""
+"""One-click unsubscribe: the headers and links, the page, and its effects."""
 
 import re
 from email import message_from_bytes
@@ -24,14 +24,14 @@ PUBLISHED = ("contact.created", "contact.updated", "suppression.added", "email.u
 
 
 @pytest.fixture
-def person():
-    """Somebody with a plain browser."""
+def recipient():
+    """The HTTP client of a recipient, with CSRF checks."""
     return Client(enforce_csrf_checks=True)
 
 
 @pytest.fixture
 def sent(accepted, provider):
-    """The message of a mail as it went to the provider."""
+    """`sent(...)`: the email, and the parsed message that went to the provider."""
 
     def send(**changes):
         email = accepted(**changes)
@@ -44,7 +44,7 @@ def sent(accepted, provider):
 
 @pytest.fixture
 def path(workspace, accepted):
-    """Where bob@example.net unsubscribes from a mail of Alice's."""
+    """The path where bob@example.net unsubscribes from an email of Alice's workspace."""
     email = accepted(headers=HEADERS)
     return "/t/u/" + sign_unsubscribe(Unsubscribe(workspace.pk, email.pk, "bob@example.net"))
 
@@ -53,10 +53,10 @@ def body_of(message, kind):
     return message.get_body((kind,)).get_content()
 
 
-# --- Offering -----------------------------------------------------------------------------------
+# --- Headers and links --------------------------------------------------------------------------
 
 
-def test_the_header_makes_a_mail_that_is_left_by_one_click(sent, workspace):
+def test_the_header_adds_one_click_unsubscribe(sent, workspace):
     email, message = sent(to="Bob <Bob@Example.net>", headers={**HEADERS, "X-Own": "1"})
     url = re.fullmatch(r"<(http://testserver/t/u/([\w-]+))>", message["List-Unsubscribe"])
     assert read_unsubscribe(url[2]) == Unsubscribe(workspace.pk, email.pk, "Bob@example.net")
@@ -66,7 +66,7 @@ def test_the_header_makes_a_mail_that_is_left_by_one_click(sent, workspace):
     assert email.unsubscribe
 
 
-def test_the_placeholder_becomes_the_same_address_everywhere(sent):
+def test_the_placeholder_becomes_the_same_url_everywhere(sent):
     link = f'<a href="{PLACEHOLDER}">Leave</a>'
     _, message = sent(html=link, text=f"Leave: {PLACEHOLDER}")
     url = message["List-Unsubscribe"].strip("<>")
@@ -75,7 +75,7 @@ def test_the_placeholder_becomes_the_same_address_everywhere(sent):
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
 
 
-def test_the_way_out_is_not_tracked(sent, domain):
+def test_the_unsubscribe_link_is_not_tracked(sent, domain):
     type(domain).objects.update(click_tracking=True)
     html = f'<a href="{PLACEHOLDER}">Leave</a> <a href="https://a.test/">A</a>'
     _, message = sent(html=html, text=None)
@@ -86,13 +86,13 @@ def test_the_way_out_is_not_tracked(sent, domain):
     assert "(https://a.test/)" in body_of(message, "plain")
 
 
-def test_other_mail_has_no_such_header(sent):
+def test_other_email_has_no_list_unsubscribe(sent):
     email, message = sent()
     assert "List-Unsubscribe" not in message
     assert not email.unsubscribe
 
 
-def test_senders_may_have_a_way_of_their_own(sent, domain):
+def test_senders_may_have_their_own_list_unsubscribe(sent, domain):
     type(domain).objects.update(click_tracking=True)
     own = "<mailto:a@b.test>, <https://own.test/leave>"
     html = '<a href="https://own.test/leave">Leave</a>'
@@ -130,19 +130,19 @@ def test_senders_may_have_a_way_of_their_own(sent, domain):
         ),
     ],
 )
-def test_what_cannot_be_offered_is_refused_with_a_reason(send, changes, field, problem):
+def test_invalid_uses_are_rejected_with_the_reason(send, changes, field, problem):
     answer = send(**changes)
     assert answer.status_code == 422
-    (told,) = answer.json()["details"]["fields"].items()
-    assert (told[0], problem in told[1]) == (field, True)
+    ((path, message),) = answer.json()["details"]["fields"].items()
+    assert (path, problem in message) == (field, True)
     assert not Email.objects.exists()
 
 
-# --- Following ----------------------------------------------------------------------------------
+# --- The unsubscribe page -----------------------------------------------------------------------
 
 
-def test_one_click_suppresses_and_unsubscribes(person, path, workspace, published):
-    answer = person.post(
+def test_one_click_suppresses_and_unsubscribes(recipient, path, workspace, published):
+    answer = recipient.post(
         path, "List-Unsubscribe=One-Click", content_type="application/x-www-form-urlencoded"
     )
     assert (answer.status_code, dict(answer.cookies)) == (200, {})
@@ -154,63 +154,63 @@ def test_one_click_suppresses_and_unsubscribes(person, path, workspace, publishe
     assert [name for name, _ in published(*PUBLISHED)] == ["suppression.added", "contact.created"]
 
 
-def test_a_contact_that_is_known_is_updated(person, path, workspace, published):
+def test_an_existing_contact_is_updated(recipient, path, workspace, published):
     Contact.objects.create(workspace=workspace, email="Bob@example.net", first_name="Bob")
-    person.post(path)
+    recipient.post(path)
     assert Contact.objects.get().unsubscribed
     ((_, data),) = published("contact.updated")
     assert (data["first_name"], data["changed_fields"]) == ("Bob", ["unsubscribed"])
 
 
-def test_a_second_click_changes_nothing(person, path, published):
+def test_a_second_click_changes_nothing(recipient, path, published):
     for _ in range(3):
-        assert person.post(path).status_code == 200
+        assert recipient.post(path).status_code == 200
     assert len(published(*PUBLISHED)) == 2
     assert EmailEvent.objects.filter(type="unsubscribed").count() == 1
 
 
-def test_who_was_subscribed_again_can_leave_again(person, path):
-    person.post(path)
+def test_a_resubscribed_contact_can_unsubscribe_again(recipient, path):
+    recipient.post(path)
     unsuppress(Suppression.objects.all())
     assert not Contact.objects.get().unsubscribed
-    person.post(path)
+    recipient.post(path)
     assert Suppression.objects.get().origin == "unsubscribed"
     assert Contact.objects.get().unsubscribed
 
 
-def test_no_more_mail_is_sent(person, path, send):
-    person.post(path)
+def test_no_more_email_is_sent(recipient, path, send):
+    recipient.post(path)
     answer = send()
     assert (answer.status_code, answer.json()["name"]) == (422, "recipient_suppressed")
 
 
-def test_only_that_workspace_is_left(person, path, stranger):
-    person.post(path)
+def test_other_workspaces_are_not_affected(recipient, path, stranger):
+    recipient.post(path)
     assert stranger.get("/suppressions").json()["data"] == []
 
 
-def test_it_shows_in_the_history_of_the_mail(person, path, api):
-    person.post(path)
+def test_it_is_in_the_events_of_the_email(recipient, path, api):
+    recipient.post(path)
     (event,) = api.get(f"/emails/{Email.objects.get().pk}/events").json()["data"]
     assert (event["type"], event["recipient"]) == ("unsubscribed", "bob@example.net")
     assert Suppression.objects.get().event_id == UUID(event["id"])
 
 
-def test_mail_programs_may_post_it_as_form_data(person, path):
-    assert person.post(path, {"List-Unsubscribe": "One-Click"}).status_code == 200
+def test_mail_clients_may_post_form_data(recipient, path):
+    assert recipient.post(path, {"List-Unsubscribe": "One-Click"}).status_code == 200
     assert Suppression.objects.exists()
 
 
 @pytest.mark.parametrize("method", ["get", "head"])
-def test_looking_at_the_page_unsubscribes_nobody(person, path, method, django_assert_num_queries):
+def test_viewing_the_page_unsubscribes_nobody(recipient, path, method, django_assert_num_queries):
     with django_assert_num_queries(0):
-        answer = getattr(person, method)(path)
+        answer = getattr(recipient, method)(path)
     assert (answer.status_code, dict(answer.cookies)) == (200, {})
     assert not Suppression.objects.exists()
 
 
-def test_the_page_works_in_any_browser(person, path):
-    answer = person.get(path)
+def test_the_page_works_in_any_browser(recipient, path):
+    answer = recipient.get(path)
     page = answer.content.decode()
     assert "<strong>bob@example.net</strong>" in page
     assert '<form method="post">' in page
@@ -222,65 +222,65 @@ def test_the_page_works_in_any_browser(person, path):
     assert answer["Referrer-Policy"] == "no-referrer"
 
 
-def test_an_address_is_no_html(person, workspace):
-    said = Unsubscribe(workspace.pk, uuid7(), "<b>@example.net")
-    page = person.get(f"/t/u/{sign_unsubscribe(said)}").content.decode()
+def test_the_address_is_escaped(recipient, workspace):
+    request = Unsubscribe(workspace.pk, uuid7(), "<b>@example.net")
+    page = recipient.get(f"/t/u/{sign_unsubscribe(request)}").content.decode()
     assert "&lt;b&gt;@example.net" in page
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_links_that_are_not_ours_are_not_found(person, path, method):
+def test_invalid_tokens_are_not_found(recipient, path, method):
     for other in (path[:-1], path + "A", "/t/u/abc"):
-        answer = getattr(person, method)(other)
+        answer = getattr(recipient, method)(other)
         assert answer.status_code == 404
         assert "Link not found" in answer.content.decode()
     assert not Suppression.objects.exists()
 
 
-def test_other_methods_are_refused(person, path):
-    assert person.put(path).status_code == 405
+def test_other_methods_are_rejected(recipient, path):
+    assert recipient.put(path).status_code == 405
 
 
-def test_links_of_old_keys_work(person, path):
+def test_tokens_of_old_keys_work(recipient, path):
     with override_settings(TRACKING_KEYS=["new", "for-tests-only"]):
-        assert person.post(path).status_code == 200
+        assert recipient.post(path).status_code == 200
     assert Suppression.objects.exists()
 
 
-def test_the_mail_itself_may_be_gone(person, path, workspace):
+def test_the_email_itself_may_be_deleted(recipient, path, workspace):
     Email.objects.all().delete()
-    assert person.post(path).status_code == 200
+    assert recipient.post(path).status_code == 200
     assert Suppression.objects.get(workspace=workspace).email == "bob@example.net"
 
 
-def test_the_simulator_can_be_written_to_again(person, workspace):
-    said = Unsubscribe(workspace.pk, uuid7(), "success@simulator.amazonses.com")
-    assert person.post(f"/t/u/{sign_unsubscribe(said)}").status_code == 200
+def test_simulator_addresses_are_never_suppressed(recipient, workspace):
+    request = Unsubscribe(workspace.pk, uuid7(), "success@simulator.amazonses.com")
+    assert recipient.post(f"/t/u/{sign_unsubscribe(request)}").status_code == 200
     assert not Suppression.objects.exists()
     assert not Contact.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_link_of_a_workspace_that_is_gone_is_not_found(person):
-    said = Unsubscribe(uuid7(), uuid7(), "bob@example.net")
-    assert person.post(f"/t/u/{sign_unsubscribe(said)}").status_code == 404
+def test_the_link_of_a_deleted_workspace_is_not_found(recipient):
+    request = Unsubscribe(uuid7(), uuid7(), "bob@example.net")
+    assert recipient.post(f"/t/u/{sign_unsubscribe(request)}").status_code == 404
 
 
 @pytest.mark.django_db(transaction=True)
-def test_without_the_database_it_is_to_be_tried_again(person, path):
-    place = connections["default"].settings_dict
-    genuine = place["NAME"]
+def test_without_the_database_the_answer_is_503(recipient, path):
+    database = connections["default"].settings_dict
+    original = database["NAME"]
     connections["default"].close()
-    place["NAME"] = "nowhere"
+    database["NAME"] = "nowhere"
     try:
-        answer = person.post(path)
-        shown = person.get(path)
+        answer = recipient.post(path)
+        shown = recipient.get(path)
     finally:
-        place["NAME"] = genuine
+        database["NAME"] = original
         connections["default"].close()
     assert (answer.status_code, answer["Retry-After"]) == (503, "60")
     assert "Try again" in answer.content.decode()
     assert shown.status_code == 200
     assert not Suppression.objects.exists()
-    assert person.post(path).status_code == 200
+    assert recipient.post(path).status_code == 200
     assert Suppression.objects.exists()

@@ -1,4 +1,4 @@
-"""Operators are mailed about endpoints that fail, by the way that all mail takes."""
+"""Operators get ordinary emails about failing webhook endpoints."""
 
 import logging
 from datetime import timedelta
@@ -30,7 +30,7 @@ URL = "https://hooks.example.org/in"
 
 @pytest.fixture
 def operations(settings):
-    """The operators' own workspace, whose domain the notices leave from."""
+    """The operators' own workspace, with the From domain of the alerts."""
     settings.OPERATOR_EMAILS = ["ada@example.net", "Bob <bob@example.net>"]
     settings.OPERATOR_EMAIL_FROM = "OpenSend <notices@ops.example.com>"
     own = create_workspace(name="Operations")
@@ -51,7 +51,7 @@ def endpoint(workspace):
 
 
 def fail(endpoint, *, for_hours, status=500):
-    """One more failed request of an endpoint that has been failing for so long."""
+    """One more failed request of an endpoint that has been failing for this long."""
     since = timezone.now() - timedelta(hours=for_hours)
     Endpoint.objects.filter(pk=endpoint.pk).update(failing_since=since)
     with transaction.atomic():
@@ -60,26 +60,24 @@ def fail(endpoint, *, for_hours, status=500):
 
 
 def make_due(rows):
-    """A test is one transaction, in which now() stands still."""
+    """now() does not advance within a transaction, and a test is one."""
     rows.exclude(next_attempt_at=None).update(next_attempt_at=timezone.now() - timedelta(minutes=1))
 
 
-def hear():
+def dispatch():
     make_due(Event.objects)
     while dispatch_due():
         pass
 
 
-def let_send():
+def send_all():
     make_due(Email.objects)
     return send_due()
 
 
-def test_after_a_day_all_operators_get_one_mail_that_says_what_happens(
-    operations, endpoint, workspace
-):
+def test_after_a_day_of_failures_all_operators_get_one_email(operations, endpoint, workspace):
     since = fail(endpoint, for_hours=25)
-    hear()
+    dispatch()
 
     email = Email.objects.get()
     assert email.subject == f"Webhook endpoint failing: {URL}"
@@ -91,27 +89,27 @@ def test_after_a_day_all_operators_get_one_mail_that_says_what_happens(
         ("to", "ada@example.net"),
         ("to", "bob@example.net"),
     }
-    off_at = since + timedelta(days=5)
-    for fact in (
+    disabled_from = since + timedelta(days=5)
+    for line in (
         f"since {since:%Y-%m-%dT%H:%M}",
         "Workspace: Alice's\n",
         f"Endpoint: {URL}\n",
         "Last error: http_500\n",
-        f"at {off_at:%Y-%m-%dT%H:%M}",
+        f"at {disabled_from:%Y-%m-%dT%H:%M}",
         f"http://testserver/admin/webhooks/endpoint/{endpoint.pk}/change/",
     ):
-        assert fact in email.text
+        assert line in email.text
 
 
 @pytest.mark.parametrize(
     ("hours", "status", "reason"),
     [(121, 500, "No success for 5 days"), (0, 410, "The endpoint answered 410 Gone")],
 )
-def test_of_an_endpoint_that_was_switched_off_they_read_how_it_comes_back(
+def test_the_alert_about_a_disabled_endpoint_says_how_to_enable_it(
     operations, endpoint, hours, status, reason
 ):
     since = fail(endpoint, for_hours=hours, status=status)
-    hear()
+    dispatch()
 
     email = Email.objects.get()
     assert email.subject == f"Webhook endpoint disabled: {URL}"
@@ -123,15 +121,15 @@ def test_of_an_endpoint_that_was_switched_off_they_read_how_it_comes_back(
 
 def test_the_link_opens_the_endpoint_in_the_admin(operations, endpoint, admin_client):
     fail(endpoint, for_hours=25)
-    hear()
+    dispatch()
     link = Email.objects.get().text.split("In the admin: http://testserver")[1].strip()
     assert admin_client.get(link).status_code == 200
 
 
-def test_the_mail_is_sent_and_followed_like_any_other(operations, endpoint, provider, published):
+def test_an_alert_is_sent_and_reported_like_any_email(operations, endpoint, provider, published):
     fail(endpoint, for_hours=25)
-    hear()
-    assert let_send() == 1
+    dispatch()
+    assert send_all() == 1
 
     (sent,) = provider.sent
     assert (sent.sender, sent.to) == (
@@ -140,69 +138,67 @@ def test_the_mail_is_sent_and_followed_like_any_other(operations, endpoint, prov
     )
     assert f"Endpoint: {URL}".encode() in sent.mime
     assert Email.objects.get().status == "sent"
-    hear()
+    dispatch()
     assert [kind for kind, _ in published()] == ["webhook.failing", "email.sent"]
-    assert Email.objects.count() == 1  # what becomes of a notice is no cause of another
+    assert Email.objects.count() == 1  # the facts of an alert cause no further alert
 
 
-def test_nobody_follows_what_operators_open(operations, endpoint):
+def test_alerts_are_not_tracked(operations, endpoint):
     Domain.objects.update(open_tracking=True, click_tracking=True)
     fail(endpoint, for_hours=25)
-    hear()
+    dispatch()
 
     email = Email.objects.get()
     assert (email.open_tracking, email.click_tracking) == (False, False)
 
 
-def test_an_event_that_is_heard_twice_is_mailed_once(operations, endpoint, provider):
+def test_an_event_that_is_dispatched_twice_sends_one_alert(operations, endpoint, provider):
     fail(endpoint, for_hours=25)
-    hear()
-    assert let_send() == 1
+    dispatch()
+    assert send_all() == 1
     assert dispatch_again(list(Event.objects.filter(type="webhook.failing"))) == 1
-    hear()
+    dispatch()
 
     assert not Event.objects.exclude(next_attempt_at=None).exists()
     assert (Email.objects.count(), EmailRecipient.objects.count()) == (1, 2)
-    assert let_send() == 0
+    assert send_all() == 0
 
 
-def test_without_operators_nobody_is_mailed(operations, endpoint, settings, caplog):
+def test_without_operators_no_alert_is_sent(operations, endpoint, settings, caplog):
     settings.OPERATOR_EMAILS = []
     fail(endpoint, for_hours=25)
-    hear()
+    dispatch()
     assert not Email.objects.exists()
     assert not Event.objects.exclude(next_attempt_at=None).exists()
     assert caplog.records == []
     assert Client().get("/readyz").json()["warnings"] == []
 
 
-def test_other_events_are_not_mailed(operations, workspace):
+def test_other_events_send_no_alert(operations, workspace):
     with transaction.atomic():
         publish([Fact("webhook.test", workspace.pk, CATALOGUE["webhook.test"].example_data())])
-    hear()
+    dispatch()
     assert not Email.objects.exists()
     event = Event.objects.get()
     assert (event.next_attempt_at, event.last_error) == (None, "")
 
 
-def test_a_suppressed_operator_is_left_out_and_that_is_told(
-    operations, endpoint, provider, published
-):
+def test_a_suppressed_operator_is_dropped_and_reported(operations, endpoint, provider, published):
     Suppression.objects.create(workspace=operations, email="ada@example.net", origin="bounce")
     fail(endpoint, for_hours=25)
-    hear()
+    dispatch()
     assert [data["recipient"] for _, data in published("email.suppressed")] == ["ada@example.net"]
-    let_send()
+    send_all()
     assert [sent.to for sent in provider.sent] == [["bob@example.net"]]
 
 
-def test_an_address_that_the_customer_suppressed_is_an_operators_all_the_same(
+def test_a_suppression_of_the_customer_does_not_affect_operators(
     operations, endpoint, workspace, provider
 ):
     Suppression.objects.create(workspace=workspace, email="ada@example.net", origin="bounce")
     fail(endpoint, for_hours=25)
-    hear()
-    let_send()
+    dispatch()
+    send_all()
     assert provider.sent[0].to == ["ada@example.net", "bob@example.net"]
 
 
@@ -214,67 +210,67 @@ def _removed(settings):
     Domain.objects.update(deleted_at=timezone.now())
 
 
-def _unnamed(settings):
+def _without_sender(settings):
     settings.OPERATOR_EMAIL_FROM = ""
 
 
-def _unreadable(settings):
+def _invalid_address(settings):
     settings.OPERATOR_EMAILS = ["ada@example.net", "nobody"]
 
 
-def _too_many(settings):
+def _too_many_operators(settings):
     settings.OPERATOR_EMAILS = [f"operator{n}@example.net" for n in range(51)]
 
 
 @pytest.mark.parametrize(
-    ("spoil", "named"),
+    ("break_settings", "expected"),
     [
         (_unverified, "`ops.example.com` is not verified"),
         (_removed, "`ops.example.com` is not one of yours"),
-        (_unnamed, "OPERATOR_EMAIL_FROM"),
-        (_unreadable, "`nobody` is not an email address"),
-        (_too_many, "50 recipients"),
+        (_without_sender, "OPERATOR_EMAIL_FROM"),
+        (_invalid_address, "`nobody` is not an email address"),
+        (_too_many_operators, "50 recipients"),
     ],
 )
-def test_settings_that_cannot_work_are_told_and_break_nothing(
-    operations, endpoint, workspace, settings, spoil, named, caplog
+def test_broken_settings_are_logged_and_break_nothing_else(
+    operations, endpoint, workspace, settings, break_settings, expected, caplog
 ):
     other, _ = create_endpoint(workspace=workspace, url=URL, event_types=["webhook.*"])
-    spoil(settings)
+    break_settings(settings)
     fail(endpoint, for_hours=25)
     with caplog.at_level(logging.ERROR, logger="emails.operator_alerts"):
-        hear()
+        dispatch()
 
     (record,) = caplog.records
-    assert named in record.reason
+    assert expected in record.reason
     assert not Email.objects.exists()
     event = Event.objects.get()
     assert (event.next_attempt_at, event.last_error) == (None, "")
-    delivery = Delivery.objects.get()  # others are told nonetheless
+    delivery = Delivery.objects.get()  # the other subscribers still get the event
     assert (delivery.event_id, delivery.endpoint_id) == (event.pk, other.pk)
     (warning,) = Client().get("/readyz").json()["warnings"]
-    assert named in warning
+    assert expected in warning
 
 
-def test_what_could_not_be_mailed_is_once_the_event_is_dispatched_again(operations, endpoint):
+def test_a_failed_alert_is_sent_when_the_event_is_dispatched_again(operations, endpoint):
     _unverified(None)
     fail(endpoint, for_hours=25)
-    hear()
+    dispatch()
     Domain.objects.update(status=Domain.Status.VERIFIED)
     dispatch_again(list(Event.objects.all()))
-    hear()
+    dispatch()
     assert Email.objects.count() == 1
 
 
-def test_an_installation_that_can_mail_its_operators_does_not_warn(operations):
+def test_working_settings_cause_no_warning(operations):
     assert Client().get("/readyz").json()["warnings"] == []
 
 
-def test_a_long_url_is_cut_in_the_subject_only(operations, workspace):
+def test_a_long_url_is_truncated_in_the_subject_only(operations, workspace):
     url = (URL + "/").ljust(2048, "x")
     endpoint, _ = create_endpoint(workspace=workspace, url=url, event_types=["*"])
     fail(endpoint, for_hours=25)
-    hear()
+    dispatch()
     email = Email.objects.get()
     assert len(email.subject) == 200
     assert url in email.text
@@ -305,7 +301,7 @@ def _statements(workspace, count):
     return len(captured)
 
 
-def test_a_burst_takes_no_more_statements_than_a_few(operations, workspace):
+def test_the_number_of_statements_is_constant(operations, workspace):
     few = _statements(workspace, bulk.FEW)
     assert _statements(workspace, 500) == few
     assert Email.objects.count() == 500 + bulk.FEW

@@ -1,4 +1,4 @@
-"""The id of the request that asked for an email goes wherever the email goes."""
+"""The request id of an email is in its events and in the logs about it."""
 
 import pytest
 from django.db.models.functions import Now
@@ -13,14 +13,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def email(api, domain, message, provider):
-    """The row of an email that the request trace-me-1 asked for."""
+    """The row of an email accepted by the request trace-me-1."""
     answer = api.post("/emails", message, headers={"x-request-id": "trace-me-1"})
     assert answer["x-request-id"] == "trace-me-1"
     Email.objects.update(next_attempt_at=Now())
     return Email.objects.get()
 
 
-def test_what_a_worker_publishes_about_an_email_has_the_id_of_its_request(email, provider):
+def test_events_published_by_a_worker_have_the_request_id(email, provider):
     assert email.request_id == "trace-me-1"
     provider.script = [Refused("no such thing")]
 
@@ -29,13 +29,13 @@ def test_what_a_worker_publishes_about_an_email_has_the_id_of_its_request(email,
     assert Event.objects.values_list("type", "request_id").get() == ("email.failed", "trace-me-1")
 
 
-def test_each_step_of_an_email_is_logged_for_who_asks(email, log_lines):
+def test_each_fact_is_logged_with_the_request_id(email, log_lines):
     lines = log_lines("emails.facts.record")
 
     send_due()
 
     [line] = lines
-    assert (line["level"], line["message"]) == ("DEBUG", "An email went on")
+    assert (line["level"], line["message"]) == ("DEBUG", "Email fact recorded")
     assert (line["request_id"], line["email"], line["type"]) == (
         "trace-me-1",
         str(email.pk),
@@ -43,7 +43,7 @@ def test_each_step_of_an_email_is_logged_for_who_asks(email, log_lines):
     )
 
 
-def test_a_send_that_broke_is_logged_with_the_request(email, provider, log_lines):
+def test_an_unexpected_send_error_is_logged_with_the_request_id(email, provider, log_lines):
     lines = log_lines("emails.sending.loop")
     provider.script = [KeyError("MessageId")]
 

@@ -1,4 +1,4 @@
-"""Opens and clicks judged, counted and told: once each, and people apart from machines."""
+"""Hits are classified, counted and published once each, humans apart from machines."""
 
 import time
 from datetime import timedelta
@@ -12,7 +12,7 @@ from django.utils import timezone
 from core.db import bulk
 from core.db.ids import uuid7
 from emails.facts import opens_and_clicks
-from emails.facts.opens_and_clicks import MOST, record_hits
+from emails.facts.opens_and_clicks import MAX_PER_EMAIL, record_hits
 from emails.facts.record import EmailFact, record_facts
 from emails.models import Email, EmailEvent
 from tracking import click_bursts
@@ -28,7 +28,7 @@ COUNTS = ("opens", "human_opens", "clicks", "human_clicks")
 
 @pytest.fixture
 def email(accepted):
-    """A mail with five links that was sent an hour ago."""
+    """An email that was sent an hour ago."""
     row = accepted(html="<p>Hi</p>")
     hour_ago = timezone.now() - timedelta(hours=1)
     Email.objects.update(status="sent", sent_at=hour_ago, next_attempt_at=None)
@@ -37,18 +37,18 @@ def email(accepted):
 
 
 @pytest.fixture
-def come(email):
-    """`come(3, after=1.5)`: the third link is followed that many seconds after the first hit."""
+def add_hit(email):
+    """`add_hit(3, after=1.5)`: a click on link 3, 1.5 s after the start; an open without link."""
     start = timezone.now() - timedelta(minutes=10)
 
-    def come(link=None, *, after=0.0, agent=BROWSER, ip="203.0.113.9", links=5, **changes):
-        one = changes.pop("recipient", email.recipients.get().pk)
-        said = Open(email.pk, one)
+    def add_hit(link=None, *, after=0.0, agent=BROWSER, ip="203.0.113.9", links=5, **changes):
+        recipient = changes.pop("recipient", email.recipients.get().pk)
+        token = Open(email.pk, recipient)
         if link is not None:
             target = f"https://a.test/{link}" if link else ""
-            said = Click(email.pk, one, link, links, target)
+            token = Click(email.pk, recipient, link, links, target)
         request = RequestFactory(headers={"User-Agent": agent}).get("/", REMOTE_ADDR=ip)
-        row = hit(request, said)
+        row = hit(request, token)
         row.at = start + timedelta(seconds=after)
         row.next_attempt_at = start
         for name, value in changes.items():
@@ -56,7 +56,7 @@ def come(email):
         row.save()
         return row
 
-    return come
+    return add_hit
 
 
 def counts(email):
@@ -74,22 +74,22 @@ def machine(*reasons):
     return ("machine", list(reasons))
 
 
-# --- What is told -------------------------------------------------------------------------------
+# --- Facts and counts ---------------------------------------------------------------------------
 
 
-def test_an_open_is_published_counted_and_kept(come, email, published, api):
-    row = come()
+def test_an_open_is_published_counted_and_stored(add_hit, email, published, api):
+    row = add_hit()
     assert record_hits() == 1
     ((name, data),) = published("email.opened")
     at = row.at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{row.at.microsecond // 1000:03}Z"
-    told = {
+    expected = {
         "timestamp": at,
         "userAgent": BROWSER,
         "machine": False,
         "verdict": "human",
         "reasons": [],
     }
-    assert (name, data["recipient"], data["open"]) == ("email.opened", "bob@example.net", told)
+    assert (name, data["recipient"], data["open"]) == ("email.opened", "bob@example.net", expected)
     shown = api.get(f"/emails/{email.pk}").json()
     assert {column: shown[column] for column in COUNTS} == {
         "opens": 1,
@@ -98,13 +98,13 @@ def test_an_open_is_published_counted_and_kept(come, email, published, api):
         "human_clicks": 0,
     }
     (event,) = api.get(f"/emails/{email.pk}/events").json()["data"]
-    assert (event["type"], event["data"]) == ("opened", told)
+    assert (event["type"], event["data"]) == ("opened", expected)
     (entry,) = api.get(f"/emails/{email.pk}/trace").json()["entries"]
     assert (entry["type"], entry["event"]["type"]) == ("opened", "email.opened")
 
 
-def test_a_click_tells_its_link(come, email, published):
-    come(2)
+def test_a_click_contains_its_link(add_hit, email, published):
+    add_hit(2)
     record_hits()
     ((_, data),) = published("email.clicked")
     assert (data["click"]["link"], data["click"]["linkTags"]) == ("https://a.test/2", None)
@@ -112,117 +112,117 @@ def test_a_click_tells_its_link(come, email, published):
     assert counts(email) == (0, 0, 1, 1)
 
 
-def test_no_address_of_a_reader_is_in_what_is_told(come, email, published):
-    come(1, ip="203.0.113.9")
+def test_the_network_of_a_reader_is_not_published(add_hit, email, published):
+    add_hit(1, ip="203.0.113.9")
     record_hits()
     assert Hit.objects.get().network == "203.0.113.0"
     assert "203.0.113" not in str(published())
     assert "203.0.113" not in str(list(EmailEvent.objects.values()))
 
 
-def test_machines_are_told_and_counted_apart(come, email, published):
-    come(agent="curl/8.5.0")
-    come(after=5)
+def test_machines_are_published_and_counted_separately(add_hit, email, published):
+    add_hit(agent="curl/8.5.0")
+    add_hit(after=5)
     record_hits()
-    told = [data["open"] for _, data in published("email.opened")]
-    assert [(each["machine"], each["reasons"]) for each in told] == [
+    opens = [data["open"] for _, data in published("email.opened")]
+    assert [(each["machine"], each["reasons"]) for each in opens] == [
         (True, ["script"]),
         (False, []),
     ]
     assert counts(email) == (2, 1, 0, 0)
 
 
-def test_each_hit_is_told_once(come, email, published):
-    row = come()
-    come(after=5)
+def test_each_hit_is_recorded_once(add_hit, email, published):
+    row = add_hit()
+    add_hit(after=5)
     record_hits()
     assert record_hits() == 0
-    # A worker that died behind its commit, and one whose lease ran out before it.
+    # As if the settlement was lost after the facts were recorded.
     Hit.objects.filter(pk=row.pk).update(verdict="", next_attempt_at=row.next_attempt_at)
     record_hits()
     assert len(published("email.opened")) == 2
     assert counts(email) == (2, 2, 0, 0)
 
 
-def test_a_worker_that_lost_its_lease_tells_nothing(come, email, published, monkeypatch):
-    come()
-    genuine = opens_and_clicks.classify_hits
+def test_a_worker_that_lost_its_lease_records_nothing(add_hit, email, published, monkeypatch):
+    add_hit()
+    original = opens_and_clicks.classify_hits
 
-    def slowly(*given):
-        Hit.objects.update(claims=2)  # another worker has it meanwhile
-        return genuine(*given)
+    def slow_classify(*args):
+        Hit.objects.update(claims=2)  # another worker has claimed it meanwhile
+        return original(*args)
 
-    monkeypatch.setattr(opens_and_clicks, "classify_hits", slowly)
+    monkeypatch.setattr(opens_and_clicks, "classify_hits", slow_classify)
     assert record_hits() == 1
     assert (published("email.opened"), Hit.objects.get().verdict) == ([], "")
 
 
-def test_ses_counts_as_well(email):
+def test_opens_reported_by_ses_are_counted(email):
     def opened(key, machine):
-        told = {"machine": machine}
-        facts = {"email_id": email.pk, "type": "opened", "occurred_at": timezone.now()}
-        return EmailFact(**facts, key=key, payload=told, webhook={"open": told})
+        data = {"machine": machine}
+        fields = {"email_id": email.pk, "type": "opened", "occurred_at": timezone.now()}
+        return EmailFact(**fields, key=key, payload=data, webhook={"open": data})
 
     record_facts([opened("a", True)] * 2)
     record_facts([opened("a", True), opened("b", False)])
     assert counts(email) == (2, 1, 0, 0)
 
 
-def test_one_of_several_recipients_is_not_named(accepted, come, published, email):
+def test_one_of_several_recipients_is_not_named(accepted, add_hit, published, email):
     Email.objects.filter(pk=email.pk).update(to=["a@example.net", "b@example.net"])
-    come(recipient=None)
+    add_hit(recipient=None)
     record_hits()
     ((_, data),) = published("email.opened")
     assert "recipient" not in data
 
 
-def test_hits_of_mail_that_is_gone_are_done_with(come, email, published):
-    come()
+def test_hits_of_a_deleted_email_are_settled(add_hit, email, published):
+    add_hit()
     Email.objects.all().delete()
     assert record_hits() == 1
     assert verdicts() == [HUMAN]
     assert not published("email.opened")
 
 
-def test_a_hit_that_its_workers_died_over_is_given_up(come, email, published):
-    come(crashes=5)
+def test_a_poisoned_hit_is_given_up(add_hit, email, published):
+    add_hit(crashes=5)
     assert record_hits() == 1
     assert (record_hits(), published("email.opened")) == (0, [])
 
 
-def test_who_follows_a_link_for_ever_is_not_told_for_ever(come, email, published):
-    Email.objects.update(clicks=MOST)
-    come(1)
-    come(after=5)
+def test_the_number_of_recorded_clicks_is_limited(add_hit, email, published):
+    Email.objects.update(clicks=MAX_PER_EMAIL)
+    add_hit(1)
+    add_hit(after=5)
     assert record_hits() == 2
     assert [name for name, _ in published("email.opened", "email.clicked")] == ["email.opened"]
-    assert counts(email) == (1, 1, MOST, 0)
+    assert counts(email) == (1, 1, MAX_PER_EMAIL, 0)
 
 
-def test_who_opens_a_mail_proves_that_it_was_sent(come, email):
+def test_an_open_proves_that_the_email_was_sent(add_hit, email):
     Email.objects.update(status="unknown", sent_at=None, next_attempt_at=timezone.now())
     email.recipients.update(status="queued", status_at=None)
-    row = come()
+    row = add_hit()
     record_hits()
     email.refresh_from_db()
     assert (email.status, email.sent_at, email.next_attempt_at) == ("sent", row.at, None)
 
 
-def test_a_batch_takes_as_many_statements_as_one(come, email):
+def test_the_number_of_statements_does_not_grow_with_the_batch(add_hit, email):
     def statements():
         with CaptureQueriesContext(connection) as captured:
             record_hits()
         return len(captured)
 
-    come(1)
+    add_hit(1)
     one = statements()
     for number in range(40):
-        come(number % 5 + 1, after=10 * number)
+        add_hit(number % 5 + 1, after=10 * number)
     assert statements() == one
 
 
-def test_a_flood_of_clicks_is_judged_in_time(come, email):
-    row = come(1)
+def test_a_flood_of_clicks_is_classified_quickly(add_hit, email):
+    row = add_hit(1)
     many = [
         Hit(
             **{
@@ -244,11 +244,11 @@ def test_a_flood_of_clicks_is_judged_in_time(come, email):
 # --- Verdicts -----------------------------------------------------------------------------------
 
 
-def test_a_person_reads_and_follows_links(come):
-    come()
-    come(1, after=4)
-    come(2, after=5.2)
-    come(2, after=5.9)
+def test_a_human_opens_and_clicks(add_hit):
+    add_hit()
+    add_hit(1, after=4)
+    add_hit(2, after=5.2)
+    add_hit(2, after=5.9)
     record_hits()
     assert verdicts() == [HUMAN] * 4
 
@@ -257,52 +257,52 @@ def test_a_person_reads_and_follows_links(come):
     ("links", "followed"),
     [(2, [1, 2]), (3, [1, 2, 3]), (40, [7, 8, 9]), (1, None), (5, None)],
 )
-def test_all_links_at_once_are_followed_by_machines(come, links, followed):
+def test_clicks_on_all_links_at_once_are_by_machines(add_hit, links, followed):
     for place, number in enumerate(followed or [1, 1, 1]):
-        come(number, after=0.45 * place, links=links, ip=f"203.0.{place}.9")
+        add_hit(number, after=0.45 * place, links=links, ip=f"203.0.{place}.9")
     record_hits()
     assert verdicts() == [machine("links_at_once") if followed else HUMAN] * len(verdicts())
 
 
-def test_a_burst_is_a_second_wherever_it_begins(come):
-    come(1)
+def test_a_burst_is_any_one_second(add_hit):
+    add_hit(1)
     for number, after in ((2, 9.0), (3, 9.5), (4, 9.9)):
-        come(number, after=after)
-    come(5, after=30)
+        add_hit(number, after=after)
+    add_hit(5, after=30)
     record_hits()
     assert verdicts() == [HUMAN, *[machine("links_at_once")] * 3, HUMAN]
 
 
-def test_no_more_than_the_newest_are_looked_at(come, monkeypatch):
+def test_only_the_newest_clicks_are_considered(add_hit, monkeypatch):
     monkeypatch.setattr(click_bursts, "MOST", 2)
     for number in (1, 2, 3):
-        come(number, after=0.1 * number)
+        add_hit(number, after=0.1 * number)
     record_hits()
     assert verdicts() == [HUMAN] * 3
 
 
-def test_a_burst_of_several_people_is_none(come, email):
+def test_clicks_of_several_recipients_are_no_burst(add_hit, email):
     others = [uuid7(), uuid7()]
     for number, one in enumerate([email.recipients.get().pk, *others], start=1):
-        come(number, recipient=one, after=0.1 * number)
-    for number in (1, 2, 3):  # of a mail that all of them got
-        come(number, recipient=None, ip=f"203.0.{number}.1", after=0.1 * number)
+        add_hit(number, recipient=one, after=0.1 * number)
+    for number in (1, 2, 3):  # in a message that all of them got
+        add_hit(number, recipient=None, ip=f"203.0.{number}.1", after=0.1 * number)
     record_hits()
     assert {verdict for verdict, _ in verdicts()} == {"human"}
 
 
-def test_who_follows_the_hidden_link_is_a_machine(come, email, published):
-    come(5, after=-1)
-    come(1)
-    come(HONEYPOT, after=1.5)
-    come(after=20)
-    come(2, after=50)
-    come(3, after=50, ip="198.51.100.1")
-    come(4, after=90)
+def test_a_click_on_the_hidden_link_is_by_a_machine(add_hit, email, published):
+    add_hit(5, after=-1)
+    add_hit(1)
+    add_hit(HONEYPOT, after=1.5)
+    add_hit(after=20)
+    add_hit(2, after=50)
+    add_hit(3, after=50, ip="198.51.100.1")
+    add_hit(4, after=90)
     record_hits()
-    trapped = machine("hidden_link")
-    assert verdicts() == [HUMAN, trapped, trapped, trapped, trapped, HUMAN, HUMAN]
-    # It is evidence, and no click on a link of the mail.
+    honeypot = machine("hidden_link")
+    assert verdicts() == [HUMAN, honeypot, honeypot, honeypot, honeypot, HUMAN, HUMAN]
+    # The honeypot itself is evidence, not a click on a link of the email.
     assert len(published("email.clicked")) == 5
     assert counts(email) == (1, 0, 5, 3)
 
@@ -310,15 +310,15 @@ def test_who_follows_the_hidden_link_is_a_machine(come, email, published):
 @pytest.mark.parametrize(
     ("seconds", "verdict"), [(2.9, machine("right_after_sending")), (3.1, HUMAN)]
 )
-def test_nobody_reads_a_mail_before_it_is_there(come, email, seconds, verdict):
-    row = come(1)
+def test_a_click_right_after_sending_is_by_a_machine(add_hit, email, seconds, verdict):
+    row = add_hit(1)
     Email.objects.update(sent_at=row.at - timedelta(seconds=seconds))
     record_hits()
     assert verdicts() == [verdict]
 
 
-def test_what_the_request_showed_is_kept(come, email):
-    come(1, reasons=["head_request"], agent="curl/8")
-    come(agent="", after=9)
+def test_reasons_from_the_request_are_kept(add_hit, email):
+    add_hit(1, reasons=["head_request"], agent="curl/8")
+    add_hit(agent="", after=9)
     record_hits()
     assert verdicts() == [machine("head_request", "script"), ("unknown", ["no_user_agent"])]
