@@ -64,7 +64,7 @@ def test_callbacks_are_processed_again(operator, fill):
     ProviderEvent.objects.update(state="quarantined", next_attempt_at=None)
     rows = ProviderEvent.objects.all()
     said = press(operator, "reprocess", *rows)
-    assert said == ["2 provider events will be processed again."]
+    assert said == ["2 provider events will be reprocessed."]
     assert {row.state for row in ProviderEvent.objects.all()} == {"received"}
 
 
