@@ -7,6 +7,7 @@ dispatcher, which locks endpoints first, never waits for this nor this for it.
 
 from django.db import connection
 
+CLEAN_UP = "webhooks.tasks.clean_up_endpoints"
 BATCH = 5000
 
 # A request that is in flight comes to its end, and its result is recorded like any other.

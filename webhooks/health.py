@@ -20,10 +20,11 @@ from psycopg import sql
 
 from core.db import bulk
 from core.db.ids import uuid7
+from core.queue.wake import wake
 from core.times import iso
 from events.services import Fact, publish
+from webhooks.cleanup import CLEAN_UP
 from webhooks.models import Endpoint, EndpointQuerySet
-from webhooks.services import disable
 
 PROBED_FROM = 5
 TOLD_AFTER = timedelta(hours=24)
@@ -88,12 +89,12 @@ def judge(answers: Sequence[Answer]) -> None:
         return
     for endpoint in _to_judge(failed, gone).order_by("pk").select_for_update():
         if endpoint.pk in gone:
-            _switch_off(endpoint, "The endpoint answered 410 Gone")
+            _disable(endpoint, "The endpoint answered 410 Gone")
         elif _failing_for(endpoint) >= DISABLED_AFTER:
             reason = (
                 f"No success for 5 days; the last request ended in {failed[endpoint.pk].reason}"
             )
-            _switch_off(endpoint, reason)
+            _disable(endpoint, reason)
         else:
             _tell_failing(endpoint, failed[endpoint.pk])
 
@@ -179,8 +180,11 @@ def _failing_for(endpoint: Endpoint) -> timedelta:
     return timezone.now() - endpoint.failing_since if endpoint.failing_since else timedelta()
 
 
-def _switch_off(endpoint: Endpoint, reason: str) -> None:
-    disable(endpoint, reason)
+def _disable(endpoint: Endpoint, reason: str) -> None:
+    endpoint.status = Endpoint.Status.DISABLED
+    endpoint.disabled_reason, endpoint.disabled_at = reason, timezone.now()
+    endpoint.save(update_fields=["status", "disabled_reason", "disabled_at"])
+    wake(CLEAN_UP)
     publish([Fact("webhook.disabled", endpoint.workspace_id, _about(endpoint, reason=reason))])
 
 

@@ -17,7 +17,7 @@ from webhooks.dispatch.signed_request import post, printable, reason, shown
 from webhooks.fanout import DELIVER
 from webhooks.health import PROBED_FROM
 from webhooks.models import Endpoint
-from webhooks.services import policy
+from webhooks.outbound_policy import outbound_policy
 
 TEST = "webhook.test"
 
@@ -64,7 +64,7 @@ def send_sample(endpoint: Endpoint, type_name: str = TEST) -> Sample:
 
 
 async def _post(endpoint: Endpoint, event_id: str, body: str) -> Outcome:
-    async with OutboundClient(policy(), limit=1) as client:
+    async with OutboundClient(outbound_policy(), limit=1) as client:
         return await post(
             client, endpoint, event_id=event_id, body=body, attempt=1, at=timezone.now()
         )

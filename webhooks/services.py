@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -13,17 +12,17 @@ from django.utils import timezone
 from accounts.models import Workspace
 from core.api.field_errors import short
 from core.errors import Conflict, NotFound, ValidationFailed
-from core.outbound import OutboundPolicy, UnsafeUrl, check_url
+from core.outbound import UnsafeUrl, check_url
 from core.queue.wake import wake
 from core.times import iso
 from events.catalogue import is_subscribable
 from webhooks import filters
+from webhooks.cleanup import CLEAN_UP
 from webhooks.dispatch import custom_headers
 from webhooks.dispatch.signing import MAX_KEYS, Keyring, opened
 from webhooks.fanout import DELIVER
 from webhooks.models import Delivery, Endpoint, EndpointRateLimit
-
-CLOSE = "webhooks.tasks.clean_up_endpoints"
+from webhooks.outbound_policy import outbound_policy
 
 # An endpoint that begins anew is asked as if it had never failed.
 _FRESH: dict[str, Any] = {
@@ -58,13 +57,6 @@ class Options(TypedDict, total=False):
     pod_ids: list[UUID]
     inbox_ids: list[UUID]
     rate_limit: int | None
-
-
-def policy() -> OutboundPolicy:
-    return OutboundPolicy(
-        allow_http=settings.WEBHOOK_ALLOW_HTTP,
-        allowed_networks=tuple(settings.WEBHOOK_ALLOWED_NETWORKS),
-    )
 
 
 def create_endpoint(
@@ -107,7 +99,7 @@ def update_endpoint(endpoint: Endpoint, changes: Mapping[str, Any]) -> Endpoint:
         _write(endpoint, columns)
         if "rate_limit" in columns:
             _set_pace(endpoint)
-        wake(CLOSE if endpoint.status == Endpoint.Status.DISABLED else DELIVER)
+        wake(CLEAN_UP if endpoint.status == Endpoint.Status.DISABLED else DELIVER)
     return endpoint
 
 
@@ -126,20 +118,12 @@ def rotate_secret(endpoint: Endpoint) -> tuple[Endpoint, Keyring]:
     return endpoint, keyring
 
 
-def disable(endpoint: Endpoint, reason: str) -> None:
-    """Send an endpoint nothing any more, for a reason that its owner did not give."""
-    endpoint.status = Endpoint.Status.DISABLED
-    endpoint.disabled_reason, endpoint.disabled_at = reason, timezone.now()
-    endpoint.save(update_fields=["status", "disabled_reason", "disabled_at"])
-    wake(CLOSE)
-
-
 def delete_endpoint(endpoint: Endpoint) -> None:
     """The endpoint is gone for its owner at once; its rows are removed in the background."""
     with transaction.atomic():
         endpoint.deleted_at, endpoint.status = timezone.now(), Endpoint.Status.DISABLED
         endpoint.save(update_fields=["deleted_at", "status"])
-        wake(CLOSE)
+        wake(CLEAN_UP)
 
 
 def deliver_now(deliveries: "list[Delivery]") -> int:
@@ -220,7 +204,7 @@ def _check(workspace: Workspace, options: Mapping[str, Any]) -> None:
     problems: dict[str, str] = {}
     if "url" in options:
         try:
-            check_url(options["url"], policy())
+            check_url(options["url"], outbound_policy())
         except UnsafeUrl as error:
             problems["endpoint"] = str(error)
     for index, name in enumerate(options.get("event_types", [])):

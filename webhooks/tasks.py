@@ -4,11 +4,10 @@ from django.conf import settings
 from core.queue import wake
 from core.queue.retention import SLICE_SECONDS, purge
 from core.queue.worker_loop import drain
-from webhooks.cleanup import clean_up_some
+from webhooks.cleanup import CLEAN_UP, clean_up_some
 from webhooks.dispatch.loop import deliver_due
 from webhooks.models import Attempt, EndpointHour, Recovery
 from webhooks.replay import RECOVER, recover_due
-from webhooks.services import CLOSE
 
 
 @shared_task
@@ -27,7 +26,7 @@ def recover_due_webhooks() -> int:
 @shared_task
 def clean_up_endpoints() -> int:
     """Nothing is owed to endpoints that are disabled, and nothing is left of deleted ones."""
-    return drain(CLOSE, clean_up_some, slice_seconds=SLICE_SECONDS)
+    return drain(CLEAN_UP, clean_up_some, slice_seconds=SLICE_SECONDS)
 
 
 @shared_task

@@ -24,7 +24,7 @@ from core.queue.worker_loop import stopping
 from webhooks.dispatch.claim import Job, claim, is_held_back
 from webhooks.dispatch.results import Result, record, still_leased
 from webhooks.dispatch.signed_request import post
-from webhooks.services import policy
+from webhooks.outbound_policy import outbound_policy
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,8 @@ class _Dispatcher:
 
     async def run(self) -> int:
         try:
-            async with OutboundClient(policy(), limit=settings.WEBHOOK_CONCURRENCY) as client:
+            client = OutboundClient(outbound_policy(), limit=settings.WEBHOOK_CONCURRENCY)
+            async with client:
                 while True:
                     jobs = await self._in_database(self._exchange)
                     self._start(client, jobs)
