@@ -58,16 +58,16 @@ class Answer:
         return no_response or self.status is None or self.status == 429 or self.status >= 500
 
 
-def update_health(answers: Sequence[Answer]) -> None:
+def update_health(results: Sequence[Answer]) -> None:
     """Update the endpoints' failure columns; endpoints that were and stay healthy are skipped.
 
     Locks endpoints, in the order of their ids.
     """
     by_endpoint: defaultdict[UUID, list[Answer]] = defaultdict(list)
-    for answer in sorted(answers, key=lambda answer: answer.at):
-        by_endpoint[answer.endpoint.pk].append(answer)
+    for result in sorted(results, key=lambda result: result.at):
+        by_endpoint[result.endpoint.pk].append(result)
     rows = [_fold(group) for _, group in sorted(by_endpoint.items())]
-    known = {answer.endpoint.pk: answer.endpoint for answer in answers}
+    known = {result.endpoint.pk: result.endpoint for result in results}
     bulk.update_each(
         Endpoint,
         [row for row in rows if row["first_failed_at"] or _was_failing(known[row["id"]])],
@@ -81,10 +81,10 @@ def update_health(answers: Sequence[Answer]) -> None:
     )
 
 
-def judge(answers: Sequence[Answer]) -> None:
+def judge(results: Sequence[Answer]) -> None:
     """Publish `webhook.failing` after NOTIFY_AFTER; disable after DISABLED_AFTER or on a 410."""
-    failed = {answer.endpoint.pk: answer for answer in answers if not answer.succeeded}
-    gone = {key for key, answer in failed.items() if answer.status == _GONE}
+    failed = {result.endpoint.pk: result for result in results if not result.succeeded}
+    gone = {key for key, result in failed.items() if result.status == _GONE}
     if not failed:
         return
     for endpoint in _needing_action(failed, gone).order_by("pk").select_for_update():
@@ -97,15 +97,15 @@ def judge(answers: Sequence[Answer]) -> None:
             _notify_failing(endpoint, failed[endpoint.pk])
 
 
-def count_hours(answers: Iterable[Answer]) -> None:
+def count_hours(results: Iterable[Answer]) -> None:
     """Add the results to the hourly counts, in one statement."""
     sums: dict[tuple[UUID, datetime], list[int]] = {}
-    for answer in answers:
-        hour = answer.at.replace(minute=0, second=0, microsecond=0)
-        row = sums.setdefault((answer.endpoint.pk, hour), [0, 0, 0, 0])
-        row[0 if answer.succeeded else 1] += 1
-        row[2] += answer.duration_ms
-        row[3] = max(row[3], answer.duration_ms)
+    for result in results:
+        hour = result.at.replace(minute=0, second=0, microsecond=0)
+        row = sums.setdefault((result.endpoint.pk, hour), [0, 0, 0, 0])
+        row[0 if result.succeeded else 1] += 1
+        row[2] += result.duration_ms
+        row[3] = max(row[3], result.duration_ms)
     if not sums:
         return
     # Sorted, so that two dispatchers never deadlock.
@@ -145,15 +145,15 @@ _COUNT = """
 def _fold(group: Sequence[Answer]) -> dict[str, Any]:
     """Fold one endpoint's results, ordered by time, into the row for the update."""
     failures, responded, succeeded, first_failed_at = 0, False, False, None
-    for answer in group:
-        if answer.is_unavailable:
+    for result in group:
+        if result.is_unavailable:
             failures += 1
         else:
             failures, responded = 0, True
-        if answer.succeeded:
+        if result.succeeded:
             succeeded, first_failed_at = True, None
         else:
-            first_failed_at = first_failed_at or answer.at
+            first_failed_at = first_failed_at or result.at
     return {
         "id": group[0].endpoint.pk,
         "failures": failures,

@@ -41,7 +41,7 @@ class Result:
         return error_code(self.outcome)[:50]
 
     @property
-    def answer(self) -> health.Answer:
+    def for_health(self) -> health.Answer:
         return health.Answer(
             endpoint=self.job.endpoint,
             at=self.at,
@@ -80,13 +80,13 @@ def _record_batch(results: Sequence[Result]) -> None:
     with transaction.atomic():
         # Lock endpoints before deliveries, in the same order as disabling and deleting an
         # endpoint, to avoid deadlocks.
-        health.update_health([result.answer for result in results])
+        health.update_health([result.for_health for result in results])
         settled_ids = Delivery.objects.settle([_settlement(result) for result in results])
         settled = [result for result in results if result.job.delivery.pk in settled_ids]
         bulk.insert_ignoring_conflicts(Attempt, [_attempt(result) for result in settled])
-        answers = [result.answer for result in settled]
-        health.count_hours(answers)
-        health.judge(answers)
+        observed = [result.for_health for result in settled]
+        health.count_hours(observed)
+        health.judge(observed)
     for result in results:
         _log(result)
 
