@@ -122,7 +122,7 @@ def test_a_delivery_in_flight_is_not_failed_before_its_lease_ends(endpoints):
     assert clean_up_endpoints() == 3
     in_flight = endpoint.deliveries.filter(status="attempting")
     assert in_flight.count() == 2
-    in_flight.update(next_attempt_at=Now())  # its dispatcher died
+    in_flight.update(next_attempt_at=Now())  # its dispatcher crashed
     assert clean_up_endpoints() == 2
     assert statuses(endpoint) == FAILED_AS_DISABLED
 
