@@ -80,9 +80,9 @@ def test_all_that_a_filter_shows_can_be_processed_again(operator, fill):
 def test_deliveries_are_hurried(operator, fill):
     fill(1)
     done = Delivery.objects.get()
-    assert press(operator, "deliver_now", done) == ["1 delivery will be tried now."]
+    assert press(operator, "deliver_now", done) == ["1 delivery will be attempted now."]
     Delivery.objects.update(status="success", next_attempt_at=None)
-    assert press(operator, "deliver_now", done) == ["0 deliveries will be tried now."]
+    assert press(operator, "deliver_now", done) == ["0 deliveries will be attempted now."]
 
 
 def test_shelved_events_are_dispatched_again(operator, fill):

@@ -83,7 +83,7 @@ def test_a_healthy_endpoint_waits_for_events(operator, endpoint):
     page = words(operator, endpoint)
     assert "Healthy: no request has failed since the last success." in page
     assert "0 waiting, 0 of them due; 0 in flight" in page
-    assert "Nothing waits: the next event goes out at once." in page
+    assert "No delivery is waiting: the next event will be sent immediately." in page
     assert "None among the newest deliveries." in page
 
 
@@ -95,25 +95,27 @@ def test_due_deliveries_go_out_now_within_their_limits(operator, endpoint, creat
     change(endpoint, rate_limit=7)
     page = words(operator, endpoint)
     assert "5 waiting, 3 of them due; 1 in flight" in page
-    assert "those that are due go out now, at most 20 requests at a time and 7 a second." in page
+    assert "due deliveries are sent now, at most 20 requests at a time and 7 per second." in page
 
 
 def test_what_waits_for_a_later_attempt_has_its_time(operator, create_deliveries, endpoint):
     later = timezone.now() + 2 * HOUR
     create_deliveries(1, next_attempt_at=later)
-    assert f"1 delivery waits; the first goes out at {at(later)} (in" in words(operator, endpoint)
+    text = f"1 delivery is waiting; the first is due at {at(later)} (in"
+    assert text in words(operator, endpoint)
 
 
 def test_a_failing_endpoint_says_when_it_is_told_of_and_switched_off(operator, endpoint):
     since = timezone.now() - 3 * HOUR
     change(endpoint, failing_since=since, failures_in_a_row=2)
     page = words(operator, endpoint)
-    assert f"Failing since {at(since)} (3 h ago), without one success. 2 in a row" in page
-    told = f"webhook.failing will tell of it at the first failure after {at(since + 24 * HOUR)}"
+    assert f"Failing since {at(since)} (3 h ago), with no success since then." in page
+    assert "Consecutive requests with no response, 429 or 5xx: 2." in page
+    told = f"webhook.failing will be published at the first failure after {at(since + 24 * HOUR)}"
     assert told in page
-    assert f"switched off at the first failure after {at(since + 120 * HOUR)} (in" in page
+    assert f"disabled at the first failure after {at(since + 120 * HOUR)} (in" in page
     change(endpoint, failing_notified_at=since + HOUR)
-    assert f"webhook.failing told of it at {at(since + HOUR)}" in words(operator, endpoint)
+    assert f"webhook.failing was published at {at(since + HOUR)}" in words(operator, endpoint)
 
 
 def test_a_half_open_endpoint_says_when_the_next_probe_goes_out(
@@ -121,16 +123,18 @@ def test_a_half_open_endpoint_says_when_the_next_probe_goes_out(
 ):
     now = timezone.now()
     change(endpoint, failing_since=now - HOUR, failures_in_a_row=12, probe_at=now + HOUR)
-    assert "Nothing waits: the next event is the next probe." in words(operator, endpoint)
+    waiting_for_event = "No delivery is waiting: the next event will be the next probe."
+    assert waiting_for_event in words(operator, endpoint)
     first, *_ = create_deliveries(14)
     page = words(operator, endpoint)
-    assert "12 in a row ended in no answer, a 429 or a 5xx: it is half-open" in page
-    assert f"14 deliveries wait; the next probe goes out at {at(now + HOUR)} (in" in page
+    assert "Consecutive requests with no response, 429 or 5xx: 12. Half-open: it is" in page
+    assert f"14 deliveries are waiting; the next probe is due at {at(now + HOUR)} (in" in page
     change(endpoint, probe_at=now)
-    assert "14 deliveries wait; the next probe goes out now." in words(operator, endpoint)
+    due_now = "14 deliveries are waiting; the next probe is due now."
+    assert due_now in words(operator, endpoint)
     lease = {"status": "attempting", "next_attempt_at": now + HOUR}
     Delivery.objects.filter(pk=first.pk).update(**lease)
-    assert "13 deliveries wait; a probe is under way." in words(operator, endpoint)
+    assert "13 deliveries are waiting; a probe is in flight." in words(operator, endpoint)
 
 
 def test_a_disabled_endpoint_says_why_and_leads_to_what_it_missed(operator, endpoint):
@@ -145,7 +149,7 @@ def test_a_disabled_endpoint_says_why_and_leads_to_what_it_missed(operator, endp
     form = operator.get(unescape(link)).context["form"]
     assert form.cleaned_data["since"] == off.replace(microsecond=0)
     change(endpoint, disabled_reason="")
-    assert f"Disabled since {at(off)} (60 min ago): by hand" in words(operator, endpoint)
+    assert f"Disabled since {at(off)} (60 min ago): manually" in words(operator, endpoint)
 
 
 def test_the_chart_has_an_hour_for_each_hour_and_nothing_older(operator, endpoint):
@@ -325,11 +329,11 @@ def server():
 def test_a_test_event_is_sent_at_once_and_what_was_answered_is_shown(endpoint, press, server):
     change(endpoint, url=f"{server.url}/200/thanks")
     (fine,) = press("send_test", endpoint)[1]
-    assert re.fullmatch(rf"{server.url}/200/thanks: it answered 200 after \d+ ms\. thanks", fine)
+    assert re.fullmatch(rf"{server.url}/200/thanks: responded with 200 after \d+ ms\. thanks", fine)
     assert server.heard[0]["X-Tenant"] == "s3cret-value"
     change(endpoint, url=f"{server.url}/500/oops&copy")
     shown, (broken,) = press("send_test", endpoint)
-    assert re.fullmatch(r".*: it answered 500 after \d+ ms\. oops&copy", broken)
+    assert re.fullmatch(r".*: responded with 500 after \d+ ms\. oops&copy", broken)
     assert "oops&amp;copy" in shown.content.decode()
     change(endpoint, url="http://127.0.0.1:1024/")
     (unheard,) = press("send_test", endpoint)[1]

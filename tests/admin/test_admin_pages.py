@@ -229,7 +229,7 @@ def test_the_overview_names_what_needs_attention(operator, fill):
     Workspace.objects.update(rate_limit=1)
     loud = operator.get("/admin/").content.decode()
     assert "callbacks are quarantined" in loud
-    assert "endpoints were switched off" in loud
+    assert "endpoints were disabled automatically" in loud
     assert page(ProviderEvent, "changelist") + "?odd=quarantined" in loud
 
 

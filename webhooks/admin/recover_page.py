@@ -1,4 +1,4 @@
-"""The page from which endpoints are sent again what they missed: it counts before it asks."""
+"""The admin page that counts what a recovery would send, and starts it."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,13 +18,13 @@ from webhooks import replay
 from webhooks.endpoint_status import State, missed_since, state_of
 from webhooks.models import Endpoint, Recovery
 
-AT_ONCE = 20  # endpoints, because each is counted
-_LOOKED_BACK = timedelta(hours=24)  # where no row tells since when events were missed
+MAX_ENDPOINTS = 20  # because deliveries are counted for each
+_DEFAULT_SPAN = timedelta(hours=24)  # when it is unknown since when events were missed
 _FORMAT = "%Y-%m-%dT%H:%M:%S"
 
 
-class Moment(forms.DateTimeInput):
-    """A browser's own field for a time, to the second."""
+class BrowserDateTimeInput(forms.DateTimeInput):
+    """The browser's native date and time field, to the second."""
 
     input_type = "datetime-local"
 
@@ -33,13 +33,15 @@ class Moment(forms.DateTimeInput):
 
 
 class SpanForm(forms.Form):
-    since = forms.DateTimeField(label="Since (UTC)", widget=Moment)
-    until = forms.DateTimeField(label="Until (UTC; now, when empty)", widget=Moment, required=False)
+    since = forms.DateTimeField(label="Since (UTC)", widget=BrowserDateTimeInput)
+    until = forms.DateTimeField(
+        label="Until (UTC; empty means now)", widget=BrowserDateTimeInput, required=False
+    )
     only = forms.ChoiceField(
-        label="What",
+        label="Events",
         choices=[
-            (Recovery.Only.FAILED.value, "What failed, and what was missed"),
-            (Recovery.Only.ALL.value, "Everything, also what was received"),
+            (Recovery.Only.FAILED.value, "Failed and missed events"),
+            (Recovery.Only.ALL.value, "All events, including delivered ones"),
         ],
         widget=forms.Select(attrs={"class": "opensend-input"}),
     )
@@ -48,18 +50,18 @@ class SpanForm(forms.Form):
         now = timezone.now()
         until: datetime = self.cleaned_data["until"] or now
         if until > now:
-            raise forms.ValidationError("It must not be in the future.")
+            raise forms.ValidationError("Must not be in the future.")
         return until
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or self.cleaned_data
         if {"since", "until"} <= given.keys() and given["since"] >= given["until"]:
-            self.add_error("since", "It must be before the end.")
+            self.add_error("since", "Must be before the end of the span.")
         return given
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class DeliveryCount:
     endpoint: Endpoint
     count: int
 
@@ -68,12 +70,12 @@ class Counted:
         return state_of(self.endpoint) == State.DISABLED
 
     @property
-    def shown(self) -> str:
-        return _number([self])
+    def text(self) -> str:
+        return _total([self])
 
 
 class RecoverPage:
-    """GET counts what the span would send, POST starts just that."""
+    """GET counts the deliveries of the span, POST starts the recovery of that span."""
 
     template: ClassVar[str] = "webhooks/admin/recover.html"
 
@@ -94,14 +96,14 @@ class RecoverPage:
         return TemplateResponse(self.request, self.template, self._context(span))
 
     def _endpoints(self) -> list[Endpoint]:
-        ids = [known for each in self.ids.split(",") if (known := as_uuid(each))]
-        found = list(self.owner.get_queryset(self.request).filter(pk__in=ids[:AT_ONCE]))
-        if not found:
+        ids = [identifier for each in self.ids.split(",") if (identifier := as_uuid(each))]
+        endpoints = list(self.owner.get_queryset(self.request).filter(pk__in=ids[:MAX_ENDPOINTS]))
+        if not endpoints:
             raise Http404("There is no such endpoint.")
-        return found
+        return endpoints
 
     def _defaults(self) -> dict[str, str]:
-        since = missed_since(self.endpoints) or timezone.now() - _LOOKED_BACK
+        since = missed_since(self.endpoints) or timezone.now() - _DEFAULT_SPAN
         return {"since": since.strftime(_FORMAT), "only": Recovery.Only.FAILED.value}
 
     @property
@@ -114,15 +116,15 @@ class RecoverPage:
         try:
             recovery = replay.start_recovery(endpoint, **span)
         except DomainError as error:
-            self._say(messages.ERROR, endpoint, error.message)
+            self._show_message(messages.ERROR, endpoint, error.message)
             return
         running = recovery.next_attempt_at is not None
-        so_far = " so far; the rest follows" if running else ""
+        so_far = " so far; the rest follows in the background" if running else ""
         count = recovery.recovered
         noun = "delivery" if count == 1 else "deliveries"
-        self._say(messages.SUCCESS, endpoint, f"{count:,} {noun} sent again{so_far}.")
+        self._show_message(messages.SUCCESS, endpoint, f"{count:,} {noun} sent again{so_far}.")
 
-    def _say(self, level: int, endpoint: Endpoint, text: str) -> None:
+    def _show_message(self, level: int, endpoint: Endpoint, text: str) -> None:
         messages.add_message(self.request, level, f"{endpoint.url}: {text}")
 
     def _context(self, span: dict[str, Any] | None) -> dict[str, Any]:
@@ -136,32 +138,32 @@ class RecoverPage:
         }
         if span is None:
             return context
-        counted = [Counted(each, replay.count(each, **span)) for each in self.endpoints]
-        sendable = [each for each in counted if not each.is_disabled]
+        counts = [DeliveryCount(each, replay.count(each, **span)) for each in self.endpoints]
+        sendable = [each for each in counts if not each.is_disabled]
         return context | {
             "span": {
                 **span,
                 "since": span["since"].isoformat(),
                 "until": span["until"].isoformat(),
             },
-            "panel": _table(counted),
-            "total": _number(sendable),
-            "any_disabled": len(sendable) < len(counted),
+            "panel": _table(counts),
+            "total": _total(sendable),
+            "any_disabled": len(sendable) < len(counts),
         }
 
 
-def _number(counted: list[Counted]) -> str:
-    more = " or more" if any(each.count >= replay.COUNTED for each in counted) else ""
-    return f"{sum(each.count for each in counted):,}{more}"
+def _total(counts: list[DeliveryCount]) -> str:
+    more = " or more" if any(each.count >= replay.COUNTED for each in counts) else ""
+    return f"{sum(each.count for each in counts):,}{more}"
 
 
-def _table(counted: list[Counted]) -> Panel:
+def _table(counts: list[DeliveryCount]) -> Panel:
     rows = [
         [
             link(each.endpoint, each.endpoint.url),
             Label(state_of(each.endpoint)),
-            f"{each.shown}, once it is enabled" if each.is_disabled else each.shown,
+            f"{each.text}, once it is enabled" if each.is_disabled else each.text,
         ]
-        for each in counted
+        for each in counts
     ]
-    return Panel("What would be sent again", ["Endpoint", "State", "Deliveries"], rows)
+    return Panel("Deliveries to send again", ["Endpoint", "State", "Deliveries"], rows)

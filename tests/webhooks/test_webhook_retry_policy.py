@@ -13,7 +13,7 @@ PLANNED = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400]  # second
 
 @pytest.fixture
 def jitter(monkeypatch):
-    """Set where between -20 % and +20 % the delay falls; exactly as planned at first."""
+    """Set where between -20 % and +20 % the delay falls; the planned delay by default."""
 
     def fix(share):
         monkeypatch.setattr(
@@ -25,31 +25,31 @@ def jitter(monkeypatch):
 
 
 @pytest.mark.parametrize(("attempts", "seconds"), list(enumerate(PLANNED, 1)))
-def test_each_attempt_is_followed_by_its_own_delay(attempts, seconds, jitter):
+def test_each_attempt_has_its_own_delay(attempts, seconds, jitter):
     for share, expected in [(0, 0.8), (0.5, 1), (1, 1.2)]:
         jitter(share)
         assert next_delay(attempts, 500).total_seconds() == pytest.approx(seconds * expected)
 
 
-def test_delays_are_spread_over_the_whole_of_the_jitter():
+def test_delays_are_spread_over_the_whole_jitter_range():
     delays = [next_delay(2, None).total_seconds() for _ in range(500)]
     assert 240 <= min(delays) < 250
     assert 350 < max(delays) <= 360
 
 
 @pytest.mark.parametrize("attempts", [10, 11, 100])
-def test_nothing_follows_the_tenth_attempt(attempts):
+def test_there_is_no_retry_after_the_tenth_attempt(attempts):
     assert next_delay(attempts, 500) is None
     assert next_delay(attempts, 429, "5") is None
 
 
-def test_nothing_follows_410():
+def test_there_is_no_retry_after_410():
     assert next_delay(1, 410) is None
 
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize(
-    ("asked", "seconds"),
+    ("retry_after", "seconds"),
     [
         ("0", 300),
         ("299", 300),
@@ -60,10 +60,10 @@ def test_nothing_follows_410():
         ("99999999999999999999999", 600),
     ],
 )
-def test_retry_after_counts_between_the_planned_delay_and_twice_that(
-    status, asked, seconds, jitter
+def test_retry_after_is_bounded_by_one_and_two_times_the_planned_delay(
+    status, retry_after, seconds, jitter
 ):
-    assert next_delay(2, status, asked) == timedelta(seconds=seconds)
+    assert next_delay(2, status, retry_after) == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize(("ahead", "seconds"), [(-60, 300), (450, 450), (86_400, 600)])
@@ -74,7 +74,7 @@ def test_retry_after_may_be_a_date(ahead, seconds, jitter):
 
 
 @pytest.mark.parametrize("status", [None, 200, 301, 400, 500, 502, 504])
-def test_other_answers_have_no_say_in_when(status, jitter):
+def test_retry_after_is_ignored_for_other_statuses(status, jitter):
     assert next_delay(2, status, "450") == timedelta(seconds=300)
 
 
@@ -88,7 +88,7 @@ def test_other_answers_have_no_say_in_when(status, jitter):
         "4e2",
         " 450",
         "450, 500",
-        "\u0664\u0665\u0660",  # digits, but not of HTTP
+        "\u0664\u0665\u0660",  # digits, but not ASCII
         "\u00b2",
         "Wed, 21 Oct 2099 07:28:00",
         "Wed, 21 Oct 2099 07:28:00 -0000",
@@ -99,6 +99,6 @@ def test_other_answers_have_no_say_in_when(status, jitter):
         "\x00",
     ],
 )
-def test_a_retry_after_that_makes_no_sense_is_ignored(garbage, jitter):
+def test_an_invalid_retry_after_is_ignored(garbage, jitter):
     expected = 600 if garbage.startswith("Fri, 31 Dec 9999") else 300
     assert next_delay(2, 429, garbage) == timedelta(seconds=expected)

@@ -1,4 +1,4 @@
-"""A customer's server: raw HTTP on loopback, so that it can misbehave as real ones do."""
+"""A customer's server: raw HTTP on loopback, so that it can misbehave like real ones."""
 
 import asyncio
 import threading
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Received:
     path: str
     headers: dict
-    """Names as they came; `header` looks one up in any case."""
+    """Names as received; `header` ignores case."""
     body: bytes
 
     def header(self, name):
@@ -23,10 +23,10 @@ def response(status=200, body=b"", **headers):
 
 
 class Sink:
-    """Answers each path with what `answers` holds for it, or 200.
+    """Answers each path with its entry in `answers`, or 200.
 
-    An answer is bytes; None closes the connection without any; a coroutine function is called
-    with the request and returns one of those. `hold` waits until `release()`.
+    An answer is bytes, None to close the connection without a response, or a coroutine function
+    that is called with the request and returns one of those. `hold` waits until `release()`.
     """
 
     def __init__(self, *, tls=None, **answers):
@@ -96,7 +96,7 @@ class Sink:
 
     async def _answer(self, request):
         path = request.path
-        self._note(request)
+        self._record(request)
         self._at_once[path] = self._at_once.get(path, 0) + 1
         self.most_at_once[path] = max(self.most_at_once.get(path, 0), self._at_once[path])
         try:
@@ -105,7 +105,7 @@ class Sink:
         finally:
             self._at_once[path] -= 1
 
-    def _note(self, request):
+    def _record(self, request):
         with self._changed:
             self.received.append(request)
             self._changed.notify_all()

@@ -1,18 +1,18 @@
-"""A test event: what an endpoint makes of a request, asked for and answered at once."""
+"""Test events: sent immediately, with the endpoint's response as the result."""
 
 import json
 
 import pytest
 from event_schemas import check
-from receiving_end import response
 from standardwebhooks import Webhook
+from webhook_sink import response
 
 from core.db.ids import uuid7
 from events.catalogue import CATALOGUE
 from events.models import Event
 from webhooks.dispatch.loop import deliver_due
 from webhooks.fanout import DELIVER
-from webhooks.health import PROBED_FROM
+from webhooks.health import PROBE_AFTER
 from webhooks.models import Attempt, Delivery, Endpoint, EndpointHour
 from webhooks.services import update_endpoint
 
@@ -25,8 +25,8 @@ def endpoint(endpoint_at, sink):
 
 
 @pytest.fixture
-def ask(api, endpoint):
-    """Ask for a test event as Alice; the answer's body."""
+def send_test(api, endpoint):
+    """Send a test event as Alice; returns the response body."""
 
     def post(**body):
         answer = api.post(f"/webhooks/{endpoint.pk}/test", body, "json")
@@ -36,15 +36,15 @@ def ask(api, endpoint):
     return post
 
 
-def test_a_sample_is_sent_and_signed_like_any_event(endpoint, ask, sink):
+def test_a_test_event_is_sent_and_signed_like_any_event(endpoint, send_test, sink):
     sink.answers["/hook"] = response(202, b"thanks")
     update_endpoint(endpoint, {"headers": {"X-Tenant": "alice"}})
-    told = ask()
+    result = send_test()
     [got] = sink.received
     body = json.loads(got.body)
-    latency = told.pop("latency_ms")
+    latency = result.pop("latency_ms")
     assert (latency >= 0, type(latency)) == (True, int)
-    assert told == {
+    assert result == {
         "object": "webhook_test",
         "id": body["id"],
         "type": "webhook.test",
@@ -61,19 +61,19 @@ def test_a_sample_is_sent_and_signed_like_any_event(endpoint, ask, sink):
     assert (body["type"], body["data"]["webhook_id"]) == ("webhook.test", str(endpoint.pk))
 
 
-def test_each_sample_is_an_event_of_its_own(ask):
-    assert ask()["id"] != ask()["id"]
+def test_each_test_event_has_its_own_id(send_test):
+    assert send_test()["id"] != send_test()["id"]
 
 
 @pytest.mark.parametrize("kind", sorted(CATALOGUE))
-def test_every_type_has_a_sample_that_is_one(endpoint, ask, sink, kind):
+def test_every_type_has_a_valid_test_event(endpoint, send_test, sink, kind):
     floor = uuid7()
-    told = ask(type=kind)
+    result = send_test(type=kind)
     [got] = sink.received
     body = json.loads(got.body)
     check(body)
-    assert body.get("type", body.get("event")) == told["type"] == kind
-    assert body.get("id", body.get("event_id")) == told["id"] > f"whd_{floor}"
+    assert body.get("type", body.get("event")) == result["type"] == kind
+    assert body.get("id", body.get("event_id")) == result["id"] > f"whd_{floor}"
     at = body["created_at"] if "type" in body else body["occurred_at"]
     assert at > "2026-05-11"  # not the example's own time
 
@@ -86,89 +86,93 @@ def test_every_type_has_a_sample_that_is_one(endpoint, ask, sink, kind):
         (None, None, "connection_error", ""),
     ],
 )
-def test_what_goes_wrong_is_told(ask, sink, answer, status_code, error, shown):
+def test_failures_are_reported(send_test, sink, answer, status_code, error, shown):
     sink.answers["/hook"] = answer
-    told = ask()
-    assert told["succeeded"] is False
-    assert (told["status_code"], told["error"]) == (status_code, error)
-    assert told["response"] == shown
-    assert bool(told["message"]) == (status_code is None)
+    result = send_test()
+    assert result["succeeded"] is False
+    assert (result["status_code"], result["error"]) == (status_code, error)
+    assert result["response"] == shown
+    assert bool(result["message"]) == (status_code is None)
 
 
-def test_an_endpoint_that_hangs_is_given_up_after_the_time_of_any_delivery(ask, sink, settings):
+def test_a_hanging_endpoint_times_out_like_any_delivery(send_test, sink, settings):
     settings.WEBHOOK_TIMEOUT = 0.2
     sink.answers["/hook"] = sink.hold
-    told = ask()
-    assert (told["succeeded"], told["error"]) == (False, "timeout")
-    assert 150 <= told["latency_ms"] < 5000
+    result = send_test()
+    assert (result["succeeded"], result["error"]) == (False, "timeout")
+    assert 150 <= result["latency_ms"] < 5000
     sink.release()
 
 
-def test_an_address_that_became_unsafe_is_not_called(ask, sink, settings):
+def test_an_address_that_became_unsafe_is_not_called(send_test, sink, settings):
     settings.WEBHOOK_ALLOWED_NETWORKS = []
-    assert ask()["error"] == "unsafe_address"
+    assert send_test()["error"] == "unsafe_address"
     assert sink.received == []
 
 
-def test_nothing_is_kept_of_it(endpoint, ask, sink):
+def test_a_test_event_is_not_stored(endpoint, send_test, sink):
     before = Endpoint.objects.values().get()
-    ask()
+    send_test()
     sink.answers["/hook"] = response(500)
-    ask()
+    send_test()
     assert Endpoint.objects.values().get() == before
     for model in (Event, Delivery, Attempt, EndpointHour):
         assert not model.objects.exists()
 
 
-def test_a_disabled_endpoint_gets_it_too_and_nothing_else(endpoint, ask, sink, happen):
+def test_a_disabled_endpoint_gets_test_events_but_no_deliveries(
+    endpoint, send_test, sink, publish_events
+):
     update_endpoint(endpoint, {"status": "disabled"})
-    happen()
-    assert ask()["succeeded"] is True
+    publish_events()
+    assert send_test()["succeeded"] is True
     assert deliver_due() == 0
     assert len(sink.received) == 1
 
 
 @pytest.fixture
-def probed(endpoint, happen, sink):
-    """It has failed time and again, and an event waits for the next probe."""
+def half_open_endpoint(endpoint, publish_events, sink):
+    """A half-open endpoint with an event that waits for the next probe."""
     sink.answers["/hook"] = response(500)
-    happen(count=PROBED_FROM)
+    publish_events(count=PROBE_AFTER)
     deliver_due()
     sink.received.clear()
-    happen()
+    publish_events()
     assert deliver_due() == 0
     return endpoint
 
 
-def test_what_waits_for_a_probe_goes_after_a_success(probed, ask, sink, monkeypatch):
+def test_a_successful_test_event_makes_the_next_probe_due(
+    half_open_endpoint, send_test, sink, monkeypatch
+):
     hints = []
     monkeypatch.setattr("core.queue.wake.hint", hints.append)
     sink.answers.clear()
-    assert ask()["succeeded"] is True
+    assert send_test()["succeeded"] is True
     assert DELIVER in hints
     assert deliver_due() >= 1
-    probed.refresh_from_db()
-    assert probed.failures_in_a_row == 0
+    half_open_endpoint.refresh_from_db()
+    assert half_open_endpoint.failures_in_a_row == 0
 
 
-def test_it_goes_on_waiting_after_a_failure(probed, ask):
-    assert ask()["succeeded"] is False
+def test_a_failed_test_event_does_not_make_the_next_probe_due(half_open_endpoint, send_test):
+    assert send_test()["succeeded"] is False
     assert deliver_due() == 0
 
 
 @pytest.mark.parametrize("kind", ["webhook.tests", "*", "email.*", ""])
-def test_what_is_no_type_is_refused_by_name(api, endpoint, sink, kind):
+def test_an_unknown_type_is_refused(api, endpoint, sink, kind):
     answer = api.post(f"/webhooks/{endpoint.pk}/test", {"type": kind}, "json")
     assert answer.status_code == 422
     assert answer.json()["details"]["fields"] == {"type": f"`{kind}` is not an event type"}
     assert sink.received == []
 
 
-def test_a_request_without_a_body_is_one_for_the_usual_type(api, endpoint):
+def test_a_request_without_a_body_sends_webhook_test(api, endpoint):
     answer = api.post(f"/webhooks/{endpoint.pk}/test")
     assert (answer.status_code, answer.json()["type"]) == (200, "webhook.test")
 
 
-def test_strangers_test_nothing(stranger, endpoint, sink):
+def test_strangers_get_404(stranger, endpoint, sink):
     assert stranger.post(f"/webhooks/{endpoint.pk}/test").status_code == 404
     assert sink.received == []
