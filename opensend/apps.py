@@ -9,17 +9,17 @@ if TYPE_CHECKING:
 
 
 class OpenSendConfig(AppConfig):
-    """Where apps of one floor, which don't import each other, are put together."""
+    """Connects apps of the same layer, which must not import each other."""
 
     name = "opensend"
 
     def ready(self) -> None:
         from webhooks.filters import know_by
 
-        know_by("domain_ids", _domains)
+        know_by("domain_ids", _known_domains)
 
 
-def _domains(workspace: "Workspace", ids: Collection[UUID]) -> set[UUID]:
+def _known_domains(workspace: "Workspace", ids: Collection[UUID]) -> set[UUID]:
     from domains.models import Domain
 
     return set(

@@ -165,7 +165,7 @@ def test_an_endpoint_cannot_be_changed_to_an_internal_url(api, production_settin
         (["93.184.215.14", "127.0.0.1"], "127.0.0.1, which is a loopback address"),
         (["127.0.0.1", "93.184.215.14"], "127.0.0.1, which is a loopback address"),
         (["93.184.215.14", "::ffff:127.0.0.1"], "which is a loopback address"),
-        (["169.254.169.254"], "the metadata service of a cloud"),
+        (["169.254.169.254"], "a cloud metadata service"),
         (["64:ff9b::7f00:1"], "a NAT64 address"),
         (["fe80::1"], "a link-local address"),
     ],

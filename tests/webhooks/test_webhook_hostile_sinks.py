@@ -114,25 +114,25 @@ def attempt_at(sink, endpoint_at, publish_events):
 
 BOMB = gzip.compress(bytes(50_000_000))
 NO_RESPONSE = {
-    "never answers": (never_responds, "timeout", "No complete answer within 0.6 s"),
-    "drips in its first line": (drips(b"HTTP/1.1 200 "), "timeout", "No complete answer"),
-    "drips headers": (drips(OK, b"X-More: y\r\n"), "timeout", "No complete answer"),
+    "never answers": (never_responds, "timeout", "No complete response within 0.6 s"),
+    "drips in its first line": (drips(b"HTTP/1.1 200 "), "timeout", "No complete response"),
+    "drips headers": (drips(OK, b"X-More: y\r\n"), "timeout", "No complete response"),
     "drips interim answers": (
         drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
         "timeout",
-        "No complete answer",
+        "No complete response",
     ),
     "floods with 100 Continue": (
         floods(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
         "invalid_response",
-        "too many answers",
+        "too many responses",
     ),
     "floods with 103 Early Hints": (
         floods(b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 100),
         "invalid_response",
-        "too many answers",
+        "too many responses",
     ),
-    "closes before the head": (sends(), "connection_error", "closed before an answer came"),
+    "closes before the head": (sends(), "connection_error", "closed before a response arrived"),
     "closes in the head": (sends(OK + b"Content-"), "connection_error", "closed"),
     "resets the connection": (resets, "connection_error", "connection"),
     "sends 10,000 headers": (

@@ -1,4 +1,4 @@
-"""Look-ups by a statement of their own find what a queryset finds."""
+"""Lookup returns the same rows as a queryset."""
 
 import pytest
 from django.utils import timezone
@@ -24,38 +24,38 @@ def columns(item):
     return {field.attname: getattr(item, field.attname) for field in item._meta.concrete_fields}
 
 
-def test_rows_are_those_of_a_queryset(keys):
-    found = Lookup(ApiKey, "row.name = ANY(%(names)s)")(names=["a", "c"])
+def test_rows_equal_those_of_a_queryset(keys):
+    rows = Lookup(ApiKey, "row.name = ANY(%(names)s)")(names=["a", "c"])
 
-    assert [columns(key) for key in sorted(found, key=lambda key: key.name)] == [
+    assert [columns(key) for key in sorted(rows, key=lambda key: key.name)] == [
         columns(key) for key in ApiKey.objects.filter(name__in=["a", "c"]).order_by("name")
     ]
-    assert not found[0]._state.adding
+    assert not rows[0]._state.adding
 
 
-def test_columns_of_any_type_are_those_of_a_queryset(domain):
+def test_columns_of_any_type_equal_those_of_a_queryset(domain):
     domain.dkim_tokens, domain.verified_at = ["ü", 'b"\\'], timezone.now()
     domain.save()
 
-    (found,) = Lookup(Domain, "row.id = %(id)s")(id=domain.pk)
+    (row,) = Lookup(Domain, "row.id = %(id)s")(id=domain.pk)
 
-    assert columns(found) == columns(Domain.objects.get())
+    assert columns(row) == columns(Domain.objects.get())
 
 
-def test_a_related_row_comes_along(keys, django_assert_num_queries):
-    look_up = Lookup(ApiKey, "row.name = %(name)s", related="workspace")
+def test_a_related_object_is_loaded_in_the_same_query(keys, django_assert_num_queries):
+    lookup = Lookup(ApiKey, "row.name = %(name)s", related="workspace")
 
     with django_assert_num_queries(1):
-        (key,) = look_up(name="b")
+        (key,) = lookup(name="b")
         workspace = key.workspace
 
     assert columns(workspace) == columns(Workspace.objects.get())
 
 
-def test_nothing_found_is_an_empty_list(keys):
+def test_no_match_is_an_empty_list(keys):
     assert Lookup(ApiKey, "row.name = %(name)s")(name="z") == []
 
 
-def test_columns_that_need_conversion_are_refused():
+def test_columns_that_need_conversion_are_rejected():
     with pytest.raises(TypeError, match="converted"):
         Lookup(Email, "true")()

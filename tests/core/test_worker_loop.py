@@ -4,25 +4,25 @@ from core.queue import wake, worker_loop
 
 
 @pytest.fixture
-def told(monkeypatch):
-    """The tasks that were hinted at."""
+def hinted(monkeypatch):
+    """The names of tasks that were hinted at."""
     hints = []
     monkeypatch.setattr(wake, "hint", hints.append)
     return hints
 
 
-def test_a_queue_is_worked_off_until_it_is_empty(told):
+def test_a_queue_is_drained_until_it_is_empty(hinted):
     batches = [3, 2, 0]
     assert worker_loop.drain("a.task", lambda: batches.pop(0)) == 5
-    assert told == []
+    assert hinted == []
 
 
-def test_a_task_gives_way_and_asks_for_another_slice(told):
+def test_a_task_stops_after_its_slice_and_hints_at_itself(hinted):
     assert worker_loop.drain("a.task", lambda: 1, slice_seconds=0) == 1
-    assert told == ["a.task"]
+    assert hinted == ["a.task"]
 
 
-def test_a_worker_that_is_told_to_stop_begins_no_further_batch(told):
+def test_a_stopping_worker_starts_no_further_batch(hinted):
     def batch():
         worker_loop.stopping.set()
         return 1
@@ -32,4 +32,4 @@ def test_a_worker_that_is_told_to_stop_begins_no_further_batch(told):
         assert worker_loop.drain("a.task", batch) == 0
     finally:
         worker_loop.stopping.clear()
-    assert told == []
+    assert hinted == []
