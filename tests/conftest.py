@@ -147,7 +147,7 @@ def log_lines(caplog):
 @pytest.fixture(scope="session")
 def product():
     """The whole product as a user starts it, once for all tests that only use it."""
-    from tests.journey.product_running import Product
+    from tests.journey.product import Product
 
     with tempfile.TemporaryDirectory(prefix="opensend-", ignore_cleanup_errors=True) as folder:
         running = Product(Path(folder)).start()
