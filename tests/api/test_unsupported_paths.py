@@ -1,33 +1,33 @@
-"""What clients know of and we do not have: a 404 in JSON to every method, that says what to do."""
+"""Paths that clients know but OpenSend does not support: a JSON 404 with advice on every method."""
 
 import pytest
 from django.test import Client
 
 pytestmark = pytest.mark.django_db
 
-SOMETHING = "018f0000-0000-7000-8000-000000000000"
+ANY_ID = "018f0000-0000-7000-8000-000000000000"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-ABSENT = {
+UNSUPPORTED = {
     "/emails/metrics": "Prometheus",
-    f"/emails/{SOMETHING}/share": "no public links",
-    f"/emails/receiving/{SOMETHING}": "No mail has been received",
-    f"/emails/receiving/{SOMETHING}/attachments": "No mail has been received",
-    f"/emails/receiving/{SOMETHING}/attachments/{SOMETHING}": "No mail has been received",
+    f"/emails/{ANY_ID}/share": "no public links",
+    f"/emails/receiving/{ANY_ID}": "No mail has been received",
+    f"/emails/receiving/{ANY_ID}/attachments": "No mail has been received",
+    f"/emails/receiving/{ANY_ID}/attachments/{ANY_ID}": "No mail has been received",
     "/domains/claim": "cannot be claimed",
-    f"/domains/{SOMETHING}/claim": "cannot be claimed",
-    f"/domains/{SOMETHING}/claim/verify": "cannot be claimed",
+    f"/domains/{ANY_ID}/claim": "cannot be claimed",
+    f"/domains/{ANY_ID}/claim/verify": "cannot be claimed",
     "/contacts/imports": "POST /contacts",
-    f"/contacts/imports/{SOMETHING}": "POST /contacts",
+    f"/contacts/imports/{ANY_ID}": "POST /contacts",
     "/contacts/a/b@example.net/topics": "no topics",
     "/contacts/ann@example.net/segments": "no segments",
-    f"/contacts/ann@example.net/segments/{SOMETHING}": "no segments",
+    f"/contacts/ann@example.net/segments/{ANY_ID}": "no segments",
     "/audiences": "no audiences",
-    f"/segments/{SOMETHING}/contacts": "no segments",
+    f"/segments/{ANY_ID}/contacts": "no segments",
 }
-# Whole families of Resend's clients.
+# Whole method families of Resend's clients.
 UNKNOWN = [
     "/broadcasts",
-    f"/broadcasts/{SOMETHING}/send",
+    f"/broadcasts/{ANY_ID}/send",
     "/topics",
     "/templates",
     "/automations",
@@ -40,30 +40,31 @@ UNKNOWN = [
 ]
 
 
-def refused(answer, said):
+def assert_not_found(answer, expected):
     assert answer.status_code == 404, answer.content
     assert answer["content-type"] == "application/json"
     assert answer["x-request-id"]
     body = answer.json()
     assert (body["statusCode"], body["name"]) == (404, "not_found")
-    assert said in body["message"]
+    assert expected in body["message"]
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("prefix", ["", "/api"])
-def test_a_path_without_a_counterpart_says_so(api, prefix, method):
-    for url, said in ABSENT.items():
-        refused(api.generic(method, prefix + url, b"{}", content_type="application/json"), said)
+def test_an_unsupported_path_explains_itself(api, prefix, method):
+    for url, expected in UNSUPPORTED.items():
+        answer = api.generic(method, prefix + url, b"{}", content_type="application/json")
+        assert_not_found(answer, expected)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_an_unknown_path_is_a_404_in_json_to_every_method(method):
+def test_an_unknown_path_is_a_json_404_for_every_method(method):
     for url in UNKNOWN:
         for prefix in ("", "/api"):
             answer = Client(enforce_csrf_checks=True).generic(method, prefix + url, b"not JSON")
-            refused(answer, f"There is no {prefix}{url}. The paths are listed at")
+            assert_not_found(answer, f"There is no {prefix}{url}. The paths are listed at")
 
 
-def test_what_is_absent_is_told_to_nobody_without_a_key():
-    for url in ABSENT:
+def test_unsupported_paths_require_an_api_key():
+    for url in UNSUPPORTED:
         assert Client().post(url).status_code == 401
