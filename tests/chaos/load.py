@@ -69,7 +69,7 @@ class Load:
         weights = [share for _, _, share in OUTCOMES.values()]
         chosen = self.random.choices(domains, weights, k=self.count)
         self.mails = [Mail(number, domain) for number, domain in enumerate(chosen)]
-        self._losses = Random(self.random.random())  # of its own: threads use it in any order
+        self._losses = Random(self.random.random())  # separate: threads draw from it in any order
         self._queue = queue.SimpleQueue()
         self._clients = [threading.Thread(target=self._send_all) for _ in range(8)]
         self._clock = threading.Thread(target=self._keep_pace)

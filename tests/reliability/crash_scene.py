@@ -87,7 +87,7 @@ def _mail(point, arrival, number):
 
 
 class Scene:
-    """The database in which workers crash; its mail is not due until a worker shall claim it."""
+    """The database in which workers crash; its mail becomes due point by point."""
 
     def __init__(self, database, twin, broker):
         self.database = database

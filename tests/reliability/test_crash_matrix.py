@@ -112,7 +112,7 @@ def recoveries(start, databases, broker, twin, django_db_blocker):
 
 
 def _redis_url():
-    """Another Redis database than the suite's own."""
+    """A Redis database other than the suite's own."""
     return urlunsplit(urlsplit(os.environ["REDIS_URL"])._replace(path="/9"))
 
 
