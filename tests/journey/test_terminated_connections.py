@@ -1,4 +1,4 @@
-"""PostgreSQL ends connections that nobody uses at the moment; no request is lost to that."""
+"""PostgreSQL terminates idle connections; no request fails because of that."""
 
 import threading
 
@@ -13,27 +13,27 @@ def get(product, path="/emails"):
     ).status_code
 
 
-def end_all(product):
-    """How many connections of web processes were ended."""
+def terminate_connections(product):
+    """Terminate the connections of the web processes and return how many there were."""
     with psycopg.connect(product.facts["database_url"], autocommit=True) as own:
-        (ended,) = own.execute(
+        (terminated,) = own.execute(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
             " WHERE application_name = 'web'"
         ).fetchone()
-    return ended
+    return terminated
 
 
-def test_requests_after_a_restart_find_a_living_connection(product):
-    def many():
+def test_requests_succeed_after_their_connections_were_terminated(product):
+    def send_requests():
         answers.extend(get(product) for _ in range(10))
 
     for _ in range(3):
         answers = []
-        threads = [threading.Thread(target=many) for _ in range(8)]
+        threads = [threading.Thread(target=send_requests) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         assert set(answers) == {200}
-        assert end_all(product) >= 2
+        assert terminate_connections(product) >= 2
     assert [get(product) for _ in range(20)] == [200] * 20

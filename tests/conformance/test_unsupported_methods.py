@@ -1,4 +1,4 @@
-"""What the client `resend` has beyond this product: each method raises a 404 that says so."""
+"""Methods of the client `resend` that this product does not support raise a clear 404."""
 
 import inspect
 
@@ -7,7 +7,7 @@ import resend
 
 from tests.conformance.client_methods import ASYNC, public_methods, resend_functions
 
-SOMETHING = "018f0000-0000-7000-8000-000000000000"
+ANY_ID = "018f0000-0000-7000-8000-000000000000"
 
 pytestmark = [
     pytest.mark.django_db,
@@ -15,17 +15,17 @@ pytestmark = [
 ]
 
 
-class Whatever(dict):
-    """Parameters that have whatever is asked for."""
+class AnyParams(dict):
+    """Parameters with a value for every name."""
 
     def get(self, name, default=None):
-        return SOMETHING
+        return ANY_ID
 
     __missing__ = get
 
 
-class Straight(resend.HTTPClient):
-    """Takes the client's requests to the API without a network between them."""
+class InProcess(resend.HTTPClient):
+    """Passes the client's requests to the API without a network."""
 
     def __init__(self, api):
         self._api = api
@@ -38,34 +38,38 @@ class Straight(resend.HTTPClient):
 @pytest.fixture
 def client(api, monkeypatch):
     monkeypatch.setattr(resend, "api_url", "")
-    monkeypatch.setattr(resend, "default_http_client", Straight(api))
+    monkeypatch.setattr(resend, "default_http_client", InProcess(api))
     return resend
 
 
-def other_methods():
-    """Those of every class that the client exports, but for the families that have cases."""
+def unsupported_methods():
+    """The methods of every exported class, except those of the supported families."""
     classes = {name: getattr(resend, name) for name in resend.__all__ if name[0].isupper()}
-    ours = set(resend_functions())
+    supported = set(resend_functions())
     for name, method in public_methods(classes):
-        if inspect.ismethod(method) and not name.endswith(ASYNC) and method.__func__ not in ours:
+        if (
+            inspect.ismethod(method)
+            and not name.endswith(ASYNC)
+            and method.__func__ not in supported
+        ):
             yield name, method
 
 
-def called(method):
-    needed = [
+def call(method):
+    required = [
         each.annotation
         for each in inspect.signature(method).parameters.values()
         if each.default is each.empty
     ]
-    return method(*(SOMETHING if kind is str else Whatever() for kind in needed))
+    return method(*(ANY_ID if kind is str else AnyParams() for kind in required))
 
 
-def test_the_methods_of_other_families_raise_that_there_is_no_such_thing(client):
-    methods = dict(other_methods())
+def test_unsupported_methods_raise_not_found(client):
+    methods = dict(unsupported_methods())
     assert {name.partition(".")[0] for name in methods} >= {"Broadcasts", "Templates", "Topics"}
     for name, method in methods.items():
-        with pytest.raises(client.exceptions.ResendError) as refused:
-            called(method)
-        got = (refused.value.code, refused.value.error_type)
+        with pytest.raises(client.exceptions.ResendError) as raised:
+            call(method)
+        got = (raised.value.code, raised.value.error_type)
         assert got == (404, "not_found"), name
-        assert refused.value.message.startswith(("There is no", "There are no", "No mail")), name
+        assert raised.value.message.startswith(("There is no", "There are no", "No mail")), name

@@ -1,4 +1,4 @@
-"""The whole product as a user starts it, and an endpoint that hears its webhooks."""
+"""The whole product as a user starts it, and an endpoint that receives its webhooks."""
 
 import json
 import os
@@ -25,12 +25,12 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class Product:
-    """`python -m devstack` with a folder and ports of its own; its lines go to `log`."""
+    """`python -m devstack` with its own folder and ports; its output goes to `log`."""
 
     def __init__(self, folder, *, log=None, **variables):
         self.var_dir = folder / "var"
         self.log = log or folder / "log"
-        # Nothing of the suite's own settings: here they are what an operator would have set.
+        # The suite's own settings must not leak in: only what an operator would set.
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         self._env = kept | {"VAR_DIR": str(self.var_dir), "PORT": "0", **variables}
         self._process = None
@@ -46,21 +46,21 @@ class Product:
                 stderr=subprocess.STDOUT,
                 preexec_fn=die_with_parent(signal.SIGTERM),
             )
-        wait_until(lambda: self.is_over or self.facts, seconds=60, what="run.json")
-        assert not self.is_over, self.log.read_text()
+        wait_until(lambda: self.has_exited or self.facts, seconds=60, what="run.json")
+        assert not self.has_exited, self.log.read_text()
         self._session = requests.Session()
         self._session.headers["Authorization"] = f"Bearer {self.facts['api_key']}"
         return self
 
     def stop(self, number=signal.SIGINT):
-        """Ask it to end, wait until it has, and return its exit code."""
-        if not self.is_over:
+        """Send the signal, wait for the process to exit, and return its exit code."""
+        if not self.has_exited:
             self._process.send_signal(number)
         self._session.close()
         return self._process.wait(timeout=60)
 
     @property
-    def is_over(self):
+    def has_exited(self):
         return self._process is None or self._process.poll() is not None
 
     @property
@@ -70,12 +70,12 @@ class Product:
 
     @property
     def processes(self):
-        """Every process that bears this folder's name in its environment or its command."""
-        return [each for each in psutil.process_iter() if _bears(each, str(self.var_dir))]
+        """Every process with this folder in its environment or its command."""
+        return [each for each in psutil.process_iter() if _mentions(each, str(self.var_dir))]
 
     @property
     def orphans(self):
-        """Those of its processes that it knows nothing of any more."""
+        """Its processes that are not descendants of the main process any more."""
         main = psutil.Process(self._process.pid)
         known = {main, *main.children(recursive=True)}
         return [each for each in self.processes if each not in known and each.is_running()]
@@ -95,7 +95,7 @@ class Product:
         ).json()
 
     def fault(self, **faults):
-        """What goes wrong at the stand-in for AWS from now on."""
+        """Set the faults of the stand-in for AWS."""
         url = f"{self.facts['twin_url']}/_twin/faults"
         requests.post(url, json=faults, timeout=10).raise_for_status()
 
@@ -104,7 +104,7 @@ class Product:
             return connection.execute(statement).fetchall()
 
 
-def _bears(process, name):
+def _mentions(process, name):
     with suppress(psutil.Error):
         if process.status() == psutil.STATUS_ZOMBIE:
             return False
@@ -113,8 +113,8 @@ def _bears(process, name):
 
 
 @dataclass
-class Heard:
-    """One request to the endpoint, accepted because its signature was right."""
+class ReceivedRequest:
+    """One request to the endpoint."""
 
     headers: dict
     body: bytes
@@ -125,16 +125,16 @@ class Heard:
 
 
 class Endpoint:
-    """Takes webhooks on a loopback port; checks each signature before it answers.
+    """Receives webhooks on a loopback port; verifies each signature before it responds.
 
-    Its block ends in an AssertionError when an event was not as the catalogue says.
+    Its block ends with an AssertionError if an event did not match the catalogue.
     """
 
-    def __init__(self, *, slowness=0.0):
-        self.slowness = slowness
-        self.heard = []
-        self.refused = []
-        self.broken = []
+    def __init__(self, *, delay=0.0):
+        self.delay = delay
+        self.received = []
+        self.rejected = []
+        self.invalid = []
         self.types = defaultdict(set)
         self.secret = None
         self._verify = None
@@ -151,32 +151,32 @@ class Endpoint:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
-        assert any(exc) or not self.broken, self.broken
+        assert any(exc) or not self.invalid, self.invalid
 
     def expect(self, secret):
         self.secret = secret
         self._verify = Webhook(secret).verify
 
-    def take(self, request):
-        time.sleep(self.slowness)
+    def receive(self, request):
+        time.sleep(self.delay)
         try:
             self._verify(request.body, request.headers)
         except WebhookVerificationError as error:
-            self.refused.append((request, error))
+            self.rejected.append((request, error))
             return 400
-        self.heard.append(request)
+        self.received.append(request)
         event = request.event
         try:
             check(event)
         except AssertionError as error:
-            self.broken.append(str(error))
+            self.invalid.append(str(error))
         email_id = event["data"].get("email_id")
         self.types[email_id].add(event["type"])
         return 204
 
     def events(self, email_id):
-        """The requests about one email, in the order in which they came."""
-        return [each for each in self.heard if each.event["data"].get("email_id") == email_id]
+        """The requests about one email, in order of arrival."""
+        return [each for each in self.received if each.event["data"].get("email_id") == email_id]
 
 
 class _Server(ThreadingHTTPServer):
@@ -195,18 +195,18 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.send_response(self.endpoint.take(Heard(headers, body)))
+        self.send_response(self.endpoint.receive(ReceivedRequest(headers, body)))
         self.send_header("Content-Length", "0")
         self.end_headers()
 
     def log_message(self, *args):
-        """Keep quiet."""
+        """Log nothing."""
 
 
 def wait_until(condition, *, seconds=20, what="it"):
-    """Return what the condition gave once that is true; AssertionError after `seconds`."""
+    """Return the condition's result once that is true; AssertionError after `seconds`."""
     end = time.monotonic() + seconds
-    while not (found := condition()):
+    while not (result := condition()):
         assert time.monotonic() < end, f"{what} did not happen within {seconds} s"
         time.sleep(0.05)
-    return found
+    return result

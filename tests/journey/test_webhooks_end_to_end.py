@@ -1,4 +1,4 @@
-"""What a customer's endpoint hears of a mail, and how it knows that it was us."""
+"""The webhooks that an endpoint receives for a mail, and how it verifies them."""
 
 import hashlib
 import hmac
@@ -8,21 +8,23 @@ import resend
 import standardwebhooks
 import svix
 
-from tests.journey.product_running import wait_until
+from tests.journey.product import wait_until
 
 
-def heard(hook, email_id, *types):
-    """The requests about one email, once all of these types came."""
-    wanted = {f"email.{name}" for name in types}
-    wait_until(lambda: wanted <= hook.types[email_id], what=f"{wanted} for {email_id}")
+def received(hook, email_id, *types):
+    """The requests about one email, once all of these event types arrived."""
+    expected = {f"email.{name}" for name in types}
+    wait_until(lambda: expected <= hook.types[email_id], what=f"{expected} for {email_id}")
     return hook.events(email_id)
 
 
-def test_a_delivered_mail_is_told_as_sent_and_delivered(hook, resend_client, mail, somebody):
+def test_a_delivered_mail_is_reported_as_sent_and_delivered(hook, resend_client, mail, somebody):
     to = somebody()
     params = mail(f"Grace <{to}>", tags=[{"name": "team", "value": "blue"}])
     sent = resend_client.Emails.send(params)
-    requests = {each.event["type"]: each for each in heard(hook, sent["id"], "sent", "delivered")}
+    requests = {
+        each.event["type"]: each for each in received(hook, sent["id"], "sent", "delivered")
+    }
     assert requests.keys() == {"email.sent", "email.delivered"}
     event = requests["email.delivered"].event
     assert event["id"].startswith("whd_")
@@ -36,29 +38,29 @@ def test_a_delivered_mail_is_told_as_sent_and_delivered(hook, resend_client, mai
     assert requests["email.delivered"].headers["content-type"] == "application/json"
 
 
-def test_a_bounce_is_told_and_suppresses_the_address(hook, resend_client, mail, somebody):
+def test_a_bounce_is_reported_and_suppresses_the_address(hook, resend_client, mail, somebody):
     to = somebody("bounce.twin.test")
     sent = resend_client.Emails.send(mail(to))
-    bounced = heard(hook, sent["id"], "sent", "bounced")[-1].event
+    bounced = received(hook, sent["id"], "sent", "bounced")[-1].event
     assert bounced["data"]["bounce"]["type"] == "Permanent"
     assert bounced["data"]["recipient"] == to
 
     def suppressed():
-        added = [each.event for each in hook.heard if each.event["type"] == "suppression.added"]
+        added = [each.event for each in hook.received if each.event["type"] == "suppression.added"]
         return [each["data"]["email"] for each in added if each["data"]["email"] == to]
 
     assert wait_until(suppressed, what="suppression.added") == [to]
-    with pytest.raises(resend_client.exceptions.ResendError) as refused:
+    with pytest.raises(resend_client.exceptions.ResendError) as rejected:
         resend_client.Emails.send(mail(to))
-    assert (refused.value.code, refused.value.error_type) == (422, "recipient_suppressed")
-    # Others still get what also went to this address.
+    assert (rejected.value.code, rejected.value.error_type) == (422, "recipient_suppressed")
+    # Other recipients of the same mail still receive it.
     both = resend_client.Emails.send(mail(to, somebody()))
-    heard(hook, both["id"], "suppressed", "sent", "delivered")
+    received(hook, both["id"], "suppressed", "sent", "delivered")
 
 
-def test_every_verifier_accepts_each_request_and_no_changed_one(hook, resend_client, mail):
+def test_every_verifier_accepts_each_request_and_rejects_a_forged_one(hook, resend_client, mail):
     sent = resend_client.Emails.send(mail())
-    for request in heard(hook, sent["id"], "sent", "delivered"):
+    for request in received(hook, sent["id"], "sent", "delivered"):
         assert_accepted_by_all(request, hook.secret)
         headers = request.headers
         assert headers["webhook-id"] == headers["svix-id"] == headers["x-event-id"]
@@ -97,11 +99,11 @@ def assert_accepted_by_all(request, secret):
         ("renderingfailure.twin.test", ["sent", "failed"], "failed", "failed"),
     ],
 )
-def test_each_fate_of_a_mail_is_told_and_shown(
+def test_each_outcome_of_a_mail_is_reported_and_stored(
     hook, resend_client, mail, somebody, domain, types, status, last_event
 ):
     sent = resend_client.Emails.send(mail(somebody(domain)))
-    heard(hook, sent["id"], *types)
+    received(hook, sent["id"], *types)
     read = resend_client.Emails.get(sent["id"])
     assert (read["status"], read["last_event"]) == (status, last_event)
     assert [each["status"] for each in read["recipients"]] == [status]

@@ -1,4 +1,4 @@
-"""Starting, describing, demonstrating, stopping and starting again, as `make` does it."""
+"""Start, run.json, demo, stop and restart, as `make run` and `make demo` do it."""
 
 import os
 import stat
@@ -11,7 +11,7 @@ import psutil
 import pytest
 import requests
 
-from tests.journey.product_running import ROOT, Product, wait_until
+from tests.journey.product import ROOT, Product, wait_until
 
 KEYS = {
     "base_url",
@@ -41,7 +41,7 @@ def demo(var_dir):
     )
 
 
-def test_run_json_tells_its_owner_all_there_is_to_know(product):
+def test_run_json_has_every_field_and_is_private(product):
     facts = product.facts
     assert facts.keys() == KEYS
     assert all(facts[name] for name in KEYS - {"smtp_url"})
@@ -50,7 +50,7 @@ def test_run_json_tells_its_owner_all_there_is_to_know(product):
         assert stat.S_IMODE((product.var_dir / name).stat().st_mode) == 0o600, name
 
 
-def test_the_operator_gets_in_with_what_run_json_says(product):
+def test_the_admin_login_in_run_json_works(product):
     url = product.facts["base_url"] + "/admin/login/"
     with requests.Session() as browser:
         browser.get(url, timeout=10).raise_for_status()
@@ -61,35 +61,35 @@ def test_the_operator_gets_in_with_what_run_json_says(product):
         assert answer.url.endswith("/admin/")
 
 
-def test_the_demo_plays_to_its_end_and_leaves_no_endpoint(product):
+def test_the_demo_finishes_and_removes_its_endpoint(product):
     before = product.get("/webhooks")["data"]
-    played = demo(product.var_dir)
-    assert played.returncode == 0, played.stderr
-    assert played.stdout.count("signature verified") == 18
-    assert "422 recipient_suppressed" in played.stdout
+    finished = demo(product.var_dir)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.count("signature verified") == 18
+    assert "422 recipient_suppressed" in finished.stdout
     assert product.get("/webhooks")["data"] == before
 
 
-def test_the_demo_says_so_when_nothing_is_running(tmp_path):
-    played = demo(tmp_path)
-    assert played.returncode == 1
-    assert played.stderr.startswith("demo: nothing is running here")
-    assert "Traceback" not in played.stderr
+def test_the_demo_reports_that_nothing_is_running(tmp_path):
+    finished = demo(tmp_path)
+    assert finished.returncode == 1
+    assert finished.stderr.startswith("demo: nothing is running here")
+    assert "Traceback" not in finished.stderr
 
 
 @pytest.fixture
 def second():
-    """A product of its own, not started yet."""
+    """A second product, not started yet."""
     with tempfile.TemporaryDirectory(
         prefix="opensend-second-", ignore_cleanup_errors=True
     ) as folder:
         running = Product(Path(folder))
         yield running
-        if not running.is_over:
+        if not running.has_exited:
             running.stop()
 
 
-def test_ctrl_c_leaves_nothing_running_and_the_next_start_finds_everything(second):
+def test_ctrl_c_stops_every_process_and_the_next_start_has_all_data(second):
     second.start()
     before = second.facts
     mail = {

@@ -1,4 +1,4 @@
-"""A CSV file whose end never came suppresses nobody by half an address."""
+"""A truncated CSV upload does not suppress a truncated address."""
 
 import socket
 from urllib.parse import urlsplit
@@ -7,7 +7,7 @@ import requests
 
 
 def import_raw(product, body, length):
-    """Post a body that tells this length; nothing comes after what there is of it."""
+    """Post a body with this Content-Length and close the connection after `body`."""
     url = urlsplit(product.facts["base_url"])
     head = (
         f"POST /suppressions/import HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Type: text/csv\r\n"
@@ -28,7 +28,7 @@ def is_suppressed(product, email):
     return requests.get(url, headers=headers, timeout=20).status_code == 200
 
 
-def test_the_last_address_of_a_file_that_broke_off_is_not_suppressed(product):
+def test_the_last_address_of_a_truncated_file_is_not_suppressed(product):
     whole = b"email\nwhole@example.org"
     import_raw(product, whole, len(whole))
     assert is_suppressed(product, "whole@example.org")

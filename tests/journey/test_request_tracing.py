@@ -1,22 +1,22 @@
-"""One id, from the request to the webhook attempt, with every process between them running."""
+"""One request id in the logs of every process, from the request to the webhook attempt."""
 
 import json
 
 import pytest
 
 from devstack.embedded import free_port
-from tests.journey.product_running import wait_until
+from tests.journey.product import wait_until
 
 TYPES = ["email.sent", "email.delivered"]
 
 
 @pytest.fixture
-def deaf(resend_client):
-    """The id of an endpoint where nobody listens."""
+def closed_endpoint(resend_client):
+    """The id of an endpoint whose port refuses connections."""
     url = f"http://127.0.0.1:{free_port()}/hooks"
-    made = resend_client.Webhooks.create({"endpoint": url, "events": TYPES})
-    yield made["id"]
-    resend_client.Webhooks.remove(made["id"])
+    webhook = resend_client.Webhooks.create({"endpoint": url, "events": TYPES})
+    yield webhook["id"]
+    resend_client.Webhooks.remove(webhook["id"])
 
 
 def lines_of(product):
@@ -27,7 +27,7 @@ def lines_of(product):
             yield json.loads(text)
 
 
-def test_a_request_can_be_followed_to_the_attempts_at_its_webhooks(product, deaf, mail, somebody):
+def test_a_request_can_be_traced_to_its_webhook_attempts(product, closed_endpoint, mail, somebody):
     to = somebody()
     name = f"trace-{to.partition('@')[0]}"
     answer = product.api("POST", "/emails", mail(to), **{"x-request-id": name})
@@ -37,15 +37,15 @@ def test_a_request_can_be_followed_to_the_attempts_at_its_webhooks(product, deaf
         found = [line for line in lines_of(product) if line.get("request_id") == name]
         return found if len({line.get("event") for line in found}) == len(TYPES) else None
 
-    told = wait_until(attempts, what="an attempt for each of the two events")
-    assert {(line["message"], line["level"], line["endpoint"]) for line in told} == {
-        ("Webhook attempt failed", "INFO", deaf)
+    logged = wait_until(attempts, what="an attempt for each of the two events")
+    assert {(line["message"], line["level"], line["endpoint"]) for line in logged} == {
+        ("Webhook attempt failed", "INFO", closed_endpoint)
     }
     events = product.rows(f"SELECT type, 'whd_' || id FROM events WHERE request_id = '{name}'")
     assert sorted(kind for kind, _ in events) == sorted(TYPES)
-    assert {line["event"] for line in told} == {event for _, event in events}
+    assert {line["event"] for line in logged} == {event for _, event in events}
     assert to not in product.log.read_text()
 
 
-def test_the_workers_log_nothing_of_their_own_business(product):
+def test_celery_itself_logs_nothing(product):
     assert not [line for line in lines_of(product) if line["logger"].startswith("celery")]

@@ -1,4 +1,4 @@
-"""Whatever is given for a field, the answer says what is wrong in words of the API."""
+"""Validation messages for any value of a field use the API's terms, not pydantic's."""
 
 import re
 
@@ -14,8 +14,10 @@ SAMPLES = [
     *({}, {"x": 1}, {"x": None}, {"x y": "x"}, {"x": "x" * 5000}),
     {f"x{number}": "x" for number in range(99)},
 ]
-# Of pydantic's texts, each has one of them.
-FOREIGN = re.compile(r"\b(should|Input|Value|Unable|instance|dictionary|object)\b(?<!an object)")
+# Every pydantic message contains one of these.
+PYDANTIC_WORDS = re.compile(
+    r"\b(should|Input|Value|Unable|instance|dictionary|object)\b(?<!an object)"
+)
 
 
 def _models(parent=RequestBody):
@@ -33,13 +35,15 @@ def _names(model):
 
 
 @pytest.mark.parametrize("model", list(_models()), ids=lambda model: model.__name__)
-def test_no_word_of_the_library_that_reads_requests_is_told(model):
+def test_messages_contain_no_pydantic_wording(model):
     bodies = [{name: each} for name in _names(model) for each in SAMPLES]
-    told = {}
+    messages = {}
     for body in [*bodies, *SAMPLES]:
         try:
             parse(model, body)
         except ValidationFailed as error:
-            told |= dict.fromkeys(error.details["fields"].values(), body)
-    assert told
-    assert not {problem: body for problem, body in told.items() if FOREIGN.search(problem)}
+            messages |= dict.fromkeys(error.details["fields"].values(), body)
+    assert messages
+    assert not {
+        problem: body for problem, body in messages.items() if PYDANTIC_WORDS.search(problem)
+    }

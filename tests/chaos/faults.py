@@ -1,4 +1,4 @@
-"""What happens to the processes of a running stack: kill -9, a Redis that hangs or forgets."""
+"""Injects faults into a running stack: kill -9, a Redis that hangs or loses its data."""
 
 import os
 import signal
@@ -9,8 +9,8 @@ import psutil
 import redis
 
 
-class Havoc:
-    """Each round strikes one victim at a random moment of its time; `say` tells when and whom."""
+class FaultInjector:
+    """Each round hits one victim at a random moment; `say` prints when and whom."""
 
     VICTIMS = ("worker", "web", "redis", "one process", "hanging redis", "empty redis")
 
@@ -21,19 +21,19 @@ class Havoc:
         self._begin = time.monotonic()
         self._number = 0
 
-    def rage(self, rounds, *, seconds):
-        """Strike once in each of `rounds` spans of that many seconds."""
+    def run(self, rounds, *, seconds):
+        """Inject one fault in each of `rounds` spans of that many seconds."""
         begin = time.monotonic()
         for place in range(rounds):
             moment = begin + seconds * (place + self._random.uniform(0.1, 0.9))
             time.sleep(max(0.0, moment - time.monotonic()))
             victim = self.VICTIMS[self._number % len(self.VICTIMS)]
             self._number += 1
-            told = self._strike(victim)
+            description = self._inject(victim)
             at = time.monotonic() - self._begin
-            self._say(f"{at:6.1f} s  round {self._number}: {victim} {told}")
+            self._say(f"{at:6.1f} s  round {self._number}: {victim} {description}")
 
-    def _strike(self, victim):
+    def _inject(self, victim):
         match victim:
             case "worker" | "web" | "redis":
                 return self._kill(self._pid(victim))
@@ -47,25 +47,25 @@ class Havoc:
                 return "FLUSHALL"
 
     def _pid(self, name):
-        """Of a running process: one that died just now is waited for."""
+        """The pid of a service; waits if it has just been killed and restarts."""
         end = time.monotonic() + 30
         while time.monotonic() < end:
             pid = self._product.facts["pids"][name]
             if pid and psutil.pid_exists(pid):
                 return pid
             time.sleep(0.05)
-        raise AssertionError(f"{name} was not started again")
+        raise AssertionError(f"{name} was not restarted")
 
     def _kill(self, pid):
         os.kill(pid, signal.SIGKILL)
         return f"kill -9 {pid}"
 
     def _kill_child(self, pid):
-        """One process of a service, be it a pool, a member of a pool, or a server's worker."""
+        """Kill one process of a service: a pool, a member of a pool, or a server's worker."""
         victim = self._random.choice(psutil.Process(pid).children(recursive=True))
-        told = " ".join(victim.cmdline()[-12:])[-60:]
+        command = " ".join(victim.cmdline()[-12:])[-60:]
         victim.kill()
-        return f"kill -9 {victim.pid} ({told})"
+        return f"kill -9 {victim.pid} ({command})"
 
     def _hang(self, pid):
         seconds = self._random.uniform(2, 5)

@@ -1,4 +1,4 @@
-"""One row of every table, with things in it that nobody is to see."""
+"""One row of every table, with secrets that no page may show."""
 
 import hashlib
 import json
@@ -19,17 +19,17 @@ from webhooks.models import Attempt, Delivery, Endpoint, EndpointHour, EndpointR
 
 DIGEST = "d16e57" * 10
 SECRET = "gAAAA-encrypted-secret"
-ANSWER = "gAAAA-encrypted-answer"
-LEVER = "https://sns.us-east-1.amazonaws.com/?Action=Unsubscribe&SubscriptionArn=x"
+STORED_RESPONSE = "gAAAA-encrypted-answer"
+UNSUBSCRIBE_URL = "https://sns.us-east-1.amazonaws.com/?Action=Unsubscribe&SubscriptionArn=x"
 
 
-def one_of_each(tenant):
+def create_one_of_each(tenant):
     unique = uuid7().hex
     key = ApiKey.objects.create(
         workspace=tenant, name="key", prefix="os_abcdefg", digest=(unique + DIGEST)[:64]
     )
     IdempotencyRecord.objects.create(
-        workspace=tenant, route="/emails", key=unique, status=200, encrypted_body=ANSWER
+        workspace=tenant, route="/emails", key=unique, status=200, encrypted_body=STORED_RESPONSE
     )
     domain = Domain.objects.create(workspace=tenant, name=f"{unique}.test", region="us-east-1")
     DnsRecord.objects.create(domain=domain, purpose="DKIM", name="a", type="CNAME", value="b")
@@ -85,7 +85,7 @@ def one_of_each(tenant):
         body=json.dumps(
             {
                 "Message": json.dumps({"eventType": "Delivery", "Token": "t0k3n"}),
-                "UnsubscribeURL": LEVER,
+                "UnsubscribeURL": UNSUBSCRIBE_URL,
                 "Token": "t0k3n",
             }
         ),
