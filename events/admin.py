@@ -1,4 +1,4 @@
-"""What was published, and what its subscribers could not hear."""
+"""Admin pages of published events, their dispatch state and errors."""
 
 from typing import Any, ClassVar
 
@@ -23,13 +23,13 @@ from events import services
 from events.models import Event
 
 
-def shelved(events: "QuerySet[Event]") -> "QuerySet[Event]":
+def dead_lettered(events: "QuerySet[Event]") -> "QuerySet[Event]":
     return recent(events, Q(next_attempt_at=None) & ~Q(last_error=""))
 
 
 class EventWorkFilter(WorkFilter):
     questions: ClassVar[Any] = WorkFilter.questions | {
-        "shelved": ("Shelved, among the newest", shelved)
+        "dead-lettered": ("Dead-lettered, among the newest", dead_lettered)
     }
 
 
@@ -64,7 +64,7 @@ class EventAdmin(RecordAdmin[Event]):
 
 alerts.append(
     lambda: Alert(
-        "events are overdue: their subscribers have not heard of them",
+        "events are overdue: they have not been dispatched to subscribers",
         bounded_count(overdue(Event.objects.all())),
         list_url(Event, work="overdue"),
     )

@@ -1,4 +1,4 @@
-"""Every type of event there is: which part says it, when, with what payload, and an example."""
+"""The catalogue of event types: what each means, which app emits it, its payload and an example."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,17 +25,17 @@ class EventType:
 
     @property
     def group(self) -> str:
-        """What subscribes to this type and its like: `email.*`."""
+        """The pattern that matches this type and its siblings: `email.*`."""
         return self.name.split(".")[0] + ".*"
 
     @cached_property
     def schema(self) -> dict[str, Any]:
-        """JSON Schema of the whole body, as published: further fields are allowed."""
+        """JSON Schema of the whole body, as we publish it: additional fields are allowed."""
         return schema_of(self._model, description=self.meaning)
 
     @cached_property
     def closed_schema(self) -> dict[str, Any]:
-        """The same, but allowing no field that nobody wrote down."""
+        """The same schema without additional fields, for tests."""
         return schema_of(self._model, description=self.meaning, closed=True)
 
     @property
@@ -44,12 +44,12 @@ class EventType:
 
     @cached_property
     def example(self) -> dict[str, Any]:
-        """A whole body."""
+        """An example of the whole body."""
         body: dict[str, Any] = orjson.loads(self.example_text)
         return body
 
     def example_data(self) -> dict[str, Any]:
-        """The example's payload, for the caller to change."""
+        """A new copy of the example's payload, which the caller may change."""
         return data_of(self.example_text)
 
     @property
@@ -61,104 +61,114 @@ _TYPES = [
     EventType(
         "email.scheduled",
         "emails",
-        "An email was accepted to be sent later.",
+        "The email was accepted and is scheduled to be sent later.",
         emails.EmailScheduled,
     ),
-    EventType("email.sent", "emails", "The provider took the email.", emails.EmailSent),
+    EventType(
+        "email.sent", "emails", "The provider accepted the email for delivery.", emails.EmailSent
+    ),
     EventType(
         "email.delivered",
         "ingest",
-        "The recipient's server took the email.",
+        "The recipient's mail server accepted the email.",
         emails.EmailDelivered,
     ),
     EventType(
         "email.delivery_delayed",
         "ingest",
-        "The recipient's server puts the email off.",
+        "Delivery to the recipient's mail server is delayed; the provider retries.",
         emails.EmailDeliveryDelayed,
     ),
     EventType(
-        "email.bounced", "ingest", "The recipient's server refused the email.", emails.EmailBounced
+        "email.bounced",
+        "ingest",
+        "The email bounced: it could not be delivered to the recipient.",
+        emails.EmailBounced,
     ),
     EventType(
         "email.complained",
         "ingest",
-        "The recipient called the email spam.",
+        "The recipient marked the email as spam.",
         emails.EmailComplained,
     ),
     EventType("email.opened", "emails", "The email was opened.", emails.EmailOpened),
-    EventType("email.clicked", "emails", "A link of the email was followed.", emails.EmailClicked),
+    EventType("email.clicked", "emails", "A link in the email was clicked.", emails.EmailClicked),
     EventType(
         "email.delayed",
         "emails",
-        "The provider doesn't take the email for now.",
+        "The provider could not accept the email yet; sending is retried.",
         emails.EmailDelayed,
     ),
-    EventType("email.failed", "emails", "The email will not be sent.", emails.EmailFailed),
+    EventType(
+        "email.failed",
+        "emails",
+        "The email could not be sent and will not be retried.",
+        emails.EmailFailed,
+    ),
     EventType(
         "email.suppressed",
         "emails",
-        "A recipient is on the suppression list.",
+        "A recipient was dropped because the address is on the suppression list.",
         emails.EmailSuppressed,
     ),
-    EventType("email.received", "receiving", "An email came in.", emails.EmailReceived),
-    EventType("contact.created", "contacts", "A contact was added.", contacts.ContactData),
-    EventType("contact.updated", "contacts", "A contact changed.", contacts.ContactUpdated),
-    EventType("contact.deleted", "contacts", "A contact was removed.", contacts.ContactData),
-    EventType("domain.created", "domains", "A domain was added.", domains.DomainData),
+    EventType("email.received", "receiving", "An email was received.", emails.EmailReceived),
+    EventType("contact.created", "contacts", "A contact was created.", contacts.ContactData),
+    EventType("contact.updated", "contacts", "A contact was updated.", contacts.ContactUpdated),
+    EventType("contact.deleted", "contacts", "A contact was deleted.", contacts.ContactData),
+    EventType("domain.created", "domains", "A domain was created.", domains.DomainData),
     EventType(
         "domain.updated", "domains", "A domain's status or settings changed.", domains.DomainUpdated
     ),
-    EventType("domain.deleted", "domains", "A domain was removed.", domains.DomainData),
+    EventType("domain.deleted", "domains", "A domain was deleted.", domains.DomainData),
     EventType(
         "suppression.added",
         "contacts",
-        "An address will get no more mail.",
+        "An address was added to the suppression list: it gets no more email.",
         contacts.SuppressionData,
     ),
     EventType(
         "suppression.removed",
         "contacts",
-        "An address may get mail again.",
+        "An address was removed from the suppression list: it can get email again.",
         contacts.SuppressionData,
     ),
     EventType(
         "message.received",
         "inboxes",
-        "A mailbox got a message.",
+        "A mailbox received a message.",
         mailbox.MessageReceived,
         Envelope.MAILBOX,
     ),
     EventType(
         "inbox.suspended",
         "inboxes",
-        "A mailbox may not send any more.",
+        "A mailbox was suspended: it can no longer send.",
         mailbox.Suspended,
         Envelope.MAILBOX,
     ),
     EventType(
         "inbox.reactivated",
         "inboxes",
-        "A mailbox may send again.",
+        "A mailbox was reactivated: it can send again.",
         mailbox.Reactivated,
         Envelope.MAILBOX,
     ),
     EventType(
         "pod.suspended",
         "inboxes",
-        "A pod's mailboxes may not send any more.",
+        "A pod was suspended: its mailboxes can no longer send.",
         mailbox.Suspended,
         Envelope.MAILBOX,
     ),
     EventType(
         "pod.reactivated",
         "inboxes",
-        "A pod's mailboxes may send again.",
+        "A pod was reactivated: its mailboxes can send again.",
         mailbox.Reactivated,
         Envelope.MAILBOX,
     ),
     EventType(
-        "webhook.test", "webhooks", "A sample that somebody asked for.", webhooks.WebhookTest
+        "webhook.test", "webhooks", "A test event that a user requested.", webhooks.WebhookTest
     ),
     EventType(
         "webhook.failing",
@@ -167,7 +177,7 @@ _TYPES = [
         webhooks.WebhookFailing,
     ),
     EventType(
-        "webhook.disabled", "webhooks", "An endpoint was switched off.", webhooks.WebhookDisabled
+        "webhook.disabled", "webhooks", "An endpoint was disabled.", webhooks.WebhookDisabled
     ),
 ]
 CATALOGUE = {kind.name: kind for kind in _TYPES}
@@ -175,7 +185,7 @@ GROUPS = {"*"} | {kind.group for kind in _TYPES}
 
 
 def is_subscribable(pattern: str) -> bool:
-    """Whether an endpoint may ask for this: a type, a group like `email.*`, or `*`."""
+    """Whether an endpoint can subscribe to this: a type, a group such as `email.*`, or `*`."""
     return pattern in CATALOGUE or pattern in GROUPS
 
 

@@ -1,4 +1,4 @@
-"""Handing events to their subscribers: "heard" and what it led to commit together."""
+"""Dispatches due events to the subscribers. Their effects commit together with the dispatch."""
 
 import logging
 from collections.abc import Sequence
@@ -13,50 +13,50 @@ from events.subscriptions import subscribers
 logger = logging.getLogger(__name__)
 
 BATCH = 500
-PATIENCE = timedelta(hours=1)
+MAX_BACKOFF = timedelta(hours=1)
 
-_HEARD: dict[str, object] = {"last_error": ""}  # what earlier tries ran into is history
+_SUCCESS: dict[str, object] = {"last_error": ""}  # clears the error of earlier attempts
 
 
 def dispatch_due() -> int:
-    """Claim a batch and let every subscriber hear all of it; how many were claimed."""
+    """Claim a batch and dispatch it to every subscriber; returns how many were claimed."""
     events = Event.objects.claim(limit=BATCH)
     alive = [event for event in events if not event.is_poisoned]
     _dead_letter([event for event in events if event.is_poisoned])
     try:
-        _hand_over(alive)
-    except Exception:  # one of them is bad: the others must not wait for it
-        logger.exception("A batch of events could not be dispatched; trying each alone")
+        _dispatch(alive)
+    except Exception:  # one bad event must not block the others
+        logger.exception("Could not dispatch a batch of events; retrying them one by one")
         for event in alive:
-            _hand_over_alone(event)
+            _dispatch_one(event)
     return len(events)
 
 
-def _hand_over(events: Sequence[Event]) -> None:
+def _dispatch(events: Sequence[Event]) -> None:
     with transaction.atomic():
-        ours = Event.objects.settle([Settlement(event, changes=_HEARD) for event in events])
-        held = [event for event in events if event.pk in ours]
-        if held:
-            for hear in subscribers:
-                hear(held)
+        settled = Event.objects.settle([Settlement(event, changes=_SUCCESS) for event in events])
+        leased = [event for event in events if event.pk in settled]
+        if leased:
+            for subscriber in subscribers:
+                subscriber(leased)
 
 
-def _hand_over_alone(event: Event) -> None:
+def _dispatch_one(event: Event) -> None:
     try:
-        _hand_over([event])
+        _dispatch([event])
     except Exception as error:
         logger.exception(
-            "Event %s could not be dispatched",
+            "Could not dispatch event %s",
             event.pk,
             extra={"request_id": event.request_id},
         )
-        delay = min(timedelta(seconds=2 ** min(event.claims, 12)), PATIENCE)
-        # repr() escapes what PostgreSQL's text can't hold.
+        delay = min(timedelta(seconds=2 ** min(event.claims, 12)), MAX_BACKOFF)
+        # repr() escapes characters that PostgreSQL's text type rejects.
         reason = {"last_error": repr(error)[:1000]}
         Event.objects.settle([Settlement(event, retry_in=delay, changes=reason)])
 
 
 def _dead_letter(events: Sequence[Event]) -> None:
-    """An event that has killed its worker time and again waits for an operator."""
-    reason = {"last_error": "The worker died over this event each time it was claimed."}
+    """Give up poisoned events until an operator dispatches them again."""
+    reason = {"last_error": "Poisoned: the worker died every time it claimed this event."}
     Event.objects.settle([Settlement(event, changes=reason) for event in events])

@@ -1,4 +1,4 @@
-"""The two shapes in which events leave, and their bytes."""
+"""The two envelopes of events, and their serialization as JSON."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -13,7 +13,7 @@ from events.truncation import within_limit
 
 
 class Envelope(StrEnum):
-    """`standard` has the payload under `data`, `mailbox` beside the envelope's own fields."""
+    """`standard` nests the payload under `data`; `mailbox` puts it beside the envelope's fields."""
 
     STANDARD = "standard"
     MAILBOX = "mailbox"
@@ -22,7 +22,7 @@ class Envelope(StrEnum):
 def sealed(
     envelope: Envelope, type_name: str, *, event_id: str, at: datetime, data: dict[str, Any]
 ) -> str:
-    """The body of an event as JSON, within the limit."""
+    """Serialize an event as JSON, truncated to the size limit."""
     if envelope is Envelope.MAILBOX:
         head = {"event": type_name, "event_id": event_id, "occurred_at": iso(at)}
         return within_limit(data, lambda payload: head | payload)
@@ -31,20 +31,20 @@ def sealed(
 
 
 def data_of(body: str) -> dict[str, Any]:
-    """The payload of a body, parsed anew, whichever its envelope."""
-    told: dict[str, Any] = orjson.loads(body)
-    if "event_id" in told:
-        return {name: value for name, value in told.items() if name not in _Mailbox.model_fields}
-    data: dict[str, Any] = told["data"]
+    """Parse the payload out of a body in either envelope."""
+    fields: dict[str, Any] = orjson.loads(body)
+    if "event_id" in fields:
+        return {name: value for name, value in fields.items() if name not in _Mailbox.model_fields}
+    data: dict[str, Any] = fields["data"]
     return data
 
 
 def model_of(envelope: Envelope, type_name: str, payload: type[Payload]) -> type[BaseModel]:
-    """The whole body of such events."""
-    const = Field(description="The type of the event.", json_schema_extra={"const": type_name})
+    """The model of the whole body of this event type."""
+    const = Field(description="The event type.", json_schema_extra={"const": type_name})
     if envelope is Envelope.MAILBOX:
         return create_model(type_name, __base__=(payload, _Mailbox), event=(str, const))
-    data = (payload, Field(description="What happened to what."))
+    data = (payload, Field(description="The payload of the event."))
     return create_model(type_name, __base__=_Standard, type=(str, const), data=data)
 
 
@@ -52,12 +52,12 @@ _EventId = Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^whd_{U
 
 
 class _Standard(BaseModel):
-    id: _EventId = Field(description="The event's id: the same in every attempt and replay.")
+    id: _EventId = Field(description="The event id, the same in every attempt and replay.")
     type: str
     created_at: Time = Field(description="When the event happened.")
 
 
 class _Mailbox(BaseModel):
     event: str
-    event_id: _EventId = Field(description="The event's id: the same in every attempt and replay.")
+    event_id: _EventId = Field(description="The event id, the same in every attempt and replay.")
     occurred_at: Time = Field(description="When the event happened.")

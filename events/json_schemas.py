@@ -1,7 +1,7 @@
-"""JSON Schema (2020-12) of what is sent.
+"""JSON Schema (2020-12) of event bodies.
 
-The published form says nothing of further fields, because fields are added over time. The closed
-form allows none but those that are named, so that tests see what nobody wrote down.
+The published schema allows additional fields, because we add fields over time. The closed schema
+forbids them, so that tests find undocumented fields.
 """
 
 from typing import Any
@@ -12,13 +12,13 @@ from pydantic_core import core_schema
 
 
 def schema_of(model: type[BaseModel], *, description: str, closed: bool = False) -> dict[str, Any]:
-    found = model.model_json_schema(schema_generator=_Closed if closed else _Published)
+    schema = model.model_json_schema(schema_generator=_Closed if closed else _Published)
     head = {"$schema": GenerateJsonSchema.schema_dialect, "description": description}
-    return head | found
+    return head | schema
 
 
 class _Published(GenerateJsonSchema):
-    # Titles would repeat the names, and a default says what we read, not what we send.
+    # Titles only repeat the names, and defaults describe parsing, not what we send.
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
 

@@ -1,4 +1,4 @@
-"""The outbox and the public record of what happened."""
+"""The event outbox, which is also the public record of events."""
 
 from typing import Any
 from uuid import UUID
@@ -18,19 +18,19 @@ class EventQuerySet(WorkQuerySet["Event"]):
 
 
 class Event(WorkItem):
-    """One fact, with the bytes that tell it to the outside.
+    """One published fact, with the body that webhooks send.
 
-    A row is due until its subscribers have heard of it.
+    A row is due until it has been dispatched to the subscribers.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="+")
     type = models.CharField(max_length=50)
-    # The envelope as JSON, serialised once: what is signed and sent in every attempt.
+    # The envelope as JSON, serialized once: these bytes are signed and sent in every attempt.
     body = models.TextField()
     request_id = models.CharField(max_length=128, blank=True)
-    # What the event is about, for endpoints that ask for some only. These live on other floors,
-    # so they are ids and no foreign keys.
+    # For endpoints that filter events by domain, pod or inbox. Ids instead of foreign keys,
+    # because those models belong to apps above this one.
     domain_id: "models.UUIDField[UUID | None, UUID | None]" = models.UUIDField(null=True)
     pod_id: "models.UUIDField[UUID | None, UUID | None]" = models.UUIDField(null=True)
     inbox_id: "models.UUIDField[UUID | None, UUID | None]" = models.UUIDField(null=True)
@@ -42,7 +42,7 @@ class Event(WorkItem):
     class Meta:
         db_table = "events"
         indexes = [
-            # For claiming what subscribers have not heard of; heard events are not in it.
+            # For claiming: contains undispatched events only.
             models.Index(
                 fields=["next_attempt_at"],
                 name="events_due",
@@ -62,5 +62,5 @@ class Event(WorkItem):
         return f"whd_{self.pk}"
 
     def data(self) -> dict[str, Any]:
-        """The payload, parsed anew, whichever envelope it is in."""
+        """Parse the payload out of the body."""
         return data_of(self.body)

@@ -1,4 +1,4 @@
-"""The catalogue as a page for readers: `docs/events.md`."""
+"""Renders the catalogue as a reference page: `docs/events.md`."""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -15,54 +15,54 @@ _GROUPS = {
     "contact.*": "Contacts",
     "domain.*": "Domains",
     "suppression.*": "Suppressions",
-    "message.*": "Messages of mailboxes",
+    "message.*": "Mailbox messages",
     "inbox.*": "Inboxes",
     "pod.*": "Pods",
-    "webhook.*": "Webhooks themselves",
+    "webhook.*": "Webhooks",
 }
-# What most types of a group say, so that it is said once.
+# The fields that most types of a group share, listed once per group.
 _SHARED: dict[str, type[Payload]] = {"email.*": EmailData}
 _INTRODUCTION = """\
 # Events
 
-What webhooks tell: every type, its fields and an example. How to make an endpoint, verify a
-request and answer it is in [webhooks.md](webhooks.md). This page is written from the catalogue in
-the code by `make docs`; `GET /webhooks/event-types` answers the same, with a JSON Schema for each
-type.
+Every event type that webhooks send, with its fields and an example. [webhooks.md](webhooks.md)
+explains how to create an endpoint, verify requests and respond to them. `make docs` generates this
+page from the catalogue in the code; `GET /webhooks/event-types` returns the same catalogue with a
+JSON Schema for each type.
 
-An endpoint asks for types, for groups such as `email.*`, or for `*`.
+An endpoint subscribes to types, to groups such as `email.*`, or to `*`.
 
 ## Envelopes
 
-Most events are in the standard envelope, with their fields under `data`:
+Most events have the standard envelope, with the payload under `data`:
 
 ```json
 {"id": "whd_<uuid>", "type": "contact.created", "created_at": "2026-05-10T09:30:00.000Z",
  "data": {...}}
 ```
 
-Events about mailboxes (`message.received`, `inbox.*`, `pod.*`) are in the mailbox envelope, with
-their fields beside the envelope's own:
+Mailbox events (`message.received`, `inbox.*`, `pod.*`) have the mailbox envelope, with the payload
+beside the envelope's own fields:
 
 ```json
 {"event": "message.received", "event_id": "whd_<uuid>", "occurred_at": "2026-05-10T09:30:00.000Z",
  ...}
 ```
 
-- **Ids.** `id`, or `event_id`, is the event's, and so is the time: both are the same in every
-  attempt, at every endpoint and in a replay. Remember the ids that you acted upon, and a repetition
-  does no harm. The header `webhook-id` has the same id.
-- **Order.** Events may come in any order. Each holds a complete snapshot of what it is about, as it
-  was then.
-- **Times** are UTC with milliseconds. The times in the provider's own objects (`delivery`, `open`,
-  ...) are as the provider writes them.
-- **New fields.** Fields are added over time, and the provider adds some to its objects. Ignore what
-  you don't know; the JSON Schemas forbid no further fields. What is listed here stays.
-- **Size.** A body has at most 256 KiB. The longest texts and lists of a larger one are cut and
-  `truncated: true` stands among its fields (`data.truncated` in the standard envelope): fetch the
-  whole by its id. In the extreme what is nested comes out empty, and need not match the schema.
+- **Duplicates.** An event can arrive more than once. Its `id` (or `event_id`) and time are the same
+  in every attempt, at every endpoint and in replays: store the ids that you have processed and skip
+  duplicates. The header `webhook-id` has the same id.
+- **Order.** Events can arrive in any order. Each payload is a complete snapshot, taken at the time
+  of the event.
+- **Times** are UTC with milliseconds. Times inside the provider's objects (`delivery`, `open`, ...)
+  keep the provider's format.
+- **New fields.** We and the provider add fields over time. Ignore unknown fields; the JSON Schemas
+  allow them. The fields on this page will not be removed.
+- **Size.** A body has at most 256 KiB. In a larger one, long strings and lists are truncated, and
+  the payload has `truncated: true` (`data.truncated` in the standard envelope): fetch the full
+  resource by its id. In extreme cases nested values are emptied and may not match the schema.
 
-Fields marked *optional* may be left out; a field is null only where its type says so.
+Fields marked *optional* may be absent. A field is null only if its type says so.
 """
 
 
@@ -71,8 +71,8 @@ def page() -> str:
     for group, kinds in _by_group():
         parts.append(f"## {_GROUPS[group]}\n\n`{group}`\n")
         if group in _SHARED:
-            parts.append(_shared(_SHARED[group]))
-        parts += [_described(kind) for kind in kinds]
+            parts.append(_shared_fields(_SHARED[group]))
+        parts += [_type_section(kind) for kind in kinds]
     return "\n".join(parts)
 
 
@@ -81,7 +81,7 @@ def _by_group() -> Iterator[tuple[str, Iterator[EventType]]]:
 
 
 def _contents() -> str:
-    rows = ["| group | type | when |", "|---|---|---|"]
+    rows = ["| group | type | description |", "|---|---|---|"]
     for group, kinds in _by_group():
         rows += [
             f"| `{group}` | [`{kind.name}`](#{kind.name.replace('.', '')}) | {kind.meaning} |"
@@ -90,23 +90,23 @@ def _contents() -> str:
     return "\n".join(rows) + "\n"
 
 
-def _shared(payload: type[Payload]) -> str:
-    return "\n".join(["These share the fields of the email:", "", _table(_fields(payload))])
+def _shared_fields(payload: type[Payload]) -> str:
+    return "\n".join(["Most email events share these fields:", "", _table(_fields(payload))])
 
 
-def _described(kind: EventType) -> str:
+def _type_section(kind: EventType) -> str:
     shared = _SHARED.get(kind.group)
     fields = _fields(kind.payload)
-    also = ""
+    note = ""
     if shared and issubclass(kind.payload, shared):
         common = set(_fields(shared))
         fields = [row for row in fields if row not in common]
-        also = " Has the shared fields" + (", and:" if fields else ".")
-    mailbox = " In the mailbox envelope." if kind.envelope is Envelope.MAILBOX else ""
+        note = " Has the shared fields" + (" and:" if fields else ".")
+    mailbox = " Uses the mailbox envelope." if kind.envelope is Envelope.MAILBOX else ""
     lines = [
         f"### {kind.name}",
         "",
-        f"{kind.meaning} Emitted by `{kind.emitted_by}`.{mailbox}{also}",
+        f"{kind.meaning} Emitted by `{kind.emitted_by}`.{mailbox}{note}",
         "",
         *([_table(fields)] if fields else []),
         "```json",
@@ -122,11 +122,11 @@ Row = tuple[str, str, str]
 
 def _table(rows: Iterable[Row]) -> str:
     lines = [f"| `{name}` | {type_} | {meaning} |" for name, type_, meaning in rows]
-    return "\n".join(["| field | type | meaning |", "|---|---|---|", *lines, ""])
+    return "\n".join(["| field | type | description |", "|---|---|---|", *lines, ""])
 
 
 def _fields(payload: type[Payload]) -> list[Row]:
-    """(name, type, meaning), the fields of objects after the objects."""
+    """Rows of (name, type, description). The fields of an object follow the object."""
     schema = schema_of(payload, description="")
     rows = _rows(schema, schema.get("$defs", {}), "")
     return [row for row in rows if row[0] != "truncated"]
@@ -134,12 +134,12 @@ def _fields(payload: type[Payload]) -> list[Row]:
 
 def _rows(schema: dict[str, Any], definitions: dict[str, Any], prefix: str) -> Iterator[Row]:
     required = schema.get("required", [])
-    for name, given in schema["properties"].items():
-        field = _followed(given, definitions)
+    for name, reference in schema["properties"].items():
+        field = _resolved(reference, definitions)
         path = prefix + name
         optional = "" if name in required else ", optional"
-        yield path, _type(field, definitions) + optional, given["description"]
-        items = _followed(field.get("items", {}), definitions)
+        yield path, _type(field, definitions) + optional, reference["description"]
+        items = _resolved(field.get("items", {}), definitions)
         if "properties" in field:
             yield from _rows(field, definitions, f"{path}.")
         elif "properties" in items:
@@ -147,21 +147,25 @@ def _rows(schema: dict[str, Any], definitions: dict[str, Any], prefix: str) -> I
 
 
 def _type(field: dict[str, Any], definitions: dict[str, Any]) -> str:
-    field = _followed(field, definitions)
+    field = _resolved(field, definitions)
     if "anyOf" in field:
         return " or ".join(_type(each, definitions) for each in field["anyOf"])
     if field["type"] == "array":
-        return f"list of {_type(field['items'], definitions)}s"
+        return f"list of {_plural(_type(field['items'], definitions))}"
     if field["type"] == "object" and "properties" not in field:
         values = field.get("additionalProperties")
-        of = f" of {_type(values, definitions)}s" if isinstance(values, dict) else ""
+        of = f" of {_plural(_type(values, definitions))}" if isinstance(values, dict) else ""
         return f"object{of}"
     return str({"uuid": "id", "date-time": "time"}.get(field.get("format", ""), field["type"]))
 
 
-def _followed(field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """What a reference refers to, else the field itself."""
+def _plural(noun: str) -> str:
+    return noun if noun.endswith("s") else f"{noun}s"
+
+
+def _resolved(field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """Resolve a `$ref`; other fields are returned as they are."""
     if "$ref" not in field:
         return field
-    found: dict[str, Any] = definitions[field["$ref"].rpartition("/")[2]]
-    return found
+    definition: dict[str, Any] = definitions[field["$ref"].rpartition("/")[2]]
+    return definition

@@ -1,4 +1,4 @@
-"""How apps talk upwards: publish a fact; whoever subscribed hears of it later."""
+"""How an app notifies the apps above it: it publishes facts, subscribers get them later."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,11 +22,10 @@ DISPATCH = "events.tasks.dispatch_due_events"
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Something that happened: `data` is a complete snapshot, as the catalogue's payload.
+    """Something that happened. `data` is a complete snapshot that matches the catalogue's payload.
 
-    `id` becomes the event's. The other ids are of what it is about; endpoints may ask for the
-    events of some of these only. `request_id` is the request that led to it: the current one
-    unless told.
+    `id` becomes the id of the event. Endpoints can filter events by domain, pod and inbox.
+    `request_id` is the request that caused the fact, by default the current one.
     """
 
     type: str
@@ -40,12 +39,12 @@ class Fact:
 
 
 def publish(facts: Sequence[Fact]) -> list[Event]:
-    """Record facts together with the change that made them true: both, or neither.
+    """Record facts in the transaction of the change itself, so both commit or neither does.
 
-    RuntimeError outside a transaction, KeyError for a type that the catalogue doesn't have.
+    RuntimeError outside a transaction, KeyError for a type that is not in the catalogue.
     """
     if not connection.in_atomic_block:
-        raise RuntimeError("publish() belongs in the transaction of the change itself")
+        raise RuntimeError("publish() must be called in the transaction of the change itself")
     if not facts:
         return []
     events = [_event(fact) for fact in facts]
@@ -55,13 +54,15 @@ def publish(facts: Sequence[Fact]) -> list[Event]:
 
 
 def dispatch_again(events: Sequence[Event]) -> int:
-    """Let subscribers hear events anew; how many that were not due anyway.
+    """Make dispatched events due again; returns how many were not due already.
 
-    Hearing twice makes nothing twice: a delivery is owed once for an endpoint and an event.
+    This is idempotent: there is one delivery per endpoint and event.
     """
     with transaction.atomic():
-        heard = Event.objects.filter(pk__in=[event.pk for event in events], next_attempt_at=None)
-        count = heard.update(next_attempt_at=Now(), last_error="")
+        dispatched = Event.objects.filter(
+            pk__in=[event.pk for event in events], next_attempt_at=None
+        )
+        count = dispatched.update(next_attempt_at=Now(), last_error="")
         if count:
             wake(DISPATCH)
     return count

@@ -1,4 +1,4 @@
-"""Who hears of events: functions that take a batch and may only write rows."""
+"""The subscribers of events: functions that take a batch and may only write rows."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,7 +9,7 @@ from events.models import Event
 Subscriber = Callable[[Sequence[Event]], None]
 
 subscribers: list[Subscriber] = []
-reasons_to_keep: list[Expression] = []
+retention_conditions: list[Expression] = []
 
 
 def subscribe(subscriber: Subscriber) -> None:
@@ -18,6 +18,6 @@ def subscribe(subscriber: Subscriber) -> None:
 
 
 def keep_while(needed: Expression) -> None:
-    """An event for which this holds outlives its retention."""
-    if needed not in reasons_to_keep:
-        reasons_to_keep.append(needed)
+    """Exempt events for which this expression is true from the retention purge."""
+    if needed not in retention_conditions:
+        retention_conditions.append(needed)

@@ -1,4 +1,4 @@
-"""What providers told us, word for word, and how far we got with it."""
+"""Admin pages of provider callbacks: their bodies and processing state."""
 
 from typing import Any, ClassVar
 
@@ -30,32 +30,32 @@ from ingest.models import ProviderEvent
 
 Kind, State = ProviderEvent.Kind, ProviderEvent.State
 HIDDEN = {"unsubscribeurl", "subscribeurl", "token"}
-SHOWN = 100
+MAX_ROWS = 100
 
 
 def in_state(state: str) -> "QuerySet[ProviderEvent]":
     return ProviderEvent.objects.filter(state=state).order_by("-pk")
 
 
-def left_unmatched() -> "QuerySet[ProviderEvent]":
+def unmatched_given_up() -> "QuerySet[ProviderEvent]":
     return in_state(State.UNMATCHED).filter(next_attempt_at=None)
 
 
 def of_kind(kind: str) -> "QuerySet[ProviderEvent]":
-    # Said twice for the partial index, whose condition is that it isn't a notification.
+    # The exclude() is redundant, but the partial index needs its condition.
     return ProviderEvent.objects.exclude(kind=Kind.NOTIFICATION).filter(kind=kind).order_by("-pk")
 
 
-class OddFilter(BoundedFilter):
+class AttentionFilter(BoundedFilter):
     title = "attention"
     parameter_name = "odd"
     questions: ClassVar[Any] = {
         "quarantined": ("Quarantined", lambda rows: in_state(State.QUARANTINED)),
         "unmatched": ("Unmatched", lambda rows: in_state(State.UNMATCHED)),
-        "left": ("Unmatched and left", lambda rows: left_unmatched()),
+        "left": ("Unmatched, given up", lambda rows: unmatched_given_up()),
         "control": ("Control messages", lambda rows: of_kind(Kind.CONTROL)),
-        "confirmed": ("Subscriptions", lambda rows: of_kind(Kind.SUBSCRIPTION_CONFIRMED)),
-        "unsubscribed": ("Unsubscribed topics", lambda rows: of_kind(Kind.UNSUBSCRIBED)),
+        "confirmed": ("Confirmed subscriptions", lambda rows: of_kind(Kind.SUBSCRIPTION_CONFIRMED)),
+        "unsubscribed": ("Deleted subscriptions", lambda rows: of_kind(Kind.UNSUBSCRIBED)),
     }
 
 
@@ -70,8 +70,8 @@ class ProviderEventAdmin(RecordAdmin[ProviderEvent]):
         "received_at",
         "processed_at",
     ]
-    list_filter = [OddFilter, WorkFilter]
-    search_help_text = "MessageId, our id or an email's id, in full"
+    list_filter = [AttentionFilter, WorkFilter]
+    search_help_text = "Full SNS MessageId, callback id or email id"
     fields = [
         ("state", "reason"),
         ("kind", "type"),
@@ -87,10 +87,10 @@ class ProviderEventAdmin(RecordAdmin[ProviderEvent]):
     actions = ["reprocess"]
 
     def find(self, term: str) -> Q:
-        found = Q(source=services.SES, event_id=term.lower())
+        condition = Q(source=services.SES, event_id=term.lower())
         if (identifier := as_uuid(term)) is not None:
-            found |= Q(pk=identifier) | Q(email_id=identifier)
-        return found
+            condition |= Q(pk=identifier) | Q(email_id=identifier)
+        return condition
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ProviderEvent]:
         return super().get_queryset(request).defer("body")
@@ -106,58 +106,58 @@ class ProviderEventAdmin(RecordAdmin[ProviderEvent]):
     def shown_body(self, row: ProviderEvent) -> str:
         return pretty(sanitised(row.body))
 
-    @admin.action(description="Process again", permissions=["operate"])
+    @admin.action(description="Reprocess", permissions=["operate"])
     def reprocess(self, request: HttpRequest, queryset: QuerySet[ProviderEvent]) -> None:
-        self.say(request, services.reprocess(queryset), "will be processed again")
+        self.say(request, services.reprocess(queryset), "will be reprocessed")
 
 
 def sanitised(body: str) -> Any:
-    """The body without what would let its reader cancel or confirm a subscription."""
+    """Redact what would let a reader confirm or delete an SNS subscription."""
     try:
-        told = orjson.loads(body)
-        if isinstance(told, dict) and isinstance(told.get("Message"), str):
-            told |= {"Message": sanitised(told["Message"])}  # SES's JSON inside SNS's
-        return _without_secrets(told)
+        fields = orjson.loads(body)
+        if isinstance(fields, dict) and isinstance(fields.get("Message"), str):
+            fields |= {"Message": sanitised(fields["Message"])}  # the SES event as JSON text
+        return _redact(fields)
     except orjson.JSONDecodeError:
-        return _cut(body)
+        return _redact_urls(body)
 
 
-def _without_secrets(value: Any) -> Any:
+def _redact(value: Any) -> Any:
     if isinstance(value, dict):
         return {
-            name: "[hidden]" if name.lower() in HIDDEN else _without_secrets(each)
+            name: "[hidden]" if name.lower() in HIDDEN else _redact(each)
             for name, each in value.items()
         }
     if isinstance(value, list):
-        return [_without_secrets(each) for each in value]
-    return _cut(value) if isinstance(value, str) else value
+        return [_redact(each) for each in value]
+    return _redact_urls(value) if isinstance(value, str) else value
 
 
-def _cut(text: str) -> str:
-    """SNS puts its addresses into plain texts as well, in lines of their own."""
+def _redact_urls(text: str) -> str:
+    """SNS also puts these URLs into plain text, each on a line of its own."""
     lines = text.split("\n")
-    return "\n".join("[hidden]" if _is_lever(line) else line for line in lines)
+    return "\n".join("[hidden]" if _has_subscription_url(line) else line for line in lines)
 
 
-def _is_lever(line: str) -> bool:
+def _has_subscription_url(line: str) -> bool:
     folded = line.lower()
     return "action=unsubscribe" in folded or "action=confirmsubscription" in folded
 
 
-def _callbacks(email: Email) -> Panel:
+def _callbacks_panel(email: Email) -> Panel:
     rows = [
         [link(row, row.event_id), row.type, Label(row.state), row.received_at]
         for row in ProviderEvent.objects.filter(email_id=email.pk)
         .defer("body")
-        .order_by("received_at")[:SHOWN]
+        .order_by("received_at")[:MAX_ROWS]
     ]
     return Panel("Provider callbacks", ["MessageId", "Type", "State", "Received"], rows)
 
 
-EmailAdmin.panels.append(_callbacks)
+EmailAdmin.panels.append(_callbacks_panel)
 alerts.append(
     lambda: Alert(
-        "callbacks are quarantined: they were not understood",
+        "callbacks are quarantined: they could not be processed",
         bounded_count(in_state(State.QUARANTINED)),
         list_url(ProviderEvent, odd="quarantined"),
         "danger",
@@ -165,14 +165,14 @@ alerts.append(
 )
 alerts.append(
     lambda: Alert(
-        "callbacks belong to no email here",
-        bounded_count(left_unmatched()),
+        "callbacks match no email",
+        bounded_count(unmatched_given_up()),
         list_url(ProviderEvent, odd="left"),
     )
 )
 alerts.append(
     lambda: Alert(
-        "messages say that a topic was unsubscribed: its events no longer reach us",
+        "SNS subscriptions were deleted: their events no longer arrive",
         bounded_count(of_kind(Kind.UNSUBSCRIBED)),
         list_url(ProviderEvent, odd="unsubscribed"),
         "danger",

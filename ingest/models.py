@@ -1,4 +1,4 @@
-"""What providers told us, word for word, and how far we got with it."""
+"""Callbacks that providers posted, stored unchanged, with their processing state."""
 
 from uuid import UUID
 
@@ -15,7 +15,7 @@ class ProviderEventQuerySet(WorkQuerySet["ProviderEvent"]):
 
 
 class ProviderEvent(WorkItem):
-    """One callback, committed before it was answered. Due until it is understood or shelved."""
+    """One callback, committed before its HTTP response. Due until processed or given up."""
 
     class Kind(models.TextChoices):
         NOTIFICATION = "notification"
@@ -26,22 +26,22 @@ class ProviderEvent(WorkItem):
     class State(models.TextChoices):
         RECEIVED = "received"
         PROCESSED = "processed"
-        UNMATCHED = "unmatched"  # of an email that we don't have (yet)
-        QUARANTINED = "quarantined"  # not understood
-        NOTED = "noted"  # nothing to be done
+        UNMATCHED = "unmatched"  # its email does not exist here (yet)
+        QUARANTINED = "quarantined"  # could not be parsed or recorded
+        NOTED = "noted"  # needs no processing
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     source = models.CharField(max_length=30)
-    # The provider's own id of this message: SNS repeats it on each retry.
+    # The provider's message id. It is the same in each SNS retry, so it identifies duplicates.
     event_id = models.CharField(max_length=200)
     kind = models.CharField(max_length=30, choices=Kind, default=Kind.NOTIFICATION)
     topic_arn = models.CharField(max_length=300, blank=True)
-    # What was posted, as it came.
+    # The posted body, unchanged.
     body = models.TextField()
     state = models.CharField(max_length=20, choices=State, default=State.RECEIVED)
     reason = models.CharField(max_length=500, blank=True)
     type = models.CharField(max_length=40, blank=True)
-    # The email concerned; on a lower floor, but it may be gone, so an id and no foreign key.
+    # An id instead of a foreign key, because a callback may outlive its email.
     email_id: "models.UUIDField[UUID | None, UUID | None]" = models.UUIDField(null=True)
     request_id = models.CharField(max_length=128, blank=True)
     received_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -60,13 +60,13 @@ class ProviderEvent(WorkItem):
             ),
         ]
         indexes = [
-            # For claiming; what is understood is not in it.
+            # For claiming: contains unfinished rows only.
             models.Index(
                 fields=["next_attempt_at"],
                 name="provider_events_due",
                 condition=Q(next_attempt_at__isnull=False),
             ),
-            # For operators looking at what went wrong.
+            # For the admin filter of failed callbacks.
             models.Index(
                 fields=["state", "-id"],
                 name="provider_events_odd",

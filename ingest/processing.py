@@ -1,6 +1,7 @@
-"""The work behind `ingest.tasks`: stored callbacks become facts about emails, in batches.
+"""Turns stored callbacks into facts about emails, in batches.
 
-What a batch brings and that it is done commit together, so a worker that dies has done nothing.
+A batch's facts and its "processed" marks commit together, so a worker that crashes leaves
+nothing half done.
 """
 
 import logging
@@ -27,13 +28,13 @@ logger = logging.getLogger(__name__)
 
 State = ProviderEvent.State
 
-UNMATCHED_RETRY = timedelta(seconds=5)
-UNMATCHED_SLOWEST = timedelta(minutes=5)
+UNMATCHED_FIRST_RETRY = timedelta(seconds=5)
+UNMATCHED_MAX_RETRY = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """One claimed callback and what it says, or why it can't be read."""
+class ParsedCallback:
+    """One claimed callback with its parsed event, or the reason why it has none."""
 
     row: ProviderEvent
     event: SesEvent | None
@@ -41,124 +42,127 @@ class Reading:
 
 
 def process_due() -> int:
-    """Claim a batch and take it in; how many callbacks were claimed."""
+    """Claim and process a batch of due callbacks; returns how many were claimed."""
     rows = ProviderEvent.objects.claim(limit=settings.INGEST_BATCH)
-    readings = [_read(row) for row in rows]
+    callbacks = [_parse(row) for row in rows]
     try:
-        _take_in(readings)
-    except Exception:  # one of them is bad: the others must not wait for it
-        logger.exception("A batch of callbacks could not be taken in; trying each alone")
-        for reading in readings:
-            _take_in_alone(reading)
+        _record(callbacks)
+    except Exception:  # one bad callback must not block the others
+        logger.exception("Could not record a batch of callbacks; retrying them one by one")
+        for callback in callbacks:
+            _record_one(callback)
     return len(rows)
 
 
-def _read(row: ProviderEvent) -> Reading:
+def _parse(row: ProviderEvent) -> ParsedCallback:
     if row.is_poisoned:
-        return Reading(row, None, "the worker died over this callback each time it was claimed")
+        reason = "poisoned: the worker died every time it claimed this callback"
+        return ParsedCallback(row, None, reason)
     try:
-        return Reading(row, parse_event(_message(row)))
+        return ParsedCallback(row, parse_event(_message(row)))
     except UnknownEvent as error:
-        return Reading(row, None, str(error))
+        return ParsedCallback(row, None, str(error))
 
 
 def _message(row: ProviderEvent) -> str:
-    """What SNS carried; the last of repeated keys, as it was when the signature was checked."""
+    """The SNS payload. A repeated key resolves to its last value, as in signature verification."""
     try:
         return str(orjson.loads(row.body)["Message"])
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise UnknownEvent(f"the body is no SNS message: {error!r}"[:300]) from None
+        raise UnknownEvent(f"the body is not an SNS message: {error!r}"[:300]) from None
 
 
-def _take_in_alone(reading: Reading) -> None:
+def _record_one(callback: ParsedCallback) -> None:
     try:
-        _take_in([reading])
-    except OperationalError:  # the database's trouble: the callback is due again after its lease
+        _record([callback])
+    except OperationalError:  # a database failure: the callback is due again after its lease
         raise
     except Exception as error:
         logger.exception(
-            "Callback %s could not be taken in",
-            reading.row.pk,
-            extra={"request_id": reading.row.request_id},
+            "Could not record callback %s",
+            callback.row.pk,
+            extra={"request_id": callback.row.request_id},
         )
-        _take_in([Reading(reading.row, None, f"taking it in broke: {error!r}"[:500])])
+        _record([ParsedCallback(callback.row, None, f"could not be recorded: {error!r}"[:500])])
 
 
-def _take_in(readings: Sequence[Reading]) -> None:
+def _record(callbacks: Sequence[ParsedCallback]) -> None:
     with transaction.atomic():
-        owners = _owners(readings)
-        outcomes = [_outcome(reading, owners.get(reading.row.pk)) for reading in readings]
-        ours = ProviderEvent.objects.settle(outcomes)
-        held = [reading for reading in readings if reading.row.pk in ours]
-        record_facts([report for reading in held for report in _reports(reading, owners)])
-        _record_unsubscribes(held, owners)
-    for outcome in outcomes:
-        if outcome.row.pk in ours:
-            metrics.CALLBACKS_PROCESSED.labels("ses", outcome.changes["state"]).inc()
+        emails = _match_emails(callbacks)
+        settlements = [_settlement(each, emails.get(each.row.pk)) for each in callbacks]
+        settled = ProviderEvent.objects.settle(settlements)
+        leased = [callback for callback in callbacks if callback.row.pk in settled]
+        record_facts([fact for callback in leased for fact in _email_facts(callback, emails)])
+        _record_unsubscribes(leased, emails)
+    for settlement in settlements:
+        if settlement.row.pk in settled:
+            metrics.CALLBACKS_PROCESSED.labels("ses", settlement.changes["state"]).inc()
 
 
-def _owners(readings: Sequence[Reading]) -> dict[UUID, UUID]:
-    """The email that each callback is about: by our id, else by the provider's."""
-    events = {reading.row.pk: reading.event for reading in readings if reading.event}
-    ours = {event.email_id for event in events.values() if event.email_id}
-    existing = set(Email.objects.filter(pk__in=ours).values_list("pk", flat=True))
-    theirs = {event.message_id for event in events.values() if event.email_id not in existing} - {
-        ""
-    }
-    by_message = dict(
-        Email.objects.filter(provider_message_id__in=theirs).values_list(
+def _match_emails(callbacks: Sequence[ParsedCallback]) -> dict[UUID, UUID]:
+    """Email ids by callback id: matched by our email id, else by the provider's message id."""
+    events = {callback.row.pk: callback.event for callback in callbacks if callback.event}
+    email_ids = {event.email_id for event in events.values() if event.email_id}
+    existing = set(Email.objects.filter(pk__in=email_ids).values_list("pk", flat=True))
+    message_ids = {
+        event.message_id for event in events.values() if event.email_id not in existing
+    } - {""}
+    by_message_id = dict(
+        Email.objects.filter(provider_message_id__in=message_ids).values_list(
             "provider_message_id", "pk"
         )
-        if theirs
+        if message_ids
         else ()
     )
-    owners = {}
+    matches = {}
     for key, event in events.items():
         if event.email_id in existing:
-            owners[key] = event.email_id
-        elif event.message_id in by_message:
-            owners[key] = by_message[event.message_id]
-    return owners
+            matches[key] = event.email_id
+        elif event.message_id in by_message_id:
+            matches[key] = by_message_id[event.message_id]
+    return matches
 
 
-def _outcome(reading: Reading, owner: UUID | None) -> Settlement:
+def _settlement(callback: ParsedCallback, email_id: UUID | None) -> Settlement:
     retry_in = None
-    if reading.event is None:
-        state, reason = State.QUARANTINED, reading.problem
-    elif owner is None:
-        state, reason = State.UNMATCHED, "no email here has this id"
-        retry_in = _unmatched_retry(reading.row)
+    if callback.event is None:
+        state, reason = State.QUARANTINED, callback.problem
+    elif email_id is None:
+        state, reason = State.UNMATCHED, "no email has this id"
+        retry_in = _unmatched_retry(callback.row)
     else:
         state, reason = State.PROCESSED, ""
     return Settlement(
-        reading.row,
+        callback.row,
         retry_in=retry_in,
         changes={
             "state": state.value,
             "reason": reason[:500],
-            "type": reading.event.type[:40] if reading.event else "",
-            "email_id": owner,
+            "type": callback.event.type[:40] if callback.event else "",
+            "email_id": email_id,
             "processed_at": timezone.now(),
         },
     )
 
 
 def _unmatched_retry(row: ProviderEvent) -> timedelta | None:
-    """An event can beat the commit of its own send; after an hour it is left for people."""
+    """Backoff while the send may not have committed yet; None after INGEST_UNMATCHED_FOR."""
     if timezone.now() - row.received_at > settings.INGEST_UNMATCHED_FOR:
         return None
-    delay: timedelta = min(UNMATCHED_RETRY * 2 ** min(row.claims - 1, 10), UNMATCHED_SLOWEST)
+    delay: timedelta = min(
+        UNMATCHED_FIRST_RETRY * 2 ** min(row.claims - 1, 10), UNMATCHED_MAX_RETRY
+    )
     return delay
 
 
-def _reports(reading: Reading, owners: dict[UUID, UUID]) -> list[EmailFact]:
-    event, owner = reading.event, owners.get(reading.row.pk)
-    if event is None or owner is None:
+def _email_facts(callback: ParsedCallback, emails: dict[UUID, UUID]) -> list[EmailFact]:
+    event, email_id = callback.event, emails.get(callback.row.pk)
+    if event is None or email_id is None:
         return []
-    region = reading.row.topic_arn.split(":")[3] if reading.row.topic_arn else "us-east-1"
+    region = callback.row.topic_arn.split(":")[3] if callback.row.topic_arn else "us-east-1"
     return [
         EmailFact(
-            email_id=owner,
+            email_id=email_id,
             type=effect.type,
             occurred_at=effect.occurred_at,
             recipient=effect.recipient,
@@ -171,21 +175,21 @@ def _reports(reading: Reading, owners: dict[UUID, UUID]) -> list[EmailFact]:
             is_published=effect.is_published,
             provider_message_id=event.message_id,
             message_id=wire_message_id(event.message_id, region),
-            taken_at=event.taken_at,
+            taken_at=event.accepted_at,
         )
         for effect in event.effects
     ]
 
 
-def _record_unsubscribes(readings: Sequence[Reading], owners: dict[UUID, UUID]) -> None:
-    wanted = [
-        (owners[reading.row.pk], address)
-        for reading in readings
-        if reading.event and reading.row.pk in owners
-        for address in reading.event.unsubscribed
+def _record_unsubscribes(callbacks: Sequence[ParsedCallback], emails: dict[UUID, UUID]) -> None:
+    unsubscribes = [
+        (emails[callback.row.pk], address)
+        for callback in callbacks
+        if callback.event and callback.row.pk in emails
+        for address in callback.event.unsubscribed
     ]
-    if not wanted:
+    if not unsubscribes:
         return
-    emails = Email.objects.filter(pk__in={owner for owner, _ in wanted})
-    workspaces = dict(emails.values_list("pk", "workspace_id"))
-    record_unsubscribe((workspaces[owner], address) for owner, address in wanted)
+    rows = Email.objects.filter(pk__in={email_id for email_id, _ in unsubscribes})
+    workspaces = dict(rows.values_list("pk", "workspace_id"))
+    record_unsubscribe((workspaces[email_id], address) for email_id, address in unsubscribes)

@@ -1,4 +1,4 @@
-"""The verbs on callbacks: keep one, run some again."""
+"""Store provider callbacks and reprocess them."""
 
 from datetime import timedelta
 
@@ -19,28 +19,25 @@ SES = "ses"
 
 
 def store(message: SnsMessage, raw: bytes) -> bool:
-    """Commit a verified notification as it was posted, in one statement.
-
-    False when it was here before.
-    """
-    noted = is_control(message)
-    kind = ProviderEvent.Kind.CONTROL if noted else ProviderEvent.Kind.NOTIFICATION
-    kept = _insert(message, raw, kind=kind, noted=noted)
-    if kept and not noted:
+    """Store a verified notification unchanged, in one statement. False for a duplicate."""
+    control = is_control(message)
+    kind = ProviderEvent.Kind.CONTROL if control else ProviderEvent.Kind.NOTIFICATION
+    stored = _insert(message, raw, kind=kind, finished=control)
+    if stored and not control:
         hint(PROCESS)
-    return kept
+    return stored
 
 
-def note(message: SnsMessage, raw: bytes, kind: ProviderEvent.Kind) -> None:
-    """Keep a message that asks for no work: it shows in the admin."""
-    _insert(message, raw, kind=kind, noted=True)
+def store_control_message(message: SnsMessage, raw: bytes, kind: ProviderEvent.Kind) -> None:
+    """Store a message that needs no processing, so that operators see it in the admin."""
+    _insert(message, raw, kind=kind, finished=True)
 
 
 def reprocess(rows: "QuerySet[ProviderEvent]") -> int:
-    """Make callbacks due again, whatever became of them; how many. Facts count once anyway."""
-    again = rows.exclude(state=ProviderEvent.State.NOTED)
+    """Make all but control messages due again; returns how many. Known facts change nothing."""
+    selected = rows.exclude(state=ProviderEvent.State.NOTED)
     with transaction.atomic():
-        count = again.update(
+        count = selected.update(
             state=ProviderEvent.State.RECEIVED,
             reason="",
             next_attempt_at=Now(),
@@ -54,9 +51,9 @@ def received_since(age: timedelta) -> "QuerySet[ProviderEvent]":
     return ProviderEvent.objects.filter(received_at__gte=timezone.now() - age)
 
 
-def _insert(message: SnsMessage, raw: bytes, *, kind: ProviderEvent.Kind, noted: bool) -> bool:
-    """Outside a transaction the statement is its own: it is durable when this returns."""
-    state = ProviderEvent.State.NOTED if noted else ProviderEvent.State.RECEIVED
+def _insert(message: SnsMessage, raw: bytes, *, kind: ProviderEvent.Kind, finished: bool) -> bool:
+    """In autocommit mode the row is durable when this returns."""
+    state = ProviderEvent.State.NOTED if finished else ProviderEvent.State.RECEIVED
     with prepared.cursor() as cursor:
         cursor.execute(
             "INSERT INTO provider_events (id, source, event_id, kind, topic_arn, body, state,"
@@ -69,10 +66,10 @@ def _insert(message: SnsMessage, raw: bytes, *, kind: ProviderEvent.Kind, noted:
                 message.message_id.lower(),
                 kind.value,
                 message.topic_arn,
-                raw.decode(),  # judged to be JSON, and so to be UTF-8 without a NUL
+                raw.decode(),  # verified as JSON, so UTF-8 without a NUL
                 state.value,
                 request_id.get(),
-                noted,
+                finished,
             ],
         )
         return bool(cursor.rowcount)

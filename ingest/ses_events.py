@@ -1,7 +1,7 @@
-"""What an SES event means (Amazon SES developer guide, "Event data that Amazon SES publishes").
+"""Parses SES events (Amazon SES developer guide, "Event data that Amazon SES publishes").
 
-Event publishing names its type `eventType`, identity notifications `notificationType`; both are
-read. Unknown fields are ignored: SES reserves the right to add some.
+Both formats are accepted: event publishing (`eventType`) and identity notifications
+(`notificationType`). Unknown fields are ignored, because SES may add fields.
 """
 
 from collections.abc import Callable
@@ -23,12 +23,12 @@ Status = Email.Status
 
 
 class UnknownEvent(Exception):
-    """The message is no SES event that we know how to read; the text says why."""
+    """The message is not an SES event that we can parse; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One fact of an event, for one recipient or (empty) for all."""
+    """One fact that an event states, for one recipient or, if `recipient` is empty, for all."""
 
     type: str
     occurred_at: datetime
@@ -44,21 +44,21 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class SesEvent:
-    """An event that was understood. `email_id` is ours when the event carries it.
+    """A parsed event. `email_id` is our own id, if the event has it.
 
-    `taken_at` is when SES took the mail.
+    `accepted_at` is when SES accepted the email.
     """
 
     type: str
     message_id: str
-    taken_at: datetime | None
+    accepted_at: datetime | None
     email_id: UUID | None
     effects: list[Effect]
     unsubscribed: list[str]
 
 
 def parse_event(message: str) -> SesEvent:
-    """Read the `Message` of a notification; raises UnknownEvent."""
+    """Parse the `Message` of a notification; raises UnknownEvent."""
     try:
         event = orjson.loads(message)
     except orjson.JSONDecodeError as error:
@@ -71,29 +71,31 @@ def parse_event(message: str) -> SesEvent:
     if not isinstance(mail, dict) or not isinstance(mail.get("messageId"), str):
         raise UnknownEvent("Message has no mail.messageId")
     name = event.get("eventType") or event.get("notificationType")
-    reader = _READERS.get(name) if isinstance(name, str) else None
-    if reader is None:
+    entry = _PARSERS.get(name) if isinstance(name, str) else None
+    if entry is None:
         raise UnknownEvent(f"unknown event type {str(name)[:60]!r}")
-    key, read = reader
-    told = event.get(key) or {}
-    if not isinstance(told, dict):
+    key, parse_body = entry
+    body = event.get(key) or {}
+    if not isinstance(body, dict):
         raise UnknownEvent(f"`{key}` is not an object")
     try:
-        effects = read(told, _time(told.get("timestamp")) or _time(mail.get("timestamp")))
+        effects = parse_body(body, _time(body.get("timestamp")) or _time(mail.get("timestamp")))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UnknownEvent(f"`{key}` is not as SES documents it: {error!r}"[:300]) from error
+        raise UnknownEvent(
+            f"`{key}` does not match the SES documentation: {error!r}"[:300]
+        ) from error
     return SesEvent(
         type=str(name),
         message_id=mail["messageId"],
-        taken_at=_time(mail.get("timestamp")),
+        accepted_at=_time(mail.get("timestamp")),
         email_id=_email_id(mail),
         effects=effects,
-        unsubscribed=_unsubscribed(mail, told) if key == "subscription" else [],
+        unsubscribed=_unsubscribed(mail, body) if key == "subscription" else [],
     )
 
 
 def _email_id(mail: dict[str, Any]) -> UUID | None:
-    """By the message tag, else by the header, both of which only we set."""
+    """Our email id from the message tag, else from the header. Only we set these."""
     tags = mail.get("tags")
     tagged = tags.get(EMAIL_TAG) if isinstance(tags, dict) else None
     candidates = tagged if isinstance(tagged, list) else [tagged]
@@ -110,7 +112,7 @@ def _email_id(mail: dict[str, Any]) -> UUID | None:
 
 
 def _without_nul(value: Any) -> Any:
-    """Strangers' servers word the diagnostic codes, and PostgreSQL holds no U+0000."""
+    """Replace U+0000: remote servers can put it into diagnostics, PostgreSQL cannot store it."""
     if isinstance(value, str):
         return value.replace("\x00", "\N{REPLACEMENT CHARACTER}")
     if isinstance(value, list):
@@ -120,102 +122,111 @@ def _without_nul(value: Any) -> Any:
     return value
 
 
-def _time(given: Any) -> datetime | None:
-    """ISO 8601; SES's identity notifications also write `2018-10-08T14:05:45 +0000`."""
-    if not isinstance(given, str):
+def _time(value: Any) -> datetime | None:
+    """Parse ISO 8601, and `2018-10-08T14:05:45 +0000` as in SES identity notifications."""
+    if not isinstance(value, str):
         return None
     try:
-        moment = datetime.fromisoformat(given.replace(" +", "+"))
+        moment = datetime.fromisoformat(value.replace(" +", "+"))
     except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _at(moment: datetime | None) -> datetime:
-    if moment is None:
+def _required(at: datetime | None) -> datetime:
+    if at is None:
         raise ValueError("no timestamp")
-    return moment
+    return at
 
 
-def _address(given: Any) -> str:
-    """`Name <a@b>`, odd case, A- or U-labels: as the recipient's row has it, or as it came."""
-    text = given.strip()
+def _address(value: Any) -> str:
+    """The bare address of `Name <a@b>`, normalised like our recipients; as is if unparsable."""
+    text = value.strip()
     if not text:
-        raise ValueError("an empty address")
+        raise ValueError("empty address")
     try:
         return parse(text).address
     except ValueError:
         return str(text[:320])
 
 
-def _for_all(type_name: str, status: str, key: str) -> "Reader":
-    def read(told: dict[str, Any], at: datetime | None) -> list[Effect]:
-        return [Effect(type_name, _at(at), told, {key: told}, status=status)]
+def _for_all_recipients(type_name: str, status: str, key: str) -> "Parser":
+    def parse_body(body: dict[str, Any], at: datetime | None) -> list[Effect]:
+        return [Effect(type_name, _required(at), body, {key: body}, status=status)]
 
-    return read
-
-
-def _failed(key: str, reason: Callable[[dict[str, Any]], str]) -> "Reader":
-    def read(told: dict[str, Any], at: datetime | None) -> list[Effect]:
-        why = reason(told)
-        webhook = {key: told, "failed": {"reason": why}}
-        return [Effect("failed", _at(at), told, webhook, status=Status.FAILED, detail=why, key=key)]
-
-    return read
+    return parse_body
 
 
-def _delivery(told: dict[str, Any], at: datetime | None) -> list[Effect]:
+def _failed(key: str, reason: Callable[[dict[str, Any]], str]) -> "Parser":
+    def parse_body(body: dict[str, Any], at: datetime | None) -> list[Effect]:
+        text = reason(body)
+        return [
+            Effect(
+                "failed",
+                _required(at),
+                body,
+                {key: body, "failed": {"reason": text}},
+                status=Status.FAILED,
+                detail=text,
+                key=key,
+            )
+        ]
+
+    return parse_body
+
+
+def _delivery(body: dict[str, Any], at: datetime | None) -> list[Effect]:
     return [
         Effect(
             "delivered",
-            _at(at),
-            told,
-            {"delivery": told},
+            _required(at),
+            body,
+            {"delivery": body},
             recipient=_address(address),
             status=Status.DELIVERED,
-            detail=str(told.get("smtpResponse", ""))[:1000],
-            key=_at(at).isoformat(),
+            detail=str(body.get("smtpResponse", ""))[:1000],
+            key=_required(at).isoformat(),
         )
-        for address in told["recipients"]
+        for address in body["recipients"]
     ]
 
 
-def _delay(told: dict[str, Any], at: datetime | None) -> list[Effect]:
+def _delay(body: dict[str, Any], at: datetime | None) -> list[Effect]:
     return [
         Effect(
             "delivery_delayed",
-            _at(at),
-            told,
-            {"deliveryDelay": told},
-            recipient=_address(each["emailAddress"]),
+            _required(at),
+            body,
+            {"deliveryDelay": body},
+            recipient=_address(recipient["emailAddress"]),
             status=Status.DELIVERY_DELAYED,
-            detail=str(each.get("diagnosticCode") or told.get("delayType", ""))[:1000],
-            key=_at(at).isoformat(),
+            detail=str(recipient.get("diagnosticCode") or body.get("delayType", ""))[:1000],
+            key=_required(at).isoformat(),
         )
-        for each in told["delayedRecipients"]
+        for recipient in body["delayedRecipients"]
     ]
 
 
-def _bounce(told: dict[str, Any], at: datetime | None) -> list[Effect]:
-    permanent = told.get("bounceType") == "Permanent"
+def _bounce(body: dict[str, Any], at: datetime | None) -> list[Effect]:
+    permanent = body.get("bounceType") == "Permanent"
     return [
         Effect(
             "bounced",
-            _at(at),
-            told,
-            {"bounce": _bounce_told(told, each)},
-            recipient=_address(each["emailAddress"]),
+            _required(at),
+            body,
+            {"bounce": _bounce_data(body, recipient)},
+            recipient=_address(recipient["emailAddress"]),
             status=Status.BOUNCED if permanent else Status.SOFT_BOUNCED,
-            detail=str(each.get("diagnosticCode") or told.get("bounceSubType", ""))[:1000],
-            key=_feedback(told, at),
-            suppress_as=_bounce_suppresses(told, each) if permanent else "",
+            detail=str(recipient.get("diagnosticCode") or body.get("bounceSubType", ""))[:1000],
+            key=_feedback_key(body, at),
+            suppress_as=_bounce_suppression(body, recipient) if permanent else "",
         )
-        for each in told["bouncedRecipients"]
+        for recipient in body["bouncedRecipients"]
     ]
 
 
-def _bounce_told(told: dict[str, Any], recipient: dict[str, Any]) -> dict[str, Any]:
-    kind, subtype = told.get("bounceType", "Undetermined"), told.get("bounceSubType", "")
+def _bounce_data(body: dict[str, Any], recipient: dict[str, Any]) -> dict[str, Any]:
+    kind, subtype = body.get("bounceType", "Undetermined"), body.get("bounceSubType", "")
     code = recipient.get("diagnosticCode")
     return {
         "type": kind,
@@ -225,88 +236,96 @@ def _bounce_told(told: dict[str, Any], recipient: dict[str, Any]) -> dict[str, A
     }
 
 
-def _bounce_suppresses(told: dict[str, Any], recipient: dict[str, Any]) -> str:
-    """A permanent bounce suppresses, unless the recipient's own part of it is temporary."""
+def _bounce_suppression(body: dict[str, Any], recipient: dict[str, Any]) -> str:
+    """Permanent bounces suppress the recipient, unless its own status is temporary."""
     status = str(recipient.get("status", ""))
     if str(recipient.get("action", "")).lower() == "delayed" or status.startswith("4."):
         return ""
-    if told.get("bounceSubType") == "UnsubscribedRecipient":
+    if body.get("bounceSubType") == "UnsubscribedRecipient":
         return Suppression.Origin.UNSUBSCRIBED.value
     return Suppression.Origin.BOUNCE.value
 
 
-def _complaint(told: dict[str, Any], at: datetime | None) -> list[Effect]:
-    kind = told.get("complaintFeedbackType")
-    # "not-spam" is somebody taking a mail out of the spam folder: the opposite of a complaint.
-    meant = kind != "not-spam"
+def _complaint(body: dict[str, Any], at: datetime | None) -> list[Effect]:
+    kind = body.get("complaintFeedbackType")
+    # "not-spam": a recipient moved the email out of the spam folder, so it is no complaint.
+    is_complaint = kind != "not-spam"
     return [
         Effect(
             "complained",
-            _at(at),
-            told,
-            {"complaint": told},
-            recipient=_address(each["emailAddress"]),
-            status=Status.COMPLAINED if meant else "",
-            detail=str(kind or told.get("complaintSubType") or ""),
-            key=_feedback(told, at),
-            suppress_as=Suppression.Origin.COMPLAINT.value if meant else "",
-            is_published=meant,
+            _required(at),
+            body,
+            {"complaint": body},
+            recipient=_address(recipient["emailAddress"]),
+            status=Status.COMPLAINED if is_complaint else "",
+            detail=str(kind or body.get("complaintSubType") or ""),
+            key=_feedback_key(body, at),
+            suppress_as=Suppression.Origin.COMPLAINT.value if is_complaint else "",
+            is_published=is_complaint,
         )
-        for each in told["complainedRecipients"]
+        for recipient in body["complainedRecipients"]
     ]
 
 
-def _feedback(told: dict[str, Any], at: datetime | None) -> str:
-    """One bounce can come by two ways; its feedbackId is the same on both."""
-    return str(told.get("feedbackId") or _at(at).isoformat())
+def _feedback_key(body: dict[str, Any], at: datetime | None) -> str:
+    """Deduplicates a report that arrives as both event and notification, with one feedbackId."""
+    return str(body.get("feedbackId") or _required(at).isoformat())
 
 
-def _hit(type_name: str, key: str) -> "Reader":
-    def read(told: dict[str, Any], at: datetime | None) -> list[Effect]:
-        agent = str(told.get("userAgent") or "")
-        shown = told | {"machine": classify(agent).is_machine}
-        again = "\n".join(
-            (_at(at).isoformat(), str(told.get("ipAddress")), str(told.get("link")), agent)
+def _open_or_click(type_name: str, key: str) -> "Parser":
+    def parse_body(body: dict[str, Any], at: datetime | None) -> list[Effect]:
+        user_agent = str(body.get("userAgent") or "")
+        data = body | {"machine": classify(user_agent).is_machine}
+        fact_key = "\n".join(
+            (
+                _required(at).isoformat(),
+                str(body.get("ipAddress")),
+                str(body.get("link")),
+                user_agent,
+            )
         )
-        return [Effect(type_name, _at(at), shown, {key: shown}, key=again)]
+        return [Effect(type_name, _required(at), data, {key: data}, key=fact_key)]
 
-    return read
+    return parse_body
 
 
-def _subscription(told: dict[str, Any], at: datetime | None) -> list[Effect]:
+def _subscription(body: dict[str, Any], at: datetime | None) -> list[Effect]:
     return []
 
 
-def _unsubscribed(mail: dict[str, Any], told: dict[str, Any]) -> list[str]:
-    """Those who want no more mail at all; a change of single topics isn't that."""
-    preferences = told.get("newTopicPreferences")
+def _unsubscribed(mail: dict[str, Any], body: dict[str, Any]) -> list[str]:
+    """Addresses that unsubscribed from everything; changes of single topics do not count."""
+    preferences = body.get("newTopicPreferences")
     if not isinstance(preferences, dict) or preferences.get("unsubscribeAll") is not True:
         return []
-    found = []
+    addresses = []
     for address in mail.get("destination") or []:
         try:
-            found.append(normalise(_address(address)))
+            addresses.append(normalise(_address(address)))
         except ValueError:
             continue
-    return found
+    return addresses
 
 
-Reader = Callable[[dict[str, Any], datetime | None], list[Effect]]
+Parser = Callable[[dict[str, Any], datetime | None], list[Effect]]
 
 _RENDERING_FAILURE = (
     "failure",
-    _failed("failure", lambda told: str(told.get("errorMessage", "The template did not render."))),
+    _failed(
+        "failure", lambda body: str(body.get("errorMessage", "The template could not be rendered."))
+    ),
 )
-_READERS: dict[str, tuple[str, Reader]] = {
-    "Send": ("send", _for_all("sent", Status.SENT, "send")),
+# SES event type: its sub-object and the parser of that.
+_PARSERS: dict[str, tuple[str, Parser]] = {
+    "Send": ("send", _for_all_recipients("sent", Status.SENT, "send")),
     "Delivery": ("delivery", _delivery),
     "DeliveryDelay": ("deliveryDelay", _delay),
     "Bounce": ("bounce", _bounce),
     "Complaint": ("complaint", _complaint),
-    "Reject": ("reject", _failed("reject", lambda told: str(told.get("reason", "Rejected")))),
+    "Reject": ("reject", _failed("reject", lambda body: str(body.get("reason", "Rejected")))),
     "Rendering Failure": _RENDERING_FAILURE,
     "RenderingFailure": _RENDERING_FAILURE,
-    "Open": ("open", _hit("opened", "open")),
-    "Click": ("click", _hit("clicked", "click")),
+    "Open": ("open", _open_or_click("opened", "open")),
+    "Click": ("click", _open_or_click("clicked", "click")),
     "Subscription": ("subscription", _subscription),
 }

@@ -9,16 +9,16 @@ from ingest.processing import process_due
 
 @shared_task
 def process_due_events() -> int:
-    """Every callback that is due has been understood, shelved or put off."""
+    """Process all due callbacks."""
     return drain("ingest.tasks.process_due_events", process_due)
 
 
 @shared_task
 def purge_old_provider_events() -> int:
-    """Settled callbacks past their retention are gone."""
-    settled = ProviderEvent.objects.filter(next_attempt_at=None)
+    """Delete finished callbacks that are past their retention."""
+    finished = ProviderEvent.objects.filter(next_attempt_at=None)
     return purge(
-        settled,
+        finished,
         column="received_at",
         older_than=settings.PROVIDER_EVENT_RETENTION,
         task="ingest.tasks.purge_old_provider_events",

@@ -1,1 +1,1 @@
-"""What each event's data holds: one model a type, and the API's own where both show one thing."""
+"""Payload models, one per event type. The API uses the same models for the same resources."""

@@ -1,7 +1,7 @@
-"""What the models of payloads are made of.
+"""Building blocks of the payload models.
 
-They describe what is published and aren't run when it is. A model with `extra="allow"` is
-somebody else's object, of which we promise the named fields and pass the rest on.
+The models document payloads; publishing does not validate against them. A model with
+`extra="allow"` is an object of the provider: the named fields are guaranteed, others pass through.
 """
 
 from typing import Annotated, Literal
@@ -13,7 +13,7 @@ _HEX = "[0-9a-f]"
 UUID_PATTERN = f"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}"
 
 Id = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
-# As core.times.iso writes them.
+# The format of core.times.iso.
 Time = Annotated[
     str,
     WithJsonSchema(
@@ -24,21 +24,21 @@ Time = Annotated[
         }
     ),
 ]
-# `str | Absent = None`: the field may be left out, and is never null.
+# `str | Absent = None`: the field may be absent, but is never null.
 Absent = SkipJsonSchema[None]
 
 
 class Payload(BaseModel):
-    """The data of one type of event."""
+    """The payload of one event type."""
 
     truncated: Literal[True] | Absent = Field(
         default=None,
-        description="Only there when the body would have been over 256 KiB: texts and lists of it"
-        " were cut.",
+        description="Only present if the body exceeded 256 KiB and its strings and lists were"
+        " truncated.",
     )
 
 
-class Provider(BaseModel):
-    """A sub-object in the provider's own words: it may hold more than is listed."""
+class ProviderObject(BaseModel):
+    """An object from the provider, passed through: it may have more fields than listed."""
 
     model_config = ConfigDict(extra="allow")

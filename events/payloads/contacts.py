@@ -1,4 +1,4 @@
-"""contact.* and suppression.*"""
+"""Payloads of contact.* and suppression.*."""
 
 from pydantic import BaseModel, Field
 
@@ -6,16 +6,16 @@ from events.payloads.base import Id, Payload, Time
 
 
 class ContactOut(BaseModel):
-    id: Id = Field(description="The contact's id.")
-    email: str = Field(description="The contact's address.")
+    id: Id = Field(description="The contact id.")
+    email: str = Field(description="The contact's email address.")
     first_name: str | None = Field(description="The first name, or null.")
     last_name: str | None = Field(description="The last name, or null.")
-    unsubscribed: bool = Field(description="Whether the contact wants no more mail at all.")
-    created_at: Time = Field(description="When the contact was added.")
+    unsubscribed: bool = Field(description="Whether the contact has unsubscribed from all email.")
+    created_at: Time = Field(description="When the contact was created.")
 
 
 class ContactData(ContactOut, Payload):
-    """A contact as it is now, or was last."""
+    """The contact, or its last state if it was deleted."""
 
 
 class ContactUpdated(ContactData):
@@ -23,14 +23,14 @@ class ContactUpdated(ContactData):
 
 
 class SuppressionOut(BaseModel):
-    id: Id = Field(description="The suppression's id.")
-    email: str = Field(description="The address, in lower case.")
+    id: Id = Field(description="The suppression id.")
+    email: str = Field(description="The suppressed address, in lower case.")
     origin: str = Field(
-        description="Why: `bounce`, `complaint`, `soft_bounces`, `manual` or `unsubscribed`."
+        description="The reason: `bounce`, `complaint`, `soft_bounces`, `manual` or `unsubscribed`."
     )
-    source_id: Id | None = Field(description="The email that caused it, or null.")
-    created_at: Time = Field(description="When what caused it happened.")
+    source_id: Id | None = Field(description="The id of the email that caused it, or null.")
+    created_at: Time = Field(description="When the bounce, complaint or other cause happened.")
 
 
 class SuppressionData(SuppressionOut, Payload):
-    """An address and why it gets, or got, no mail."""
+    """The suppression, or its last state if it was removed."""

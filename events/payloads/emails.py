@@ -1,62 +1,62 @@
-"""email.*: the email, and the provider's sub-object under its own name.
+"""Payloads of email.*: the email, plus the provider's object under its own name.
 
-The provider's objects are as in the Amazon SES developer guide, "Contents of event data that
-Amazon SES publishes to Amazon SNS".
+Provider objects follow the Amazon SES developer guide, "Contents of event data that Amazon SES
+publishes to Amazon SNS".
 """
 
 from pydantic import BaseModel, Field
 
-from events.payloads.base import Absent, Id, Payload, Provider, Time
+from events.payloads.base import Absent, Id, Payload, ProviderObject, Time
 
 
 class EmailData(Payload):
-    """An email as it was accepted."""
+    """The email as it was accepted."""
 
-    email_id: Id = Field(description="The email's id, as `POST /emails` answered it.")
+    email_id: Id = Field(description="The email id, as returned by `POST /emails`.")
     message_id: str = Field(
-        description="The Message-ID header: the one we gave, and the provider's once it took it."
+        description="The Message-ID header: ours, or the provider's once it has accepted the email."
     )
     created_at: Time = Field(description="When the email was accepted.")
-    from_: str = Field(alias="from", description="The sender, as it was given.")
-    to: list[str] = Field(description="All recipients, as they were given.")
-    cc: list[str] | Absent = Field(
-        default=None, description="The recipients of copies, if there are any."
-    )
-    bcc: list[str] | Absent = Field(
-        default=None, description="The hidden recipients, if there are any."
-    )
+    from_: str = Field(alias="from", description="The sender, as given in the request.")
+    to: list[str] = Field(description="The To recipients, as given in the request.")
+    cc: list[str] | Absent = Field(default=None, description="The Cc recipients, if any.")
+    bcc: list[str] | Absent = Field(default=None, description="The Bcc recipients, if any.")
     subject: str = Field(description="The subject.")
-    tags: dict[str, str] = Field(description="The tags that the email was given.")
+    tags: dict[str, str] = Field(description="The tags of the email.")
     recipient: str | Absent = Field(
         default=None,
-        description="The bare address that this is about; left out when it is about several.",
+        description="The bare address of the affected recipient; absent if there are several.",
     )
 
 
 class EmailScheduled(EmailData):
-    scheduled_at: Time = Field(description="When it will be sent.")
+    scheduled_at: Time = Field(description="When the email will be sent.")
 
 
 class EmailSent(EmailData):
-    send: Provider | Absent = Field(
-        default=None, description="The provider's `send` object, if it told first."
+    send: ProviderObject | Absent = Field(
+        default=None,
+        description="The provider's `send` object, if its event confirmed the send first.",
     )
 
 
-class Delivery(Provider):
-    recipients: list[str] = Field(description="Whose server took it.")
-    timestamp: str | Absent = Field(default=None, description="When the server took it.")
+class Delivery(ProviderObject):
+    recipients: list[str] = Field(
+        description="The recipients whose mail server accepted the email."
+    )
+    timestamp: str | Absent = Field(default=None, description="When the mail server accepted it.")
     processingTimeMillis: int | Absent = Field(  # noqa: N815 (the provider's name)
-        default=None, description="The time between the provider's taking it and the server's."
+        default=None,
+        description="Milliseconds from the provider's acceptance to the mail server's.",
     )
     smtpResponse: str | Absent = Field(  # noqa: N815
-        default=None, description="What the server answered."
+        default=None, description="The SMTP response of the mail server."
     )
     reportingMTA: str | Absent = Field(  # noqa: N815
-        default=None, description="The provider's host that handed it over."
+        default=None, description="The provider's host that delivered it."
     )
     remoteMtaIp: str | Absent = Field(  # noqa: N815
-        default=None, description="The address of the recipient's server."
+        default=None, description="The IP address of the recipient's mail server."
     )
 
 
@@ -64,27 +64,27 @@ class EmailDelivered(EmailData):
     delivery: Delivery = Field(description="The provider's `delivery` object.")
 
 
-class DelayedRecipient(Provider):
-    emailAddress: str = Field(description="The address.")  # noqa: N815
+class DelayedRecipient(ProviderObject):
+    emailAddress: str = Field(description="The recipient's address.")  # noqa: N815
     status: str | Absent = Field(default=None, description="The SMTP status code.")
     diagnosticCode: str | Absent = Field(  # noqa: N815
-        default=None, description="What the server answered."
+        default=None, description="The SMTP response of the mail server."
     )
 
 
-class DeliveryDelay(Provider):
+class DeliveryDelay(ProviderObject):
     delayedRecipients: list[DelayedRecipient] = Field(  # noqa: N815
-        description="Whose mail waits."
+        description="The recipients whose delivery is delayed."
     )
-    timestamp: str | Absent = Field(default=None, description="When the provider noticed.")
+    timestamp: str | Absent = Field(default=None, description="When the delay occurred.")
     delayType: str | Absent = Field(  # noqa: N815
         default=None, description="The kind of delay, such as `MailboxFull`."
     )
     expirationTime: str | Absent = Field(  # noqa: N815
-        default=None, description="When the provider will stop trying."
+        default=None, description="When the provider will stop retrying."
     )
     reportingMTA: str | Absent = Field(  # noqa: N815
-        default=None, description="The provider's host that tries."
+        default=None, description="The provider's host that retries."
     )
 
 
@@ -95,27 +95,31 @@ class EmailDeliveryDelayed(EmailData):
 
 
 class Bounce(BaseModel):
-    type: str = Field(description="`Permanent`, `Transient` or `Undetermined`.")
-    subType: str = Field(description="More of the kind, such as `MailboxFull`.")  # noqa: N815
-    message: str = Field(description="The server's answer, or else the kind of bounce.")
+    type: str = Field(description="The bounce type: `Permanent`, `Transient` or `Undetermined`.")
+    subType: str = Field(description="The bounce subtype, such as `MailboxFull`.")  # noqa: N815
+    message: str = Field(
+        description="The SMTP response of the mail server, or else the type of bounce."
+    )
     diagnosticCode: str | Absent = Field(  # noqa: N815
-        default=None, description="What the server answered, if it is known."
+        default=None, description="The SMTP response of the mail server, if known."
     )
 
 
 class EmailBounced(EmailData):
-    bounce: Bounce = Field(description="What the provider says of this recipient's bounce.")
+    bounce: Bounce = Field(description="The bounce of this recipient.")
 
 
-class ComplainedRecipient(Provider):
-    emailAddress: str = Field(description="The address.")  # noqa: N815
+class ComplainedRecipient(ProviderObject):
+    emailAddress: str = Field(description="The recipient's address.")  # noqa: N815
 
 
-class Complaint(Provider):
+class Complaint(ProviderObject):
     complainedRecipients: list[ComplainedRecipient] = Field(  # noqa: N815
-        description="Who may have complained."
+        description="The recipients who may have complained."
     )
-    timestamp: str | Absent = Field(default=None, description="When the provider told.")
+    timestamp: str | Absent = Field(
+        default=None, description="When the provider sent the notification."
+    )
     feedbackId: str | Absent = Field(  # noqa: N815
         default=None, description="The provider's id of the complaint."
     )
@@ -123,13 +127,13 @@ class Complaint(Provider):
         default=None, description="`OnAccountSuppressionList`, or null."
     )
     complaintFeedbackType: str | Absent = Field(  # noqa: N815
-        default=None, description="The kind of complaint, such as `abuse`."
+        default=None, description="The feedback type, such as `abuse`."
     )
     userAgent: str | Absent = Field(  # noqa: N815
-        default=None, description="The program that reported it."
+        default=None, description="The user agent that reported the complaint."
     )
     arrivalDate: str | Absent = Field(  # noqa: N815
-        default=None, description="When the report came to the provider."
+        default=None, description="When the provider received the report."
     )
 
 
@@ -137,70 +141,75 @@ class EmailComplained(EmailData):
     complaint: Complaint = Field(description="The provider's `complaint` object.")
 
 
-class Hit(Provider):
-    """Somebody, or a machine, came by."""
+class Hit(ProviderObject):
+    """One open or click, by a person or a machine."""
 
-    machine: bool = Field(description="Whether it looks like a scanner or proxy, and no person.")
+    machine: bool = Field(
+        description="Whether it came from a scanner or proxy rather than a person."
+    )
     verdict: str | Absent = Field(
-        default=None, description="`human`, `machine` or `unknown`, where we did the tracking."
+        default=None,
+        description="`human`, `machine` or `unknown`; only with OpenSend's own tracking.",
     )
     reasons: list[str] | Absent = Field(
-        default=None, description="What speaks for a machine, such as `scanner`; see tracking.md."
+        default=None,
+        description="Why it was classified as a machine, such as `scanner`; see tracking.md.",
     )
-    timestamp: str | Absent = Field(default=None, description="When it was.")
+    timestamp: str | Absent = Field(default=None, description="When it happened.")
     ipAddress: str | Absent = Field(  # noqa: N815
-        default=None, description="Where it came from, where the provider did the tracking."
+        default=None, description="The IP address; only with the provider's tracking."
     )
-    userAgent: str | Absent = Field(default=None, description="With what program.")  # noqa: N815
+    userAgent: str | Absent = Field(default=None, description="The user agent.")  # noqa: N815
 
 
 class Click(Hit):
-    link: str | Absent = Field(default=None, description="The URL that was followed.")
+    link: str | Absent = Field(default=None, description="The URL that was clicked.")
     linkTags: dict[str, list[str]] | None = Field(  # noqa: N815
         default=None, description="The tags of the link, or null."
     )
 
 
 class EmailOpened(EmailData):
-    open: Hit = Field(description="The open, in the provider's words, and whose it was.")
+    open: Hit = Field(description="The open and its classification.")
 
 
 class EmailClicked(EmailData):
-    click: Click = Field(description="The click, in the provider's words, and whose it was.")
+    click: Click = Field(description="The click and its classification.")
 
 
 class Reason(BaseModel):
-    reason: str = Field(description="Why, for people.")
+    reason: str = Field(description="A human-readable reason.")
 
 
 class EmailDelayed(EmailData):
-    delayed: Reason = Field(description="What keeps the email; it is tried again.")
+    delayed: Reason = Field(description="Why sending is delayed; it is retried.")
 
 
-class Reject(Provider):
-    reason: str | Absent = Field(default=None, description="Why, as the provider words it.")
+class Reject(ProviderObject):
+    reason: str | Absent = Field(default=None, description="The provider's reason.")
 
 
-class RenderingFailure(Provider):
-    errorMessage: str | Absent = Field(default=None, description="What is wrong.")  # noqa: N815
+class RenderingFailure(ProviderObject):
+    errorMessage: str | Absent = Field(default=None, description="The error message.")  # noqa: N815
     templateName: str | Absent = Field(  # noqa: N815
-        default=None, description="The template that is wrong."
+        default=None, description="The name of the template."
     )
 
 
 class EmailFailed(EmailData):
-    failed: Reason = Field(description="Why the email is not sent.")
+    failed: Reason = Field(description="Why the email was not sent.")
     reject: Reject | Absent = Field(
         default=None, description="The provider's `reject` object, if it rejected the content."
     )
     failure: RenderingFailure | Absent = Field(
-        default=None, description="The provider's `failure` object, if a template didn't render."
+        default=None,
+        description="The provider's `failure` object, if a template could not be rendered.",
     )
 
 
 class Suppressed(BaseModel):
-    type: str = Field(description="Why the address is suppressed; see suppression.added.")
-    message: str = Field(description="The same, for people.")
+    type: str = Field(description="The origin of the suppression; see suppression.added.")
+    message: str = Field(description="A human-readable reason.")
 
 
 class EmailSuppressed(EmailData):
@@ -208,38 +217,42 @@ class EmailSuppressed(EmailData):
 
 
 class Verdicts(BaseModel):
-    spam: str = Field(description="The provider's verdict, such as `pass` or `fail`.")
-    virus: str = Field(description="The provider's verdict.")
-    spf: str = Field(description="The provider's verdict.")
-    dkim: str = Field(description="The provider's verdict.")
-    dmarc: str = Field(description="The provider's verdict.")
+    spam: str = Field(description="The provider's spam verdict, such as `pass` or `fail`.")
+    virus: str = Field(description="The provider's virus verdict.")
+    spf: str = Field(description="The provider's SPF verdict.")
+    dkim: str = Field(description="The provider's DKIM verdict.")
+    dmarc: str = Field(description="The provider's DMARC verdict.")
 
 
 class ReceivedAttachment(BaseModel):
-    id: Id = Field(description="The attachment's id.")
-    filename: str | None = Field(description="Its name, safe to use, or null without one.")
-    content_type: str = Field(description="Its media type, as the sender named it.")
+    id: Id = Field(description="The attachment id.")
+    filename: str | None = Field(description="The sanitized file name, or null.")
+    content_type: str = Field(description="The media type, as declared by the sender.")
     content_disposition: str | None = Field(description="`attachment`, `inline`, or null.")
-    content_id: str | None = Field(description="The id by which HTML refers to it, or null.")
-    size: int = Field(description="Its size in bytes when decoded.")
+    content_id: str | None = Field(description="The Content-ID that the HTML refers to, or null.")
+    size: int = Field(description="The decoded size in bytes.")
 
 
 class EmailReceived(Payload):
-    """An email that came in, without its texts: fetch them by the id."""
+    """A received email without its bodies: fetch them by id."""
 
-    email_id: Id = Field(description="The received email's id.")
-    created_at: Time = Field(description="When it came in.")
-    from_: str = Field(alias="from", description="The sender.")
-    to: list[str] = Field(description="The recipients that its header names.")
-    cc: list[str] = Field(description="The recipients of copies that its header names.")
-    bcc: list[str] = Field(description="The hidden recipients that its header names.")
-    received_for: list[str] = Field(description="The addresses of yours that it was sent to.")
-    message_id: str | None = Field(description="Its Message-ID header, or null without one.")
+    email_id: Id = Field(description="The id of the received email.")
+    created_at: Time = Field(description="When the email was received.")
+    from_: str = Field(alias="from", description="The sender, from the From header.")
+    to: list[str] = Field(description="The recipients in the To header.")
+    cc: list[str] = Field(description="The recipients in the Cc header.")
+    bcc: list[str] = Field(description="The recipients in the Bcc header.")
+    received_for: list[str] = Field(description="Your addresses that received the email.")
+    message_id: str | None = Field(description="The Message-ID header, or null.")
     subject: str = Field(description="The subject.")
     attachments: list[ReceivedAttachment] = Field(description="The attachments.")
-    thread_id: Id | None = Field(description="The thread that it belongs to, or null.")
-    reply_match_status: str = Field(
-        description="`matched` when it answers an email of yours, else `unmatched`."
+    thread_id: Id | None = Field(
+        description="The id of the thread to which the email belongs, or null."
     )
-    reply_to_email_id: Id | None = Field(description="The email that it answers, or null.")
-    verdicts: Verdicts = Field(description="What the provider's checks made of it.")
+    reply_match_status: str = Field(
+        description="`matched` if it replies to one of your emails, else `unmatched`."
+    )
+    reply_to_email_id: Id | None = Field(
+        description="The id of the email to which it replies, or null."
+    )
+    verdicts: Verdicts = Field(description="The results of the provider's checks.")

@@ -1,4 +1,4 @@
-"""message.received, inbox.* and pod.*: about mailboxes, and in an envelope of their own."""
+"""Payloads of message.received, inbox.* and pod.*, which have the mailbox envelope."""
 
 from pydantic import BaseModel, Field
 
@@ -6,61 +6,61 @@ from events.payloads.base import Id, Payload, Time
 
 
 class MessageAttachment(BaseModel):
-    id: Id = Field(description="The attachment's id.")
-    filename: str = Field(description="Its name, safe to use.")
-    content_type: str = Field(description="Its media type, as the sender named it.")
-    size_bytes: int = Field(description="Its size when decoded.")
-    url: str = Field(description="Where it can be fetched for 15 minutes.")
-    parsed_text: str | None = Field(description="Its text, if one could be taken from it.")
+    id: Id = Field(description="The attachment id.")
+    filename: str = Field(description="The sanitized file name.")
+    content_type: str = Field(description="The media type, as declared by the sender.")
+    size_bytes: int = Field(description="The decoded size in bytes.")
+    url: str = Field(description="A download URL, valid for 15 minutes.")
+    parsed_text: str | None = Field(description="The extracted text, or null.")
     extraction_method: str | None = Field(
-        description="How the text was taken: `pdf`, `office`, `csv`, `text` or `ocr`; or why there"
-        " is none: `unsupported`, `pdf_error` or `skipped_too_large`; null when it isn't there yet."
+        description="How the text was extracted: `pdf`, `office`, `csv`, `text` or `ocr`; or why"
+        " there is none: `unsupported`, `pdf_error` or `skipped_too_large`; null while pending."
     )
 
 
 class Message(BaseModel):
-    id: Id = Field(description="The message's id.")
-    rfc_message_id: str | None = Field(description="Its Message-ID header, or null without one.")
-    from_: str = Field(alias="from", description="The sender, as the header has it.")
-    to: str = Field(description="The address of the inbox that got it.")
-    cc: list[str] = Field(description="The recipients of copies.")
+    id: Id = Field(description="The message id.")
+    rfc_message_id: str | None = Field(description="The Message-ID header, or null.")
+    from_: str = Field(alias="from", description="The sender, from the From header.")
+    to: str = Field(description="The address of the receiving inbox.")
+    cc: list[str] = Field(description="The Cc recipients.")
     subject: str = Field(description="The subject.")
-    body_text: str = Field(description="The whole text.")
+    body_text: str = Field(description="The full text body.")
     extracted_text: str = Field(
-        description="What is new in it: without quoted history and signature."
+        description="The new part of the text, without quoted history and signature."
     )
     attachments: list[MessageAttachment] = Field(description="The attachments.")
-    received_at: Time = Field(description="When it came in.")
-    verdict: str = Field(description="What the checks for spam and viruses made of it.")
+    received_at: Time = Field(description="When the message was received.")
+    verdict: str = Field(description="The result of the spam and virus checks.")
     auto_replyable: bool = Field(
-        description="Whether software may answer: not to lists, bounces and automatic mail."
+        description="Whether software may reply: not to mailing lists, bounces and automatic mail."
     )
 
 
 class MessageReceived(Payload):
-    """A message of a mailbox."""
+    """A message that a mailbox received."""
 
-    inbox_id: Id = Field(description="The inbox that got it.")
-    thread_id: Id = Field(description="The thread that it belongs to.")
-    message: Message = Field(description="The message itself.")
+    inbox_id: Id = Field(description="The id of the receiving inbox.")
+    thread_id: Id = Field(description="The id of the thread to which the message belongs.")
+    message: Message = Field(description="The message.")
 
 
-class _Standing(Payload):
-    inbox_id: Id | None = Field(description="The inbox; null for pod.*.")
+class _SendingStatus(Payload):
+    inbox_id: Id | None = Field(description="The inbox id; null for pod.*.")
     inbox_address: str | None = Field(description="The inbox's address; null for pod.*.")
-    pod_id: Id = Field(description="The pod, or the one that the inbox is in.")
+    pod_id: Id = Field(description="The pod id, or that of the inbox's pod.")
 
 
-class Suspended(_Standing):
-    """Who may not send any more, and why."""
+class Suspended(_SendingStatus):
+    """A suspended inbox or pod, and the reason."""
 
     reason: str = Field(
-        description="`high_bounce_rate`, `high_complaint_rate`, `abuse`, `pod_degraded`,"
-        " `manual_review` or `other`."
+        description="The reason: `high_bounce_rate`, `high_complaint_rate`, `abuse`,"
+        " `pod_degraded`, `manual_review` or `other`."
     )
 
 
-class Reactivated(_Standing):
-    """Who may send again."""
+class Reactivated(_SendingStatus):
+    """A reactivated inbox or pod."""
 
     reason: None = Field(description="Always null.")

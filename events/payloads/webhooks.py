@@ -1,4 +1,4 @@
-"""webhook.*: about the endpoints themselves."""
+"""Payloads of webhook.*, which are about endpoints."""
 
 from pydantic import Field
 
@@ -6,34 +6,38 @@ from events.payloads.base import Id, Payload, Time
 
 
 class WebhookTest(Payload):
-    """A sample that was asked for."""
+    """A test event."""
 
-    webhook_id: Id = Field(description="The endpoint that is tested.")
-    message: str = Field(description="A sentence for people.")
+    webhook_id: Id = Field(description="The id of the tested endpoint.")
+    message: str = Field(description="A human-readable message.")
 
 
-class _Troubled(Payload):
-    webhook_id: Id = Field(description="The endpoint that has the trouble; it isn't told itself.")
+class _FailingEndpoint(Payload):
+    webhook_id: Id = Field(
+        description="The id of the failing endpoint. The event is not sent to this endpoint itself."
+    )
     endpoint: str = Field(description="The endpoint's URL.")
     failing_since: Time | None = Field(
-        description="The first failure since the last success, or null when there was none before."
+        description="When the first failure since the last success happened, or null."
     )
     failures_in_a_row: int = Field(
-        description="Requests in a row without an answer, or answered with 429 or 5xx."
+        description="The number of consecutive requests without a response or with a 429 or 5xx."
     )
 
 
-class WebhookFailing(_Troubled):
-    """An endpoint fails, and what will come of it."""
+class WebhookFailing(_FailingEndpoint):
+    """A failing endpoint, and when it will be disabled."""
 
-    last_error: str = Field(description="How the last request ended, such as `http_500`.")
-    last_status_code: int | None = Field(description="Its HTTP status, or null without an answer.")
+    last_error: str = Field(description="The error of the last request, such as `http_500`.")
+    last_status_code: int | None = Field(
+        description="The HTTP status of the last request, or null without a response."
+    )
     disabled_from: Time = Field(
-        description="When the endpoint is switched off unless a request succeeds before."
+        description="When the endpoint will be disabled unless a request succeeds before then."
     )
 
 
-class WebhookDisabled(_Troubled):
-    """An endpoint that gets nothing any more."""
+class WebhookDisabled(_FailingEndpoint):
+    """An endpoint that was disabled and gets no more events."""
 
-    reason: str = Field(description="Why it was switched off, for people.")
+    reason: str = Field(description="Why the endpoint was disabled, as human-readable text.")

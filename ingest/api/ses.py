@@ -1,4 +1,4 @@
-"""`POST /events/ses`: durable before answered."""
+"""`POST /events/ses`: verifies and stores SES events from SNS before it responds."""
 
 import logging
 from datetime import timedelta
@@ -13,7 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from core import aws, errors, metrics, redis
 from ingest.models import ProviderEvent
-from ingest.services import note, store
+from ingest.services import store, store_control_message
 from ingest.sns import (
     NOTIFICATION,
     SUBSCRIPTION_CONFIRMATION,
@@ -29,11 +29,11 @@ logger = logging.getLogger(__name__)
 
 
 class _RedisCache:
-    """Certificates for all processes; without Redis each fetches its own."""
+    """Shares certificates between processes; without Redis each process fetches its own."""
 
     def get(self, key: str) -> bytes | None:
-        found = redis.attempt("certificates", lambda client: client.get(f"opensend:{key}"))
-        return found if isinstance(found, bytes) else None
+        value = redis.attempt("certificates", lambda client: client.get(f"opensend:{key}"))
+        return value if isinstance(value, bytes) else None
 
     def set(self, key: str, value: bytes, ttl: timedelta) -> None:
         redis.attempt("certificates", lambda client: client.set(f"opensend:{key}", value, ex=ttl))
@@ -44,7 +44,7 @@ CERTIFICATES = CertificateStore(_RedisCache())
 
 @csrf_exempt
 def ses_events(request: HttpRequest) -> HttpResponse:
-    """Every check in its order (see docs/ingest.md), one INSERT, 200 `OK`."""
+    """Run the checks in order (see docs/ingest.md), INSERT one row, respond 200 `OK`."""
     if request.method != "POST":
         return errors.method_not_allowed(request, ["POST"])
     try:
@@ -56,19 +56,21 @@ def ses_events(request: HttpRequest) -> HttpResponse:
             certificates=CERTIFICATES,
             now=timezone.now(),
         )
-        answer = _act(message, raw)
+        result = _handle(message, raw)
     except Rejected as rejection:
-        return _refused(rejection)
+        return _reject(rejection)
     except DatabaseError:
-        logger.exception("A verified callback could not be kept")
-        return _refused(Rejected(503, "storage_failure", "It could not be stored; send it again."))
-    metrics.CALLBACKS.labels("ses", answer).inc()
+        logger.exception("Could not store a verified callback")
+        return _reject(
+            Rejected(503, "storage_failure", "The message could not be stored. Retry later.")
+        )
+    metrics.CALLBACKS.labels("ses", result).inc()
     return HttpResponse("OK", content_type="text/plain")
 
 
 @cache
 def policy() -> SnsPolicy:
-    """Settings don't change while a process runs. Tests that change them clear this cache."""
+    """Cached, because settings are constant in a process. Tests that change them clear it."""
     local = settings.LOCAL_MODE and settings.AWS_ENDPOINT_URL
     return SnsPolicy(
         topic_arns=frozenset(settings.SES_EVENTS_SNS_TOPIC_ARN),
@@ -79,7 +81,7 @@ def policy() -> SnsPolicy:
 
 
 def _loopback(url: str) -> str | None:
-    """The stand-in's origin, trusted for certificates only on this machine."""
+    """The origin of the AWS twin if it is loopback, else None: no other may serve certificates."""
     origin = url.rstrip("/")
     try:
         SnsPolicy(frozenset(), require_v2=False, max_age=timedelta(0), cert_origin=origin)
@@ -88,21 +90,22 @@ def _loopback(url: str) -> str | None:
     return origin
 
 
-def _act(message: SnsMessage, raw: bytes) -> str:
+def _handle(message: SnsMessage, raw: bytes) -> str:
+    """Store or confirm a verified message; returns the label for the metric."""
     if message.type == NOTIFICATION:
         return "kept" if store(message, raw) else "duplicate"
     if message.type == SUBSCRIPTION_CONFIRMATION:
         _confirm(message)
-        note(message, raw, ProviderEvent.Kind.SUBSCRIPTION_CONFIRMED)
+        store_control_message(message, raw, ProviderEvent.Kind.SUBSCRIPTION_CONFIRMED)
         return "confirmed"
-    # Its SubscribeURL would subscribe again: somebody must decide that.
-    logger.warning("SNS says that a subscription ended", extra={"topic": message.topic_arn})
-    note(message, raw, ProviderEvent.Kind.UNSUBSCRIBED)
+    # Its SubscribeURL would resubscribe the endpoint: only an operator may decide that.
+    logger.warning("SNS subscription was deleted", extra={"topic": message.topic_arn})
+    store_control_message(message, raw, ProviderEvent.Kind.UNSUBSCRIBED)
     return "unsubscribed"
 
 
 def _confirm(message: SnsMessage) -> None:
-    """By the API: the SubscribeURL is never fetched."""
+    """Confirm through the SNS API: the SubscribeURL is never fetched."""
     region = message.topic_arn.split(":")[3]
     try:
         aws.sns(region).confirm_subscription(
@@ -111,16 +114,16 @@ def _confirm(message: SnsMessage) -> None:
             AuthenticateOnUnsubscribe="true",
         )
     except (BotoCoreError, ClientError) as error:
-        logger.warning("A subscription could not be confirmed: %s", error)
+        logger.warning("Could not confirm the SNS subscription: %s", error)
         raise Rejected(
-            503, "confirmation_failed", "SNS did not confirm the subscription."
+            503, "confirmation_failed", "SNS could not confirm the subscription."
         ) from error
 
 
-def _refused(rejection: Rejected) -> JsonResponse:
+def _reject(rejection: Rejected) -> JsonResponse:
     metrics.CALLBACKS.labels("ses", str(rejection.status)).inc()
     if rejection.status in (401, 403):
-        logger.warning("A callback was refused: %s", rejection.message)
+        logger.warning("Callback rejected: %s", rejection.message)
     return JsonResponse(
         errors.body(rejection.status, rejection.name, rejection.message), status=rejection.status
     )

@@ -1,4 +1,4 @@
-"""Decides whether a POST really comes from one of our Amazon SNS topics. No Django, no database."""
+"""Verifies that a POST comes from one of our Amazon SNS topics. No Django, no database."""
 
 from ingest.sns.certificates import CertificateStore, SharedCache
 from ingest.sns.checks import (

@@ -1,4 +1,4 @@
-"""Keeps the keys that SNS signs with: in this process, in a shared cache, else from the network."""
+"""SNS signing certificates: cached in the process and in a shared cache, else fetched over HTTP."""
 
 import logging
 import threading
@@ -20,7 +20,7 @@ FETCH_TIMEOUT = timedelta(seconds=5)
 
 
 class SharedCache(Protocol):
-    """What all processes share, such as Redis. It may raise anything: a failure is a miss."""
+    """A cache shared by all processes, such as Redis. It may raise anything: an error is a miss."""
 
     def get(self, key: str) -> bytes | None: ...
 
@@ -28,7 +28,7 @@ class SharedCache(Protocol):
 
 
 class CertificateStore:
-    """Thread-safe; make one per process. A failed fetch is never remembered."""
+    """Thread-safe; create one per process. Failed fetches are not cached."""
 
     def __init__(
         self,
@@ -45,77 +45,77 @@ class CertificateStore:
         self._fetch_timeout = fetch_timeout.total_seconds()
         self._lock = threading.Lock()
         self._cached: OrderedDict[str, tuple[Certificate, float]] = OrderedDict()
-        self._flights: dict[str, _Flight] = {}
-        # Well-formed URLs can be made up without end; they must not take every web thread.
+        self._pending: dict[str, _PendingFetch] = {}
+        # Anyone can invent well-formed URLs; fetching them must not block every web thread.
         self._slots = threading.BoundedSemaphore(max_fetches)
 
     def public_key(self, url: CertificateUrl, *, origin: str | None, now: datetime) -> RSAPublicKey:
-        """The key behind a checked URL; `origin` replaces scheme and host when it is not None.
+        """The public key at a checked URL; `origin`, unless None, replaces its scheme and host.
 
-        Raises Rejected 503, after `fetch_timeout` at the latest. Callers who want the same URL
-        at the same time share one fetch and its failure.
+        Raises Rejected 503, after `fetch_timeout` at the latest. Concurrent callers for the same
+        URL share one fetch and its failure.
         """
         address = url.url if origin is None else origin + url.path
         with self._lock:
-            certificate = self._remembered(address, now)
+            certificate = self._from_cache(address, now)
             if certificate is not None:
                 return certificate.public_key
-            flight = self._flights.get(address)
-            if flight is None:
-                flight = self._start_flight(address, region=url.region, now=now)
-        return flight.wait().public_key
+            pending = self._pending.get(address)
+            if pending is None:
+                pending = self._start_fetch(address, region=url.region, now=now)
+        return pending.wait().public_key
 
-    def _remembered(self, address: str, now: datetime) -> Certificate | None:
-        found = self._cached.get(address)
-        if found is None:
+    def _from_cache(self, address: str, now: datetime) -> Certificate | None:
+        entry = self._cached.get(address)
+        if entry is None:
             return None
-        certificate, fresh_until = found
+        certificate, fresh_until = entry
         if time.monotonic() >= fresh_until or not certificate.valid_at(now):
             del self._cached[address]
             return None
         self._cached.move_to_end(address)
         return certificate
 
-    def _start_flight(self, address: str, *, region: str, now: datetime) -> "_Flight":
+    def _start_fetch(self, address: str, *, region: str, now: datetime) -> "_PendingFetch":
         if not self._slots.acquire(blocking=False):
-            raise _unavailable("too many certificates are being fetched")
-        flight = _Flight(address, deadline=time.monotonic() + self._fetch_timeout)
+            raise _unavailable("too many certificate fetches are in flight")
+        pending = _PendingFetch(address, deadline=time.monotonic() + self._fetch_timeout)
+        # In a thread, because there is no other way to put a timeout on name resolution.
         thread = threading.Thread(
-            target=self._fly, args=(flight, region, now), name="sns-certificate", daemon=True
+            target=self._run_fetch, args=(pending, region, now), name="sns-certificate", daemon=True
         )
-        # A thread, because name resolution can be bounded in no other way.
         try:
             thread.start()
         except RuntimeError as error:
             self._slots.release()
-            raise _unavailable("no thread to fetch with") from error
-        self._flights[address] = flight
-        return flight
+            raise _unavailable("could not start a thread") from error
+        self._pending[address] = pending
+        return pending
 
-    def _fly(self, flight: "_Flight", region: str, now: datetime) -> None:
+    def _run_fetch(self, pending: "_PendingFetch", region: str, now: datetime) -> None:
         certificate, reason = None, "error"
         try:
-            certificate = self._obtain(flight, region=region, now=now)
+            certificate = self._load(pending, region=region, now=now)
         except (FetchFailed, Untrusted) as error:
             reason = str(error)
         except Exception:
-            logger.exception("Fetching the SNS certificate %s broke", flight.address)
+            logger.exception("Could not fetch the SNS certificate %s", pending.address)
         with self._lock:
             if certificate is not None:
-                self._remember(flight.address, certificate)
-            del self._flights[flight.address]
+                self._add_to_cache(pending.address, certificate)
+            del self._pending[pending.address]
         self._slots.release()
-        flight.land(certificate, reason)
+        pending.finish(certificate, reason)
 
-    def _obtain(self, flight: "_Flight", *, region: str, now: datetime) -> Certificate:
-        certificate = self._read_shared(flight.address, region=region, now=now)
+    def _load(self, pending: "_PendingFetch", *, region: str, now: datetime) -> Certificate:
+        certificate = self._read_shared(pending.address, region=region, now=now)
         if certificate is None:
-            pem = flight.fetch.run()
+            pem = pending.fetch.run()
             certificate = load_certificate(pem, region=region, now=now)
-            self._write_shared(flight.address, pem)
+            self._write_shared(pending.address, pem)
         return certificate
 
-    def _remember(self, address: str, certificate: Certificate) -> None:
+    def _add_to_cache(self, address: str, certificate: Certificate) -> None:
         self._cached[address] = (certificate, time.monotonic() + self._ttl.total_seconds())
         self._cached.move_to_end(address)
         while len(self._cached) > self._max_entries:
@@ -128,7 +128,9 @@ class CertificateStore:
             pem = self._shared.get(_shared_key(address))
             return None if pem is None else load_certificate(pem, region=region, now=now)
         except Exception:
-            logger.warning("The shared cache has no usable %s", address, exc_info=True)
+            logger.warning(
+                "Could not read certificate %s from the shared cache", address, exc_info=True
+            )
             return None
 
     def _write_shared(self, address: str, pem: bytes) -> None:
@@ -137,32 +139,32 @@ class CertificateStore:
         try:
             self._shared.set(_shared_key(address), pem, self._ttl)
         except Exception:
-            logger.warning("The shared cache could not be written", exc_info=True)
+            logger.warning("Could not write a certificate to the shared cache", exc_info=True)
 
 
-class _Flight:
-    """One attempt to get one certificate, and everybody who waits for it."""
+class _PendingFetch:
+    """One fetch of one certificate, shared by all callers who wait for it."""
 
     def __init__(self, address: str, *, deadline: float) -> None:
         self.address = address
         self.fetch = Fetch(address, deadline=deadline, max_bytes=MAX_PEM_BYTES)
         self._deadline = deadline
-        self._landed = threading.Event()
+        self._finished = threading.Event()
         self._certificate: Certificate | None = None
         self._reason = ""
 
     def wait(self) -> Certificate:
-        if not self._landed.wait(max(0.0, self._deadline - time.monotonic())):
+        if not self._finished.wait(max(0.0, self._deadline - time.monotonic())):
             self.fetch.abort()
-            raise _unavailable("too slow")
+            raise _unavailable("the fetch timed out")
         if self._certificate is None:
             raise _unavailable(self._reason)
         return self._certificate
 
-    def land(self, certificate: Certificate | None, reason: str) -> None:
+    def finish(self, certificate: Certificate | None, reason: str) -> None:
         self._certificate = certificate
         self._reason = reason
-        self._landed.set()
+        self._finished.set()
 
 
 def _shared_key(address: str) -> str:
@@ -170,5 +172,5 @@ def _shared_key(address: str) -> str:
 
 
 def _unavailable(reason: str) -> Rejected:
-    message = f"The SNS signing certificate can't be had now: {reason}."
+    message = f"The SNS signing certificate is unavailable: {reason}."
     return Rejected(503, "certificate_unavailable", message)

@@ -1,4 +1,4 @@
-"""The checks that need nothing but the message and the policy."""
+"""The checks that need only the message and the policy: no network, no certificate."""
 
 import re
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(
 
 @dataclass(frozen=True, slots=True)
 class CertificateUrl:
-    """A certificate URL of Amazon's own form: `url` in full, its `path`, its AWS `region`."""
+    """An SNS certificate URL in the form that Amazon uses, with its path and AWS region."""
 
     url: str
     path: str
@@ -27,55 +27,55 @@ class CertificateUrl:
 
 
 def check_topic(message: SnsMessage, policy: SnsPolicy) -> None:
-    """Any AWS account can have SNS sign messages of its own topics. Raises Rejected 403."""
+    """SNS signs messages for every AWS account, so only listed topics pass. Raises Rejected 403."""
     if message.topic_arn not in policy.topic_arns:
-        raise Rejected(403, "topic_not_allowed", "This SNS topic is not one of ours.")
+        raise Rejected(403, "topic_not_allowed", "This SNS topic is not an allowed topic.")
 
 
 def check_certificate_url(message: SnsMessage) -> CertificateUrl:
-    """The URL that the certificate may be fetched from. Raises Rejected 400.
+    """The URL from which the certificate may be fetched. Raises Rejected 400.
 
-    The raw string is matched in full before any URL parser sees it: parsers silently drop tabs,
-    line breaks, user names, empty ports and trailing `?` or `#`. Host and path are pinned, for
-    `sns.s3-<region>.amazonaws.com` is a bucket that anybody may own, and the SNS API itself
-    answers queries with text of the caller's choice.
+    The raw string must match in full before any URL parser sees it: parsers silently drop tabs,
+    line breaks, user names, empty ports and a trailing `?` or `#`. Host and path are pinned,
+    because `sns.s3-<region>.amazonaws.com` is a bucket that anyone can own, and the SNS API
+    itself returns text that the caller chooses.
     """
     arn = _TOPIC_ARN.fullmatch(message.topic_arn)
     url = message.signing_cert_url
     if arn is not None and len(url) <= _MAX_URL_LENGTH:
-        found = _URLS[arn["partition"]].fullmatch(url)
-        if found is not None and found["region"] == arn["region"]:
-            return CertificateUrl(url=url, path=found["path"], region=found["region"])
+        match = _URLS[arn["partition"]].fullmatch(url)
+        if match is not None and match["region"] == arn["region"]:
+            return CertificateUrl(url=url, path=match["path"], region=match["region"])
     raise Rejected(
         400,
         "invalid_certificate_url",
-        "SigningCertURL is not the address of an SNS certificate in the topic's region.",
+        "SigningCertURL is not the URL of an SNS certificate in the topic's region.",
     )
 
 
 def check_signature_version(message: SnsMessage, policy: SnsPolicy) -> None:
-    """Raises Rejected 403 for a version that is unknown, or that the policy refuses."""
+    """Raises Rejected 403 for an unknown version, or one that the policy rejects."""
     if message.signature_version not in ("1", "2"):
         raise Rejected(403, "signature_version_not_allowed", "SignatureVersion is unknown.")
     if policy.require_v2 and message.signature_version == "1":
         raise Rejected(
             403,
             "signature_version_not_allowed",
-            "SignatureVersion 1 (SHA1) is refused here. Set the topic's SignatureVersion to 2.",
+            "SignatureVersion 1 (SHA1) is rejected. Set the topic's SignatureVersion to 2.",
         )
 
 
 def check_age(message: SnsMessage, policy: SnsPolicy, now: datetime) -> None:
-    """A signature never expires, so the signed time bounds a replay. Raises Rejected 403.
+    """Limits replays by the signed time, because signatures never expire. Raises Rejected 403.
 
-    SNS keeps Timestamp unchanged when it retries, and retries over HTTP for one hour at most
+    SNS keeps Timestamp unchanged in retries and retries over HTTP for at most one hour
     (AWS, "Amazon SNS message delivery retries"). `now` is an aware datetime.
     """
     published = _published_at(message.timestamp)
     if published is None:
-        raise _out_of_range("Timestamp is not a time in UTC.")
+        raise _out_of_range("Timestamp is not a valid UTC time.")
     if published - now > MAX_CLOCK_SKEW:
-        raise _out_of_range("Timestamp lies in the future.")
+        raise _out_of_range("Timestamp is in the future.")
     if now - published > policy.max_age:
         raise _out_of_range("Timestamp is too old.")
 

@@ -1,4 +1,4 @@
-"""One certificate over HTTP, with an end that no slow server can postpone."""
+"""Fetches one certificate over HTTP, with a deadline that a slow server cannot extend."""
 
 import contextlib
 import socket
@@ -14,15 +14,15 @@ _CHUNK_BYTES = 4096
 
 
 class FetchFailed(Exception):
-    """No usable answer; the text says why."""
+    """No usable response; the message says why."""
 
 
 class Fetch:
     """A single GET: no redirects, no proxies, no credentials from the environment, no retries.
 
-    A socket timeout starts anew with each byte, so it does not bound a server that drips.
-    The body is bounded by `deadline` (time.monotonic); connection and headers by whoever waits
-    for this fetch in another thread and calls `abort` when the deadline has passed.
+    A socket timeout restarts with each byte, so it does not stop a server that drips bytes.
+    `deadline` (time.monotonic) bounds the body. Connecting and headers are bounded by the caller,
+    who waits in another thread and calls `abort` when the deadline has passed.
     """
 
     def __init__(self, url: str, *, deadline: float, max_bytes: int) -> None:
@@ -32,7 +32,7 @@ class Fetch:
         self._adapter = _AbortableAdapter()
 
     def run(self) -> bytes:
-        """The body of a 200 answer. Raises FetchFailed, also after `abort`."""
+        """The body of a 200 response. Raises FetchFailed, also after `abort`."""
         timeout = max(0.001, self._deadline - time.monotonic())
         with requests.Session() as session:
             session.trust_env = False
@@ -55,20 +55,20 @@ class Fetch:
 
     def _read(self, response: requests.Response) -> bytes:
         if response.status_code != 200:
-            raise FetchFailed(f"answer {response.status_code}")
+            raise FetchFailed(f"HTTP status {response.status_code}")
         content = bytearray()
-        # read1 returns what has arrived; read would wait until the chunk is full.
+        # read1 returns the bytes that have arrived; read would wait for a full chunk.
         while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=False):
             content += chunk
             if len(content) > self._max_bytes:
                 raise FetchFailed(f"more than {self._max_bytes} bytes")
             if time.monotonic() > self._deadline:
-                raise FetchFailed("too slow")
+                raise FetchFailed("the fetch timed out")
         return bytes(content)
 
 
 class _AbortableAdapter(HTTPAdapter):
-    """Remembers its connections, because requests gives them out only after the headers."""
+    """Tracks its connections, because requests exposes them only after the headers."""
 
     def __init__(self) -> None:
         super().__init__(max_retries=0)

@@ -1,4 +1,4 @@
-"""The JSON envelope that SNS posts, reduced to the fields that are signed or needed to verify."""
+"""Parses the JSON envelope that SNS posts, down to the fields that are signed or verified."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ NOTIFICATION = "Notification"
 SUBSCRIPTION_CONFIRMATION = "SubscriptionConfirmation"
 UNSUBSCRIBE_CONFIRMATION = "UnsubscribeConfirmation"
 
-# SNS carries 256 KiB of message; JSON escaping of the envelope can at most about double it.
+# An SNS message has at most 256 KiB; JSON escaping in the envelope can about double that.
 MAX_BODY_BYTES = 512 * 1024
 
 _COMMON = (
@@ -44,8 +44,8 @@ _RECEIPT_SETUP = "AMAZON_SES_SETUP_NOTIFICATION"
 class SnsMessage:
     """One message; `subject`, `token` and `subscribe_url` are None when the field is absent.
 
-    A confirmation has a token and a subscribe_url, a notification never. `message` is the
-    payload as text, `timestamp` the time of publishing as `YYYY-MM-DDThh:mm:ss.sssZ`.
+    Only confirmations have a token and a subscribe_url. `message` is the payload as text,
+    `timestamp` the time of publishing as `YYYY-MM-DDThh:mm:ss.sssZ`.
     """
 
     type: str
@@ -62,20 +62,20 @@ class SnsMessage:
 
 
 def parse(body: bytes, *, header_type: str | None) -> SnsMessage:
-    """Read an HTTP body; `header_type` is `x-amz-sns-message-type`, None when absent.
+    """Parse an HTTP body; `header_type` is `x-amz-sns-message-type`, None when absent.
 
     Shapes: AWS, "Parsing Amazon SNS message formats" (HTTP/HTTPS). Raises Rejected 413 or 400.
-    A repeated JSON key counts by its last value, and that value is the one that is verified,
-    so later readers must take fields from the result and not look into the body again.
+    The last value of a repeated JSON key wins, and that value is verified. So take fields from
+    the result: another parser could pick another value from the body.
     """
     if len(body) > MAX_BODY_BYTES:
-        limit = f"The body is over {MAX_BODY_BYTES} bytes."
+        limit = f"The body is larger than {MAX_BODY_BYTES} bytes."
         raise Rejected(413, "payload_too_large", limit)
     fields = _read_object(body)
     kind = _kind(fields)
     _check_fields(fields, kind)
     if header_type is not None and header_type != kind:
-        raise _invalid("The x-amz-sns-message-type header differs from Type.")
+        raise _invalid("The x-amz-sns-message-type header does not match Type.")
     confirmation = kind != NOTIFICATION
     return SnsMessage(
         type=kind,
@@ -93,9 +93,9 @@ def parse(body: bytes, *, header_type: str | None) -> SnsMessage:
 
 
 def is_control(message: SnsMessage) -> bool:
-    """Whether AWS only reports that a destination was set up, which is no event.
+    """Whether AWS only confirms that a destination was set up: such a message is not an event.
 
-    Decided by structure: an ordinary mail may quote these words in its subject.
+    Decided by structure, because an ordinary email may quote these words in its subject.
     """
     if message.type != NOTIFICATION:
         return False
@@ -133,7 +133,7 @@ def _kind(fields: dict[str, Any]) -> str:
         raise Rejected(
             400,
             "raw_message_delivery",
-            "The body has no SNS envelope, so it carries no signature. Set RawMessageDelivery "
+            "The body has no SNS envelope and therefore no signature. Set RawMessageDelivery "
             "to false on this SNS subscription.",
         )
     raise _invalid("Type is missing or unknown.")
@@ -146,8 +146,8 @@ def _check_fields(fields: dict[str, Any], kind: str) -> None:
         _check_text(name, fields[name])
     if "Subject" in fields:
         _check_text("Subject", fields["Subject"])
-    # "<uuid>\nSubject\n<subject>" as MessageId signs to the same bytes as the genuine message
-    # and would pass as a new one.
+    # A MessageId of "<uuid>\nSubject\n<subject>" has the same signed bytes as the genuine
+    # message and would pass as a new one.
     if not _UUID.fullmatch(fields["MessageId"]):
         raise _invalid("MessageId is not a UUID.")
 
@@ -155,7 +155,7 @@ def _check_fields(fields: dict[str, Any], kind: str) -> None:
 def _check_text(name: str, value: object) -> None:
     if not isinstance(value, str):
         raise _invalid(f"{name} is not a string.")
-    # isprintable is many times faster than the expression, and true for nearly every field.
+    # isprintable is many times faster than the regular expression, and nearly always true.
     if name != "Message" and not value.isprintable() and _CONTROL_CHARACTER.search(value):
         raise _invalid(f"{name} contains a control character.")
 

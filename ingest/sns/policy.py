@@ -1,4 +1,4 @@
-"""What an installation accepts from SNS, and how a refusal looks."""
+"""What an installation accepts from SNS, and the error for everything else."""
 
 import re
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ _LOOPBACK_ORIGIN = re.compile(r"http://(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-
 
 
 class Rejected(Exception):
-    """The message is not taken. `status` is the HTTP answer, `name` its stable code.
+    """The message is rejected. `status` is the HTTP status, `name` a stable error code.
 
-    SNS repeats a delivery only after a 5xx (AWS: "Amazon SNS message delivery retries"),
-    so 4xx means "never again" and 503 "try later".
+    SNS retries only after a 5xx (AWS: "Amazon SNS message delivery retries"), so 4xx means
+    "do not retry" and 503 "retry later".
     """
 
     def __init__(self, status: int, name: str, message: str) -> None:
@@ -23,11 +23,10 @@ class Rejected(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SnsPolicy:
-    """Which messages are welcome.
+    """Which messages are accepted.
 
-    `cert_origin` replaces scheme and host of every certificate URL when it is fetched, for a
-    stand-in of AWS on this machine. Whoever serves there can sign for any topic, so an origin
-    that is not loopback raises ValueError.
+    `cert_origin` replaces the scheme and host of every certificate URL, for the local AWS twin.
+    A server at that origin can sign for any topic, so ValueError unless it is loopback.
     """
 
     topic_arns: frozenset[str]

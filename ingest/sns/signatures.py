@@ -1,4 +1,4 @@
-"""The signature over a message: AWS, "Verifying the signatures of Amazon SNS messages"."""
+"""Message signatures: AWS, "Verifying the signatures of Amazon SNS messages"."""
 
 from binascii import a2b_base64
 
@@ -11,12 +11,12 @@ from ingest.sns.messages import NOTIFICATION, SnsMessage
 from ingest.sns.policy import Rejected
 
 _PADDING = PKCS1v15()
-# The version is not signed itself: nothing may be guessed from the signature or tried in turn.
+# SignatureVersion itself is not signed: never guess the hash or try one after the other.
 _HASHES = {"1": SHA1(), "2": SHA256()}  # noqa: S303 - version 1 is SHA1 by Amazon's definition
 
 
 def verify(message: SnsMessage, public_key: RSAPublicKey) -> None:
-    """Raises Rejected 403 unless the holder of the key signed exactly this message."""
+    """Raises Rejected 403 unless the owner of the key signed exactly this message."""
     algorithm = _HASHES.get(message.signature_version)
     if algorithm is None:
         raise Rejected(403, "signature_version_not_allowed", "SignatureVersion is unknown.")
@@ -28,7 +28,7 @@ def verify(message: SnsMessage, public_key: RSAPublicKey) -> None:
 
 
 def canonical_string(message: SnsMessage) -> bytes:
-    """The signed bytes: name, line feed, value, line feed for each present field, by name."""
+    """The signed bytes: "name\\nvalue\\n" for each field that is present, sorted by name."""
     if message.type == NOTIFICATION:
         subject = "" if message.subject is None else f"Subject\n{message.subject}\n"
         text = (

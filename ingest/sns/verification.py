@@ -1,4 +1,4 @@
-"""The whole verdict on one POST, in the order that costs and risks least."""
+"""Runs all checks on one POST, the cheapest and least risky first."""
 
 from datetime import datetime
 
@@ -22,10 +22,10 @@ def verify_message(
     certificates: CertificateStore,
     now: datetime,
 ) -> SnsMessage:
-    """The message, once it is known to be genuine, ours and fresh. Raises Rejected.
+    """Return the message if it is genuine, fresh and from our topic. Raises Rejected.
 
-    Nothing is fetched until the topic and the certificate's URL have passed. Age comes last,
-    so that "too old" is only ever said of a genuine message. `now` is an aware datetime.
+    Nothing is fetched before the topic and the certificate URL have passed. Age is checked last,
+    so "too old" is only reported for genuine messages. `now` is an aware datetime.
     """
     message = parse(body, header_type=header_type)
     check_topic(message, policy)

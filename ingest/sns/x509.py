@@ -1,4 +1,4 @@
-"""A signing certificate of SNS: which ones are believed, and for how long."""
+"""Loads SNS signing certificates: which ones are trusted, and for how long."""
 
 import re
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 MAX_PEM_BYTES = 20 * 1024
 MIN_KEY_BITS = 2048
 
-# Exactly one block: an HTML page or an API answer may carry somebody's certificate inside it.
+# Exactly one block: an HTML page or an API response may contain someone else's certificate.
 _ONE_PEM_BLOCK = re.compile(
     rb"\s*-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*"
 )
 
 
 class Untrusted(Exception):
-    """The bytes are not a certificate that may sign for SNS now; the text says why."""
+    """The bytes are not a certificate that is valid for SNS now; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A loaded key and the dates between which it counts, both included."""
+    """A public key and its validity dates, both inclusive."""
 
     public_key: RSAPublicKey
     not_before: datetime
@@ -33,14 +33,14 @@ class Certificate:
 
 
 def load_certificate(pem: bytes, *, region: str, now: datetime) -> Certificate:
-    """Read what came from outside. Raises Untrusted; `region` is that of the URL."""
+    """Parse and check a certificate; `region` is that of its URL. Raises Untrusted."""
     if len(pem) > MAX_PEM_BYTES or not _ONE_PEM_BLOCK.fullmatch(pem):
         raise Untrusted("not exactly one PEM block")
     try:
         loaded = x509.load_pem_x509_certificate(pem)
         public_key, names = loaded.public_key(), _names(loaded)
     except Exception as error:
-        # Broken DER raises half a dozen unrelated types in cryptography.
+        # cryptography raises half a dozen unrelated exceptions for broken DER.
         raise Untrusted("not a readable certificate") from error
     if not isinstance(public_key, RSAPublicKey) or public_key.key_size < MIN_KEY_BITS:
         raise Untrusted(f"not an RSA key of {MIN_KEY_BITS} bits or more")
@@ -67,9 +67,9 @@ def _names(certificate: x509.Certificate) -> set[str]:
 
 
 def _sns_names(region: str) -> set[str]:
-    """The names in use, as listed by the AWS SDK for Java v2 (SnsHostProvider).
+    """The subject names that SNS uses, from the AWS SDK for Java v2 (SnsHostProvider).
 
-    Opt-in regions such as af-south-1 sign with a certificate that names only the region.
+    Opt-in regions such as af-south-1 use a certificate that names only the region.
     """
     if region.startswith("cn-"):
         return {"sns.amazonaws.com", "sns.amazonaws.com.cn", f"sns-{region}.amazonaws.com.cn"}

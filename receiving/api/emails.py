@@ -1,4 +1,4 @@
-"""`/emails/receiving`: mail that came in, of which there is none."""
+"""`/emails/receiving`: received emails. Receiving is not supported yet, so there are none."""
 
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from core.api.pagination import asked_for
 
 
 class ReceivedEmailList(BaseModel):
-    """No mail has been received."""
+    """Received emails. Always empty, because receiving is not supported yet."""
 
     object: Literal["list"] = "list"
     data: list[Any] = Field(default=[], max_length=0)

@@ -1,4 +1,4 @@
-"""Facts with payloads as the catalogue has them."""
+"""Facts with the example payloads of the catalogue."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Bodies have at most 256 KiB, and say so when something was cut."""
+"""Bodies have at most 256 KiB and are marked when truncated."""
 
 import orjson
 import pytest
@@ -19,31 +19,31 @@ HEADS = {
 pytestmark = pytest.mark.parametrize("envelope", list(Envelope))
 
 
-def cut(envelope, data):
-    """The payload as it comes out; its envelope is whole, whatever was cut."""
+def truncate(envelope, data):
+    """The payload after truncation, which leaves the envelope intact."""
     body = sealed(envelope, "x.y", event_id=EVENT_ID, at=AT, data=data)
     assert len(body.encode()) <= LIMIT
     assert orjson.loads(body).items() >= HEADS[envelope].items()
     return data_of(body)
 
 
-def test_a_body_within_the_limit_is_left_alone(envelope):
+def test_a_body_within_the_limit_is_unchanged(envelope):
     data = {"text": "x" * (LIMIT - 200), "id": "1"}
-    assert cut(envelope, data) == data
+    assert truncate(envelope, data) == data
 
 
-def test_long_texts_are_cut_and_short_ones_kept(envelope):
+def test_long_strings_are_truncated_and_short_ones_kept(envelope):
     short = {"email_id": "018f-id", "subject": "Hello", "to": ["a@example.com"], "n": 7, "no": None}
-    got = cut(envelope, short | {"text": "x" * LIMIT, "html": "y" * LIMIT})
-    assert {name: got[name] for name in short} == short
-    assert got["truncated"] is True
-    assert got["text"] == "x" * len(got["text"])
-    assert 1000 < len(got["text"]) < LIMIT
+    truncated = truncate(envelope, short | {"text": "x" * LIMIT, "html": "y" * LIMIT})
+    assert {name: truncated[name] for name in short} == short
+    assert truncated["truncated"] is True
+    assert truncated["text"] == "x" * len(truncated["text"])
+    assert 1000 < len(truncated["text"]) < LIMIT
 
 
 @pytest.mark.parametrize("text", ["é", "🎈", "\x00", "\\", '"'])
-def test_the_limit_counts_bytes_as_sent(envelope, text):
-    assert set(cut(envelope, {"text": text * LIMIT})["text"]) == {text}
+def test_the_limit_counts_encoded_bytes(envelope, text):
+    assert set(truncate(envelope, {"text": text * LIMIT})["text"]) == {text}
 
 
 @pytest.mark.parametrize(
@@ -56,9 +56,9 @@ def test_the_limit_counts_bytes_as_sent(envelope, text):
     ],
     ids=["a list", "an object", "objects in objects", "numbers"],
 )
-def test_the_limit_holds_whatever_makes_it_large(envelope, data):
-    got = cut(envelope, {"email_id": "018f-id"} | data)
-    assert got["email_id"] == "018f-id"
-    assert got["truncated"] is True
+def test_the_limit_holds_for_any_kind_of_large_data(envelope, data):
+    truncated = truncate(envelope, {"email_id": "018f-id"} | data)
+    assert truncated["email_id"] == "018f-id"
+    assert truncated["truncated"] is True
     [name] = data
-    assert isinstance(got[name], type(data[name]))
+    assert isinstance(truncated[name], type(data[name]))

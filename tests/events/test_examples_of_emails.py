@@ -1,4 +1,4 @@
-"""The examples of email.*, suppression.* and contact.* are what happens, to the letter."""
+"""The catalogue's examples of email.*, suppression.* and contact.* equal real events."""
 
 import json
 from datetime import timedelta
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db
 
 
 class Provider:
-    """Takes each message, or answers with the next of `errors`."""
+    """Accepts each message, or raises the next of `errors`."""
 
     name = "of-the-examples"
 
@@ -38,7 +38,7 @@ class Provider:
         self.errors = []
 
     def bucket(self, region):
-        return ""  # as fast as it goes
+        return ""  # no rate limit
 
     def send(self, message):
         if self.errors:
@@ -64,36 +64,36 @@ BODY = {
 }
 
 
-def somebody_comes_by(said, name, part):
-    """Take in a hit of the example's reader, long after the mail was sent."""
-    Email.objects.update(sent_at=earlier())
+def record_hit(token, name, part):
+    """Record a hit with the example's user agent, long after the email was sent."""
+    Email.objects.update(sent_at=one_minute_ago())
     agent = CATALOGUE[name].example["data"][part]["userAgent"]
-    row = hit(RequestFactory(headers={"User-Agent": agent}).get("/"), said)
-    row.next_attempt_at = earlier()
+    row = hit(RequestFactory(headers={"User-Agent": agent}).get("/"), token)
+    row.next_attempt_at = one_minute_ago()
     row.save()
     assert record_hits() == 1
 
 
 @pytest.fixture
 def email(api, domain, provider):
-    """The email of all the examples, accepted."""
-    answer = api.post("/emails", BODY)
-    assert answer.status_code == 200, answer.json()
-    return Email.objects.get(pk=answer.json()["id"])
+    """The accepted email that all examples are about."""
+    response = api.post("/emails", BODY)
+    assert response.status_code == 200, response.json()
+    return Email.objects.get(pk=response.json()["id"])
 
 
-def earlier():
-    # A test may be one transaction, in which now() stands still.
+def one_minute_ago():
+    # now() is constant in a transaction, and a test may be one transaction.
     return timezone.now() - timedelta(minutes=1)
 
 
 def send():
-    Email.objects.update(next_attempt_at=earlier())
+    Email.objects.update(next_attempt_at=one_minute_ago())
     send_due()
 
 
-def ses_says(email, fixture, key="", **changes):
-    """Take in SES's documented event, about our email and with the example's own particulars."""
+def ingest_ses_event(email, fixture, key="", **changes):
+    """Ingest a documented SES event about our email, with changes to its `key` object."""
     event = json.loads((FIXTURES / f"{fixture}.json").read_text())
     event["mail"]["destination"] = [GRACE]
     event["mail"]["tags"] = {"opensend_email_id": [str(email.pk)]}
@@ -102,7 +102,7 @@ def ses_says(email, fixture, key="", **changes):
     ProviderEvent.objects.create(
         source="ses",
         event_id=str(uuid4()),
-        next_attempt_at=earlier(),
+        next_attempt_at=one_minute_ago(),
         body=json.dumps({"Type": "Notification", "Message": message}),
     )
     assert process_due() == 1
@@ -127,30 +127,30 @@ def test_sent(email):
         ("email.failed", "reject"),
     ],
 )
-def test_what_ses_tells(email, name, fixture):
+def test_ses_events(email, name, fixture):
     send()
-    ses_says(email, fixture)
+    ingest_ses_event(email, fixture)
     assert_like_example(name)
 
 
 def test_complained(email):
     send()
     feedback = CATALOGUE["email.complained"].example["data"]["complaint"]["feedbackId"]
-    ses_says(email, "complaint_abuse", "complaint", feedbackId=feedback)
+    ingest_ses_event(email, "complaint_abuse", "complaint", feedbackId=feedback)
     assert_like_example("email.complained")
 
 
 def test_opened(email):
     send()
-    somebody_comes_by(Open(email.pk, email.recipients.get().pk), "email.opened", "open")
+    record_hit(Open(email.pk, email.recipients.get().pk), "email.opened", "open")
     assert_like_example("email.opened")
 
 
 def test_clicked(email):
     send()
     link = CATALOGUE["email.clicked"].example["data"]["click"]["link"]
-    said = Click(email.pk, email.recipients.get().pk, 1, 1, link)
-    somebody_comes_by(said, "email.clicked", "click")
+    token = Click(email.pk, email.recipients.get().pk, 1, 1, link)
+    record_hit(token, "email.clicked", "click")
     assert_like_example("email.clicked")
 
 
@@ -167,29 +167,29 @@ def test_suppressed(email, workspace):
     assert_like_example("email.suppressed")
 
 
-def test_a_suppression_is_added_and_removed(email):
+def test_suppression_added_and_removed(email):
     send()
-    ses_says(email, "bounce_permanent_general")
+    ingest_ses_event(email, "bounce_permanent_general")
     assert_like_example("suppression.added")
     unsuppress(Suppression.objects.all())
     assert_like_example("suppression.removed")
 
 
-def test_a_contact_is_created_by_unsubscribing(email):
+def test_unsubscribing_creates_a_contact(email):
     send()
-    ses_says(email, "subscription_unsubscribe_all")
+    ingest_ses_event(email, "subscription_unsubscribe_all")
     assert_like_example("contact.created")
 
 
-def test_a_contact_is_updated_by_unsubscribing(email, workspace):
+def test_unsubscribing_updates_a_contact(email, workspace):
     Contact.objects.create(workspace=workspace, email=GRACE, first_name="Grace", last_name="Hopper")
     send()
-    ses_says(email, "subscription_unsubscribe_all")
+    ingest_ses_event(email, "subscription_unsubscribe_all")
     assert_like_example("contact.updated")
     assert not Event.objects.filter(type="contact.created").exists()
 
 
-def test_a_contact_is_deleted(api, workspace):
+def test_contact_deleted(api, workspace):
     fields = {"email": GRACE, "first_name": "Grace", "last_name": "Hopper", "unsubscribed": True}
     Contact.objects.create(workspace=workspace, **fields)
     assert api.delete(f"/contacts/{GRACE}").status_code == 200

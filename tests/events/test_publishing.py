@@ -1,4 +1,4 @@
-"""A fact and the change that made it true: both, or neither."""
+"""Publishing: an event and its change commit together or not at all."""
 
 import re
 from uuid import UUID
@@ -15,7 +15,7 @@ from events.services import Fact, publish
 
 
 @pytest.mark.django_db(transaction=True)
-def test_publishing_outside_a_transaction_is_refused(workspace):
+def test_publishing_outside_a_transaction_raises(workspace):
     with pytest.raises(RuntimeError, match="transaction"):
         publish([fact(workspace)])
     assert not Event.objects.exists()
@@ -28,7 +28,7 @@ def test_events_are_rolled_back_with_the_change(workspace):
     assert not Event.objects.exists()
 
 
-def test_a_type_that_the_catalogue_does_not_have_is_refused(workspace):
+def test_an_unknown_event_type_raises(workspace):
     with transaction.atomic(), pytest.raises(KeyError):
         publish([Fact("contact.exploded", workspace.pk, {})])
 
@@ -45,7 +45,7 @@ def test_the_envelope_has_id_type_time_and_data(workspace):
     assert envelope["data"] == event.data() == fact(workspace, first_name="Åsa 🎈").data
 
 
-def test_mailbox_events_have_their_fields_beside_the_envelopes(workspace):
+def test_mailbox_events_have_a_flat_payload(workspace):
     given = fact(workspace, "inbox.suspended", reason="abuse")
     with transaction.atomic():
         [event] = publish([given])
@@ -56,13 +56,13 @@ def test_mailbox_events_have_their_fields_beside_the_envelopes(workspace):
     assert event.data() == given.data
 
 
-def test_what_is_read_back_is_byte_for_byte_what_was_published(workspace):
+def test_the_stored_body_is_byte_identical(workspace):
     with transaction.atomic():
         [event] = publish([fact(workspace, last_name='\x00 \u2028 " \\ é 🎈 </script>')])
     assert Event.objects.get().body == event.body
 
 
-def test_an_event_remembers_the_request_that_caused_it(workspace):
+def test_an_event_stores_the_request_that_caused_it(workspace):
     token = request_id.set("req-1")
     try:
         with transaction.atomic():
@@ -72,12 +72,12 @@ def test_an_event_remembers_the_request_that_caused_it(workspace):
     assert Event.objects.get().request_id == "req-1"
 
 
-def test_many_facts_cost_as_many_statements_as_one(workspace, django_assert_num_queries):
+def test_many_facts_need_one_statement(workspace, django_assert_num_queries):
     with transaction.atomic(), django_assert_num_queries(1):
         publish([numbered(workspace, n) for n in range(50)])
     assert Event.objects.due().count() == 50
 
 
-def test_publishing_nothing_asks_nothing_of_the_database(workspace, django_assert_num_queries):
+def test_publishing_nothing_runs_no_query(workspace, django_assert_num_queries):
     with transaction.atomic(), django_assert_num_queries(0):
         assert publish([]) == []

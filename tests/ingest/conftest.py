@@ -1,4 +1,4 @@
-"""Sent mail, and SES's words about it."""
+"""Sent emails and the SES events about them."""
 
 import json
 from datetime import timedelta
@@ -15,13 +15,13 @@ TOPIC = "arn:aws:sns:us-east-1:123456789012:opensend-events"
 
 @pytest.fixture
 def sample():
-    """An event as the guide prints it: `sample("delivery")`."""
+    """An example event from the SES developer guide: `sample("delivery")`."""
     return lambda name: json.loads((FIXTURES / f"{name}.json").read_text())
 
 
 @pytest.fixture
 def make_email(workspace):
-    """Mail that SES took; by default the one that the samples are about."""
+    """Create an email that SES accepted, by default the one that the samples are about."""
     from core.db.ids import uuid7
     from emails.models import Email, EmailRecipient
 
@@ -34,7 +34,7 @@ def make_email(workspace):
         **fields,
     ):
         pk = uuid7()
-        on_its_way = status in ("queued", "sending", "unknown")
+        is_sending = status in ("queued", "sending", "unknown")
         email = Email.objects.create(
             id=pk,
             workspace=workspace,
@@ -47,10 +47,10 @@ def make_email(workspace):
             tags={"campaign": "spring"},
             message_id=f"<{pk}@example.com>",
             provider_message_id=provider_message_id,
-            **{} if on_its_way else {"next_attempt_at": None},
+            **{} if is_sending else {"next_attempt_at": None},
             **fields,
         )
-        state = "queued" if on_its_way else status
+        state = "queued" if is_sending else status
         EmailRecipient.objects.bulk_create(
             EmailRecipient(email=email, kind="to", address=each, status=state) for each in to
         )
@@ -61,32 +61,32 @@ def make_email(workspace):
 
 @pytest.fixture
 def store(db):
-    """Keep events as if SNS had posted them."""
+    """Store events as if SNS had posted them."""
     from ingest.models import ProviderEvent
 
-    def keep(*events):
+    def store_events(*events):
         return ProviderEvent.objects.bulk_create(
             ProviderEvent(
                 source="ses",
-                # A test may be one transaction, in which now() stands still.
+                # now() is constant in a transaction, and a test may be one transaction.
                 next_attempt_at=timezone.now() - timedelta(minutes=1),
                 event_id=str(uuid4()),
                 topic_arn=TOPIC,
-                body=json.dumps({"Type": "Notification", "Message": _told(event)}),
+                body=json.dumps({"Type": "Notification", "Message": _message(event)}),
             )
             for event in events
         )
 
-    return keep
+    return store_events
 
 
-def _told(event):
+def _message(event):
     return event if isinstance(event, str) else json.dumps(event) + "\n"
 
 
 @pytest.fixture
-def take_in(store):
-    """Keep events and process them at once."""
+def ingest_events(store):
+    """Store events and process them immediately."""
     from ingest.processing import process_due
 
     def run(*events):
@@ -101,7 +101,7 @@ def take_in(store):
 
 @pytest.fixture
 def published(db):
-    """(type, data) of the events published so far, oldest first."""
+    """(type, data) of all published events, oldest first."""
     from events.models import Event
 
     def read(*types):

@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that serves certificates, badly when told to."""
+"""A real HTTP server on loopback that serves certificates, or misbehaves on demand."""
 
 import contextlib
 import threading
@@ -7,15 +7,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class CertificateServer(ThreadingHTTPServer):
-    """`answers` maps a path to bytes or to a function of the request handler."""
+    """`responses` maps a path to bytes or to a function of the request handler."""
 
     daemon_threads = True
     block_on_close = False
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.answers = {}
-        self.asked = Counter()
+        self.responses = {}
+        self.requests = Counter()
         self.headers = []
         self.closing = threading.Event()
 
@@ -24,21 +24,23 @@ class CertificateServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def handle_error(self, request, client_address):
-        """Clients that hang up are what these tests are about."""
+        """Ignore clients that hang up: these tests provoke that."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        self.server.asked[self.path] += 1
+        self.server.requests[self.path] += 1
         self.server.headers.append(dict(self.headers))
-        answer = self.server.answers.get(self.path)
-        if callable(answer):
+        response = self.server.responses.get(self.path)
+        if callable(response):
             self.close_connection = True
-            answer(self)
+            response(self)
         else:
-            send(self, b"nothing" if answer is None else answer, status=200 if answer else 404)
+            send(
+                self, b"nothing" if response is None else response, status=200 if response else 404
+            )
 
     def log_message(self, *arguments):
         pass
@@ -54,7 +56,7 @@ def send(handler, content, *, status=200, **headers):
 
 
 def drip(handler, content):
-    """One byte every 50 ms, so that no socket timeout ever fires."""
+    """Send one byte every 50 ms, so that no socket timeout fires."""
     for byte in content:
         if handler.server.closing.wait(0.05):
             return

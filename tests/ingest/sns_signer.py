@@ -1,4 +1,4 @@
-"""Plays Amazon's side: envelopes as in tests/fixtures/sns, signed with a key of our own."""
+"""Plays the role of SNS: envelopes from tests/fixtures/sns, signed with our own key."""
 
 import base64
 import functools
@@ -40,7 +40,7 @@ def key(bits=2048):
 
 
 def envelope(kind="notification", **changes):
-    """A fixture with changed fields; None takes a field away."""
+    """A fixture with changed fields; None removes a field."""
     fields = json.loads((FIXTURES / f"{kind}.json").read_text()) | changes
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -69,7 +69,7 @@ def certificate(
     since=NOW - timedelta(days=30),
     until=NOW + timedelta(days=30),
 ):
-    """PEM bytes, signed by the key itself."""
+    """A self-signed certificate as PEM bytes."""
     private_key = private_key or key()
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
     builder = (

@@ -1,6 +1,6 @@
-"""The promise behind at-least-once and no order: the same facts end in the same rows.
+"""At-least-once, unordered delivery: the same facts always produce the same rows.
 
-Whatever SES reports about some emails, in any order, with any repetition, cut into any batches.
+Property test: SES events about a few emails, in any order, with duplicates, in any batches.
 """
 
 import json
@@ -21,7 +21,7 @@ from ingest.models import ProviderEvent
 from ingest.processing import process_due
 
 SENT_AT = datetime(2026, 3, 1, 23, 50, tzinfo=UTC)
-# Two share an address, one is the simulator's, one is written in capitals.
+# Two emails share an address; one address is the simulator's, one has a capital letter.
 RECIPIENTS = [
     ["ann@example.org", "Bob@example.org", "bounce@simulator.amazonses.com"],
     ["bob@example.org", "carl@xn--bcher-kva.example"],
@@ -32,32 +32,32 @@ KINDS = [
     *("send", "delivery", "delay", "hard", "soft", "soft", "soft", "undetermined", "temporary"),
     *("complaint", "not_spam", "reject", "failure", "open", "click", "leave"),
 ]
-UNNAMED = {"delivery", "delay"}  # SES gives these no id
-STRANGER = "forwarded@example.net"
+WITHOUT_ID = {"delivery", "delay"}  # SES has no id for these
+FORWARDED = "forwarded@example.net"
 SPELLINGS = [str, str.upper, lambda address: f"Some Name <{address}>"]
 
 
 @st.composite
-def happenings(draw, *, kinds, numbers):
-    """One thing that SES reports; the same thing can be reported by two ways."""
+def ses_reports(draw, *, kinds, numbers):
+    """One SES report, which may arrive in two variants."""
     number = draw(st.sampled_from(numbers))
     kind = draw(st.sampled_from(kinds))
-    everybody = [*RECIPIENTS[number], STRANGER]
-    addresses = draw(
-        st.just(everybody[:1]) | st.lists(st.sampled_from(everybody), min_size=1, unique=True)
+    addresses = [*RECIPIENTS[number], FORWARDED]
+    affected = draw(
+        st.just(addresses[:1]) | st.lists(st.sampled_from(addresses), min_size=1, unique=True)
     )
-    spelled = [draw(st.sampled_from(SPELLINGS))(address) for address in addresses]
+    spelled = [draw(st.sampled_from(SPELLINGS))(address) for address in affected]
     days, seconds = draw(st.sampled_from([0, 0, 1, 2, 5, 29, 40])), draw(st.integers(0, 3))
     at = SENT_AT + timedelta(days=days, seconds=seconds)
-    ways = draw(st.sampled_from([["tag"], ["header"], ["plain"], ["tag", "plain"]]))
-    return number, kind, spelled, at, ways
+    variants = draw(st.sampled_from([["tag"], ["header"], ["plain"], ["tag", "plain"]]))
+    return number, kind, spelled, at, variants
 
 
-def told_apart(happened):
-    """A delivery at the same time to the same address is the same one, so no two are."""
+def with_unique_times(drawn):
+    """Make times unique where two messages for one address and time would be one fact."""
     return [
-        (number, kind, spelled, at + timedelta(milliseconds=place * (kind in UNNAMED)), ways)
-        for place, (number, kind, spelled, at, ways) in enumerate(happened)
+        (number, kind, spelled, at + timedelta(milliseconds=place * (kind in WITHOUT_ID)), variants)
+        for place, (number, kind, spelled, at, variants) in enumerate(drawn)
     ]
 
 
@@ -66,12 +66,12 @@ def feedback(number, kind, spelled, at):
 
 
 def sub_object(number, kind, spelled, at):
-    """eventType, key and content, as in the fixtures but with what was drawn."""
+    """eventType, key and content, like the fixtures but with the drawn values."""
     stamp = at.isoformat().replace("+00:00", "Z")
     named = [{"emailAddress": each} for each in spelled]
-    told = {"timestamp": stamp, "feedbackId": feedback(number, kind, spelled, at)}
-    bounced = told | {"bounceSubType": "General", "bouncedRecipients": named}
-    complained = told | {"complainedRecipients": named}
+    common = {"timestamp": stamp, "feedbackId": feedback(number, kind, spelled, at)}
+    bounced = common | {"bounceSubType": "General", "bouncedRecipients": named}
+    complained = common | {"complainedRecipients": named}
     match kind:
         case "send":
             return "Send", "send", {}
@@ -107,27 +107,27 @@ def sub_object(number, kind, spelled, at):
     raise AssertionError(kind)
 
 
-def reports(emails, happening):
-    """The happening as JSON, once for each way in which it comes."""
-    number, kind, spelled, at, ways = happening
+def messages(emails, report):
+    """The report as JSON, once for each format in which it arrives."""
+    number, kind, spelled, at, variants = report
     name, key, content = sub_object(number, kind, spelled, at)
-    for way in ways:
+    for variant in variants:
         mail = {
             "timestamp": SENT_AT.isoformat(),
             "messageId": f"0100-{number}",
             "destination": spelled,
         }
         ours = str(emails[number].pk)
-        if way == "tag":
+        if variant == "tag":
             mail["tags"] = {"opensend_email_id": [ours], "ses:operation": ["SendRawEmail"]}
-        elif way == "header":
+        elif variant == "header":
             mail["headers"] = [{"name": "X-OpenSend-Email-ID", "value": ours}]
-        type_key = "notificationType" if way == "plain" else "eventType"
+        type_key = "notificationType" if variant == "plain" else "eventType"
         yield json.dumps({type_key: name, "mail": mail, key: content})
 
 
 def build(workspaces):
-    """Three emails of two workspaces: one is known to have left, one in doubt, one leaving."""
+    """Three emails in two workspaces: one sent, one unknown, one sending."""
     emails = []
     for number, (to, status) in enumerate(zip(RECIPIENTS, STATUSES, strict=True)):
         email = Email.objects.create(
@@ -157,7 +157,7 @@ def run(bodies, batches):
         now, rest = rest[:size], rest[size:]
         if now:
             process(now)
-    for _ in range(3):  # what came before its email was known is tried again
+    for _ in range(3):  # unmatched events are retried
         open_rows = ProviderEvent.objects.filter(state="unmatched")
         open_rows.update(next_attempt_at=timezone.now() - timedelta(minutes=1))
         process_due()
@@ -178,7 +178,7 @@ def process(bodies):
 
 
 def outcome(emails):
-    """All that is left behind, without what differs from run to run."""
+    """The resulting rows, without values that differ between runs."""
     number = {email.pk: place for place, email in enumerate(emails)}
     return {
         "emails": [
@@ -203,29 +203,29 @@ def outcome(emails):
             for row in Suppression.objects.all()
         ),
         "contacts": sorted(Contact.objects.values_list("email", "unsubscribed")),
-        "published": sorted(told(row, number) for row in Event.objects.all()),
+        "published": sorted(summary(row, number) for row in Event.objects.all()),
     }
 
 
-def told(event, number):
+def summary(event, number):
     data = event.data()
     if event.type == "suppression.added":
-        # Its origin is the one that was heard of first; a stronger one only changes the row.
+        # Its origin is the first that was recorded; a stronger one only changes the row.
         return event.type, str(event.workspace_id), data["email"]
     if event.type == "contact.created":
         return event.type, data["email"], data["unsubscribed"]
     return event.type, number[UUID(data["email_id"])], json.dumps(data, sort_keys=True)
 
 
-def in_a_world_of_its_own(workspaces, happened, arrange, batches):
+def run_and_roll_back(workspaces, drawn, arrange, batches):
     with transaction.atomic():
         emails = build(workspaces)
-        bodies = [body for each in happened for body in reports(emails, each)]
+        bodies = [body for each in drawn for body in messages(emails, each)]
         run(arrange(bodies), batches)
-        found = outcome(emails)
+        result = outcome(emails)
         transaction.set_rollback(True)
-    # Ids are new in each world, and some events name them.
-    text = json.dumps(found, default=str)
+    # Ids differ between runs, and some events contain them.
+    text = json.dumps(result, default=str)
     for place, email in enumerate(emails):
         text = text.replace(str(email.pk), f"email-{place}")
     return json.loads(text)
@@ -239,14 +239,14 @@ def in_a_world_of_its_own(workspaces, happened, arrange, batches):
     phases=[Phase.explicit, Phase.generate, Phase.shrink],
 )
 @given(data=st.data())
-def test_any_order_any_repetition_any_batches_end_in_the_same_rows(workspace, data):
+def test_order_duplicates_and_batches_do_not_change_the_rows(workspace, data):
     workspaces = [workspace, create_workspace(name="Bob's")]
-    # A few kinds of a few emails meet each other more often than all of all.
+    # A few kinds and emails collide more often than all of them would.
     kinds = data.draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=5))
     numbers = data.draw(st.lists(st.integers(0, len(RECIPIENTS) - 1), min_size=1, max_size=3))
-    several = st.lists(happenings(kinds=kinds, numbers=numbers), min_size=1, max_size=10)
-    happened = data.draw(several.map(told_apart))
-    count = sum(len(each[4]) for each in happened)
+    several = st.lists(ses_reports(kinds=kinds, numbers=numbers), min_size=1, max_size=10)
+    drawn = data.draw(several.map(with_unique_times))
+    count = sum(len(each[4]) for each in drawn)
     order = data.draw(st.permutations(range(count)))
     repeated = data.draw(st.lists(st.integers(0, count - 1), max_size=6))
     places = [data.draw(st.integers(0, count)) for _ in repeated]
@@ -258,7 +258,7 @@ def test_any_order_any_repetition_any_batches_end_in_the_same_rows(workspace, da
             shuffled.insert(place, bodies[index])
         return shuffled
 
-    straight = in_a_world_of_its_own(workspaces, happened, list, [])
-    shuffled = in_a_world_of_its_own(workspaces, happened, shuffle, batches)
+    expected = run_and_roll_back(workspaces, drawn, list, [])
+    shuffled = run_and_roll_back(workspaces, drawn, shuffle, batches)
 
-    assert shuffled == straight
+    assert shuffled == expected

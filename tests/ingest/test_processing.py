@@ -1,4 +1,4 @@
-"""Stored callbacks: the ones that find no email, can't be read or meet a worker that dies."""
+"""Processing stored callbacks: unmatched, unparsable and poisoned ones, and worker crashes."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def make_due(**changes):
 
 @pytest.fixture
 def tagged(sample):
-    """An event that carries our own id of the email."""
+    """An event with our email id in its message tag."""
 
     def make(name, email, **mail):
         event = sample(name)
@@ -37,35 +37,35 @@ def tagged(sample):
     return make
 
 
-@pytest.mark.parametrize("way", ["tag", "header", "message id"])
-def test_an_email_is_found_in_three_ways(way, sample, make_email, take_in):
+@pytest.mark.parametrize("key", ["tag", "header", "message id"])
+def test_an_email_is_matched_by_tag_header_or_message_id(key, sample, make_email, ingest_events):
     event, email = sample("delivery"), make_email()
-    if way != "message id":
+    if key != "message id":
         event["mail"]["messageId"] = "another"
-    if way == "tag":
+    if key == "tag":
         event["mail"]["tags"]["opensend_email_id"] = [str(email.pk)]
-    if way == "header":
+    if key == "header":
         header = {"name": "x-opensend-email-id", "value": f" {email.pk} "}
         event["mail"]["headers"].append(header)
 
-    (row,) = take_in(event)
+    (row,) = ingest_events(event)
 
     assert (row.state, row.email_id, row.type) == ("processed", email.pk, "Delivery")
 
 
-def test_a_tag_of_no_email_gives_way_to_the_message_id(sample, make_email, take_in):
+def test_an_unknown_tag_falls_back_to_the_message_id(sample, make_email, ingest_events):
     event, email = sample("delivery"), make_email()
     event["mail"]["tags"]["opensend_email_id"] = ["00000000-0000-7000-8000-000000000000"]
 
-    (row,) = take_in(event)
+    (row,) = ingest_events(event)
 
     assert row.email_id == email.pk
 
 
-def test_an_event_can_come_before_its_email_knows_its_id(sample, make_email, take_in):
+def test_an_event_can_arrive_before_its_email_has_a_provider_id(sample, make_email, ingest_events):
     email = make_email(provider_message_id="")
-    (row,) = take_in(sample("delivery"))
-    assert (row.state, row.reason) == ("unmatched", "no email here has this id")
+    (row,) = ingest_events(sample("delivery"))
+    assert (row.state, row.reason) == ("unmatched", "no email has this id")
     assert row.next_attempt_at > timezone.now()
 
     Email.objects.update(provider_message_id=sample("delivery")["mail"]["messageId"])
@@ -77,8 +77,8 @@ def test_an_event_can_come_before_its_email_knows_its_id(sample, make_email, tak
     assert EmailEvent.objects.get().type == "delivered"
 
 
-def test_after_an_hour_without_its_email_an_event_is_left_for_people(sample, take_in):
-    (row,) = take_in(sample("delivery"))
+def test_an_unmatched_event_is_given_up_after_an_hour(sample, ingest_events):
+    (row,) = ingest_events(sample("delivery"))
     make_due(received_at=timezone.now() - timedelta(minutes=61))
 
     process_due()
@@ -87,21 +87,21 @@ def test_after_an_hour_without_its_email_an_event_is_left_for_people(sample, tak
     assert (row.state, row.next_attempt_at) == ("unmatched", None)
 
 
-def test_the_pauses_between_looks_for_the_email_grow(sample, take_in):
-    (row,) = take_in(sample("delivery"))
-    pauses = []
+def test_retries_of_unmatched_events_back_off(sample, ingest_events):
+    (row,) = ingest_events(sample("delivery"))
+    delays = []
     for _ in range(8):
         row.refresh_from_db()
-        pauses.append(round((row.next_attempt_at - row.processed_at).total_seconds()))
+        delays.append(round((row.next_attempt_at - row.processed_at).total_seconds()))
         make_due()
         process_due()
 
-    assert pauses[:3] == [5, 10, 20]
-    assert pauses[-1] == 300
+    assert delays[:3] == [5, 10, 20]
+    assert delays[-1] == 300
 
 
-def test_an_event_that_was_left_can_be_run_again(sample, make_email, take_in, capsys):
-    (row,) = take_in(sample("delivery"))
+def test_an_unmatched_event_can_be_reprocessed(sample, make_email, ingest_events, capsys):
+    (row,) = ingest_events(sample("delivery"))
     make_due(received_at=timezone.now() - timedelta(hours=2))
     process_due()
     email = make_email()
@@ -110,7 +110,7 @@ def test_an_event_that_was_left_can_be_run_again(sample, make_email, take_in, ca
     make_due()
     process_due()
 
-    assert "1 callbacks are due again." in capsys.readouterr().out
+    assert "1 callbacks will be reprocessed." in capsys.readouterr().out
     row.refresh_from_db()
     assert (row.state, row.email_id) == ("processed", email.pk)
 
@@ -118,28 +118,31 @@ def test_an_event_that_was_left_can_be_run_again(sample, make_email, take_in, ca
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("What SES never says", "Message is not JSON"),
+        ("Not an SES event", "Message is not JSON"),
         ("[]", "Message is not a JSON object"),
         ("{}", "Message has no mail.messageId"),
         ('{"eventType": "Send", "mail": {"messageId": 7}}', "Message has no mail.messageId"),
         ('{"eventType": "Moved", "mail": {"messageId": "x"}}', "unknown event type 'Moved'"),
         ('{"eventType": ["Send"], "mail": {"messageId": "x"}}', "unknown event type"),
         ('{"eventType": "Send", "mail": {"messageId": "x"}, "send": 1}', "`send` is not an object"),
-        ('{"eventType": "Send", "mail": {"messageId": "x"}, "send": {}}', "`send` is not as SES"),
+        (
+            '{"eventType": "Send", "mail": {"messageId": "x"}, "send": {}}',
+            "`send` does not match the SES",
+        ),
         (
             '{"eventType": "Bounce", "mail": {"messageId": "x", "timestamp": "2026-03-01T12:00Z"},'
             ' "bounce": {"bounceType": "Permanent", "bouncedRecipients": [{"emailAddress": " "}]}}',
-            "`bounce` is not as SES documents it",
+            "`bounce` does not match the SES documentation",
         ),
         (
             '{"eventType": "Delivery", "mail": {"messageId": "x", "timestamp": "2026-03-01T12:00Z"}'
             ', "delivery": {"recipients": [null]}}',
-            "`delivery` is not as SES documents it",
+            "`delivery` does not match the SES documentation",
         ),
     ],
 )
-def test_what_cannot_be_read_is_kept_with_its_reason(body, reason, take_in):
-    (row,) = take_in(body)
+def test_an_unparsable_event_is_quarantined_with_a_reason(body, reason, ingest_events):
+    (row,) = ingest_events(body)
 
     assert row.state == "quarantined"
     assert row.reason.startswith(reason)
@@ -148,7 +151,7 @@ def test_what_cannot_be_read_is_kept_with_its_reason(body, reason, take_in):
 
 
 @pytest.mark.parametrize("body", ["", "[]", "{}", '{"eventType": "Send"}'])
-def test_a_body_that_sns_never_posted_is_quarantined(db, body):
+def test_a_body_that_is_not_an_sns_message_is_quarantined(db, body):
     row = ProviderEvent.objects.create(source="ses", event_id="odd", body=body)
 
     ProviderEvent.objects.update(next_attempt_at=timezone.now() - timedelta(minutes=1))
@@ -156,20 +159,22 @@ def test_a_body_that_sns_never_posted_is_quarantined(db, body):
 
     row.refresh_from_db()
     assert row.state == "quarantined"
-    assert row.reason.startswith("the body is no SNS message")
+    assert row.reason.startswith("the body is not an SNS message")
 
 
-def test_quarantined_events_can_be_run_again(sample, make_email, take_in, capsys, monkeypatch):
+def test_quarantined_events_can_be_reprocessed(
+    sample, make_email, ingest_events, capsys, monkeypatch
+):
     make_email()
     monkeypatch.setattr(processing, "parse_event", lambda body: json.loads("{"))
     with pytest.raises(json.JSONDecodeError):
-        take_in(sample("delivery"))
+        ingest_events(sample("delivery"))
     monkeypatch.undo()
     (row,) = ProviderEvent.objects.all()
     ProviderEvent.objects.update(state="quarantined", next_attempt_at=None, reason="a bug")
 
     call_command("reprocess", "--dry-run")
-    assert "1 callbacks would be run again." in capsys.readouterr().out
+    assert "1 callbacks would be reprocessed." in capsys.readouterr().out
     row.refresh_from_db()
     assert row.state == "quarantined"
     call_command("reprocess")
@@ -180,9 +185,9 @@ def test_quarantined_events_can_be_run_again(sample, make_email, take_in, capsys
     assert (row.state, row.reason) == ("processed", "")
 
 
-def test_running_everything_again_changes_nothing(sample, make_email, take_in, published):
+def test_reprocessing_everything_changes_nothing(sample, make_email, ingest_events, published):
     make_email()
-    take_in(sample("delivery"), sample("complaint_abuse"), sample("open"))
+    ingest_events(sample("delivery"), sample("complaint_abuse"), sample("open"))
     before = published(), list(EmailRecipient.objects.order_by("pk").values())
 
     call_command("reprocess", "--state=processed")
@@ -192,39 +197,35 @@ def test_running_everything_again_changes_nothing(sample, make_email, take_in, p
     assert (published(), list(EmailRecipient.objects.order_by("pk").values())) == before
 
 
-def test_one_poisonous_event_does_not_keep_the_others(
-    sample, make_email, store, monkeypatch, log_lines
-):
+def test_one_bad_event_does_not_block_the_others(sample, make_email, store, monkeypatch, log_lines):
     email = make_email()
-    poison = sample("click")
-    genuine = processing.record_facts
+    bad_event = sample("click")
+    original = processing.record_facts
 
-    def choke(reports):
-        if any(report.type == "clicked" for report in reports):
-            raise RuntimeError("cannot be swallowed")
-        return genuine(reports)
+    def fail_on_clicks(facts):
+        if any(fact.type == "clicked" for fact in facts):
+            raise RuntimeError("cannot be recorded")
+        return original(facts)
 
-    monkeypatch.setattr(processing, "record_facts", choke)
-    rows = store(sample("send"), poison, sample("delivery"))
-    ProviderEvent.objects.filter(pk=rows[1].pk).update(request_id="the-poisonous-one")
+    monkeypatch.setattr(processing, "record_facts", fail_on_clicks)
+    rows = store(sample("send"), bad_event, sample("delivery"))
+    ProviderEvent.objects.filter(pk=rows[1].pk).update(request_id="the-bad-one")
     lines = log_lines("ingest.processing")
     assert process_due() == len(rows)
     for row in rows:
         row.refresh_from_db()
 
     assert [row.state for row in rows] == ["processed", "quarantined", "processed"]
-    assert "cannot be swallowed" in rows[1].reason
+    assert "cannot be recorded" in rows[1].reason
     assert set(EmailEvent.objects.values_list("type", flat=True)) == {"sent", "delivered"}
     assert EmailRecipient.objects.filter(email=email, status="delivered").count() == 1
-    assert [line.get("request_id") for line in lines] == [None, "the-poisonous-one"]
+    assert [line.get("request_id") for line in lines] == [None, "the-bad-one"]
 
 
-def test_what_a_callback_brings_is_told_with_the_id_of_the_emails_request(
-    sample, make_email, store
-):
+def test_events_carry_the_request_id_of_the_email(sample, make_email, store):
     make_email(request_id="trace-me-1")
     store(sample("delivery"))
-    ProviderEvent.objects.update(request_id="of-the-callback")
+    ProviderEvent.objects.update(request_id="callback-request")
 
     process_due()
 
@@ -232,15 +233,15 @@ def test_what_a_callback_brings_is_told_with_the_id_of_the_emails_request(
     assert (event.type, event.request_id) == ("email.delivered", "trace-me-1")
 
 
-def test_trouble_with_the_database_quarantines_nothing(sample, make_email, store, monkeypatch):
+def test_a_database_error_quarantines_nothing(sample, make_email, store, monkeypatch):
     make_email()
     (row,) = store(sample("delivery"))
 
-    def break_down(reports):
-        if reports:
+    def raise_deadlock(facts):
+        if facts:
             raise OperationalError("deadlock detected")
 
-    monkeypatch.setattr(processing, "record_facts", break_down)
+    monkeypatch.setattr(processing, "record_facts", raise_deadlock)
     with pytest.raises(OperationalError):
         process_due()
 
@@ -249,7 +250,7 @@ def test_trouble_with_the_database_quarantines_nothing(sample, make_email, store
     assert row.next_attempt_at is not None
 
 
-def test_a_callback_that_kills_its_workers_is_shelved(sample, make_email, store):
+def test_a_poisoned_callback_is_quarantined(sample, make_email, store):
     make_email()
     (row,) = store(sample("delivery"))
     ProviderEvent.objects.update(crashes=5)
@@ -262,16 +263,16 @@ def test_a_callback_that_kills_its_workers_is_shelved(sample, make_email, store)
     assert not EmailEvent.objects.exists()
 
 
-def test_a_worker_that_lost_its_lease_takes_nothing_in(sample, make_email, store, monkeypatch):
+def test_a_worker_that_lost_its_lease_writes_nothing(sample, make_email, store, monkeypatch):
     make_email()
     (row,) = store(sample("delivery"))
-    genuine = processing.parse_event
+    original = processing.parse_event
 
-    def dawdle(body):
-        ProviderEvent.objects.update(claims=2)  # another worker has claimed it since
-        return genuine(body)
+    def parse_after_lease(body):
+        ProviderEvent.objects.update(claims=2)  # another worker reclaimed it
+        return original(body)
 
-    monkeypatch.setattr(processing, "parse_event", dawdle)
+    monkeypatch.setattr(processing, "parse_event", parse_after_lease)
     process_due()
 
     row.refresh_from_db()
@@ -317,34 +318,34 @@ def test_the_number_of_statements_does_not_grow_with_the_batch(tagged, make_emai
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_worker_killed_in_the_middle_leaves_everything_due(
+def test_a_worker_killed_before_its_commit_leaves_everything_due(
     tagged, make_email, store, published, monkeypatch
 ):
     emails = [make_email(to=[f"r{number}@example.com"]) for number in range(5)]
     store(*(tagged("send", email) for email in emails))
-    ready, told = os.pipe()
+    read_end, write_end = os.pipe()
     connections.close_all()
     child = os.fork()
     if child == 0:
         try:
-            # It has written all its statements and is about to commit.
+            # All statements have run; the commit is next.
             monkeypatch.setattr(
                 processing,
                 "_record_unsubscribes",
-                lambda *_: (os.write(told, b"x"), time.sleep(60)),
+                lambda *_: (os.write(write_end, b"x"), time.sleep(60)),
             )
             process_due()
         finally:
             os._exit(1)
-    assert os.read(ready, 1) == b"x"
+    assert os.read(read_end, 1) == b"x"
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    os.close(ready)
-    os.close(told)
+    os.close(read_end)
+    os.close(write_end)
 
     assert not EmailEvent.objects.exists()
     assert not published()
-    assert process_due() == 0  # its lease still runs
+    assert process_due() == 0  # the lease has not expired
     make_due()
     assert process_due() == 5
 

@@ -1,4 +1,4 @@
-"""Addresses and texts as strangers' servers spell them."""
+"""Addresses and texts from remote servers, in every spelling."""
 
 import pytest
 
@@ -30,12 +30,14 @@ def suppressions():
         "=?utf-8?q?R=C3=ADta?= <recipient@example.com>",
     ],
 )
-def test_a_recipient_is_known_in_every_spelling(spelling, sample, make_email, take_in, published):
+def test_a_recipient_is_matched_in_any_spelling(
+    spelling, sample, make_email, ingest_events, published
+):
     event = sample("bounce_permanent_general")
     event["bounce"]["bouncedRecipients"][0]["emailAddress"] = spelling
     email = make_email()
 
-    take_in(event)
+    ingest_events(event)
 
     assert recipients(email) == {R: "bounced", OTHER: "sent"}
     assert facts(email) == [("bounced", R, "bounced")]
@@ -43,61 +45,61 @@ def test_a_recipient_is_known_in_every_spelling(spelling, sample, make_email, ta
     assert published("email.bounced")[0][1]["recipient"] == R
 
 
-def test_a_recipient_is_named_as_the_mail_spells_it(sample, make_email, take_in, published):
+def test_events_use_the_emails_spelling_of_a_recipient(
+    sample, make_email, ingest_events, published
+):
     email = make_email(to=["Recipient@example.com"])
 
-    take_in(sample("bounce_permanent_general"))
+    ingest_events(sample("bounce_permanent_general"))
 
     assert facts(email) == [("bounced", "Recipient@example.com", "bounced")]
     assert published("email.bounced")[0][1]["recipient"] == "Recipient@example.com"
     assert suppressions() == {R: "bounce"}
 
 
-def test_a_u_label_is_its_a_label(sample, make_email, take_in):
+def test_a_u_label_matches_its_a_label(sample, make_email, ingest_events):
     event = sample("bounce_permanent_general")
     event["bounce"]["bouncedRecipients"][0]["emailAddress"] = "rita@BÜCHER.example"
     email = make_email(to=["rita@xn--bcher-kva.example"])
 
-    take_in(event)
+    ingest_events(event)
 
     assert recipients(email) == {"rita@xn--bcher-kva.example": "bounced"}
     assert suppressions() == {"rita@xn--bcher-kva.example": "bounce"}
 
 
-def test_a_bounce_of_somebody_the_mail_was_forwarded_to_is_kept(
-    sample, make_email, take_in, published
-):
+def test_a_bounce_of_an_unknown_address_is_recorded(sample, make_email, ingest_events, published):
     event = sample("bounce_permanent_general")
     event["bounce"]["bouncedRecipients"][0]["emailAddress"] = "Elsewhere@example.net"
     email = make_email()
 
-    take_in(event)
+    ingest_events(event)
 
     assert recipients(email) == {R: "sent", OTHER: "sent"}
     assert facts(email) == [("bounced", "elsewhere@example.net", "bounced")]
     assert published("email.bounced")[0][1]["recipient"] == "elsewhere@example.net"
 
 
-def test_the_simulators_addresses_are_never_suppressed(sample, make_email, take_in, published):
+def test_simulator_addresses_are_never_suppressed(sample, make_email, ingest_events, published):
     bounce, complaint = sample("bounce_permanent_general"), sample("complaint_abuse")
     address = "Bounce Test <bounce+label@Simulator.amazonses.com>"
     bounce["bounce"]["bouncedRecipients"][0]["emailAddress"] = address
     complaint["complaint"]["complainedRecipients"][0]["emailAddress"] = address
     email = make_email(to=["bounce+label@simulator.amazonses.com"])
 
-    take_in(bounce, complaint)
+    ingest_events(bounce, complaint)
 
     assert recipients(email) == {"bounce+label@simulator.amazonses.com": "complained"}
     assert not suppressions()
     assert not published("suppression.added")
 
 
-def test_a_diagnostic_code_with_a_nul_is_kept_without_it(sample, make_email, take_in):
+def test_a_nul_in_a_diagnostic_code_is_replaced(sample, make_email, ingest_events):
     event = sample("bounce_permanent_general")
     event["bounce"]["bouncedRecipients"][0]["diagnosticCode"] = "smtp; 550 \x00 gone"
     email = make_email()
 
-    (row,) = take_in(event)
+    (row,) = ingest_events(event)
 
     assert (row.state, row.reason) == ("processed", "")
     assert EmailRecipient.objects.get(email=email, address=R).detail == "smtp; 550 \ufffd gone"

@@ -1,4 +1,4 @@
-"""The handshake with SNS, and events on their way from a send to the tables, against the twin."""
+"""Confirming an SNS subscription and receiving notifications, against the twin."""
 
 import json
 import subprocess
@@ -21,9 +21,9 @@ from ingest.sns import CertificateStore
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class Quiet(WSGIRequestHandler):
+class QuietHandler(WSGIRequestHandler):
     def log_message(self, *args):
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +63,8 @@ def sns(twin):
 
 @pytest.fixture
 def product():
-    """The application behind a real port, for the twin to post to."""
-    server = WSGIServer(("127.0.0.1", 0), Quiet)
+    """The application on a real port, so that the twin can post to it."""
+    server = WSGIServer(("127.0.0.1", 0), QuietHandler)
     server.set_app(get_wsgi_application())
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
@@ -74,10 +74,10 @@ def product():
     server.server_close()
 
 
-def eventually(found, timeout=5):
+def wait_for(condition, timeout=5):
     end = timezone.now().timestamp() + timeout
-    while not (result := found()):
-        assert timezone.now().timestamp() < end, "it did not happen in time"
+    while not (result := condition()):
+        assert timezone.now().timestamp() < end, "timed out"
     return result
 
 
@@ -90,38 +90,38 @@ def test_a_subscription_is_confirmed_through_the_api(twin, sns, product):
     topic = sns.create_topic(Name="opensend-events")["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=f"{product}/events/ses")
 
-    row = eventually(lambda: ProviderEvent.objects.first())
+    row = wait_for(lambda: ProviderEvent.objects.first())
 
     assert (row.kind, row.state) == ("subscription_confirmed", "noted")
     (call,) = calls(twin, "ConfirmSubscription")
     assert (call["status"], call["region"]) == (200, "us-east-1")
     (subscription,) = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
-    found = sns.get_subscription_attributes(SubscriptionArn=subscription["SubscriptionArn"])
-    assert found["Attributes"]["ConfirmationWasAuthenticated"] == "true"
+    response = sns.get_subscription_attributes(SubscriptionArn=subscription["SubscriptionArn"])
+    assert response["Attributes"]["ConfirmationWasAuthenticated"] == "true"
 
     sent = sns.publish(TopicArn=topic, Message='{"eventType": "Send"}')["MessageId"]
-    event = eventually(lambda: ProviderEvent.objects.filter(kind="notification").first())
+    event = wait_for(lambda: ProviderEvent.objects.filter(kind="notification").first())
     assert event.event_id == sent
     assert json.loads(event.body)["Message"] == '{"eventType": "Send"}'
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_failed_confirmation_asks_for_another_try(twin, sns, product, caplog):
+def test_a_failed_confirmation_returns_503(twin, sns, product, caplog):
     fault = {"fail_calls": {"ConfirmSubscription": "InternalErrorException"}}
     requests.post(f"{twin}/_twin/faults", json=fault, timeout=5).raise_for_status()
     topic = sns.create_topic(Name="opensend-events")["TopicArn"]
-    answers = []
-    genuine = ses._refused
+    rejections = []
+    original = ses._reject
 
-    def note(rejection):
-        answers.append((rejection.status, rejection.name))
-        return genuine(rejection)
+    def spy(rejection):
+        rejections.append((rejection.status, rejection.name))
+        return original(rejection)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ses, "_refused", note)
+        patch.setattr(ses, "_reject", spy)
         sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=f"{product}/events/ses")
-        eventually(lambda: answers)
+        wait_for(lambda: rejections)
         requests.delete(f"{twin}/_twin/faults", timeout=5).raise_for_status()
 
-    assert answers[0] == (503, "confirmation_failed")
+    assert rejections[0] == (503, "confirmation_failed")
     requests.post(f"{twin}/_twin/reset?all=true", timeout=5)

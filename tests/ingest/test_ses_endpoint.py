@@ -1,4 +1,4 @@
-"""`POST /events/ses` from the outside: signed messages, every refusal, and one INSERT."""
+"""`POST /events/ses`: signed messages, every rejection, and a single INSERT."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -25,10 +25,10 @@ NOW = datetime.now(UTC)
 
 @pytest.fixture(scope="module")
 def signing():
-    """A server with the certificate of the key that signs, valid today."""
+    """A server with the certificate of the signing key, valid today."""
     with running_server() as server:
         day = timedelta(days=1)
-        server.answers[PATH] = certificate(since=NOW - day, until=NOW + day)
+        server.responses[PATH] = certificate(since=NOW - day, until=NOW + day)
         yield server
 
 
@@ -43,7 +43,7 @@ def trusted(signing, settings, monkeypatch):
 
 
 def fields(kind="notification", *, age=timedelta(0), **changes):
-    """A genuine message of now."""
+    """A genuine message, published now."""
     at = datetime.now(UTC) - age
     changes = {
         "MessageId": str(uuid4()),
@@ -63,12 +63,12 @@ def post(message, *, path="/events/ses", header=None):
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", ["/events/ses", "/api/events/ses", "/api/webhooks/ses"])
 @pytest.mark.parametrize("version", ["1", "2"])
-def test_a_genuine_notification_is_kept(path, version):
+def test_a_genuine_notification_is_stored(path, version):
     message = fields(SignatureVersion=version)
 
-    answer = post(message, path=path, header="Notification")
+    response = post(message, path=path, header="Notification")
 
-    assert (answer.status_code, answer.content) == (200, b"OK")
+    assert (response.status_code, response.content) == (200, b"OK")
     row = ProviderEvent.objects.get()
     assert (row.source, row.event_id, row.kind) == ("ses", message["MessageId"], "notification")
     assert (row.state, row.topic_arn) == ("received", TOPIC)
@@ -77,19 +77,19 @@ def test_a_genuine_notification_is_kept(path, version):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_row_is_durable_when_the_answer_is_given():
+def test_the_row_is_committed_before_the_response():
     message = fields()
 
     post(message)
 
     with psycopg.connect(**connection.get_connection_params() | {"cursor_factory": None}) as other:
-        found = other.execute("SELECT event_id FROM provider_events").fetchall()
-    assert found == [(message["MessageId"],)]
+        rows = other.execute("SELECT event_id FROM provider_events").fetchall()
+    assert rows == [(message["MessageId"],)]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_request_is_one_statement_outside_any_transaction():
-    post(fields())  # the certificate is fetched
+def test_a_request_runs_one_statement_without_a_transaction():
+    post(fields())  # fetches the certificate
 
     with CaptureQueriesContext(connection) as queries:
         assert post(fields()).status_code == 200
@@ -99,21 +99,21 @@ def test_a_request_is_one_statement_outside_any_transaction():
 
 
 @pytest.mark.django_db
-def test_a_repetition_is_welcome_and_changes_nothing():
+def test_a_duplicate_gets_200_and_changes_nothing():
     message = fields()
     post(message)
     ProviderEvent.objects.update(state="processed", next_attempt_at=None)
     before = ProviderEvent.objects.values().get()
 
     for again in (message, message | {"UnsubscribeURL": "https://sns.example/other"}):
-        answer = post(again)
-        assert (answer.status_code, answer.content) == (200, b"OK")
+        response = post(again)
+        assert (response.status_code, response.content) == (200, b"OK")
 
     assert ProviderEvent.objects.values().get() == before
 
 
 @pytest.mark.django_db
-def test_the_case_of_a_message_id_makes_no_second_message():
+def test_duplicates_are_detected_in_any_case_of_the_message_id():
     name = str(uuid4())
 
     assert post(fields(MessageId=name)).status_code == 200
@@ -125,20 +125,20 @@ def test_the_case_of_a_message_id_makes_no_second_message():
 OTHER_TOPIC = TOPIC + "-of-somebody-else"
 HOUR = timedelta(hours=1)
 
-# In the order of the checks: what is wrong, the answer, and whether a certificate was fetched.
-REFUSED = {
+# In the order of the checks: body, status, error name, whether a certificate was fetched.
+REJECTED = {
     "too long": (lambda: b" " * (MAX_BODY_BYTES + 1), 413, "payload_too_large", False),
-    "no JSON": (lambda: b"Hello", 400, None, False),
+    "not JSON": (lambda: b"Hello", 400, None, False),
     "nested too deep": (lambda: b"[" * 100_000, 400, None, False),
-    "a field missing": (
+    "a missing field": (
         lambda: {k: v for k, v in fields().items() if k != "TopicArn"},
         *(400, None, False),
     ),
-    "no string": (lambda: fields() | {"Timestamp": 7}, 400, None, False),
+    "not a string": (lambda: fields() | {"Timestamp": 7}, 400, None, False),
     "a control character": (lambda: fields() | {"TopicArn": TOPIC + "\n"}, 400, None, False),
-    "no UUID": (lambda: fields(MessageId=f"{uuid4()}\nSubject\nHello"), 400, None, False),
+    "not a UUID": (lambda: fields(MessageId=f"{uuid4()}\nSubject\nHello"), 400, None, False),
     "another topic": (lambda: fields(TopicArn=OTHER_TOPIC), 403, "topic_not_allowed", False),
-    "another certificate": (
+    "another certificate URL": (
         lambda: fields(SigningCertURL=f"https://sns.us-east-1.amazonaws.com.example{PATH}"),
         *(400, None, False),
     ),
@@ -162,42 +162,42 @@ REFUSED = {
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("wrong", REFUSED)
-def test_what_is_refused_leaves_nothing(wrong, trusted):
-    make, status, name, fetched = REFUSED[wrong]
-    trusted.asked.clear()
+@pytest.mark.parametrize("case", REJECTED)
+def test_a_rejected_message_is_not_stored(case, trusted):
+    make, status, name, fetched = REJECTED[case]
+    trusted.requests.clear()
 
     with CaptureQueriesContext(connection) as queries:
-        answer = post(make())
+        response = post(make())
 
-    assert answer.status_code == status
-    assert answer.json()["statusCode"] == status
-    assert name is None or answer.json()["name"] == name
+    assert response.status_code == status
+    assert response.json()["statusCode"] == status
+    assert name is None or response.json()["name"] == name
     assert not queries.captured_queries
-    assert bool(trusted.asked) == fetched
+    assert bool(trusted.requests) == fetched
 
 
 @pytest.mark.django_db
-def test_the_header_must_say_what_the_body_says():
+def test_the_header_must_match_the_type():
     assert post(fields(), header="SubscriptionConfirmation").status_code == 400
     assert not ProviderEvent.objects.exists()
 
 
 @pytest.mark.django_db
-def test_a_body_without_an_envelope_names_raw_delivery():
-    answer = post(b'{"eventType": "Send", "mail": {"messageId": "x"}, "send": {}}')
+def test_a_body_without_an_envelope_mentions_raw_message_delivery():
+    response = post(b'{"eventType": "Send", "mail": {"messageId": "x"}, "send": {}}')
 
-    assert answer.status_code == 400
-    assert "RawMessageDelivery" in answer.json()["message"]
+    assert response.status_code == 400
+    assert "RawMessageDelivery" in response.json()["message"]
 
 
 @pytest.mark.django_db
-def test_only_posts_are_taken():
+def test_only_post_is_allowed():
     assert Client().get("/events/ses").status_code == 405
 
 
 @pytest.mark.django_db
-def test_without_topics_everything_is_refused(settings):
+def test_without_topics_everything_is_rejected(settings):
     settings.SES_EVENTS_SNS_TOPIC_ARN = []
     ses.policy.cache_clear()
 
@@ -205,7 +205,7 @@ def test_without_topics_everything_is_refused(settings):
 
 
 @pytest.mark.django_db
-def test_version_1_is_refused_when_version_2_is_required(settings):
+def test_version_1_is_rejected_when_version_2_is_required(settings):
     settings.SNS_REQUIRE_SIGNATURE_V2 = True
     ses.policy.cache_clear()
 
@@ -214,12 +214,12 @@ def test_version_1_is_refused_when_version_2_is_required(settings):
 
 
 @pytest.mark.django_db
-def test_a_certificate_that_cannot_be_had_asks_for_another_try(trusted):
+def test_an_unavailable_certificate_returns_503(trusted):
     url = CERT_URL.replace("0123", "9999")
 
-    answer = post(fields(SigningCertURL=url))
+    response = post(fields(SigningCertURL=url))
 
-    assert answer.status_code == 503
+    assert response.status_code == 503
     assert not ProviderEvent.objects.exists()
 
 
@@ -236,7 +236,7 @@ def test_a_certificate_that_cannot_be_had_asks_for_another_try(trusted):
         ),
     ],
 )
-def test_control_messages_are_noted_and_ask_for_no_work(text):
+def test_control_messages_are_stored_and_not_processed(text):
     assert post(fields(Message=text)).status_code == 200
 
     row = ProviderEvent.objects.get()
@@ -244,37 +244,37 @@ def test_control_messages_are_noted_and_ask_for_no_work(text):
 
 
 @pytest.mark.django_db
-def test_the_end_of_a_subscription_is_noted_and_never_followed(trusted, caplog):
-    trusted.asked.clear()
+def test_an_unsubscribe_confirmation_is_stored_and_its_url_not_fetched(trusted, caplog):
+    trusted.requests.clear()
 
-    answer = post(fields("unsubscribe_confirmation"))
+    response = post(fields("unsubscribe_confirmation"))
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
     row = ProviderEvent.objects.get()
     assert (row.kind, row.state, row.next_attempt_at) == ("unsubscribed", "noted", None)
-    assert set(trusted.asked) <= {PATH}
+    assert set(trusted.requests) <= {PATH}
 
 
 @pytest.mark.django_db(transaction=True)
-def test_without_a_database_the_message_is_asked_for_again(monkeypatch, caplog):
+def test_a_database_failure_returns_503(monkeypatch, caplog):
     post(fields())
     parameters = connection.get_connection_params()
     connection.close()
-    # The server is there and the database isn't: a connection is refused for real.
+    # The server is up but the database does not exist, so the connection really fails.
     monkeypatch.setitem(connection.settings_dict, "NAME", parameters["dbname"] + "_gone")
     try:
-        answer = post(fields())
+        response = post(fields())
     finally:
         monkeypatch.undo()
         connection.close()
 
-    assert answer.status_code == 503
-    assert answer.json()["name"] == "storage_failure"
+    assert response.status_code == 503
+    assert response.json()["name"] == "storage_failure"
     assert ProviderEvent.objects.count() == 1
 
 
 @pytest.mark.django_db
-def test_a_nul_in_a_message_is_no_reason_to_lose_it():
+def test_a_message_with_a_nul_is_stored():
     assert post(fields(Message="a\x00b")).status_code == 200
 
     assert json.loads(ProviderEvent.objects.get().body)["Message"] == "a\x00b"

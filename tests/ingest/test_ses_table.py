@@ -1,4 +1,4 @@
-"""Each event that SES documents, and what it does to every table and to the webhooks."""
+"""Each documented SES event and its effects on all tables and webhooks."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from emails.models import EmailEvent, EmailRecipient
 from ingest.models import ProviderEvent
 
 R, OTHER = "recipient@example.com", "other@example.com"
-MACHINE = {"machine": False}
+CLASSIFIED = {"machine": False}
 
 
 def recipients(email):
@@ -24,8 +24,8 @@ def suppressions():
 
 
 def bounce(kind, subtype, code=None):
-    told = {"type": kind, "subType": subtype, "message": code or f"{kind} bounce: {subtype}"}
-    return told | ({"diagnosticCode": code} if code else {})
+    data = {"type": kind, "subType": subtype, "message": code or f"{kind} bounce: {subtype}"}
+    return data | ({"diagnosticCode": code} if code else {})
 
 
 UNKNOWN_USER = "smtp; 550 5.1.1 user unknown"
@@ -35,7 +35,7 @@ LISTED = (
     "for your account."
 )
 
-# sample: (event, recipient's status, what suppresses the recipient, the webhook's sub-object)
+# sample: (event, recipient's status, suppression origin, the webhook's provider object)
 EACH = {
     "delivery": ("delivered", "delivered", None, ("delivery", None)),
     "delivery_delay": ("delivery_delayed", "delivery_delayed", None, ("deliveryDelay", None)),
@@ -96,11 +96,11 @@ EACH = {
 
 
 @pytest.mark.parametrize("name", EACH)
-def test_an_event_about_one_recipient(name, sample, make_email, take_in, published):
-    kind, status, origin, (key, told) = EACH[name]
+def test_an_event_about_one_recipient(name, sample, make_email, ingest_events, published):
+    kind, status, origin, (key, expected) = EACH[name]
     event, email = sample(name), make_email()
 
-    (row,) = take_in(event)
+    (row,) = ingest_events(event)
 
     assert (row.state, row.email_id) == ("processed", email.pk)
     assert recipients(email) == {R: status, OTHER: "sent"}
@@ -108,16 +108,16 @@ def test_an_event_about_one_recipient(name, sample, make_email, take_in, publish
     assert EmailEvent.objects.get().payload == event[key]
     assert suppressions() == ({R: origin} if origin else {})
     ((_, data),) = published(f"email.{kind}")
-    assert data[key] == (told or event[key])
+    assert data[key] == (expected or event[key])
     assert data["recipient"] == R
     assert len(published("suppression.added")) == bool(origin)
     assert len(published()) == 1 + bool(origin)
     email.refresh_from_db()
-    # The mail is as far as it got with anybody it didn't fail with.
+    # The email has the furthest status of the recipients that did not fail.
     assert email.status == (status if status in ("delivered", "delivery_delayed") else "sent")
 
 
-# sample: (event, status of all recipients and of the email, the webhook's sub-objects)
+# sample: (event, status of all recipients and of the email, the webhook's provider objects)
 ALL = {
     "send": ("sent", "sent", {"send": {}}),
     "reject": (
@@ -133,11 +133,11 @@ ALL["rendering_failure_in_one_word"] = ALL["rendering_failure"]
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_an_event_about_all_recipients(name, sample, make_email, take_in, published):
-    kind, status, told = ALL[name]
+def test_an_event_about_all_recipients(name, sample, make_email, ingest_events, published):
+    kind, status, expected = ALL[name]
     email = make_email()
 
-    take_in(sample(name))
+    ingest_events(sample(name))
 
     assert recipients(email) == {R: status, OTHER: status}
     assert facts(email) == [(kind, "", status)]
@@ -145,8 +145,8 @@ def test_an_event_about_all_recipients(name, sample, make_email, take_in, publis
     assert email.status == status
     ((found, data),) = published()
     assert found == f"email.{kind}"
-    assert {key: data[key] for key in told} == told
-    assert "recipient" not in data  # there are two
+    assert {key: data[key] for key in expected} == expected
+    assert "recipient" not in data  # two recipients are affected
     assert not suppressions()
 
 
@@ -159,34 +159,36 @@ def test_an_event_about_all_recipients(name, sample, make_email, take_in, publis
     ],
 )
 @pytest.mark.parametrize("to", [[R], [R, OTHER]])
-def test_opens_and_clicks_move_nothing(name, kind, key, to, sample, make_email, take_in, published):
+def test_opens_and_clicks_change_no_status(
+    name, kind, key, to, sample, make_email, ingest_events, published
+):
     event, email = sample(name), make_email(to=to, status="delivered")
 
-    take_in(event)
+    ingest_events(event)
 
     assert set(recipients(email).values()) == {"delivered"}
     assert facts(email) == [(kind, "", "")]
     ((found, data),) = published()
     assert found == f"email.{kind}"
-    assert data[key] == event[key] | MACHINE
+    assert data[key] == event[key] | CLASSIFIED
     assert data.get("recipient") == (R if to == [R] else None)
 
 
-def test_an_image_proxy_is_no_person(sample, make_email, take_in, published):
+def test_an_image_proxy_is_classified_as_a_machine(sample, make_email, ingest_events, published):
     event = sample("open")
     event["open"]["userAgent"] = "Mozilla/5.0 (via ggpht.com GoogleImageProxy)"
     make_email()
 
-    take_in(event)
+    ingest_events(event)
 
     ((_, data),) = published()
     assert data["open"]["machine"] is True
 
 
-def test_a_complaint_that_says_not_spam_only_records(sample, make_email, take_in, published):
+def test_a_not_spam_complaint_is_only_recorded(sample, make_email, ingest_events, published):
     email = make_email(status="delivered")
 
-    take_in(sample("complaint_not_spam"))
+    ingest_events(sample("complaint_not_spam"))
 
     assert recipients(email) == {R: "delivered", OTHER: "delivered"}
     assert facts(email) == [("complained", R, "")]
@@ -195,35 +197,37 @@ def test_a_complaint_that_says_not_spam_only_records(sample, make_email, take_in
     assert not published("suppression.added")
 
 
-def test_a_recipient_that_is_only_put_off_is_not_suppressed(sample, make_email, take_in):
+def test_a_delayed_recipient_of_a_permanent_bounce_is_not_suppressed(
+    sample, make_email, ingest_events
+):
     email = make_email()
 
-    take_in(sample("bounce_permanent_one_delayed"))
+    ingest_events(sample("bounce_permanent_one_delayed"))
 
     assert recipients(email) == {R: "bounced", OTHER: "bounced"}
     assert suppressions() == {R: "bounce"}
 
 
-def test_an_unsubscribe_makes_the_contact_and_changes_no_status(
-    sample, make_email, take_in, published
+def test_an_unsubscribe_creates_the_contact_and_changes_no_status(
+    sample, make_email, ingest_events, published
 ):
     email = make_email()
 
-    take_in(sample("subscription_unsubscribe_all"))
-    take_in(sample("subscription_unsubscribe_all"))
+    ingest_events(sample("subscription_unsubscribe_all"))
+    ingest_events(sample("subscription_unsubscribe_all"))
 
     assert list(Contact.objects.values_list("email", "unsubscribed")) == [(R, True)]
     assert recipients(email) == {R: "sent", OTHER: "sent"}
     assert [kind for kind, _ in published()] == ["contact.created"]
 
 
-def test_an_unsubscribe_changes_the_contact_that_is_there(
-    workspace, sample, make_email, take_in, published
+def test_an_unsubscribe_updates_an_existing_contact(
+    workspace, sample, make_email, ingest_events, published
 ):
     contact = Contact.objects.create(workspace=workspace, email=R.upper(), first_name="Rita")
     make_email()
 
-    take_in(sample("subscription_unsubscribe_all"), sample("subscription_unsubscribe_all"))
+    ingest_events(sample("subscription_unsubscribe_all"), sample("subscription_unsubscribe_all"))
 
     contact.refresh_from_db()
     assert contact.unsubscribed
@@ -233,20 +237,22 @@ def test_an_unsubscribe_changes_the_contact_that_is_there(
     assert (data["first_name"], data["email"]) == ("Rita", R.upper())
 
 
-def test_leaving_one_topic_is_no_unsubscribe(sample, make_email, take_in, published):
+def test_unsubscribing_from_one_topic_does_not_unsubscribe_the_contact(
+    sample, make_email, ingest_events, published
+):
     make_email()
 
-    (row,) = take_in(sample("subscription_one_topic"))
+    (row,) = ingest_events(sample("subscription_one_topic"))
 
     assert row.state == ProviderEvent.State.PROCESSED
     assert not Contact.objects.exists()
     assert not published()
 
 
-def test_every_webhook_carries_the_whole_email(sample, make_email, take_in, published):
+def test_webhooks_contain_the_whole_email(sample, make_email, ingest_events, published):
     email = make_email()
 
-    take_in(sample("delivery"))
+    ingest_events(sample("delivery"))
 
     ((_, data),) = published()
     assert data["email_id"] == str(email.pk)
@@ -258,10 +264,10 @@ def test_every_webhook_carries_the_whole_email(sample, make_email, take_in, publ
     assert data["created_at"]
 
 
-def test_the_time_is_the_sub_objects_own(sample, make_email, take_in):
+def test_the_time_comes_from_the_provider_object(sample, make_email, ingest_events):
     email = make_email()
 
-    take_in(sample("delivery"), sample("send"))
+    ingest_events(sample("delivery"), sample("send"))
 
     times = dict(EmailEvent.objects.values_list("type", "occurred_at"))
     assert times["delivered"].isoformat() == "2017-08-05T00:41:02.669000+00:00"
@@ -271,62 +277,64 @@ def test_the_time_is_the_sub_objects_own(sample, make_email, take_in):
     assert EmailRecipient.objects.get(address=R).status_at == times["delivered"]
 
 
-def test_the_odd_timestamp_of_notifications_is_read(sample, make_email, take_in):
+def test_the_timestamp_format_of_notifications_is_parsed(sample, make_email, ingest_events):
     event = sample("notification_bounce")
     event["bounce"]["timestamp"] = "2018-10-08T14:05:45 +0000"
     make_email()
 
-    take_in(event)
+    ingest_events(event)
 
     assert EmailEvent.objects.get().occurred_at.isoformat() == "2018-10-08T14:05:45+00:00"
 
 
-def test_a_bounce_that_comes_by_two_ways_counts_once(sample, make_email, take_in, published):
+def test_a_bounce_reported_in_both_formats_counts_once(
+    sample, make_email, ingest_events, published
+):
     email = make_email()
 
-    take_in(sample("bounce_permanent_general"), sample("notification_bounce"))
-    take_in(sample("notification_bounce"))
+    ingest_events(sample("bounce_permanent_general"), sample("notification_bounce"))
+    ingest_events(sample("notification_bounce"))
 
     assert facts(email) == [("bounced", R, "bounced")]
     assert sorted(kind for kind, _ in published()) == ["email.bounced", "suppression.added"]
 
 
-def test_two_bounces_count_twice(sample, make_email, take_in):
+def test_two_bounces_count_twice(sample, make_email, ingest_events):
     event = sample("bounce_permanent_general")
     email = make_email()
 
-    take_in(event, event | {"bounce": event["bounce"] | {"feedbackId": "another"}})
+    ingest_events(event, event | {"bounce": event["bounce"] | {"feedbackId": "another"}})
 
     assert len(facts(email)) == 2
 
 
-def test_an_out_of_office_reply_after_the_delivery_changes_nothing_but_the_record(
-    sample, make_email, take_in
-):
+def test_an_out_of_office_reply_after_delivery_is_only_recorded(sample, make_email, ingest_events):
     email = make_email()
 
-    take_in(sample("delivery"))
-    take_in(sample("bounce_transient_general"))
+    ingest_events(sample("delivery"))
+    ingest_events(sample("bounce_transient_general"))
 
     assert recipients(email) == {R: "delivered", OTHER: "sent"}
     assert len(facts(email)) == 2
 
 
-def test_a_complaint_is_stronger_than_a_bounce_whichever_comes_first(sample, make_email, take_in):
+def test_a_complaint_overrides_a_bounce_in_any_order(sample, make_email, ingest_events):
     make_email()
 
-    take_in(sample("complaint_abuse"))
-    take_in(sample("bounce_permanent_general"))
+    ingest_events(sample("complaint_abuse"))
+    ingest_events(sample("bounce_permanent_general"))
 
     assert suppressions() == {R: "complaint"}
 
 
-def test_an_email_that_failed_with_everybody_shows_the_worst(sample, make_email, take_in):
+def test_an_email_that_failed_for_all_recipients_has_the_worst_status(
+    sample, make_email, ingest_events
+):
     bounce = sample("bounce_transient_mailbox_full")
     bounce["bounce"]["bouncedRecipients"][0]["emailAddress"] = OTHER
     email = make_email()
 
-    take_in(bounce, sample("complaint_abuse"))
+    ingest_events(bounce, sample("complaint_abuse"))
 
     email.refresh_from_db()
     assert recipients(email) == {R: "complained", OTHER: "soft_bounced"}

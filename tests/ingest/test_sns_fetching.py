@@ -1,4 +1,4 @@
-"""The same fetch over TLS, as it is spoken with Amazon."""
+"""Fetching over TLS, as from Amazon."""
 
 import ipaddress
 import ssl
@@ -17,7 +17,7 @@ from ingest.sns.fetching import Fetch, FetchFailed
 
 @pytest.fixture(scope="module")
 def identity(tmp_path_factory):
-    """A file with a key and a certificate for 127.0.0.1 that signs itself."""
+    """A file with a key and its self-signed certificate for 127.0.0.1."""
     now = datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "loopback")])
     address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
@@ -49,7 +49,7 @@ def server(identity):
     context.load_cert_chain(identity)
     server = CertificateServer()
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    server.answers["/pem"] = b"content"
+    server.responses["/pem"] = b"content"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server
@@ -70,17 +70,17 @@ def fetch(server, *, seconds=3.0):
 
 
 @pytest.mark.usefixtures("trusted")
-def test_a_server_with_a_trusted_certificate_is_read(server):
+def test_a_server_with_a_trusted_certificate_is_accepted(server):
     assert fetch(server).run() == b"content"
 
 
-def test_a_server_with_an_unknown_certificate_is_refused(server):
+def test_a_server_with_an_untrusted_certificate_is_rejected(server):
     with pytest.raises(FetchFailed, match="SSLError"):
         fetch(server).run()
-    assert not server.asked
+    assert not server.requests
 
 
-def test_the_environment_cannot_widen_who_is_trusted(server, identity, monkeypatch):
+def test_the_environment_cannot_add_trusted_certificates(server, identity, monkeypatch):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(identity))
     monkeypatch.setenv("CURL_CA_BUNDLE", str(identity))
 
@@ -89,8 +89,8 @@ def test_the_environment_cannot_widen_who_is_trusted(server, identity, monkeypat
 
 
 @pytest.mark.usefixtures("trusted")
-def test_aborting_ends_a_fetch_whose_headers_drip(server):
-    server.answers["/pem"] = lambda handler: drip(handler, b"HTTP/1.1 200 OK\r\nX: " + b"x" * 999)
+def test_abort_ends_a_fetch_with_dripping_headers(server):
+    server.responses["/pem"] = lambda handler: drip(handler, b"HTTP/1.1 200 OK\r\nX: " + b"x" * 999)
     slow = fetch(server, seconds=30)
     timer = threading.Timer(0.3, slow.abort)
     timer.start()

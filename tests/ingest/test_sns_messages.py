@@ -1,4 +1,4 @@
-"""Which bodies are SNS messages at all, and which of them are no events."""
+"""Parsing SNS messages, and telling control messages from events."""
 
 import json
 
@@ -19,7 +19,7 @@ REQUIRED = (
 CONTROL = ["\n", "\r", "\t", "\x00", "\x1f", "\x7f", "\x85", "\x9f"]
 
 
-def refusal(raw, header_type=None):
+def rejection(raw, header_type=None):
     with pytest.raises(Rejected) as caught:
         parse(raw, header_type=header_type)
     return caught.value
@@ -29,7 +29,7 @@ def text_message(text, kind="notification"):
     return parse(body(envelope(kind, Message=text)), header_type=None)
 
 
-def test_a_notification_keeps_the_fields_that_are_signed_or_needed():
+def test_a_notification_has_the_fields_that_verification_needs():
     fields = envelope()
 
     message = parse(body(fields), header_type="Notification")
@@ -46,7 +46,7 @@ def test_a_notification_keeps_the_fields_that_are_signed_or_needed():
 
 
 @pytest.mark.parametrize("kind", KINDS[1:])
-def test_a_confirmation_keeps_its_token(kind):
+def test_a_confirmation_has_a_token_and_url(kind):
     fields = envelope(kind)
 
     message = parse(body(fields), header_type=fields["Type"])
@@ -55,18 +55,18 @@ def test_a_confirmation_keeps_its_token(kind):
     assert message.subscribe_url == fields["SubscribeURL"]
 
 
-def test_a_missing_subject_is_not_an_empty_one():
+def test_a_missing_subject_differs_from_an_empty_one():
     assert parse(body(envelope(Subject=None)), header_type=None).subject is None
     assert parse(body(envelope(Subject="")), header_type=None).subject == ""
 
 
-def test_a_body_may_have_512_kib_and_no_byte_more():
+def test_the_body_is_limited_to_512_kib():
     raw = body(envelope())
     full = raw + b" " * (512 * 1024 - len(raw))
 
     assert parse(full, header_type=None).type == "Notification"
-    refused = refusal(full + b" ")
-    assert (refused.status, refused.name) == (413, "payload_too_large")
+    rejected = rejection(full + b" ")
+    assert (rejected.status, rejected.name) == (413, "payload_too_large")
 
 
 @pytest.mark.parametrize(
@@ -89,52 +89,52 @@ def test_a_body_may_have_512_kib_and_no_byte_more():
     ],
     ids=lambda raw: repr(raw[:16]),
 )
-def test_what_is_no_json_object_is_a_400(raw):
-    assert refusal(raw).status == 400
+def test_anything_but_a_json_object_is_a_400(raw):
+    assert rejection(raw).status == 400
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", [*REQUIRED, "Type"])
 @pytest.mark.parametrize("value", [None, 1, True, [], {}, ["a"]], ids=repr)
-def test_every_required_field_is_there_and_a_string(kind, name, value):
-    assert refusal(body(envelope(kind, **{name: value}))).status == 400
+def test_every_required_field_must_be_a_string(kind, name, value):
+    assert rejection(body(envelope(kind, **{name: value}))).status == 400
 
 
 @pytest.mark.parametrize("name", REQUIRED)
-def test_null_is_no_string(name):
-    assert refusal(json.dumps(envelope() | {name: None}).encode()).status == 400
+def test_null_fields_are_rejected(name):
+    assert rejection(json.dumps(envelope() | {name: None}).encode()).status == 400
 
 
 @pytest.mark.parametrize("kind", KINDS[1:])
 @pytest.mark.parametrize("name", ["Token", "SubscribeURL"])
 @pytest.mark.parametrize("value", [None, 7, "a\nb"])
 def test_a_confirmation_needs_its_token_and_url(kind, name, value):
-    assert refusal(body(envelope(kind, **{name: value}))).status == 400
+    assert rejection(body(envelope(kind, **{name: value}))).status == 400
 
 
 @pytest.mark.parametrize("value", [1, [], {"a": 1}, "two\nlines"])
-def test_a_subject_is_one_line_of_text(value):
-    assert refusal(body(envelope(Subject=value))).status == 400
+def test_a_subject_must_be_one_line_of_text(value):
+    assert rejection(body(envelope(Subject=value))).status == 400
 
 
-def test_a_null_subject_is_refused():
-    assert refusal(json.dumps(envelope() | {"Subject": None}).encode()).status == 400
+def test_a_null_subject_is_rejected():
+    assert rejection(json.dumps(envelope() | {"Subject": None}).encode()).status == 400
 
 
 @pytest.mark.parametrize("name", [*(n for n in REQUIRED if n != "Message"), "Subject"])
 @pytest.mark.parametrize("character", CONTROL, ids=repr)
-def test_no_field_but_message_holds_a_control_character(name, character):
+def test_control_characters_are_rejected_outside_message(name, character):
     value = envelope()[name]
 
     for forged in (value + character, character + value, value[:4] + character + value[4:]):
-        assert refusal(body(envelope(**{name: forged}))).status == 400
+        assert rejection(body(envelope(**{name: forged}))).status == 400
 
 
-def test_message_may_hold_line_breaks_and_other_control_characters():
+def test_message_may_contain_control_characters():
     assert text_message("a\nb\x00\x7f\n").message == "a\nb\x00\x7f\n"
 
 
-def test_a_subject_may_hold_unusual_spaces_and_emoji():
+def test_a_subject_may_contain_unusual_spaces_and_emoji():
     subject = "1\u00a0000 \u2192 \u200b\U0001f600"
 
     assert parse(body(envelope(Subject=subject)), header_type=None).subject == subject
@@ -158,26 +158,26 @@ def test_a_subject_may_hold_unusual_spaces_and_emoji():
         "22b80b92\u2010fdea-4c2c-8f9d-bdfb0c7bf324",
     ],
 )
-def test_a_message_id_is_a_uuid_in_full(message_id):
-    assert refusal(body(envelope(MessageId=message_id))).status == 400
+def test_a_message_id_must_be_a_canonical_uuid(message_id):
+    assert rejection(body(envelope(MessageId=message_id))).status == 400
 
 
-def test_a_message_id_in_upper_case_is_taken():
+def test_an_upper_case_message_id_is_accepted():
     message_id = "22B80B92-FDEA-4C2C-8F9D-BDFB0C7BF324"
 
     assert parse(body(envelope(MessageId=message_id)), header_type=None).message_id == message_id
 
 
 @pytest.mark.parametrize("kind", ["", "notification", "Notification ", "Unknown", "Message"])
-def test_an_unknown_type_is_refused(kind):
-    assert refusal(body(envelope(Type=kind))).status == 400
+def test_an_unknown_type_is_rejected(kind):
+    assert rejection(body(envelope(Type=kind))).status == 400
 
 
 @pytest.mark.parametrize(
     "header", ["", "notification", "Notification ", "SubscriptionConfirmation", "x"]
 )
-def test_the_header_names_the_same_type_as_the_body(header):
-    assert refusal(body(envelope()), header).status == 400
+def test_the_header_must_match_the_type(header):
+    assert rejection(body(envelope()), header).status == 400
 
 
 def test_the_header_may_be_absent():
@@ -185,21 +185,21 @@ def test_the_header_may_be_absent():
 
 
 @pytest.mark.parametrize("name", ["eventType", "notificationType"])
-def test_raw_message_delivery_is_refused_and_the_setting_named(name):
-    refused = refusal(body({name: "Bounce", "mail": {"messageId": "1"}, "bounce": {}}))
+def test_raw_message_delivery_is_rejected_with_the_setting_name(name):
+    rejected = rejection(body({name: "Bounce", "mail": {"messageId": "1"}, "bounce": {}}))
 
-    assert (refused.status, refused.name) == (400, "raw_message_delivery")
-    assert "RawMessageDelivery" in refused.message
+    assert (rejected.status, rejected.name) == (400, "raw_message_delivery")
+    assert "RawMessageDelivery" in rejected.message
 
 
-def test_of_a_repeated_key_the_last_value_counts_alone():
+def test_the_last_value_of_a_repeated_key_wins():
     raw = body(envelope()).replace(b'{"Type"', b'{"Message": "first", "Type"', 1)
     assert raw.count(b'"Message"') == 2
 
     assert parse(raw, header_type=None).message == envelope()["Message"]
 
 
-def test_fields_that_nobody_signs_are_not_looked_at():
+def test_unsigned_fields_are_ignored():
     fields = envelope(UnsubscribeURL=7, MessageAttributes="x", Token="t", SubscribeURL="u")
 
     message = parse(body(fields), header_type=None)
@@ -219,7 +219,7 @@ def test_fields_that_nobody_signs_are_not_looked_at():
         '{"type":"S3","objectKey":"in/AMAZON_SES_SETUP_NOTIFICATION"}}}',
     ],
 )
-def test_news_of_a_finished_set_up_is_a_control_message(text):
+def test_set_up_confirmations_are_control_messages(text):
     assert is_control(text_message(text))
 
 
@@ -240,7 +240,7 @@ def test_news_of_a_finished_set_up_is_a_control_message(text):
         '{"receipt":{"action":{"objectKey":["AMAZON_SES_SETUP_NOTIFICATION"]}}}',
     ],
 )
-def test_an_event_that_quotes_a_control_message_stays_an_event(text):
+def test_an_event_that_quotes_a_control_message_is_not_one(text):
     assert not is_control(text_message(text))
 
 

@@ -8,10 +8,12 @@ from events.reference import page
 
 
 class Command(BaseCommand):
-    help = "Write the page about all events from the catalogue."
+    help = "Generate the event reference page from the catalogue."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--write", type=Path, required=True, help="such as docs/events.md")
+        parser.add_argument(
+            "--write", type=Path, required=True, help="path of the page, such as docs/events.md"
+        )
 
     def handle(self, *, write: Path, **options: Any) -> None:
         write.write_text(page())

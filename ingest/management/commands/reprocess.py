@@ -11,32 +11,35 @@ from ingest.services import received_since, reprocess
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
-def age(given: str) -> timedelta:
+def age(value: str) -> timedelta:
     """`90m`, `2h` or `7d`."""
-    found = re.fullmatch(r"(\d{1,6})([mhd])", given)
-    if found is None:
-        raise ArgumentTypeError("must be a number with m, h or d behind it, such as 2h")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    match = re.fullmatch(r"(\d{1,6})([mhd])", value)
+    if match is None:
+        raise ArgumentTypeError("must be a number followed by m, h or d, such as 2h")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 class Command(BaseCommand):
-    help = "Run stored provider callbacks again. Facts that are known already change nothing."
+    help = "Reprocess stored provider callbacks. This is safe: known facts change nothing."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--since", type=age, default=timedelta(hours=24), help="how far back: 90m, 24h, 7d"
+            "--since",
+            type=age,
+            default=timedelta(hours=24),
+            help="how far back to go: 90m, 24h or 7d (default: 24h)",
         )
         parser.add_argument(
             "--state",
             choices=["quarantined", "unmatched", "processed"],
             default="quarantined",
-            help="which callbacks",
+            help="state of the callbacks (default: quarantined)",
         )
-        parser.add_argument("--dry-run", action="store_true", help="only count them")
+        parser.add_argument("--dry-run", action="store_true", help="only count the callbacks")
 
     def handle(self, *, since: timedelta, state: str, dry_run: bool, **options: Any) -> None:
         rows = received_since(since).filter(state=ProviderEvent.State(state))
         if dry_run:
-            self.stdout.write(f"{rows.count()} callbacks would be run again.")
+            self.stdout.write(f"{rows.count()} callbacks would be reprocessed.")
         else:
-            self.stdout.write(f"{reprocess(rows)} callbacks are due again.")
+            self.stdout.write(f"{reprocess(rows)} callbacks will be reprocessed.")
