@@ -23,6 +23,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import now
 
+from core import hooks
+
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
     from django.contrib.admin import RelatedFieldListFilter as AutocompleteSelectFilter
@@ -138,10 +140,10 @@ class RecordAdmin(ModelAdmin[M]):
     list_fullwidth = True
     change_form_outer_before_template = "core/admin/head.html"
     change_form_outer_after_template: str | None = "core/admin/panels.html"
-    # Each builds a panel for a record: `heads` above its fields, `panels` below. Higher layers
-    # append their own.
-    heads: "ClassVar[list[Callable[[Any], Box]]]" = []
-    panels: "ClassVar[list[Callable[[Any], Box]]]" = []
+    # Each builds a panel for a record: `heads` above its fields, `panels` below. Apps of higher
+    # layers add theirs below by ADMIN_SECTIONS in their hooks.
+    heads: "ClassVar[Sequence[Callable[[Any], Box]]]" = ()
+    panels: "ClassVar[Sequence[Callable[[Any], Box]]]" = ()
     search_fields = ["pk"]  # enables the search box; `find` builds the query
     # Indexed text columns that a search matches exactly.
     exact: ClassVar[Sequence[str]] = ()
@@ -189,7 +191,7 @@ class RecordAdmin(ModelAdmin[M]):
         if record := self.get_object(request, object_id):
             extra = {
                 "heads": [head(record) for head in self.heads],
-                "panels": [panel(record) for panel in self.panels],
+                "panels": [panel(record) for panel in (*self.panels, *self._foreign_panels())],
                 "buttons": self._buttons(request, record),
                 "record": record,
                 "list_url": list_url(self.model),
@@ -236,6 +238,10 @@ class RecordAdmin(ModelAdmin[M]):
         noun = self.opts.verbose_name if count == 1 else self.opts.verbose_name_plural
         level = messages.SUCCESS if count else messages.WARNING
         self.message_user(request, f"{count} {noun} {done}.", level)
+
+    def _foreign_panels(self) -> list[Callable[[Any], Box]]:
+        label = self.model._meta.label
+        return [panel for model, panel in hooks.collect("ADMIN_SECTIONS") if model == label]
 
     def _buttons(self, request: HttpRequest, record: M) -> list[Button]:
         actions = self.get_actions(request)
@@ -377,10 +383,6 @@ class Alert:
     @property
     def shown(self) -> str:
         return due_count(self.count)
-
-
-# Evaluated for the index page; each app's admin appends its own.
-alerts: list[Callable[[], Alert]] = []
 
 
 def _code_block(text: str) -> SafeString:

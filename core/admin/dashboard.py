@@ -9,11 +9,10 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
 
-from core import health
+from core import health, hooks
 from core.admin.base import (
     Panel,
     RecordAdmin,
-    alerts,
     anchor,
     bounded_count,
     due_count,
@@ -40,7 +39,9 @@ def fill_dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, A
         for name in ("database", "migrations", "redis", "beat")
     ]
     context["warnings"] = checks["warnings"]
-    context["alerts"] = [alert for evaluate in alerts if (alert := evaluate()).count]
+    context["alerts"] = [
+        alert for evaluate in hooks.collect("ALERTS") if (alert := evaluate()).count
+    ]
     context["panels"] = [_queues(checks["queues"])]
     return context
 

@@ -13,7 +13,7 @@ from django.db import connection, models, transaction
 from django.utils import timezone
 from psycopg import sql
 
-from core.queue.worker_loop import drain
+from core.queue.worker_loop import repeat
 
 BATCH = 5000  # takes 5 ms for webhook attempts, 50 ms for events with their dependent rows
 # The worker's pool is small: events wait while a purge occupies one of its processes.
@@ -27,7 +27,7 @@ def purge(rows: "models.QuerySet[Any]", *, column: str, older_than: timedelta, t
     on `column`. Dependent rows are removed by ON DELETE CASCADE.
     """
     expired = rows.filter(**{f"{column}__lt": timezone.now() - older_than})
-    return drain(task, _Purge(expired, column).delete_batch, slice_seconds=SLICE_SECONDS)
+    return repeat(task, _Purge(expired, column).delete_batch, seconds=SLICE_SECONDS)
 
 
 @dataclass
