@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from functools import cache
+from importlib import import_module
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from django.db.models import Q
+from django.urls import URLResolver, get_resolver
 
+from core import hooks
 from core.queue.work import work_models
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -242,3 +245,98 @@ def _normalised(name):
 
 def _text(name):
     return (ROOT / name).read_text()
+
+
+def operations(patterns=None):
+    """(route, view class) of every path that REST framework answers."""
+    for pattern in patterns if patterns is not None else get_resolver().url_patterns:
+        if isinstance(pattern, URLResolver):
+            yield from operations(pattern.url_patterns)
+        elif (view := getattr(pattern.callback, "cls", None)) is not None:
+            yield str(pattern.pattern), view
+
+
+def test_every_endpoint_is_an_operation():
+    """What `@operation` doesn't know is neither authorised nor described."""
+    bare = [
+        f"{method.upper()} {route}"
+        for route, view in operations()
+        if not view.__module__.startswith("drf_spectacular")
+        for method in ("get", "post", "put", "patch", "delete")
+        if hasattr(view, method) and not hasattr(getattr(view, method), "operation")
+    ]
+    assert not bare
+
+
+def test_only_accounts_knows_api_keys():
+    """Everything else takes an Access."""
+    knowing = [
+        name_of(path)
+        for path in PRODUCT_MODULES
+        if path.relative_to(ROOT).parts[0] != "accounts"
+        and re.search(r"import .*\bApiKey\b", path.read_text())
+    ]
+    assert not knowing
+
+
+def test_the_error_envelope_of_the_root_dialect_is_written_in_one_place():
+    writing = [name_of(path) for path in PRODUCT_MODULES if "statusCode" in path.read_text()]
+    assert writing == ["core/api/dialects.py"]
+
+
+def test_hooks_offer_nothing_that_nobody_reads():
+    for app in OURS:
+        if (ROOT / app / "hooks.py").exists():
+            offered = {name for name in vars(import_module(f"{app}.hooks")) if name.isupper()}
+            assert offered <= hooks.KNOWN.keys()
+            assert offered
+
+
+def test_nothing_registers_itself_at_start():
+    """Hooks are data, read once. `opensend` loads its system checks."""
+    assert [app for app in OURS if "def ready" in _text(f"{app}/apps.py")] == ["opensend"]
+
+
+def test_the_guide_names_files_that_exist():
+    rows = re.findall(
+        r"^\| ([^|]+) \| `([\w/]+\.py)` \|$", _text("docs/contributing.md"), re.MULTILINE
+    )
+    assert len(rows) >= 20
+    assert not [file for _, file in rows if not (ROOT / file).is_file()]
+
+
+# Written apart, so that this file keeps the rule as well.
+PRIVATE_DIALECT = re.compile(
+    r"\b("
+    + "|".join(
+        [
+            "an" + "ew",
+            "(is|are|was|were|be) to" + "ld",
+            "(is|are|was|were|be|have|has) he" + "ard",
+            "put(s|ting)? o" + "ff",
+            "(is|are|was|were|be) taken i" + "n",
+            "in com" + "pany",
+            "o" + "wed",
+            "speaks ag" + "ainst",
+            "hangs o" + "n",
+            "un" + "less told",
+            "what be" + "came of",
+            "wa(y|ys) o" + "ut",
+            "went a" + "way",
+        ]
+    )
+    + r")\b",
+    re.IGNORECASE,
+)
+
+
+def test_the_english_is_everybodys():
+    """The words of the field, that a newcomer greps for: see docs/contributing.md."""
+    found = [
+        f"{name}: {match[0]}"
+        for name, text in tracked().items()
+        if Path(name).suffix in (".py", ".md", ".html", ".example")
+        and not name.startswith(("tests/fixtures", "tests/node", "twin/", "CHANGELOG"))
+        for match in PRIVATE_DIALECT.finditer(text)
+    ]
+    assert not found
