@@ -328,7 +328,7 @@ def test_a_test_event_is_sent_and_its_response_shown(endpoint, run_action, serve
     change(endpoint, url=f"{server.url}/200/thanks")
     (fine,) = run_action("send_test", endpoint)[1]
     assert re.fullmatch(rf"{server.url}/200/thanks: responded with 200 after \d+ ms\. thanks", fine)
-    assert server.heard[0]["X-Tenant"] == "s3cret-value"
+    assert server.requests[0]["X-Tenant"] == "s3cret-value"
     change(endpoint, url=f"{server.url}/500/oops&copy")
     shown, (broken,) = run_action("send_test", endpoint)
     assert re.fullmatch(r".*: responded with 500 after \d+ ms\. oops&copy", broken)

@@ -302,7 +302,7 @@ def _statements(workspace, count):
 
 
 def test_the_number_of_statements_is_constant(operations, workspace):
-    few = _statements(workspace, bulk.FEW)
+    few = _statements(workspace, bulk.COPY_ABOVE)
     assert _statements(workspace, 500) == few
-    assert Email.objects.count() == 500 + bulk.FEW
-    assert EmailRecipient.objects.count() == 2 * (500 + bulk.FEW)
+    assert Email.objects.count() == 500 + bulk.COPY_ABOVE
+    assert EmailRecipient.objects.count() == 2 * (500 + bulk.COPY_ABOVE)
