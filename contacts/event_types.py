@@ -13,12 +13,12 @@ class ContactOut(BaseModel):
     email: str = Field(description="The contact's address.")
     first_name: str | None = Field(description="The first name, or null.")
     last_name: str | None = Field(description="The last name, or null.")
-    unsubscribed: bool = Field(description="Whether the contact wants no more mail at all.")
-    created_at: Time = Field(description="When the contact was added.")
+    unsubscribed: bool = Field(description="Whether the contact has unsubscribed from all mail.")
+    created_at: Time = Field(description="When the contact was created.")
 
 
 class ContactData(ContactOut, Payload):
-    """A contact as it is now, or was last."""
+    """A contact as it is now, or was when it was deleted."""
 
 
 class ContactUpdated(ContactData):
@@ -29,14 +29,14 @@ class SuppressionOut(BaseModel):
     id: Id = Field(description="The suppression's id.")
     email: str = Field(description="The address, in lower case.")
     origin: str = Field(
-        description="Why: `bounce`, `complaint`, `soft_bounces`, `manual` or `unsubscribed`."
+        description="The reason: `bounce`, `complaint`, `soft_bounces`, `manual` or `unsubscribed`."
     )
     source_id: Id | None = Field(description="The email that caused it, or null.")
-    created_at: Time = Field(description="When what caused it happened.")
+    created_at: Time = Field(description="When its cause happened.")
 
 
 class SuppressionData(SuppressionOut, Payload):
-    """An address and why it gets, or got, no mail."""
+    """An address, and why it is or was suppressed."""
 
 
 def contact_snapshot(contact: Contact) -> ContactOut:
@@ -61,11 +61,19 @@ def suppression_snapshot(suppression: Suppression) -> SuppressionOut:
 
 
 EVENT_TYPES = [
-    EventType("contact.created", "contacts", "A contact was added.", ContactData),
+    EventType("contact.created", "contacts", "A contact was created.", ContactData),
     EventType("contact.updated", "contacts", "A contact changed.", ContactUpdated),
-    EventType("contact.deleted", "contacts", "A contact was removed.", ContactData),
+    EventType("contact.deleted", "contacts", "A contact was deleted.", ContactData),
     EventType(
-        "suppression.added", "contacts", "An address will get no more mail.", SuppressionData
+        "suppression.added",
+        "contacts",
+        "An address was suppressed: it gets no more mail.",
+        SuppressionData,
     ),
-    EventType("suppression.removed", "contacts", "An address may get mail again.", SuppressionData),
+    EventType(
+        "suppression.removed",
+        "contacts",
+        "The suppression of an address was removed.",
+        SuppressionData,
+    ),
 ]

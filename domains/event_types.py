@@ -14,20 +14,22 @@ Switch = Literal["enabled", "disabled"]
 
 class RecordOut(BaseModel):
     record: str = Field(description="What the record is for: `DKIM`.")
-    name: str = Field(description="The name under which it is to be published.")
+    name: str = Field(description="The name under which to publish the record.")
     type: str = Field(description="The DNS type, such as `CNAME`.")
-    value: str = Field(description="What is to be published.")
+    value: str = Field(description="The value to publish.")
     ttl: str = Field(description="The time to live, or `Auto`.")
     priority: int | None = Field(description="The priority of an MX record, else null.")
-    status: str = Field(description="Whether it was found; the values are a domain's.")
+    status: str = Field(
+        description="The status of the record; it has the values of a domain's `status`."
+    )
 
 
 class Capabilities(BaseModel):
     sending: Switch = Field(
-        description="Whether mail may leave from the domain: `enabled` or `disabled`."
+        description="Whether mail can be sent from the domain: `enabled` or `disabled`."
     )
     receiving: Switch = Field(
-        description="Whether mail to the domain is taken in: `enabled` or `disabled`."
+        description="Whether mail to the domain is received: `enabled` or `disabled`."
     )
 
 
@@ -39,28 +41,29 @@ class DomainOut(BaseModel):
         description="`not_started`, `pending`, `verified`, `temporary_failure` or `failed`."
     )
     reason: str | None = Field(
-        description="What the last step at the provider ran into, or null when it went well."
+        description="The error of the last call to SES, or null if it succeeded."
     )
-    region: str = Field(description="The provider's region that the domain sends from.")
+    region: str = Field(description="The AWS region that the domain sends from.")
     created_at: Time = Field(description="When the domain was added.")
-    capabilities: Capabilities = Field(description="What the domain is for.")
+    capabilities: Capabilities = Field(description="What the domain can be used for.")
     open_tracking: bool = Field(description="Whether opens of its mail are tracked.")
     click_tracking: bool = Field(description="Whether clicks on links in its mail are tracked.")
     provider: str | None = Field(
-        description="Who takes its mail: `ses`, `smtp`, or null for the installation's own choice."
+        description="The provider that sends its mail: `ses`, `smtp`, or null for the"
+        " installation's default."
     )
     records: list[RecordOut] = Field(
-        description="The DNS records to publish; empty until the provider has named them."
+        description="The DNS records to publish; empty until SES has created them."
     )
 
 
 class DomainData(DomainOut, Payload):
-    """A domain as it is now, or was last."""
+    """A domain as it is now, or was when it was removed."""
 
 
 class DomainUpdated(DomainData):
     previous_status: str = Field(
-        description="The status before; the same as now when it isn't what changed."
+        description="The previous status; equal to `status` when only other fields changed."
     )
     changed_fields: list[str] = Field(description="The names of the fields that changed.")
 
