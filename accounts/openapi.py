@@ -1,5 +1,6 @@
 """The OpenAPI document of operations: made of what `@operation` knows of each."""
 
+from inspect import cleandoc
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -38,6 +39,11 @@ class OperationSchema(AutoSchema):
     def get_summary(self) -> str:
         summary: str = self._operation.summary
         return summary
+
+    def get_description(self) -> str:  # type: ignore[override]
+        """The docstring of the method or of its view, never one that the view inherits."""
+        handler = getattr(self.view, self.method.lower())
+        return cleandoc(handler.__doc__ or vars(type(self.view)).get("__doc__") or "")
 
     def get_tags(self) -> list[str]:
         return [self.view.tag]

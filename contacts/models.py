@@ -8,15 +8,12 @@ from django.db.models import Q, Value
 from django.db.models.functions import Lower
 from django.utils import timezone
 
-from accounts.models import Workspace
+from accounts.models import TenantQuerySet, Workspace
 from core.addresses import identity
 from core.db.ids import uuid7
 
 
-class ContactQuerySet(models.QuerySet["Contact"]):
-    def for_workspace(self, workspace: Workspace) -> Self:
-        return self.filter(workspace=workspace)
-
+class ContactQuerySet(TenantQuerySet["Contact"]):
     def at(self, email: str) -> Self:
         """With this address, ignoring case."""
         return self.alias(identity=Lower("email")).filter(identity=identity(email))
@@ -48,10 +45,7 @@ class Contact(models.Model):
         return self.email
 
 
-class SuppressionQuerySet(models.QuerySet["Suppression"]):
-    def for_workspace(self, workspace: Workspace) -> Self:
-        return self.filter(workspace=workspace)
-
+class SuppressionQuerySet(TenantQuerySet["Suppression"]):
     def at(self, email: str) -> Self:
         """Of this address, ignoring case."""
         return self.filter(email=identity(email))

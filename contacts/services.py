@@ -14,7 +14,7 @@ from accounts.models import Workspace
 from contacts.models import Contact, Suppression
 from contacts.suppressions import (
     contact_changed,
-    contact_snapshot,
+    contact_fact,
     delete_suppressions,
     suppress,
     wish,
@@ -22,7 +22,7 @@ from contacts.suppressions import (
 from core.addresses import identity
 from core.db import bulk
 from core.errors import Conflict, NotFound, ValidationFailed
-from events.services import Fact, publish
+from events.services import publish
 
 MAX_PROPERTIES = 50
 
@@ -60,7 +60,7 @@ def create_contact(
         row = {field.attname: getattr(contact, field.attname) for field in Contact._meta.fields}
         if not bulk.insert_ignoring_conflicts(Contact, [row]):
             raise _contact_exists(workspace.pk, email)
-        publish([Fact("contact.created", workspace.pk, contact_snapshot(contact))])
+        publish([contact_fact("contact.created", contact)])
     return contact
 
 
@@ -80,7 +80,7 @@ def delete_contact(contact: Contact) -> None:
     with transaction.atomic():
         current = _reload(contact, lock=True)
         Contact.objects.filter(pk=current.pk).delete()
-        publish([Fact("contact.deleted", current.workspace_id, contact_snapshot(current))])
+        publish([contact_fact("contact.deleted", current)])
 
 
 def _update_if_unchanged(contact: Contact, changes: Mapping[str, Any]) -> Contact | None:

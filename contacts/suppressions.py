@@ -15,12 +15,11 @@ from django.db.models.functions import Collate, Lower
 from django.utils import timezone
 
 from accounts.models import Workspace
+from contacts.event_types import contact_snapshot, suppression_snapshot
 from contacts.models import Contact, Suppression
 from core.addresses import identity
 from core.db import prepared
 from core.db.ids import uuid7
-from core.times import iso
-from events.payloads.contacts import ContactOut, SuppressionOut
 from events.services import Fact, publish
 
 SIMULATOR = "@simulator.amazonses.com"
@@ -79,7 +78,7 @@ def suppress(requests: Sequence[SuppressionRequest]) -> list[Suppression]:
         return []
     with transaction.atomic():
         added = _upsert([strongest[key] for key in sorted(strongest)])
-        publish([Fact("suppression.added", row.workspace_id, snapshot(row)) for row in added])
+        publish([_suppression_fact("suppression.added", row) for row in added])
     return added
 
 
@@ -101,7 +100,7 @@ def delete_suppressions(suppressions: Sequence[Suppression]) -> list[Suppression
     locked = list(rows.order_by("workspace_id", Collate("email", "C")).select_for_update())
     if locked:
         rows.delete()
-    publish([Fact("suppression.removed", row.workspace_id, snapshot(row)) for row in locked])
+    publish([_suppression_fact("suppression.removed", row) for row in locked])
     return locked
 
 
@@ -119,30 +118,13 @@ def record_unsubscribe(addresses: Iterable[tuple[UUID, str]]) -> None:
         publish([_unsubscribe_fact(*row) for row in _upsert_unsubscribed(keys)])
 
 
-def snapshot(suppression: Suppression) -> dict[str, Any]:
-    return SuppressionOut(
-        id=str(suppression.pk),
-        email=suppression.email,
-        origin=suppression.origin,
-        source_id=str(suppression.email_id) if suppression.email_id else None,
-        created_at=iso(suppression.created_at),
-    ).model_dump()
-
-
-def contact_snapshot(contact: Contact) -> dict[str, Any]:
-    return ContactOut(
-        id=str(contact.pk),
-        email=contact.email,
-        first_name=contact.first_name or None,
-        last_name=contact.last_name or None,
-        unsubscribed=contact.unsubscribed,
-        created_at=iso(contact.created_at),
-    ).model_dump()
+def contact_fact(type_name: str, contact: Contact, **more: Any) -> Fact:
+    data = contact_snapshot(contact).model_dump() | more
+    return Fact(type_name, contact.workspace_id, data)
 
 
 def contact_changed(contact: Contact, fields: Sequence[str]) -> Fact:
-    data = contact_snapshot(contact) | {"changed_fields": list(fields)}
-    return Fact("contact.updated", contact.workspace_id, data)
+    return contact_fact("contact.updated", contact, changed_fields=list(fields))
 
 
 def _sync_contacts(removed: Sequence[Suppression]) -> None:
@@ -284,5 +266,10 @@ def _upsert_unsubscribed(keys: list[tuple[UUID, str]]) -> list[tuple[Contact, bo
 
 def _unsubscribe_fact(contact: Contact, created: bool) -> Fact:
     if created:
-        return Fact("contact.created", contact.workspace_id, contact_snapshot(contact))
+        return contact_fact("contact.created", contact)
     return contact_changed(contact, ["unsubscribed"])
+
+
+def _suppression_fact(type_name: str, suppression: Suppression) -> Fact:
+    data = suppression_snapshot(suppression).model_dump()
+    return Fact(type_name, suppression.workspace_id, data)

@@ -71,6 +71,14 @@ class SettingsForm(forms.ModelForm[Domain]):
             raise forms.ValidationError(f"This {error}.") from None
 
 
+def _records_panel(domain: Domain) -> Panel:
+    rows = [
+        [record.type, record.name, record.value, Label(record.status)]
+        for record in domain.records.order_by("pk")[:50]
+    ]
+    return Panel("DNS records", ["Type", "Name", "Value", "Status"], rows)
+
+
 @admin.register(Domain)
 class DomainAdmin(RecordAdmin[Domain]):
     list_display = [
@@ -86,7 +94,7 @@ class DomainAdmin(RecordAdmin[Domain]):
     list_filter = [DomainFilter, BY_WORKSPACE]
     actions = ["check_now"]
     form = SettingsForm
-    panels: ClassVar[Any] = []
+    panels: ClassVar[Any] = (_records_panel,)
 
     def find(self, term: str) -> Q:
         return super().find(term) | Q(name=term.lower())
@@ -123,14 +131,3 @@ class DnsRecordAdmin(RecordAdmin[DnsRecord]):
 
     def find(self, term: str) -> Q:
         return super().find(term) | Q(domain__name=term.lower())
-
-
-def _records_panel(domain: Domain) -> Panel:
-    rows = [
-        [record.type, record.name, record.value, Label(record.status)]
-        for record in domain.records.order_by("pk")[:50]
-    ]
-    return Panel("DNS records", ["Type", "Name", "Value", "Status"], rows)
-
-
-DomainAdmin.panels.append(_records_panel)

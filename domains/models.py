@@ -6,14 +6,15 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
-from accounts.models import Workspace
+from accounts.models import TenantQuerySet, Workspace
 from core.db.ids import uuid7
 from core.queue.work import WorkItem, WorkQuerySet
 
 
-class DomainQuerySet(WorkQuerySet["Domain"]):
-    def for_workspace(self, workspace: Workspace) -> Self:
-        return self.filter(workspace=workspace, deleted_at=None)
+class DomainQuerySet(TenantQuerySet["Domain"], WorkQuerySet["Domain"]):  # type: ignore[override]
+    def live(self) -> Self:
+        """Without those that wait for their SES identity to be deleted."""
+        return self.filter(deleted_at=None)
 
 
 class Domain(WorkItem):

@@ -14,13 +14,12 @@ from accounts.models import Workspace
 from core.db.hot_queries import Lookup
 from core.errors import Conflict, DomainError, NotFound
 from core.queue.wake import wake
-from domains import identities
+from domains import identities, queues
+from domains.event_types import snapshot
 from domains.identities import IdentityMissing, IdentityStatus, IdentityUnavailable
 from domains.models import DnsRecord, Domain
-from domains.snapshots import snapshot
 from events.services import Fact, publish
 
-CHECK = "domains.tasks.check_due_domains"
 _OF_WORKSPACE = Lookup(
     Domain,
     "row.workspace_id = %(workspace)s AND row.deleted_at IS NULL AND row.name = ANY(%(names)s)",
@@ -72,7 +71,7 @@ def create_domain(
                 f"The domain `{name}` is already in use on this installation."
             ) from None
         _publish("domain.created", domain)
-        wake(CHECK)
+        wake(queues.CHECK.task)
     return domain
 
 
@@ -139,19 +138,19 @@ def check_now(domains: Iterable[Domain]) -> int:
     with transaction.atomic():
         rows = Domain.objects.filter(pk__in=[domain.pk for domain in domains])
         count = rows.update(next_attempt_at=Now())
-        wake(CHECK)
+        wake(queues.CHECK.task)
     return count
 
 
 def delete_domain(domain: Domain) -> None:
     """Delete the domain now; its SES identity is deleted here or later by the worker."""
     with transaction.atomic():
-        live = Domain.objects.filter(pk=domain.pk, deleted_at=None)
+        live = Domain.objects.live().filter(pk=domain.pk)
         # Increments the fencing counter, so that a running check can't defer the deletion.
         if not live.update(deleted_at=Now(), next_attempt_at=Now(), claims=F("claims") + 1):
             return
         _publish("domain.deleted", domain)
-        wake(CHECK)
+        wake(queues.CHECK.task)
     delete_identity(domain)
 
 
@@ -167,7 +166,7 @@ def delete_identity(domain: Domain) -> bool:
 
 
 def owns(workspace: Workspace, domain_id: UUID) -> bool:
-    return Domain.objects.for_workspace(workspace).filter(pk=domain_id).exists()
+    return Domain.objects.live().for_workspace(workspace).filter(pk=domain_id).exists()
 
 
 def sending_domains(workspace: Workspace, names: Iterable[str]) -> dict[str, Domain]:
@@ -198,7 +197,7 @@ def _create_identity(domain: Domain) -> None:
 
 
 def _lock(domain: Domain) -> Domain:
-    live = Domain.objects.select_for_update().filter(pk=domain.pk, deleted_at=None).first()
+    live = Domain.objects.live().select_for_update().filter(pk=domain.pk).first()
     if live is None:
         raise NotFound(f"The domain `{domain.name}` was removed.")
     return live
@@ -226,5 +225,5 @@ def _save_dkim_tokens(domain: Domain, tokens: list[str]) -> None:
 
 
 def _publish(type_name: str, domain: Domain, **more: Any) -> None:
-    data = snapshot(domain) | more
+    data = snapshot(domain).model_dump() | more
     publish([Fact(type_name, domain.workspace_id, data, domain_id=domain.pk)])

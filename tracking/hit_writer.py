@@ -6,16 +6,14 @@ process also loses the hits of its last tenth of a second.
 """
 
 import logging
-import os
-import threading
 import time
-from multiprocessing.util import Finalize
-from queue import Empty, Full, Queue
+from queue import Queue
 
 from django.db import InterfaceError, OperationalError, connection
 
 from core import metrics
 from core.db import bulk
+from core.queue.background import Background, take_up_to
 from tracking.models import Hit
 
 logger = logging.getLogger(__name__)
@@ -28,64 +26,32 @@ RETRY_DELAY = 1.0  # seconds between attempts while the database is unavailable
 
 _DB_DOWN = (InterfaceError, OperationalError)
 
-_hits: "Queue[Hit]" = Queue(QUEUE_SIZE)
-_writer: threading.Thread | None = None
-_writer_pid = 0
-_lock = threading.Lock()
-
 
 def enqueue(hit: Hit) -> None:
     """Queue the hit for writing; drops and counts it when the queue is full."""
-    _ensure_writer()
-    try:
-        _hits.put_nowait(hit)
-    except Full:
+    if not _writer.put(hit):
         metrics.HITS_LOST.inc()
 
 
 def flush(seconds: float) -> bool:
     """Wait until all queued hits are written; False on timeout."""
-    hits = _hits
-    with hits.all_tasks_done:
-        return hits.all_tasks_done.wait_for(lambda: not hits.unfinished_tasks, seconds)
+    return _writer.flush(seconds)
 
 
-def _ensure_writer() -> None:
-    global _writer, _writer_pid, _hits
-    if _has_writer():
-        return
-    with _lock:
-        if not _has_writer():
-            _hits = Queue(QUEUE_SIZE)
-            _writer = threading.Thread(target=_run_writer, args=(_hits,), name="hits", daemon=True)
-            _writer_pid = os.getpid()
-            _writer.start()
-            # Unlike atexit, this also runs in forked processes such as web server workers.
-            Finalize(None, flush, args=(SHUTDOWN_TIMEOUT,), exitpriority=0)
-
-
-def _has_writer() -> bool:
-    # A fork doesn't inherit threads, and a thread that died of a bug must be replaced.
-    return _writer is not None and _writer.is_alive() and _writer_pid == os.getpid()
-
-
-def _run_writer(hits: "Queue[Hit]") -> None:
+def _write_hits(hits: "Queue[Hit]") -> None:
     while True:
         batch = [hits.get()]
         time.sleep(BATCH_WINDOW)
-        _fill_batch(batch, hits)
+        batch += take_up_to(hits, BATCH - 1)
         while not _write_batch(batch):
             time.sleep(RETRY_DELAY)
         for _ in batch:
             hits.task_done()
 
 
-def _fill_batch(batch: list[Hit], hits: "Queue[Hit]") -> None:
-    while len(batch) < BATCH:
-        try:
-            batch.append(hits.get_nowait())
-        except Empty:
-            return
+_writer: Background[Hit] = Background(
+    "hits", _write_hits, maxsize=QUEUE_SIZE, flush_seconds=SHUTDOWN_TIMEOUT
+)
 
 
 def _write_batch(batch: list[Hit]) -> bool:

@@ -2,6 +2,7 @@ from celery import shared_task
 from django.conf import settings
 
 from core.queue.retention import purge
+from tracking import queues
 from tracking.models import Hit
 
 
@@ -12,5 +13,5 @@ def purge_old_hits() -> int:
         Hit.objects.filter(next_attempt_at=None),
         column="at",
         older_than=settings.HIT_RETENTION,
-        task="tracking.tasks.purge_old_hits",
+        task=queues.PURGE.task,
     )

@@ -1,171 +1,69 @@
 """`/contacts`: contacts by id or address."""
 
-from typing import Annotated, Any, Literal
-
-from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
-from rest_framework.response import Response
+from typing import Any
 
 from accounts import views
-from accounts.authentication import ApiRequest
-from accounts.idempotency import idempotent
+from accounts.access import Access, Scope
+from accounts.operation import operation
 from accounts.views import ApiView
 from contacts import services
-from contacts.addresses import ContactAddress, parse_contact_address
+from contacts.addresses import parse_contact_address
+from contacts.api.bodies import CreateContact, UpdateContact
+from contacts.api.representations import ContactDeleted, ContactDetail
+from contacts.api.representations import represent_contact as represent
 from contacts.models import Contact, ContactQuerySet
-from contacts.suppressions import contact_snapshot
-from core.api.bodies import RequestBody, Text, parse
-from core.api.openapi import IDEMPOTENCY_KEY, PAGE, describe, list_of
-from core.api.pagination import page
+from core.api.dialects import Page
 from core.errors import NotFound
-from events.payloads.contacts import ContactOut
-
-# Larger integers are not exact in every JSON implementation (RFC 8259 section 6).
-_MAX_EXACT_NUMBER = 2**53
-_MAX_TEXT_LENGTH = 2000
-
-
-def _property_value(value: Any) -> Any:
-    if isinstance(value, bool | None):
-        return value
-    if isinstance(value, str):
-        if len(value) > _MAX_TEXT_LENGTH or "\x00" in value:
-            raise ValueError(
-                f"must have at most {_MAX_TEXT_LENGTH:,} characters and no U+0000 character"
-            )
-        return value
-    if not isinstance(value, int | float):
-        raise ValueError("must be a string, a number, true, false or null")
-    if abs(value) > _MAX_EXACT_NUMBER:
-        raise ValueError("must be a number from -2^53 to 2^53; send a larger one as a string")
-    return value
-
-
-PropertyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
-PropertyValue = Annotated[
-    Any,
-    AfterValidator(_property_value),
-    WithJsonSchema({"type": ["string", "number", "boolean", "null"]}),
-]
-Properties = Annotated[dict[PropertyName, PropertyValue], Field(max_length=services.MAX_PROPERTIES)]
-Name = Annotated[Text, Field(max_length=200)]
-
-
-class CreateContact(RequestBody):
-    """A contact who unsubscribed earlier stays unsubscribed, whatever `unsubscribed` says here."""
-
-    email: ContactAddress
-    first_name: Name | None = None
-    last_name: Name | None = None
-    unsubscribed: bool = False
-    properties: Properties = {}
-
-
-class UpdateContact(RequestBody):
-    """Omitted fields and properties keep their values; a property set to null is removed.
-
-    `id` is ignored: the path identifies the contact.
-    """
-
-    # Resend's Python client sends every parameter of its call, the id included.
-    id: Text = Field(default="", max_length=100)
-    email: ContactAddress = ""
-    first_name: Name | None = None
-    last_name: Name | None = None
-    unsubscribed: bool = False
-    properties: Properties = {}
-
-
-class PropertyOut(BaseModel):
-    value: str | bool | int | float
-    type: Literal["string", "number", "boolean"]
-
-
-class ContactDetail(ContactOut):
-    object: Literal["contact"] = "contact"
-    properties: dict[str, PropertyOut]
-
-
-class ContactDeleted(BaseModel):
-    """`contact` repeats the id, because Resend's clients read it there."""
-
-    object: Literal["contact"] = "contact"
-    id: str
-    contact: str
-    deleted: Literal[True] = True
 
 
 class ContactsView(ApiView):
-    @describe(
-        "Create a contact",
-        request=CreateContact,
-        response=ContactDetail,
-        status=201,
-        parameters=[IDEMPOTENCY_KEY],
-        tag="Contacts",
-    )
-    def post(self, request: ApiRequest) -> Response:
-        return idempotent(request, "POST /contacts", lambda: self._create(request))
+    tag = "Contacts"
 
-    @describe("List contacts", response=list_of(ContactDetail), parameters=PAGE, tag="Contacts")
-    def get(self, request: ApiRequest) -> Response:
-        return Response(page(request, visible(request), represent))
+    @operation("Create a contact", needs=Scope.CONTACTS_WRITE, status=201, idempotent=True)
+    def post(self, access: Access, body: CreateContact) -> ContactDetail:
+        fields = _as_columns(body.model_dump())
+        return represent(services.create_contact(workspace=access.workspace, **fields))
 
-    def _create(self, request: ApiRequest) -> Response:
-        body = parse(CreateContact, request.data)
-        contact = services.create_contact(
-            workspace=request.auth.workspace, **_as_columns(body.model_dump())
-        )
-        return Response(represent(contact), status=201)
+    @operation("List contacts", needs=Scope.CONTACTS_READ)
+    def get(self, access: Access) -> Page[ContactDetail]:
+        return self.page(visible(access), represent)
 
 
 class ContactView(ApiView):
-    @describe("Get a contact", response=ContactDetail, tag="Contacts")
-    def get(self, request: ApiRequest, given: str) -> Response:
-        return Response(represent(find(request, given)))
+    tag = "Contacts"
 
-    @describe("Change a contact", request=UpdateContact, response=ContactDetail, tag="Contacts")
-    def patch(self, request: ApiRequest, given: str) -> Response:
-        contact = find(request, given)
-        changes = parse(UpdateContact, request.data).model_dump(exclude_unset=True, exclude={"id"})
-        return Response(represent(services.update_contact(contact, _as_columns(changes))))
+    @operation("Get a contact", needs=Scope.CONTACTS_READ)
+    def get(self, access: Access, given: str) -> ContactDetail:
+        return represent(find(access, given))
 
-    @describe("Delete a contact", response=ContactDeleted, tag="Contacts")
-    def delete(self, request: ApiRequest, given: str) -> Response:
-        contact = find(request, given)
+    @operation("Change a contact", needs=Scope.CONTACTS_WRITE)
+    def patch(self, access: Access, body: UpdateContact, given: str) -> ContactDetail:
+        changes = _as_columns(body.model_dump(exclude_unset=True, exclude={"id"}))
+        return represent(services.update_contact(find(access, given), changes))
+
+    @operation("Delete a contact", needs=Scope.CONTACTS_WRITE)
+    def delete(self, access: Access, given: str) -> ContactDeleted:
+        contact = find(access, given)
         services.delete_contact(contact)
-        deleted = ContactDeleted(id=str(contact.pk), contact=str(contact.pk))
-        return Response(deleted.model_dump())
+        return ContactDeleted(id=str(contact.pk), contact=str(contact.pk))
 
 
-def visible(request: ApiRequest) -> ContactQuerySet:
-    """The contacts of the caller's workspace; this API reads no others."""
-    return Contact.objects.for_workspace(request.auth.workspace)
+def visible(access: Access) -> ContactQuerySet:
+    """The only way this API reaches contacts: those of the caller's workspace."""
+    return Contact.objects.visible_to(access)
 
 
-def find(request: ApiRequest, given: str) -> Contact:
+def find(access: Access, given: str) -> Contact:
     """Finds a contact by id or by address."""
     if "@" not in given:
-        return views.find(visible(request), given, "contact")
+        return views.find(visible(access), given, "contact")
     try:
-        contact = visible(request).at(parse_contact_address(given)).first()
+        contact = visible(access).at(parse_contact_address(given)).first()
     except ValueError:
         contact = None
     if contact is None:
         raise NotFound(f"There is no contact `{given}`.")
     return contact
-
-
-def represent(contact: Contact) -> dict[str, Any]:
-    return ContactDetail(
-        **contact_snapshot(contact),
-        properties={name: _typed(value) for name, value in contact.properties.items()},
-    ).model_dump()
-
-
-def _typed(value: services.Property) -> PropertyOut:
-    if isinstance(value, bool):
-        return PropertyOut(value=value, type="boolean")
-    return PropertyOut(value=value, type="string" if isinstance(value, str) else "number")
 
 
 def _as_columns(fields: dict[str, Any]) -> dict[str, Any]:

@@ -2,21 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 from contextvars import copy_context
-from typing import IO, Any, Literal, TypeVar
+from typing import IO, Any, TypeVar
 
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
-from pydantic import BaseModel
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser, MultiPartParser
 from rest_framework.request import Request
 
-from accounts.authentication import ApiRequest
+from accounts.access import Access, Scope
+from accounts.operation import BodyReader, operation
 from accounts.views import ApiView
 from contacts import suppression_csv
+from contacts.api.representations import SuppressionImport, represent_import
 from contacts.api.suppressions import FILTERS, filtered
-from core.api.openapi import describe
 from core.errors import ValidationFailed
 from core.middleware import UNTOLD
 
@@ -79,33 +79,43 @@ class FormParser(MultiPartParser):
         raise ValidationFailed({"file": problem})
 
 
-class BadLineOut(BaseModel):
-    line: int
-    message: str
+def _read_file(request: Request, access: Access) -> suppression_csv.Readable:
+    data: Any = request.data
+    upload = data.get("file")
+    if not hasattr(upload, "read"):
+        problem = "is required" if upload is None else _NO_FILE
+        raise ValidationFailed({"file": problem}, name="missing_required_field")
+    file: suppression_csv.Readable = upload
+    return file
 
 
-class SuppressionImport(BaseModel):
-    """`lines` counts all address lines, valid or not. `errors` lists the first 100 invalid ones."""
-
-    object: Literal["suppression_import"] = "suppression_import"
-    lines: int
-    added: int
-    already_suppressed: int
-    invalid: int
-    errors: list[BadLineOut]
+FILE = BodyReader(
+    schema={
+        "text/csv": OpenApiTypes.STR,
+        "multipart/form-data": {
+            "type": "object",
+            "properties": {"file": {"type": "string", "format": "binary"}},
+            "required": ["file"],
+        },
+    },
+    read=_read_file,
+)
 
 
 class ExportSuppressionsView(ApiView):
-    @describe(
+    tag = "Suppressions"
+
+    @operation(
         "Export suppressions",
-        response=OpenApiTypes.STR,
-        status=(200, "text/csv"),
+        needs=Scope.SUPPRESSIONS_READ,
+        answers=OpenApiTypes.STR,
+        media_type="text/csv",
         parameters=FILTERS,
-        tag="Suppressions",
     )
-    def get(self, request: ApiRequest) -> StreamingHttpResponse:
+    def get(self, access: Access) -> StreamingHttpResponse:
+        rows = filtered(access, self.request.query_params)
         return StreamingHttpResponse(
-            suppression_csv.export_suppressions(filtered(request)),
+            suppression_csv.export_suppressions(rows),
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": 'attachment; filename="suppressions.csv"'},
         )
@@ -116,23 +126,17 @@ class ExportSuppressionsView(ApiView):
 
 
 class ImportSuppressionsView(ApiView):
+    tag = "Suppressions"
     parser_classes = [CsvParser, FormParser]
 
-    @describe(
+    @operation(
         "Import suppressions",
-        request={
-            "text/csv": OpenApiTypes.STR,
-            "multipart/form-data": {
-                "type": "object",
-                "properties": {"file": {"type": "string", "format": "binary"}},
-                "required": ["file"],
-            },
-        },
-        response=SuppressionImport,
-        tag="Suppressions",
+        needs=Scope.SUPPRESSIONS_WRITE,
+        reads=FILE,
+        answers=SuppressionImport,
     )
-    def post(self, request: ApiRequest) -> StreamingHttpResponse:
-        reports = suppression_csv.import_suppressions(request.auth.workspace, _file(request))
+    def post(self, access: Access, body: suppression_csv.Readable) -> StreamingHttpResponse:
+        reports = suppression_csv.import_suppressions(access.workspace, body)
         report = next(reports)  # an invalid file is refused before the response starts
         return StreamingHttpResponse(
             _stream_report(report, _in_this_context(reports)), content_type="application/json"
@@ -150,27 +154,10 @@ def _stream_report(
     yield b" "
     for _ in updates:
         yield b" "
-    result = SuppressionImport(
-        lines=report.lines,
-        added=report.added,
-        already_suppressed=report.already_suppressed,
-        invalid=report.invalid,
-        errors=[BadLineOut(line=error.line, message=error.message) for error in report.errors],
-    )
-    yield result.model_dump_json().encode()
+    yield represent_import(report).model_dump_json().encode()
 
 
 def _in_this_context(steps: Iterator[T]) -> Iterator[T]:
     """The server iterates after the view returned, but the events belong to this request."""
     context = copy_context()
     return iter(lambda: context.run(next, steps, None), None)
-
-
-def _file(request: ApiRequest) -> suppression_csv.Readable:
-    data: Any = request.data
-    upload = data.get("file")
-    if not hasattr(upload, "read"):
-        problem = "is required" if upload is None else _NO_FILE
-        raise ValidationFailed({"file": problem}, name="missing_required_field")
-    file: suppression_csv.Readable = upload
-    return file

@@ -1,6 +1,5 @@
 """`GET /blobs/<token>`: download a blob from the folder by its signed link."""
 
-from django.core.signing import BadSignature
 from django.http import FileResponse, HttpRequest, HttpResponseBase
 
 from core.api.dialects import Problem
@@ -8,6 +7,7 @@ from core.api.error_handlers import not_found, refuse
 from core.api.http import answering
 from core.blobs import blobs, links
 from core.blobs.folder import FolderStore
+from core.security.tokens import BadToken
 
 
 @answering("GET", "HEAD")
@@ -19,7 +19,7 @@ def download(request: HttpRequest, token: str) -> HttpResponseBase:
         if not isinstance(store, FolderStore):
             return not_found(request)
         file = store.path(link.key).open("rb")
-    except (BadSignature, FileNotFoundError):
+    except (BadToken, FileNotFoundError):
         return not_found(request)
     except links.LinkExpired:
         message = "This link has expired. Request a new one from the API."

@@ -6,9 +6,9 @@ from pydantic import AfterValidator, BeforeValidator
 
 from core import aws
 from core.api.bodies import RequestBody, Text, unsupported
+from domains.event_types import Switch
 from domains.names import normalise
 from domains.providers import require_available
-from events.payloads.domains import Switch
 
 
 def _region(value: str) -> str:

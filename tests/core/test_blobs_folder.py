@@ -1,14 +1,20 @@
 """Blobs in a folder: written atomically, confined to it, downloaded by signed links only."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 
 import pytest
 import time_machine
 from django.test import Client
 from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
 
-from core.blobs import BlobStoreUnavailable, blobs
+from core.blobs import BlobStoreUnavailable, blobs, links
+from core.security.tokens import Purpose
+
+SOON = datetime.now() + timedelta(days=2)
+printable = st.characters(codec="utf-8")
 
 
 @pytest.fixture
@@ -113,6 +119,31 @@ def test_a_link_expires(link):
 @pytest.mark.parametrize("alter", [lambda path: path[:-1], lambda path: path[:9] + "A" + path[10:]])
 def test_a_link_with_an_invalid_signature_is_not_found(link, alter):
     assert Client().get(alter(link())).status_code == 404
+
+
+def test_only_a_signed_link_is_reported_as_expired(link):
+    path = link()
+    with time_machine.travel(timezone.now() + timedelta(minutes=16)):
+        assert Client().get(path[:-1]).status_code == 404
+
+
+def test_a_token_for_another_purpose_is_not_found(link):
+    path = link()
+    payload = Purpose("blob").read(path.removeprefix("/blobs/"))
+    other = Purpose("not a blob").sign(payload)
+    assert Client().get(f"/blobs/{other}").status_code == 404
+
+
+@given(st.text(printable), st.text(printable, max_size=300), st.text(printable), st.datetimes(SOON))
+def test_a_token_contains_the_whole_link(key, filename, content_type, expires_at):
+    link = links.Link(
+        key=key,
+        filename=filename,
+        content_type=content_type,
+        expires_at=expires_at.replace(microsecond=0, tzinfo=UTC),
+    )
+    token = links.sign(link).removeprefix("http://testserver/blobs/")
+    assert links.verify(token) == link
 
 
 def test_a_link_to_a_deleted_blob_is_not_found(link, store):

@@ -5,8 +5,10 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.utils import timezone
 
+from core.queue.queues import Batch
 from core.queue.work import MAX_CRASHES
 from domains import identities
 from domains.models import Domain
@@ -49,13 +51,13 @@ def test_the_worker_verifies_the_domain_when_aws_is_available_again(
 ):
     created = add(api).json()
     make_due()
-    assert check_due() == 1
+    assert check_due().claimed == 1
     assert api.get(f"/domains/{created['id']}").json()["status"] == "pending"
     assert timedelta(seconds=50) < due_in() <= timedelta(minutes=1)
 
     aws_at(running_twin.url)
     make_due()
-    assert check_due() == 1
+    assert check_due().claimed == 1
     done = api.get(f"/domains/{created['id']}").json()
     assert (done["status"], done["reason"], len(done["records"])) == ("verified", None, 3)
     assert [kind for kind, _ in published()] == ["domain.created", "domain.updated"]
@@ -106,7 +108,7 @@ def test_a_failed_check_keeps_a_domain_verified(workspace, no_aws, published):
         dkim_tokens=["a"],
     )
     make_due()
-    assert check_due() == 1
+    assert check_due().claimed == 1
     created.refresh_from_db()
     assert created.is_verified
     assert created.reason
@@ -218,7 +220,7 @@ def test_ten_domains_are_claimed_at_a_time_oldest_due_first(workspace, twin):
         )
         for number in range(12)
     )
-    assert check_due() == 10
+    assert check_due().claimed == 10
     remaining = Domain.objects.filter(status="pending").values_list("name", flat=True)
     assert set(remaining) == {"d0.example", "d1.example"}
 
@@ -231,6 +233,36 @@ def test_a_poisoned_domain_is_deferred_for_a_day(api, twin):
     check_due()
     assert twin.calls() == calls
     assert due_in() > timedelta(hours=23)
+
+
+def test_a_batch_counts_the_domains_that_failed(workspace, twin):
+    twin.fail(GetEmailIdentity="ThrottlingException", DeleteEmailIdentity="ThrottlingException")
+    due = {"workspace": workspace, "region": "us-east-1", "dkim_tokens": ["a"]}
+    Domain.objects.create(name="unavailable.example", **due)
+    Domain.objects.create(name="leaving.example", deleted_at=timezone.now(), **due)
+    make_due()
+    assert check_due() == Batch(claimed=2, processed=0, failed=2)
+    twin.fail()
+    make_due()
+    assert check_due() == Batch(claimed=2, processed=2, failed=0)
+    Domain.objects.update(crashes=MAX_CRASHES)
+    make_due()
+    assert check_due() == Batch(claimed=1, processed=0, failed=1)
+
+
+def test_a_worker_that_lost_its_lease_schedules_no_check(api, twin, monkeypatch):
+    add(api)
+    genuine = identities.check_domain_status
+    leased_until = timezone.now() + timedelta(minutes=5)
+
+    def claim_meanwhile(domain):
+        Domain.objects.update(claims=F("claims") + 1, next_attempt_at=leased_until)
+        return genuine(domain)
+
+    monkeypatch.setattr(identities, "check_domain_status", claim_meanwhile)
+    make_due()
+    check_due()
+    assert Domain.objects.get().next_attempt_at == leased_until
 
 
 def test_a_late_check_does_not_defer_a_deletion(api, twin, monkeypatch):

@@ -2,6 +2,7 @@
 
 import time
 from multiprocessing import get_context
+from threading import Event
 
 import pytest
 from django.db import connection, connections
@@ -10,6 +11,7 @@ from django.utils import timezone
 
 from core import metrics
 from core.db.ids import uuid7
+from core.queue.background import Background
 from tracking import hit_writer
 from tracking.click_bursts import CLASSIFY_AFTER
 from tracking.hits import hit
@@ -99,12 +101,14 @@ def test_tracking_urls_refuse_post(reader):
 
 def test_hits_above_the_queue_size_are_counted_and_answered(reader, monkeypatch):
     lost = metrics.HITS_LOST._value.get()
-    monkeypatch.setattr(hit_writer, "_ensure_writer", lambda: None)
-    monkeypatch.setattr(hit_writer, "_hits", hit_writer.Queue(1))
-    for _ in range(3):
-        assert reader.get(click_url()).status_code == 302
+    finish = Event()
+    stuck = Background("stuck", lambda hits: finish.wait(), maxsize=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(hit_writer, "_writer", stuck)
+        for _ in range(3):
+            assert reader.get(click_url()).status_code == 302
+    finish.set()
     assert metrics.HITS_LOST._value.get() == lost + 2
-    monkeypatch.undo()
 
 
 # --- Recorded hits --------------------------------------------------------------------
