@@ -179,7 +179,7 @@ def test_the_chart_has_an_hour_for_each_hour_and_nothing_older(operator, endpoin
 
 
 def test_an_hour_with_one_failure_in_a_thousand_does_not_look_whole(endpoint):
-    from webhooks.hourly_stats import Tally, last_hours
+    from webhooks.admin.hourly_stats import Tally, last_hours
 
     assert Tally(succeeded=99_999, failed=1).rate == "99.9\N{NO-BREAK SPACE}%"
     assert Tally(succeeded=3).rate == "100\N{NO-BREAK SPACE}%"
