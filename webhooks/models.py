@@ -176,7 +176,9 @@ class Attempt(models.Model):
     """One request to an endpoint, or why it could not be sent."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="tries", db_index=False)
+    delivery = models.ForeignKey(
+        Delivery, models.CASCADE, related_name="attempt_rows", db_index=False
+    )
     number = models.PositiveSmallIntegerField()
     # Null when there was no response; `error` says why.
     status_code = models.PositiveSmallIntegerField(null=True)

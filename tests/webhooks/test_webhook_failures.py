@@ -162,7 +162,9 @@ def test_a_delivery_fails_after_ten_attempts(sink, endpoint_at, publish_events, 
     assert deliver_due() == 1
     delivery = Delivery.objects.get()
     assert (delivery.status, delivery.attempts, delivery.next_attempt_at) == ("failed", 10, None)
-    assert [attempt.number for attempt in delivery.tries.order_by("id")] == list(range(1, 11))
+    assert [attempt.number for attempt in delivery.attempt_rows.order_by("id")] == list(
+        range(1, 11)
+    )
     assert deliver_due() == 0
 
 
