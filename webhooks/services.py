@@ -19,7 +19,7 @@ from events.catalogue import is_subscribable
 from webhooks import filters
 from webhooks.cleanup import CLEAN_UP
 from webhooks.dispatch import custom_headers
-from webhooks.dispatch.signing import MAX_KEYS, Keyring, opened
+from webhooks.dispatch.signing import MAX_KEYS, Keyring, decrypt_keyring
 from webhooks.fanout import DELIVER
 from webhooks.models import Delivery, Endpoint, EndpointRateLimit
 from webhooks.outbound_policy import outbound_policy
@@ -110,7 +110,7 @@ def rotate_secret(endpoint: Endpoint) -> tuple[Endpoint, Keyring]:
     """
     with transaction.atomic():
         endpoint, now = _locked(endpoint), timezone.now()
-        keyring = opened(endpoint.encrypted_keyring)
+        keyring = decrypt_keyring(endpoint.encrypted_keyring)
         if (possible := keyring.rotatable_from(now)) > now:
             raise TooManySecrets(possible)
         keyring = keyring.rotated(now)
@@ -157,14 +157,14 @@ def _option_columns(options: Mapping[str, Any]) -> dict[str, Any]:
     columns = {name: value for name, value in options.items() if name in _PLAIN}
     if "headers" in options:
         headers = custom_headers.trim(options["headers"])
-        columns["encrypted_headers"] = custom_headers.sealed(headers)
+        columns["encrypted_headers"] = custom_headers.encrypt(headers)
         columns["header_names"] = list(headers)
     return columns
 
 
 def _keyring_columns(keyring: Keyring) -> dict[str, Any]:
     return {
-        "encrypted_keyring": keyring.sealed(),
+        "encrypted_keyring": keyring.encrypted(),
         "public_key": keyring.newest.public_key,
     }
 
@@ -172,7 +172,7 @@ def _keyring_columns(keyring: Keyring) -> dict[str, Any]:
 def _v1a_columns(endpoint: Endpoint, changes: Mapping[str, Any]) -> dict[str, Any]:
     if changes.get("ed25519", bool(endpoint.public_key)) == bool(endpoint.public_key):
         return {}
-    keyring = opened(endpoint.encrypted_keyring)
+    keyring = decrypt_keyring(endpoint.encrypted_keyring)
     changed = keyring.with_ed25519() if changes["ed25519"] else keyring.without_ed25519()
     return _keyring_columns(changed)
 

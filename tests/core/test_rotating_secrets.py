@@ -14,7 +14,7 @@ from accounts.models import IdempotencyRecord
 from core.security import crypto, key_rotation
 from core.security.key_rotation import rotate_all
 from webhooks.dispatch import custom_headers
-from webhooks.dispatch.signing import Keyring, opened
+from webhooks.dispatch.signing import Keyring, decrypt_keyring
 from webhooks.models import Endpoint
 
 pytestmark = pytest.mark.django_db
@@ -98,9 +98,9 @@ def test_after_it_the_old_key_can_go(settings, api, records, rotated):
         Endpoint.objects.get(pk=made["id"]),
         Endpoint.objects.get(pk=plain["id"]),
     )
-    assert custom_headers.opened(with_headers.encrypted_headers) == {"X-A": "a"}
+    assert custom_headers.decrypt(with_headers.encrypted_headers) == {"X-A": "a"}
     assert without.encrypted_headers == ""
-    newest = opened(with_headers.encrypted_keyring).newest
+    newest = decrypt_keyring(with_headers.encrypted_keyring).newest
     assert (newest.secret, newest.public_key) == (made["signing_secret"], made["public_key"])
 
 
@@ -199,20 +199,20 @@ def test_what_is_written_meanwhile_is_not_overwritten(settings, workspace, rotat
         workspace=workspace,
         url="https://hooks.example.com/",
         event_types=["*"],
-        encrypted_keyring=Keyring.new().sealed(),
+        encrypted_keyring=Keyring.new().encrypted(),
     )
     newer = Keyring.new()
 
     def write():
         # By a process that doesn't have the new key yet.
         settings.ENCRYPTION_KEYS = [A]
-        Endpoint.objects.filter(pk=endpoint.pk).update(encrypted_keyring=newer.sealed())
+        Endpoint.objects.filter(pk=endpoint.pk).update(encrypted_keyring=newer.encrypted())
         settings.ENCRYPTION_KEYS = [B, A]
 
     _write_after_reading(monkeypatch, write)
     assert counts(rotated(B, A), "webhook_endpoints.encrypted_keyring") == (1, 0, 0)
     settings.ENCRYPTION_KEYS = [B]
-    assert opened(Endpoint.objects.get().encrypted_keyring) == newer
+    assert decrypt_keyring(Endpoint.objects.get().encrypted_keyring) == newer
 
 
 def test_rows_that_come_and_go_meanwhile_do_no_harm(settings, records, rotated, monkeypatch):

@@ -13,7 +13,7 @@ from webhook_sink import response
 from events.models import Event
 from webhooks import health
 from webhooks.dispatch.loop import deliver_due
-from webhooks.health import DISABLED_AFTER, NOTIFY_AFTER, PROBE_AFTER, Answer
+from webhooks.health import DISABLED_AFTER, NOTIFY_AFTER, PROBE_AFTER, RequestResult
 from webhooks.models import Attempt, Delivery, Endpoint, EndpointHour
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -39,7 +39,7 @@ def endpoint(endpoint_at):
 
 def result(endpoint, kind, at=0, ms=10):
     status, reason = KINDS[kind]
-    return Answer(endpoint, BEGAN + timedelta(seconds=at), status, reason, ms)
+    return RequestResult(endpoint, BEGAN + timedelta(seconds=at), status, reason, ms)
 
 
 def expected(kinds):
@@ -172,7 +172,7 @@ def test_disabling_and_its_notice_commit_together(endpoint, monkeypatch):
 
     monkeypatch.setattr(health, "publish", fail)
     with pytest.raises(ZeroDivisionError), transaction.atomic():
-        health.judge([result(endpoint, "500")])
+        health.notify_or_disable([result(endpoint, "500")])
     endpoint.refresh_from_db()
     assert endpoint.status == "enabled"
 

@@ -41,8 +41,8 @@ class Result:
         return error_code(self.outcome)[:50]
 
     @property
-    def for_health(self) -> health.Answer:
-        return health.Answer(
+    def for_health(self) -> health.RequestResult:
+        return health.RequestResult(
             endpoint=self.job.endpoint,
             at=self.at,
             status=self.outcome.status,
@@ -86,7 +86,7 @@ def _record_batch(results: Sequence[Result]) -> None:
         bulk.insert_ignoring_conflicts(Attempt, [_attempt(result) for result in settled])
         observed = [result.for_health for result in settled]
         health.count_hours(observed)
-        health.judge(observed)
+        health.notify_or_disable(observed)
     for result in results:
         _log(result)
 
