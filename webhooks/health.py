@@ -23,7 +23,7 @@ from core.db.ids import uuid7
 from core.queue.wake import wake
 from core.times import iso
 from events.services import Fact, publish
-from webhooks.cleanup import CLEAN_UP
+from webhooks import queues
 from webhooks.models import Endpoint, EndpointQuerySet
 
 PROBE_AFTER = 5  # consecutive failures
@@ -183,7 +183,7 @@ def _disable(endpoint: Endpoint, reason: str) -> None:
     endpoint.status = Endpoint.Status.DISABLED
     endpoint.disabled_reason, endpoint.disabled_at = reason, timezone.now()
     endpoint.save(update_fields=["status", "disabled_reason", "disabled_at"])
-    wake(CLEAN_UP)
+    wake(queues.CLEAN_UP.task)
     data = _event_data(endpoint, reason=reason)
     publish([Fact("webhook.disabled", endpoint.workspace_id, data)])
 

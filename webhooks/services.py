@@ -16,11 +16,9 @@ from core.outbound import UnsafeUrl, check_url
 from core.queue.wake import wake
 from core.times import iso
 from events.catalogue import is_subscribable
-from webhooks import filters
-from webhooks.cleanup import CLEAN_UP
+from webhooks import filters, queues
 from webhooks.dispatch import custom_headers
 from webhooks.dispatch.signing import MAX_KEYS, Keyring, decrypt_keyring
-from webhooks.fanout import DELIVER
 from webhooks.models import Delivery, Endpoint, EndpointRateLimit
 from webhooks.outbound_policy import outbound_policy
 
@@ -99,7 +97,8 @@ def update_endpoint(endpoint: Endpoint, changes: Mapping[str, Any]) -> Endpoint:
         _write(endpoint, columns)
         if "rate_limit" in columns:
             _set_rate_limit(endpoint)
-        wake(CLEAN_UP if endpoint.status == Endpoint.Status.DISABLED else DELIVER)
+        disabled = endpoint.status == Endpoint.Status.DISABLED
+        wake(queues.CLEAN_UP.task if disabled else queues.DELIVER.task)
     return endpoint
 
 
@@ -123,7 +122,7 @@ def delete_endpoint(endpoint: Endpoint) -> None:
     with transaction.atomic():
         endpoint.deleted_at, endpoint.status = timezone.now(), Endpoint.Status.DISABLED
         endpoint.save(update_fields=["deleted_at", "status"])
-        wake(CLEAN_UP)
+        wake(queues.CLEAN_UP.task)
 
 
 def deliver_now(deliveries: "list[Delivery]") -> int:
@@ -133,7 +132,7 @@ def deliver_now(deliveries: "list[Delivery]") -> int:
     )
     with transaction.atomic():
         count = pending.update(next_attempt_at=Now())
-        wake(DELIVER)
+        wake(queues.DELIVER.task)
     return count
 
 

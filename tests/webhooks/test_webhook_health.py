@@ -155,13 +155,13 @@ def test_a_success_after_five_days_keeps_the_endpoint_enabled(sink, failing, pub
 
 def test_410_disables_the_endpoint_immediately(sink, failing, publish_events):
     endpoint, _ = failing(timedelta(), status=410)
-    assert deliver_due() == 1
+    assert deliver_due().claimed == 1
     [(kind, data)] = notices(sink, publish_events)
     assert (kind, data["reason"]) == ("webhook.disabled", "The endpoint answered 410 Gone")
     delivery = Delivery.objects.get(endpoint=endpoint)
     assert (delivery.status, delivery.last_error) == ("failed", "http_410")
     publish_events()
-    assert deliver_due() == 0
+    assert deliver_due().claimed == 0
 
 
 def test_disabling_and_its_notice_commit_together(endpoint, monkeypatch):
