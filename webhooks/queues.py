@@ -16,7 +16,7 @@ RECOVER = Queue(
     model="webhooks.Recovery",
     process="webhooks.replay.recover_due",
 )
-# Endpoints are no jobs: it looks for disabled and deleted ones (webhooks.cleanup).
+# Not a queue: it looks for disabled and deleted endpoints (webhooks.cleanup).
 CLEAN_UP = Periodic("webhooks.tasks.clean_up_endpoints", every=None)
 PURGE_ATTEMPTS = Periodic("webhooks.tasks.purge_old_attempts")
 PURGE_HOURS = Periodic("webhooks.tasks.purge_old_endpoint_hours")

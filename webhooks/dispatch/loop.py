@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-PASS_SECONDS = 60.0
+PASS_SECONDS = 60.0  # long, because each pass waits for its slowest request at the end
 BATCH_WINDOW = 0.002  # seconds to collect further results into one write
 POLL_INTERVAL = 0.1  # seconds between claims while requests are in flight
 DB_RETRY_DELAY = 0.5  # seconds between tries while the database is unavailable
