@@ -5,9 +5,15 @@ locks for milliseconds. It locks deliveries only, and skips rows that others hav
 never deadlocks with the dispatcher, which locks endpoints first.
 """
 
+import time
+
 from django.db import connection
 
-CLEAN_UP = "webhooks.tasks.clean_up_endpoints"
+from core.queue import wake
+from core.queue.retention import SLICE_SECONDS
+from core.queue.worker_loop import stopping
+from webhooks import queues
+
 BATCH = 5000
 
 # A request in flight is left to finish, and its result is recorded like any other.
@@ -48,6 +54,20 @@ _DELETE_ENDPOINTS = """
                  WHERE endpoint_id >= endpoint.id ORDER BY endpoint_id LIMIT 1)
          LIMIT %(batch)s FOR UPDATE SKIP LOCKED))
 """
+
+
+def clean_up() -> int:
+    """Run batches for one slice, and hint for another if there is more; return the row count."""
+    task = queues.CLEAN_UP.task
+    wake.acknowledge(task)
+    until = time.monotonic() + SLICE_SECONDS
+    total = 0
+    while not stopping.is_set() and (count := clean_up_some()):
+        total += count
+        if time.monotonic() >= until:
+            wake.hint(task)
+            break
+    return total
 
 
 def clean_up_some() -> int:

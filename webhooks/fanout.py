@@ -12,9 +12,8 @@ from core.db.ids import uuid7
 from core.queue.wake import wake
 from events.catalogue import matches
 from events.models import Event
+from webhooks import queues
 from webhooks.models import Delivery, Endpoint
-
-DELIVER = "webhooks.tasks.deliver_due_webhooks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ def fan_out(events: Sequence[Event]) -> None:
     ]
     # An event that is dispatched twice adds nothing: webhook_deliveries_once.
     if create_deliveries(pairs):
-        wake(DELIVER)
+        wake(queues.DELIVER.task)
 
 
 def create_deliveries(pairs: Sequence[tuple[UUID, UUID]]) -> set[UUID]:

@@ -23,7 +23,7 @@ from core.db.ids import uuid7
 from core.queue.wake import wake
 from core.times import iso
 from events.services import Fact, publish
-from webhooks.cleanup import CLEAN_UP
+from webhooks import queues
 from webhooks.models import Endpoint, EndpointQuerySet
 
 PROBE_AFTER = 5  # consecutive failures
@@ -34,7 +34,7 @@ _GONE = 410
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RequestResult:
     """The result of one request, as far as the endpoint's health is concerned.
 
     `reason` is "" for success, otherwise the attempt's `error`.
@@ -58,12 +58,12 @@ class Answer:
         return no_response or self.status is None or self.status == 429 or self.status >= 500
 
 
-def update_health(results: Sequence[Answer]) -> None:
+def update_health(results: Sequence[RequestResult]) -> None:
     """Update the endpoints' failure columns; endpoints that were and stay healthy are skipped.
 
     Locks endpoints, in the order of their ids.
     """
-    by_endpoint: defaultdict[UUID, list[Answer]] = defaultdict(list)
+    by_endpoint: defaultdict[UUID, list[RequestResult]] = defaultdict(list)
     for result in sorted(results, key=lambda result: result.at):
         by_endpoint[result.endpoint.pk].append(result)
     rows = [_fold(group) for _, group in sorted(by_endpoint.items())]
@@ -81,7 +81,7 @@ def update_health(results: Sequence[Answer]) -> None:
     )
 
 
-def judge(results: Sequence[Answer]) -> None:
+def notify_or_disable(results: Sequence[RequestResult]) -> None:
     """Publish `webhook.failing` after NOTIFY_AFTER; disable after DISABLED_AFTER or on a 410."""
     failed = {result.endpoint.pk: result for result in results if not result.succeeded}
     gone = {key for key, result in failed.items() if result.status == _GONE}
@@ -97,7 +97,7 @@ def judge(results: Sequence[Answer]) -> None:
             _notify_failing(endpoint, failed[endpoint.pk])
 
 
-def count_hours(results: Iterable[Answer]) -> None:
+def count_hours(results: Iterable[RequestResult]) -> None:
     """Add the results to the hourly counts, in one statement."""
     sums: dict[tuple[UUID, datetime], list[int]] = {}
     for result in results:
@@ -142,7 +142,7 @@ _COUNT = """
 """
 
 
-def _fold(group: Sequence[Answer]) -> dict[str, Any]:
+def _fold(group: Sequence[RequestResult]) -> dict[str, Any]:
     """Fold one endpoint's results, ordered by time, into the row for the update."""
     failures, responded, succeeded, first_failed_at = 0, False, False, None
     for result in group:
@@ -183,12 +183,12 @@ def _disable(endpoint: Endpoint, reason: str) -> None:
     endpoint.status = Endpoint.Status.DISABLED
     endpoint.disabled_reason, endpoint.disabled_at = reason, timezone.now()
     endpoint.save(update_fields=["status", "disabled_reason", "disabled_at"])
-    wake(CLEAN_UP)
+    wake(queues.CLEAN_UP.task)
     data = _event_data(endpoint, reason=reason)
     publish([Fact("webhook.disabled", endpoint.workspace_id, data)])
 
 
-def _notify_failing(endpoint: Endpoint, last: Answer) -> None:
+def _notify_failing(endpoint: Endpoint, last: RequestResult) -> None:
     endpoint.failing_notified_at = timezone.now()
     endpoint.save(update_fields=["failing_notified_at"])
     assert endpoint.failing_since is not None

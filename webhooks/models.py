@@ -9,16 +9,17 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from accounts.models import Workspace
+from accounts.models import TenantQuerySet, Workspace
 from core.db.ids import uuid7
 from core.queue.work import WorkItem, WorkQuerySet
 from core.security.crypto import CiphertextField
 from events.models import Event
 
 
-class EndpointQuerySet(models.QuerySet["Endpoint"]):
+class EndpointQuerySet(TenantQuerySet["Endpoint"]):
     def for_workspace(self, workspace: Workspace) -> Self:
-        return self.filter(workspace=workspace, deleted_at=None)
+        """Deleted endpoints are hidden while cleanup removes their rows."""
+        return super().for_workspace(workspace).filter(deleted_at=None)
 
     def enabled(self) -> Self:
         return self.filter(status=Endpoint.Status.ENABLED, deleted_at=None)
@@ -176,7 +177,9 @@ class Attempt(models.Model):
     """One request to an endpoint, or why it could not be sent."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="tries", db_index=False)
+    delivery = models.ForeignKey(
+        Delivery, models.CASCADE, related_name="attempt_rows", db_index=False
+    )
     number = models.PositiveSmallIntegerField()
     # Null when there was no response; `error` says why.
     status_code = models.PositiveSmallIntegerField(null=True)

@@ -19,16 +19,17 @@ from psycopg import sql
 
 from core.db.ids import uuid7_floor
 from core.errors import Conflict, ValidationFailed
+from core.queue.queues import Batch
 from core.queue.wake import wake
 from core.queue.work import Settlement
 from events.catalogue import CATALOGUE, matches
 from events.models import Event
-from webhooks.fanout import DELIVER, create_deliveries, subscription_of
+from webhooks import queues
+from webhooks.fanout import create_deliveries, subscription_of
 from webhooks.models import Delivery, Endpoint, Recovery
 
 logger = logging.getLogger(__name__)
 
-RECOVER = "webhooks.tasks.recover_due_webhooks"
 BATCH = 1000
 COUNTED = 100_000
 
@@ -109,12 +110,11 @@ def count(endpoint: Endpoint, *, since: datetime, until: datetime, only: str) ->
     return events[:COUNTED].count()
 
 
-def recover_due() -> int:
-    """Claim one recovery and run its next batch; return how many were claimed."""
+def recover_due() -> Batch:
+    """Claim one recovery and run its next batch of events."""
     claimed = Recovery.objects.claim(limit=1)
-    for recovery in claimed:
-        _continue(recovery)
-    return len(claimed)
+    processed = [_continue(recovery) for recovery in claimed].count(True)
+    return Batch(len(claimed), processed, failed=len(claimed) - processed)
 
 
 def finish(recovery: Recovery) -> None:
@@ -153,11 +153,12 @@ def _make_due(rows: "QuerySet[Delivery]") -> int:
         # Fencing: a late or repeated result of an earlier claim must not settle this replay.
         claims=F("claims") + Case(When(finished, then=1), default=0),
     )
-    wake(DELIVER)
+    wake(queues.DELIVER.task)
     return len(keys)
 
 
-def _continue(recovery: Recovery) -> None:
+def _continue(recovery: Recovery) -> bool:
+    """Run the next batch of a claimed recovery; return whether that succeeded."""
     try:
         with transaction.atomic():
             if recovery.is_poisoned:
@@ -166,6 +167,8 @@ def _continue(recovery: Recovery) -> None:
                 _advance(recovery)
     except Exception:  # other recoveries must go on; this one is retried after its lease
         logger.exception("A batch of recovery %s failed", recovery.pk)
+        return False
+    return True
 
 
 def _advance(recovery: Recovery) -> None:
@@ -229,7 +232,7 @@ def _settle(recovery: Recovery, *, more: bool = False, last_error: str = "") -> 
         return
     recovery.last_error = last_error
     if more:
-        wake(RECOVER)
+        wake(queues.RECOVER.task)
     else:
         recovery.next_attempt_at = None
 

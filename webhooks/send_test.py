@@ -13,8 +13,8 @@ from core.outbound import OutboundClient, Outcome
 from core.queue.wake import wake
 from events.catalogue import CATALOGUE, EventType
 from events.envelopes import sealed
+from webhooks import queues
 from webhooks.dispatch.signed_request import error_code, post, response_excerpt, storable
-from webhooks.fanout import DELIVER
 from webhooks.health import PROBE_AFTER
 from webhooks.models import Endpoint
 from webhooks.outbound_policy import outbound_policy
@@ -86,4 +86,4 @@ def _probe_now(endpoint: Endpoint) -> None:
     half_open = Endpoint.objects.filter(pk=endpoint.pk, failures_in_a_row__gte=PROBE_AFTER)
     with transaction.atomic():
         if half_open.update(probe_at=Now()):
-            wake(DELIVER)
+            wake(queues.DELIVER.task)

@@ -16,11 +16,9 @@ from core.outbound import UnsafeUrl, check_url
 from core.queue.wake import wake
 from core.times import iso
 from events.catalogue import is_subscribable
-from webhooks import filters
-from webhooks.cleanup import CLEAN_UP
+from webhooks import filters, queues
 from webhooks.dispatch import custom_headers
-from webhooks.dispatch.signing import MAX_KEYS, Keyring, opened
-from webhooks.fanout import DELIVER
+from webhooks.dispatch.signing import MAX_KEYS, Keyring, decrypt_keyring
 from webhooks.models import Delivery, Endpoint, EndpointRateLimit
 from webhooks.outbound_policy import outbound_policy
 
@@ -99,7 +97,8 @@ def update_endpoint(endpoint: Endpoint, changes: Mapping[str, Any]) -> Endpoint:
         _write(endpoint, columns)
         if "rate_limit" in columns:
             _set_rate_limit(endpoint)
-        wake(CLEAN_UP if endpoint.status == Endpoint.Status.DISABLED else DELIVER)
+        disabled = endpoint.status == Endpoint.Status.DISABLED
+        wake(queues.CLEAN_UP.task if disabled else queues.DELIVER.task)
     return endpoint
 
 
@@ -110,7 +109,7 @@ def rotate_secret(endpoint: Endpoint) -> tuple[Endpoint, Keyring]:
     """
     with transaction.atomic():
         endpoint, now = _locked(endpoint), timezone.now()
-        keyring = opened(endpoint.encrypted_keyring)
+        keyring = decrypt_keyring(endpoint.encrypted_keyring)
         if (possible := keyring.rotatable_from(now)) > now:
             raise TooManySecrets(possible)
         keyring = keyring.rotated(now)
@@ -123,7 +122,7 @@ def delete_endpoint(endpoint: Endpoint) -> None:
     with transaction.atomic():
         endpoint.deleted_at, endpoint.status = timezone.now(), Endpoint.Status.DISABLED
         endpoint.save(update_fields=["deleted_at", "status"])
-        wake(CLEAN_UP)
+        wake(queues.CLEAN_UP.task)
 
 
 def deliver_now(deliveries: "list[Delivery]") -> int:
@@ -133,7 +132,7 @@ def deliver_now(deliveries: "list[Delivery]") -> int:
     )
     with transaction.atomic():
         count = pending.update(next_attempt_at=Now())
-        wake(DELIVER)
+        wake(queues.DELIVER.task)
     return count
 
 
@@ -157,14 +156,14 @@ def _option_columns(options: Mapping[str, Any]) -> dict[str, Any]:
     columns = {name: value for name, value in options.items() if name in _PLAIN}
     if "headers" in options:
         headers = custom_headers.trim(options["headers"])
-        columns["encrypted_headers"] = custom_headers.sealed(headers)
+        columns["encrypted_headers"] = custom_headers.encrypt(headers)
         columns["header_names"] = list(headers)
     return columns
 
 
 def _keyring_columns(keyring: Keyring) -> dict[str, Any]:
     return {
-        "encrypted_keyring": keyring.sealed(),
+        "encrypted_keyring": keyring.encrypted(),
         "public_key": keyring.newest.public_key,
     }
 
@@ -172,7 +171,7 @@ def _keyring_columns(keyring: Keyring) -> dict[str, Any]:
 def _v1a_columns(endpoint: Endpoint, changes: Mapping[str, Any]) -> dict[str, Any]:
     if changes.get("ed25519", bool(endpoint.public_key)) == bool(endpoint.public_key):
         return {}
-    keyring = opened(endpoint.encrypted_keyring)
+    keyring = decrypt_keyring(endpoint.encrypted_keyring)
     changed = keyring.with_ed25519() if changes["ed25519"] else keyring.without_ed25519()
     return _keyring_columns(changed)
 

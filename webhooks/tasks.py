@@ -1,32 +1,30 @@
 from celery import shared_task
 from django.conf import settings
 
-from core.queue import wake
-from core.queue.retention import SLICE_SECONDS, purge
+from core.queue.retention import purge
 from core.queue.worker_loop import drain
-from webhooks.cleanup import CLEAN_UP, clean_up_some
-from webhooks.dispatch.loop import deliver_due
+from webhooks import queues
+from webhooks.cleanup import clean_up
+from webhooks.dispatch.loop import PASS_SECONDS
 from webhooks.models import Attempt, EndpointHour, Recovery
-from webhooks.replay import RECOVER, recover_due
 
 
 @shared_task
 def deliver_due_webhooks() -> int:
     """Attempt every due delivery."""
-    wake.heard("webhooks.tasks.deliver_due_webhooks")
-    return deliver_due()
+    return drain(queues.DELIVER, seconds=PASS_SECONDS)
 
 
 @shared_task
 def recover_due_webhooks() -> int:
     """Finish every due recovery."""
-    return drain(RECOVER, recover_due)
+    return drain(queues.RECOVER)
 
 
 @shared_task
 def clean_up_endpoints() -> int:
     """Fail pending deliveries of disabled endpoints and remove deleted endpoints."""
-    return drain(CLEAN_UP, clean_up_some, slice_seconds=SLICE_SECONDS)
+    return clean_up()
 
 
 @shared_task
@@ -36,7 +34,7 @@ def purge_old_attempts() -> int:
         Attempt.objects.all(),
         column="at",
         older_than=settings.ATTEMPT_RETENTION,
-        task="webhooks.tasks.purge_old_attempts",
+        task=queues.PURGE_ATTEMPTS.task,
     )
 
 
@@ -47,7 +45,7 @@ def purge_old_endpoint_hours() -> int:
         EndpointHour.objects.all(),
         column="hour",
         older_than=settings.ATTEMPT_RETENTION,
-        task="webhooks.tasks.purge_old_endpoint_hours",
+        task=queues.PURGE_HOURS.task,
     )
 
 
@@ -59,5 +57,5 @@ def purge_old_recoveries() -> int:
         Recovery.objects.filter(next_attempt_at=None),
         column="created_at",
         older_than=settings.ATTEMPT_RETENTION,
-        task="webhooks.tasks.purge_old_recoveries",
+        task=queues.PURGE_RECOVERIES.task,
     )

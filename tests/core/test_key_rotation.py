@@ -14,7 +14,7 @@ from accounts.models import IdempotencyRecord
 from core.security import crypto, key_rotation
 from core.security.key_rotation import rotate_all
 from webhooks.dispatch import custom_headers
-from webhooks.dispatch.signing import Keyring, opened
+from webhooks.dispatch.signing import Keyring, decrypt_keyring
 from webhooks.models import Endpoint
 
 pytestmark = pytest.mark.django_db
@@ -102,9 +102,9 @@ def test_after_rotation_the_old_key_can_be_removed(settings, api, records, rotat
         Endpoint.objects.get(pk=created["id"]),
         Endpoint.objects.get(pk=plain["id"]),
     )
-    assert custom_headers.opened(with_headers.encrypted_headers) == {"X-A": "a"}
+    assert custom_headers.decrypt(with_headers.encrypted_headers) == {"X-A": "a"}
     assert without.encrypted_headers == ""
-    newest = opened(with_headers.encrypted_keyring).newest
+    newest = decrypt_keyring(with_headers.encrypted_keyring).newest
     assert (newest.secret, newest.public_key) == (created["signing_secret"], created["public_key"])
 
 
@@ -203,20 +203,20 @@ def test_concurrent_writes_are_not_overwritten(settings, workspace, rotate, monk
         workspace=workspace,
         url="https://hooks.example.com/",
         event_types=["*"],
-        encrypted_keyring=Keyring.new().sealed(),
+        encrypted_keyring=Keyring.new().encrypted(),
     )
     newer = Keyring.new()
 
     def write():
         # By a process that does not have the new key yet.
         settings.ENCRYPTION_KEYS = [A]
-        Endpoint.objects.filter(pk=endpoint.pk).update(encrypted_keyring=newer.sealed())
+        Endpoint.objects.filter(pk=endpoint.pk).update(encrypted_keyring=newer.encrypted())
         settings.ENCRYPTION_KEYS = [B, A]
 
     _write_concurrently(monkeypatch, write)
     assert counts(rotate(B, A), "webhook_endpoints.encrypted_keyring") == (1, 0, 0)
     settings.ENCRYPTION_KEYS = [B]
-    assert opened(Endpoint.objects.get().encrypted_keyring) == newer
+    assert decrypt_keyring(Endpoint.objects.get().encrypted_keyring) == newer
 
 
 def test_rows_deleted_or_emptied_concurrently_are_skipped(settings, records, rotate, monkeypatch):

@@ -52,7 +52,7 @@ def endpoint_at(workspace):
 
     def make(url):
         endpoint, _ = create_endpoint(workspace=workspace, url=url, event_types=["*"])
-        endpoint.encrypted_keyring = Keyring((KEY,)).sealed()
+        endpoint.encrypted_keyring = Keyring((KEY,)).encrypted()
         endpoint.save()
         return endpoint
 

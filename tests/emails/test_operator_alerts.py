@@ -19,7 +19,7 @@ from events.catalogue import CATALOGUE
 from events.dispatch import dispatch_due
 from events.models import Event
 from events.services import Fact, dispatch_again, publish
-from webhooks.health import Answer, judge
+from webhooks.health import RequestResult, notify_or_disable
 from webhooks.models import Delivery, Endpoint
 from webhooks.services import create_endpoint
 
@@ -55,7 +55,7 @@ def fail(endpoint, *, for_hours, status=500):
     since = timezone.now() - timedelta(hours=for_hours)
     Endpoint.objects.filter(pk=endpoint.pk).update(failing_since=since)
     with transaction.atomic():
-        judge([Answer(endpoint, timezone.now(), status, f"http_{status}", 12)])
+        notify_or_disable([RequestResult(endpoint, timezone.now(), status, f"http_{status}", 12)])
     return since
 
 

@@ -45,7 +45,7 @@ def publish_events(workspace):
         ]
         with transaction.atomic():
             events = publish(facts)
-        while dispatch_due():
+        while dispatch_due().claimed:
             pass
         return events
 

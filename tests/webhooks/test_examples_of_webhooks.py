@@ -23,9 +23,9 @@ def fail_again(endpoint_at):
         since = timezone.now() - duration
         Endpoint.objects.update(failing_since=since, failures_in_a_row=times - 1)
         endpoint.refresh_from_db()
-        last = [health.Answer(endpoint, timezone.now(), 500, "http_500", 12)]
+        last = [health.RequestResult(endpoint, timezone.now(), 500, "http_500", 12)]
         health.update_health(last)
-        health.judge(last)
+        health.notify_or_disable(last)
 
     return make
 

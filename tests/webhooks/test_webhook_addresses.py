@@ -177,7 +177,7 @@ def test_a_name_that_resolves_to_an_internal_address_is_not_called_and_retried(
     resolve_to(addresses)
     endpoint_at(sink.url(host="hooks.example.com"))
     publish_events()
-    assert deliver_due() == 1
+    assert deliver_due().claimed == 1
 
     assert sink.received == []
     attempt = Attempt.objects.get()

@@ -108,7 +108,7 @@ def test_enabling_the_endpoint_again_stops_the_cleanup(endpoints, monkeypatch):
 
 def test_cleanup_yields_after_a_slice_and_schedules_another(endpoints, monkeypatch, hints):
     monkeypatch.setattr(cleanup, "BATCH", 2)
-    monkeypatch.setattr("webhooks.tasks.SLICE_SECONDS", 0)
+    monkeypatch.setattr("webhooks.cleanup.SLICE_SECONDS", 0)
     endpoint, _ = endpoints
     update_endpoint(endpoint, {"status": "disabled"})
     assert [clean_up_endpoints() for _ in range(4)] == [2, 2, 1, 0]
@@ -252,4 +252,4 @@ def test_concurrent_dispatch_and_cleanup_do_not_deadlock(
     for endpoint in disabled:
         assert statuses(endpoint) <= {("success", "", None)} | FAILED_AS_DISABLED
     assert set(Endpoint.objects.all()) == {*enabled, *disabled}
-    assert deliver_due() == 0
+    assert deliver_due().claimed == 0

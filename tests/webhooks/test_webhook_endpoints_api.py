@@ -10,7 +10,7 @@ from django.utils import timezone
 from core.errors import NotFound
 from core.times import iso
 from webhooks import services
-from webhooks.dispatch.signing import opened
+from webhooks.dispatch.signing import decrypt_keyring
 from webhooks.models import Endpoint, EndpointRateLimit
 
 pytestmark = pytest.mark.django_db
@@ -101,7 +101,7 @@ def test_the_secret_is_encrypted_at_rest(created):
     stored = Endpoint.objects.values().get()
     secret = created["signing_secret"]
     assert secret.removeprefix("whsec_") not in repr(stored)
-    assert opened(Endpoint.objects.get().encrypted_keyring).newest.secret == secret
+    assert decrypt_keyring(Endpoint.objects.get().encrypted_keyring).newest.secret == secret
 
 
 def test_the_response_with_the_secret_is_not_cached(api):
@@ -151,7 +151,7 @@ def test_fields_omitted_from_a_change_stay(api, created):
     assert (got["endpoint"], got["events"]) == (URL, ["email.sent", "contact.*"])
     assert (got["status"], got["description"]) == ("disabled", "CRM")
     assert api.patch(path, {"status": "enabled"}).json()["status"] == "enabled"
-    newest = opened(Endpoint.objects.get().encrypted_keyring).newest
+    newest = decrypt_keyring(Endpoint.objects.get().encrypted_keyring).newest
     assert newest.secret == created["signing_secret"]
 
 
@@ -269,10 +269,10 @@ def test_enabling_and_disabling_v1a_keeps_the_secret(api, created):
     path = f"/webhooks/{created['id']}"
     first = api.patch(path, {"ed25519": True}).json()["public_key"]
     assert api.patch(path, {"ed25519": True}).json()["public_key"] == first
-    assert opened(Endpoint.objects.get().encrypted_keyring).newest.public_key == first
+    assert decrypt_keyring(Endpoint.objects.get().encrypted_keyring).newest.public_key == first
     assert api.patch(path, {"ed25519": False}).json()["public_key"] is None
     assert api.patch(path, {"ed25519": True}).json()["public_key"] != first
-    newest = opened(Endpoint.objects.get().encrypted_keyring).newest
+    newest = decrypt_keyring(Endpoint.objects.get().encrypted_keyring).newest
     assert newest.secret == created["signing_secret"]
 
 

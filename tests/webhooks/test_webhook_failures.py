@@ -47,7 +47,7 @@ def test_a_bad_response_is_stored_and_retried(sink, endpoint_at, publish_events,
     sink.answers["/hook"] = _then_close(answer) if case == "a cut body" else answer
     endpoint_at(sink.url())
     publish_events()
-    assert deliver_due() == 1
+    assert deliver_due().claimed == 1
     _assert_retry_scheduled(status, error)
 
 
@@ -66,7 +66,7 @@ def _assert_retry_scheduled(status, error):
     assert (waiting.status, waiting.attempts) == ("pending", 1)
     assert (waiting.last_status_code, waiting.last_error) == (status, error)
     assert timedelta(seconds=3) < waiting.wait <= timedelta(seconds=6)
-    assert deliver_due() == 0
+    assert deliver_due().claimed == 0
 
 
 def test_a_refused_connection(endpoint_at, publish_events):
@@ -155,15 +155,17 @@ def test_a_delivery_fails_after_ten_attempts(sink, endpoint_at, publish_events, 
     endpoint_at(sink.url())
     publish_events()
     for _ in range(9):
-        assert deliver_due() == 1
+        assert deliver_due().claimed == 1
         assert Delivery.objects.get().status == "pending"
         make_due()
         Endpoint.objects.update(probe_at=None)
-    assert deliver_due() == 1
+    assert deliver_due().claimed == 1
     delivery = Delivery.objects.get()
     assert (delivery.status, delivery.attempts, delivery.next_attempt_at) == ("failed", 10, None)
-    assert [attempt.number for attempt in delivery.tries.order_by("id")] == list(range(1, 11))
-    assert deliver_due() == 0
+    assert [attempt.number for attempt in delivery.attempt_rows.order_by("id")] == list(
+        range(1, 11)
+    )
+    assert deliver_due().claimed == 0
 
 
 def test_retry_after_is_honoured(sink, endpoint_at, publish_events):
@@ -224,11 +226,11 @@ def test_a_disabled_endpoint_is_not_called(sink, endpoint_at, publish_events):
     endpoint = endpoint_at(sink.url())
     publish_events()
     update_endpoint(endpoint, {"status": "disabled"})
-    assert deliver_due() == 0
+    assert deliver_due().claimed == 0
     assert clean_up_endpoints() == 1
     update_endpoint(endpoint, {"status": "enabled"})
     publish_events()
-    assert deliver_due() == 1
+    assert deliver_due().claimed == 1
 
 
 def test_an_undecryptable_secret_affects_only_its_own_endpoint(
@@ -237,7 +239,7 @@ def test_an_undecryptable_secret_affects_only_its_own_endpoint(
     broken, _ = endpoint_at(sink.url("broken")), endpoint_at(sink.url("fine"))
     Endpoint.objects.filter(pk=broken.pk).update(encrypted_keyring="gAAAAA-of-a-lost-key")
     publish_events(count=3)
-    assert deliver_due() == 6
+    assert deliver_due().claimed == 6
     assert set(sink.paths()) == {"fine"}
     waiting = Delivery.objects.filter(endpoint=broken)
     assert set(waiting.values_list("status", "last_error")) == {("pending", "secret_unreadable")}
@@ -254,7 +256,7 @@ def test_a_bug_in_one_request_affects_no_other(
     monkeypatch.setattr(signing, "headers", headers)
     endpoint_at(sink.url())
     publish_events(count=3)
-    assert deliver_due() == 3
+    assert deliver_due().claimed == 3
     assert sorted(Delivery.objects.values_list("status", "last_error")) == [
         ("pending", "internal_error"),
         ("success", ""),

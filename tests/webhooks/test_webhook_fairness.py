@@ -114,12 +114,12 @@ def test_probe_intervals_grow_with_the_outage(
     make_half_open(endpoint_at(sink.url()), for_seconds=failing_for)
     sink.answers["/hook"] = response(500)
     publish_events(count=3)
-    assert deliver_due() == 1
+    assert deliver_due().claimed == 1
     wait = Endpoint.objects.annotate(wait=F("probe_at") - Now()).get().wait.total_seconds()
     assert low - 0.5 < wait <= high
-    assert deliver_due() == 0
+    assert deliver_due().claimed == 0
     make_probe_due()
-    assert deliver_due() == 1
+    assert deliver_due().claimed == 1
 
 
 def test_waiting_for_a_probe_uses_no_attempts(sink, endpoint_at, publish_events):
@@ -128,7 +128,7 @@ def test_waiting_for_a_probe_uses_no_attempts(sink, endpoint_at, publish_events)
     publish_events(count=4)
     for probes in range(1, 4):
         make_probe_due()
-        assert deliver_due() == 1
+        assert deliver_due().claimed == 1
         waiting = Delivery.objects.filter(attempts=0, status="pending", last_error="")
         assert waiting.count() == 4 - probes
     sink.answers.clear()
@@ -293,7 +293,7 @@ def test_a_second_dispatcher_claims_nothing_while_the_share_is_used_up(
     publish_events(count=50)
     with dispatching():
         sink.wait_for(20)
-        assert deliver_due() == 0
+        assert deliver_due().claimed == 0
         assert len(sink.received) == 20
         sink.release()
     assert len(sink.received) == 50

@@ -13,7 +13,7 @@ from webhook_sink import response
 from events.models import Event
 from webhooks import health
 from webhooks.dispatch.loop import deliver_due
-from webhooks.health import DISABLED_AFTER, NOTIFY_AFTER, PROBE_AFTER, Answer
+from webhooks.health import DISABLED_AFTER, NOTIFY_AFTER, PROBE_AFTER, RequestResult
 from webhooks.models import Attempt, Delivery, Endpoint, EndpointHour
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -39,7 +39,7 @@ def endpoint(endpoint_at):
 
 def result(endpoint, kind, at=0, ms=10):
     status, reason = KINDS[kind]
-    return Answer(endpoint, BEGAN + timedelta(seconds=at), status, reason, ms)
+    return RequestResult(endpoint, BEGAN + timedelta(seconds=at), status, reason, ms)
 
 
 def expected(kinds):
@@ -155,13 +155,13 @@ def test_a_success_after_five_days_keeps_the_endpoint_enabled(sink, failing, pub
 
 def test_410_disables_the_endpoint_immediately(sink, failing, publish_events):
     endpoint, _ = failing(timedelta(), status=410)
-    assert deliver_due() == 1
+    assert deliver_due().claimed == 1
     [(kind, data)] = notices(sink, publish_events)
     assert (kind, data["reason"]) == ("webhook.disabled", "The endpoint answered 410 Gone")
     delivery = Delivery.objects.get(endpoint=endpoint)
     assert (delivery.status, delivery.last_error) == ("failed", "http_410")
     publish_events()
-    assert deliver_due() == 0
+    assert deliver_due().claimed == 0
 
 
 def test_disabling_and_its_notice_commit_together(endpoint, monkeypatch):
@@ -172,7 +172,7 @@ def test_disabling_and_its_notice_commit_together(endpoint, monkeypatch):
 
     monkeypatch.setattr(health, "publish", fail)
     with pytest.raises(ZeroDivisionError), transaction.atomic():
-        health.judge([result(endpoint, "500")])
+        health.notify_or_disable([result(endpoint, "500")])
     endpoint.refresh_from_db()
     assert endpoint.status == "enabled"
 

@@ -40,7 +40,7 @@ def test_an_attempt_is_one_log_line(
     sink.answers["/hook"] = answer
     lines = log_lines("webhooks")
 
-    assert deliver_due() == 1
+    assert deliver_due().claimed == 1
 
     [line] = lines
     del line["at"]
@@ -59,14 +59,14 @@ def test_an_attempt_is_one_log_line(
 
 def test_successes_are_not_logged_at_info(pending_delivery, log_lines):
     lines = log_lines("webhooks", logging.INFO)
-    assert deliver_due() == 1
+    assert deliver_due().claimed == 1
     assert lines == []
 
 
 def test_an_error_while_sending_is_logged_with_the_request_id(pending_delivery, log_lines):
     Endpoint.objects.update(encrypted_keyring="nonsense")
     lines = log_lines("webhooks.dispatch.signed_request")
-    assert deliver_due() == 1
+    assert deliver_due().claimed == 1
     [line] = lines
     assert (line["level"], line["request_id"]) == ("ERROR", "trace-me-1")
 
@@ -80,6 +80,6 @@ def test_a_result_that_cannot_be_recorded_is_logged_with_the_request_id(
 
     monkeypatch.setattr(results, "_record_batch", refuse)
     lines = log_lines("webhooks.dispatch.results")
-    assert deliver_due() == 1
+    assert deliver_due().claimed == 1
     # One line for the batch, one for the result in it.
     assert [line.get("request_id") for line in lines] == [None, "trace-me-1"]

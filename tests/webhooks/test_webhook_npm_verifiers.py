@@ -9,7 +9,7 @@ import time_machine
 
 from tests.node_scripts import running
 from webhooks.dispatch.loop import deliver_due
-from webhooks.dispatch.signing import Key, Keyring, opened
+from webhooks.dispatch.signing import Key, Keyring, decrypt_keyring
 from webhooks.models import Endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -80,9 +80,9 @@ def with_headers(request, **headers):
 
 def expire_older_keys():
     endpoint = Endpoint.objects.get()
-    newest, *older = opened(endpoint.encrypted_keyring).keys
+    newest, *older = decrypt_keyring(endpoint.encrypted_keyring).keys
     ended = Keyring((newest, *(replace(key, until=1) for key in older)))
-    Endpoint.objects.update(encrypted_keyring=ended.sealed())
+    Endpoint.objects.update(encrypted_keyring=ended.encrypted())
 
 
 def test_verification_before_during_and_after_a_rotation(endpoint, delivered, rotate, is_verified):

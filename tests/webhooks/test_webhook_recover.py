@@ -20,12 +20,11 @@ from core.db.ids import uuid7_floor
 from core.queue.work import MAX_CRASHES
 from core.times import iso
 from events.models import Event
-from webhooks import replay
+from webhooks import queues, replay
 from webhooks.cleanup import clean_up_some
 from webhooks.dispatch.loop import deliver_due
-from webhooks.fanout import DELIVER
 from webhooks.models import Delivery, Endpoint, Recovery
-from webhooks.replay import BATCH, RECOVER, count, recover_due, start_recovery
+from webhooks.replay import BATCH, count, recover_due, start_recovery
 from webhooks.services import delete_endpoint, update_endpoint
 from webhooks.tasks import recover_due_webhooks
 
@@ -125,7 +124,7 @@ def ids(*events):
 
 
 def recover_all():
-    while recover_due():
+    while recover_due().claimed:
         pass
 
 
@@ -162,7 +161,7 @@ def test_a_reenabled_endpoint_gets_failed_and_missed_events(
     assert (numbers[f"whd_{failed.pk}"], numbers[f"whd_{missed[0].pk}"]) == ("2", "1")
 
     assert request_recovery(since).json()["recovered"] == 0
-    assert deliver_due() == 0
+    assert deliver_due().claimed == 0
 
 
 def test_all_resends_successful_deliveries_too(endpoint, publish_events, request_recovery, sink):
@@ -336,8 +335,8 @@ def test_the_first_batch_runs_immediately_and_the_rest_in_the_task(
 
 
 def test_a_lost_hint_is_found_by_the_sweep(settings):
-    assert recover_due_webhooks.name == RECOVER
-    assert RECOVER in settings.CELERY_BEAT_SCHEDULE
+    assert recover_due_webhooks.name == queues.RECOVER.task
+    assert queues.RECOVER.task in settings.CELERY_BEAT_SCHEDULE
 
 
 def test_each_batch_wakes_the_workers(past_events, endpoint, monkeypatch):
@@ -345,10 +344,10 @@ def test_each_batch_wakes_the_workers(past_events, endpoint, monkeypatch):
     monkeypatch.setattr("core.queue.wake.hint", hints.append)
     past_events(BATCH + 1)
     start_recovery(endpoint, **DAY, only="failed")
-    assert set(hints) == {DELIVER, RECOVER}
+    assert set(hints) == {queues.DELIVER.task, queues.RECOVER.task}
     hints.clear()
     recover_due()
-    assert set(hints) == {DELIVER}
+    assert set(hints) == {queues.DELIVER.task}
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3])
@@ -371,7 +370,7 @@ def test_a_worker_crash_in_a_batch_loses_and_repeats_nothing(
             with pytest.raises(SystemExit):
                 recover_due()
     assert Recovery.objects.get().recovered == done == Delivery.objects.count()
-    assert recover_due() == 0  # still leased
+    assert recover_due().claimed == 0  # still leased
     end_lease()
     recover_all()
     recovery.refresh_from_db()
@@ -388,7 +387,7 @@ def test_a_worker_that_lost_its_lease_changes_nothing(
 
     def another_takes_over():
         end_lease()
-        assert recover_due() == 1
+        assert recover_due().claimed == 1
         Delivery.objects.filter(event__in=last).delete()
 
     def stall(of):
@@ -397,7 +396,7 @@ def test_a_worker_that_lost_its_lease_changes_nothing(
         return original(of)
 
     monkeypatch.setattr(replay, "subscription_of", stall)
-    assert recover_due() == 1
+    assert recover_due().claimed == 1
     assert Recovery.objects.get().recovered == BATCH + 10
     assert not Delivery.objects.filter(event__in=last).exists()
 

@@ -26,7 +26,7 @@ def delivered(sink, endpoint_at, publish_events):
     """(endpoint, event, received request)"""
     endpoint = endpoint_at(sink.url())
     [event] = publish_events(first_name="Åsa 🎈", last_name='\x00 \u2028 "quoted" </script>')
-    assert deliver_due() == 1
+    assert deliver_due().claimed == 1
     [request] = sink.received
     return endpoint, event, request
 
@@ -152,4 +152,4 @@ def test_any_2xx_is_success(sink, endpoint_at, publish_events, status):
     assert (delivery.last_status_code, delivery.last_error) == (status, "")
     assert (attempt.number, attempt.status_code, attempt.error) == (1, status, "")
     assert attempt.address == "127.0.0.1"
-    assert deliver_due() == 0
+    assert deliver_due().claimed == 0

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from core.times import iso
 from webhooks import services
 from webhooks.dispatch.loop import deliver_due
-from webhooks.dispatch.signing import MAX_KEYS, OVERLAP, Key, Keyring, headers, opened
+from webhooks.dispatch.signing import MAX_KEYS, OVERLAP, Key, Keyring, decrypt_keyring, headers
 from webhooks.models import Endpoint
 
 NOW = datetime(2026, 5, 10, 12, 0, 0, tzinfo=UTC)
@@ -55,7 +55,7 @@ def deliver(sink, publish_events):
 
 
 def stored():
-    return opened(Endpoint.objects.get().encrypted_keyring)
+    return decrypt_keyring(Endpoint.objects.get().encrypted_keyring)
 
 
 # --- Receivers ------------------------------------------------------------------------
@@ -323,8 +323,8 @@ KEYS = st.builds(
 @given(st.builds(Key.new, ed25519=st.booleans()), st.lists(KEYS, max_size=5))
 def test_a_stored_keyring_round_trips(newest, older):
     keyring = Keyring((newest, *older))
-    token = keyring.sealed()
-    assert opened(token) == keyring
+    token = keyring.encrypted()
+    assert decrypt_keyring(token) == keyring
     assert newest.secret not in token
 
 
@@ -356,7 +356,7 @@ def test_keys_sign_until_they_expire_and_the_newest_always_does(steps):
             assert bool(keyring.newest.public_key) == (step == "v1a on")
         if step == "v1a on" and previous.private_key:
             assert keyring.newest == previous
-        keyring = opened(keyring.sealed())
+        keyring = decrypt_keyring(keyring.encrypted())
 
         signing = [key.secret for key in keyring.signing_at(int(now.timestamp()))]
         expected = [secret for secret, at in retired.items() if now < at + OVERLAP]

@@ -10,8 +10,8 @@ from webhook_sink import response
 from core.db.ids import uuid7
 from events.catalogue import CATALOGUE
 from events.models import Event
+from webhooks import queues
 from webhooks.dispatch.loop import deliver_due
-from webhooks.fanout import DELIVER
 from webhooks.health import PROBE_AFTER
 from webhooks.models import Attempt, Delivery, Endpoint, EndpointHour
 from webhooks.services import update_endpoint
@@ -126,7 +126,7 @@ def test_a_disabled_endpoint_gets_test_events_but_no_deliveries(
     update_endpoint(endpoint, {"status": "disabled"})
     publish_events()
     assert send_test()["succeeded"] is True
-    assert deliver_due() == 0
+    assert deliver_due().claimed == 0
     assert len(sink.received) == 1
 
 
@@ -138,7 +138,7 @@ def half_open_endpoint(endpoint, publish_events, sink):
     deliver_due()
     sink.received.clear()
     publish_events()
-    assert deliver_due() == 0
+    assert deliver_due().claimed == 0
     return endpoint
 
 
@@ -149,15 +149,15 @@ def test_a_successful_test_event_makes_the_next_probe_due(
     monkeypatch.setattr("core.queue.wake.hint", hints.append)
     sink.answers.clear()
     assert send_test()["succeeded"] is True
-    assert DELIVER in hints
-    assert deliver_due() >= 1
+    assert queues.DELIVER.task in hints
+    assert deliver_due().claimed >= 1
     half_open_endpoint.refresh_from_db()
     assert half_open_endpoint.failures_in_a_row == 0
 
 
 def test_a_failed_test_event_does_not_make_the_next_probe_due(half_open_endpoint, send_test):
     assert send_test()["succeeded"] is False
-    assert deliver_due() == 0
+    assert deliver_due().claimed == 0
 
 
 @pytest.mark.parametrize("kind", ["webhook.tests", "*", "email.*", ""])

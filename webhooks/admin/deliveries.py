@@ -7,21 +7,15 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from core.admin.base import (
-    Alert,
     RecordAdmin,
     WorkFilter,
-    alerts,
     as_uuid,
-    bounded_count,
     labelled,
-    list_url,
-    overdue,
     picked,
     recent,
 )
-from events.admin import EventAdmin
 from webhooks import replay, services
-from webhooks.admin.sections import ENDPOINT_SECRETS, attempts, deliveries_of
+from webhooks.admin.sections import ENDPOINT_SECRETS, attempts
 from webhooks.models import Attempt, Delivery
 
 _REPLAY_CONSEQUENCE = (
@@ -62,7 +56,7 @@ class DeliveryAdmin(RecordAdmin[Delivery]):
         "created_at",
     ]
     actions = ["deliver_now", "replay"]
-    panels: ClassVar[Any] = [attempts]
+    panels: ClassVar[Any] = (attempts,)
 
     def find(self, term: str) -> Q:
         query = super().find(term)
@@ -107,13 +101,3 @@ class AttemptAdmin(RecordAdmin[Attempt]):
         if (identifier := as_uuid(term)) is None:
             return query
         return query | Q(delivery=identifier)
-
-
-EventAdmin.panels.append(deliveries_of)
-alerts.append(
-    lambda: Alert(
-        "deliveries are overdue",
-        bounded_count(overdue(Delivery.objects.all())),
-        list_url(Delivery, work="overdue"),
-    )
-)

@@ -11,20 +11,15 @@ from django.utils.html import format_html
 
 from core.admin.base import (
     BY_WORKSPACE,
-    Alert,
     BoundedFilter,
     RecordAdmin,
-    alerts,
     anchor,
-    bounded_count,
     labelled,
-    list_url,
     picked,
 )
 from webhooks import send_test, services
 from webhooks.admin import sections
-from webhooks.admin.recover_page import MAX_ENDPOINTS, RecoverPage
-from webhooks.endpoint_status import (
+from webhooks.admin.endpoint_status import (
     AUTO_DISABLED,
     FAILING,
     HALF_OPEN,
@@ -34,8 +29,9 @@ from webhooks.endpoint_status import (
     state_of,
     status_panel,
 )
+from webhooks.admin.hourly_stats import last_day_totals, last_hours
+from webhooks.admin.recover_page import MAX_ENDPOINTS, RecoverPage
 from webhooks.health import NOTIFY_AFTER
-from webhooks.hourly_stats import last_day_totals, last_hours
 from webhooks.models import Endpoint
 
 
@@ -81,8 +77,8 @@ class EndpointAdmin(RecordAdmin[Endpoint]):
     ]
     readonly_fields = ["filters", "limit", "signatures"]
     actions = ["enable", "disable", "send_test", "recover"]
-    heads: ClassVar[Any] = [status_panel, last_hours, sections.last_failures]
-    panels: ClassVar[Any] = [sections.last_deliveries, sections.recoveries]
+    heads: ClassVar[Any] = (status_panel, last_hours, sections.last_failures)
+    panels: ClassVar[Any] = (sections.last_deliveries, sections.recoveries)
 
     def find(self, term: str) -> Q:
         return super().find(term) | Q(url=term)
@@ -189,26 +185,3 @@ def _test_message(endpoint: Endpoint, sent: send_test.SentTestEvent) -> str:
     text = f"{endpoint.url}: {result} after {sent.latency_ms:,} ms."
     detail = sent.response or (sent.message if not sent.succeeded else "")
     return f"{text} {detail[:200]}" if detail else text
-
-
-alerts.append(
-    lambda: Alert(
-        "endpoints were disabled automatically: failing for five days, or 410 Gone",
-        bounded_count(Endpoint.objects.filter(AUTO_DISABLED, deleted_at=None)),
-        list_url(Endpoint, state="switched_off"),
-    )
-)
-alerts.append(
-    lambda: Alert(
-        "endpoints have been failing for more than a day",
-        bounded_count(Endpoint.objects.enabled().filter(failing_long())),
-        list_url(Endpoint, state="failing_long"),
-    )
-)
-alerts.append(
-    lambda: Alert(
-        "endpoints are half-open: no response, 429 or 5xx",
-        bounded_count(Endpoint.objects.enabled().filter(HALF_OPEN)),
-        list_url(Endpoint, state="half_open"),
-    )
-)

@@ -84,7 +84,7 @@ def attempts(delivery: Delivery) -> Panel:
             attempt.response or attempt.message,
             attempt.address,
         ]
-        for attempt in delivery.tries.order_by("-pk")[:_ROWS]
+        for attempt in delivery.attempt_rows.order_by("-pk")[:_ROWS]
     ]
     headers = ["Attempt", "At", "Response", "Duration", "Body", "Address"]
     return Panel("Attempts", headers, rows, empty="None yet.")

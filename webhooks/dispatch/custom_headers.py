@@ -60,12 +60,12 @@ def trim(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value.strip(_WHITESPACE) for name, value in headers.items()}
 
 
-def sealed(headers: Mapping[str, str]) -> str:
+def encrypt(headers: Mapping[str, str]) -> str:
     return crypto.encrypt(orjson.dumps(dict(headers)).decode()) if headers else ""
 
 
 @lru_cache(maxsize=10_000)
-def opened(token: str) -> Mapping[str, str]:
+def decrypt(token: str) -> Mapping[str, str]:
     """Raises InvalidToken when no key of ENCRYPTION_KEYS decrypts it."""
     headers: dict[str, str] = orjson.loads(crypto.decrypt(token)) if token else {}
     return headers

@@ -20,6 +20,7 @@ from django.utils import timezone
 from core import metrics
 from core.context import request_id
 from core.outbound import OutboundClient
+from core.queue.queues import Batch
 from core.queue.worker_loop import stopping
 from webhooks.dispatch.claim import Job, claim, is_rate_limited
 from webhooks.dispatch.results import Result, record, still_leased
@@ -30,28 +31,34 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+PASS_SECONDS = 60.0  # long, because each pass waits for its slowest request at the end
 BATCH_WINDOW = 0.002  # seconds to collect further results into one write
 POLL_INTERVAL = 0.1  # seconds between claims while requests are in flight
 DB_RETRY_DELAY = 0.5  # seconds between tries while the database is unavailable
 
 
-def deliver_due() -> int:
-    """Deliver until nothing is due or in flight; return the number of attempts."""
+def deliver_due(seconds: float = PASS_SECONDS) -> Batch:
+    """Deliver until nothing is due or in flight; claim nothing more after that many seconds.
+
+    `processed` counts attempts with a 2xx response, `failed` all others.
+    """
+    dispatcher = _Dispatcher(until=time.monotonic() + seconds)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_Dispatcher().run())
+        return runner.run(dispatcher.run())
 
 
 @dataclass
 class _Dispatcher:
-    attempts: int = 0
+    until: float  # by time.monotonic()
 
     def __post_init__(self) -> None:
+        self.total = Batch(0)
         self.in_flight: set[asyncio.Task[Result]] = set()
         self.unwritten: list[Result] = []
         self.is_rate_limited = False
         self.database = ThreadPoolExecutor(1, thread_name_prefix="webhooks-database")
 
-    async def run(self) -> int:
+    async def run(self) -> Batch:
         try:
             client = OutboundClient(outbound_policy(), limit=settings.WEBHOOK_CONCURRENCY)
             async with client:
@@ -59,7 +66,7 @@ class _Dispatcher:
                     jobs = await self._in_database(self._exchange)
                     self._start(client, jobs)
                     if not self._is_busy():
-                        return self.attempts
+                        return self.total
                     await self._collect_finished()
         finally:
             for task in self.in_flight:
@@ -89,7 +96,7 @@ class _Dispatcher:
         Otherwise many endpoints that start to hang at once would take every slot."""
         self.is_rate_limited = False
         free = settings.WEBHOOK_CONCURRENCY - len(self.in_flight)
-        if stopping.is_set() or not free:
+        if stopping.is_set() or time.monotonic() >= self.until or not free:
             return []
         reserved = settings.WEBHOOK_CONCURRENCY // 4
         if free > reserved:
@@ -116,8 +123,10 @@ class _Dispatcher:
             await asyncio.sleep(POLL_INTERVAL)
         done = {task for task in self.in_flight if task.done()}
         self.in_flight -= done
-        self.attempts += len(done)
-        self.unwritten += [task.result() for task in done]
+        results = [task.result() for task in done]
+        self.unwritten += results
+        succeeded = [result.succeeded for result in results].count(True)
+        self.total += Batch(len(results), succeeded, failed=len(results) - succeeded)
 
     async def _in_database(self, action: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.database, action)

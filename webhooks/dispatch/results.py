@@ -13,6 +13,7 @@ from core import metrics
 from core.db import bulk
 from core.db.ids import uuid7
 from core.outbound import Outcome
+from core.queue.batches import run_batch
 from core.queue.work import Settlement
 from webhooks import health
 from webhooks.dispatch.claim import Job, lease_time
@@ -41,8 +42,8 @@ class Result:
         return error_code(self.outcome)[:50]
 
     @property
-    def for_health(self) -> health.Answer:
-        return health.Answer(
+    def for_health(self) -> health.RequestResult:
+        return health.RequestResult(
             endpoint=self.job.endpoint,
             at=self.at,
             status=self.outcome.status,
@@ -58,14 +59,7 @@ def record(results: Sequence[Result]) -> None:
     is safe. A result that can't be written for another reason is logged, and its delivery is
     retried after the lease.
     """
-    try:
-        _record_batch(results)
-    except (InterfaceError, OperationalError):
-        raise
-    except Exception:  # one bad result must not lose the whole batch
-        logger.exception("Could not record a batch of webhook results; retrying one by one")
-        for result in results:
-            _record_one(result)
+    run_batch(results, _record_batch, _on_error, on_batch_error=_on_batch_error)
 
 
 def still_leased(results: Sequence[Result]) -> list[Result]:
@@ -75,8 +69,6 @@ def still_leased(results: Sequence[Result]) -> list[Result]:
 
 
 def _record_batch(results: Sequence[Result]) -> None:
-    if not results:
-        return
     with transaction.atomic():
         # Lock endpoints before deliveries, in the same order as disabling and deleting an
         # endpoint, to avoid deadlocks.
@@ -86,22 +78,30 @@ def _record_batch(results: Sequence[Result]) -> None:
         bulk.insert_ignoring_conflicts(Attempt, [_attempt(result) for result in settled])
         observed = [result.for_health for result in settled]
         health.count_hours(observed)
-        health.judge(observed)
+        health.notify_or_disable(observed)
     for result in results:
         _log(result)
 
 
-def _record_one(result: Result) -> None:
-    try:
-        _record_batch([result])
-    except (InterfaceError, OperationalError):
-        raise
-    except Exception:
-        logger.exception(
-            "Could not record the result of delivery %s",
-            result.job.delivery.pk,
-            extra={"request_id": result.job.request_id},
-        )
+def _on_batch_error(error: Exception) -> None:
+    _raise_if_unavailable(error)
+    logger.error("Could not record a batch of webhook results; retrying one by one", exc_info=error)
+
+
+def _on_error(result: Result, error: Exception) -> None:
+    _raise_if_unavailable(error)
+    logger.error(
+        "Could not record the result of delivery %s",
+        result.job.delivery.pk,
+        exc_info=error,
+        extra={"request_id": result.job.request_id},
+    )
+
+
+def _raise_if_unavailable(error: Exception) -> None:
+    """Every other result would fail too while the database is unavailable."""
+    if isinstance(error, InterfaceError | OperationalError):
+        raise error
 
 
 def _settlement(result: Result) -> Settlement:

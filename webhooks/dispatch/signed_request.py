@@ -75,9 +75,9 @@ def _headers(
     endpoint: Endpoint, *, event_id: str, body: bytes, attempt: int, timestamp: int
 ) -> dict[str, str]:
     return {
-        **custom_headers.opened(endpoint.encrypted_headers),
+        **custom_headers.decrypt(endpoint.encrypted_headers),
         **signing.headers(
-            signing.opened(endpoint.encrypted_keyring),
+            signing.decrypt_keyring(endpoint.encrypted_keyring),
             event_id=event_id,
             attempt=attempt,
             timestamp=timestamp,

@@ -117,16 +117,16 @@ class Keyring:
         """Remove the private keys of all keys."""
         return type(self)(tuple(replace(key, private_key="") for key in self.keys))
 
-    def sealed(self) -> str:
+    def encrypted(self) -> str:
         """As encrypted JSON, for storage."""
         rows = [[key.secret, key.private_key, key.until] for key in self.keys]
         return crypto.encrypt(orjson.dumps(rows).decode())
 
 
 @lru_cache(maxsize=10_000)
-def opened(sealed: str) -> Keyring:
+def decrypt_keyring(token: str) -> Keyring:
     """Decrypt a stored keyring. Raises InvalidToken or binascii.Error when it can't be read."""
-    return Keyring(tuple(Key(*row) for row in orjson.loads(crypto.decrypt(sealed))))
+    return Keyring(tuple(Key(*row) for row in orjson.loads(crypto.decrypt(token))))
 
 
 def headers(
