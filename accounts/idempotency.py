@@ -27,6 +27,7 @@ from core.security import crypto
 RETRY_AFTER = 1
 FOLLOW_UP_LEASE = timedelta(minutes=2)  # longer than all calls to SES for one domain may take
 REPLAYED = "Idempotent-Replayed"
+MAX_ROUTE = 200  # characters of IdempotencyRecord.route
 _HEADER = "HTTP_IDEMPOTENCY_KEY"
 
 
@@ -85,7 +86,11 @@ def _route(request: Request) -> str:
     route = match.route.removeprefix("api/")
     for name, value in match.kwargs.items():
         route = route.replace(f"<str:{name}>", value)
-    return f"{request.method} /{route}"
+    named = f"{request.method} /{route}"
+    if len(named) <= MAX_ROUTE:
+        return named
+    # An id can be spelled at any length: Python's UUID() ignores hyphens.
+    return f"{request.method} {hashlib.sha256(named.encode()).hexdigest()}"
 
 
 def _once(request: Request, key: str, act: Callable[[], Response], variant: str) -> Response:

@@ -14,10 +14,10 @@ from core.queue.wake import wake
 from events.catalogue import CATALOGUE, EventType
 from events.envelopes import sealed
 from webhooks import queues
+from webhooks.dispatch.outbound_policy import outbound_policy
 from webhooks.dispatch.signed_request import error_code, post, response_excerpt, storable
 from webhooks.health import PROBE_AFTER
 from webhooks.models import Endpoint
-from webhooks.outbound_policy import outbound_policy
 
 TEST = "webhook.test"
 

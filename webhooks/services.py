@@ -18,9 +18,9 @@ from core.times import iso
 from events.catalogue import is_subscribable
 from webhooks import filters, queues
 from webhooks.dispatch import custom_headers
+from webhooks.dispatch.outbound_policy import outbound_policy
 from webhooks.dispatch.signing import MAX_KEYS, Keyring, decrypt_keyring
 from webhooks.models import Delivery, Endpoint, EndpointRateLimit
-from webhooks.outbound_policy import outbound_policy
 
 # Enabling an endpoint clears its failure history.
 _NO_FAILURES: dict[str, Any] = {

@@ -23,6 +23,10 @@ class Batch(NamedTuple):
     processed: int = 0
     failed: int = 0
 
+    def __bool__(self) -> bool:
+        """Whether there was anything to do."""
+        return self.claimed > 0
+
     def __add__(self, other: object) -> "Batch":
         assert isinstance(other, Batch)
         return Batch(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))

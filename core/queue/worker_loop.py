@@ -74,8 +74,8 @@ def _work(queue: Queue, seconds: float) -> tuple[Batch, bool]:
     while not stopping.is_set():
         batch = queue.process_batch(until - time.monotonic())
         total += batch
-        if not batch.claimed:
-            return total, False
         if time.monotonic() >= until:
-            return total, True
+            return total, bool(batch)
+        if not batch or queue.is_loop:  # a loop returns when nothing is due
+            break
     return total, False

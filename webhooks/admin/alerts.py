@@ -1,8 +1,8 @@
 """Alerts on the admin's overview."""
 
 from core.admin.base import Alert, bounded_count, list_url, overdue
-from webhooks.admin.endpoint_status import AUTO_DISABLED, HALF_OPEN
 from webhooks.admin.endpoints import failing_long
+from webhooks.endpoint_status import AUTO_DISABLED, HALF_OPEN
 from webhooks.models import Delivery, Endpoint
 
 

@@ -19,7 +19,8 @@ from core.admin.base import (
 )
 from webhooks import send_test, services
 from webhooks.admin import sections
-from webhooks.admin.endpoint_status import (
+from webhooks.admin.recover_page import MAX_ENDPOINTS, RecoverPage
+from webhooks.endpoint_status import (
     AUTO_DISABLED,
     FAILING,
     HALF_OPEN,
@@ -29,9 +30,8 @@ from webhooks.admin.endpoint_status import (
     state_of,
     status_panel,
 )
-from webhooks.admin.hourly_stats import last_day_totals, last_hours
-from webhooks.admin.recover_page import MAX_ENDPOINTS, RecoverPage
 from webhooks.health import NOTIFY_AFTER
+from webhooks.hourly_stats import last_day_totals, last_hours
 from webhooks.models import Endpoint
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from core.admin.base import Label, Panel, RecordAdmin, as_uuid, link, list_url
 from core.errors import DomainError
 from webhooks import replay
-from webhooks.admin.endpoint_status import State, missed_since, state_of
+from webhooks.endpoint_status import State, missed_since, state_of
 from webhooks.models import Endpoint, Recovery
 
 MAX_ENDPOINTS = 20  # because deliveries are counted for each

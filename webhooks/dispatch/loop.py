@@ -23,9 +23,9 @@ from core.outbound import OutboundClient
 from core.queue.queues import Batch
 from core.queue.worker_loop import stopping
 from webhooks.dispatch.claim import Job, claim, is_rate_limited
+from webhooks.dispatch.outbound_policy import outbound_policy
 from webhooks.dispatch.results import Result, record, still_leased
 from webhooks.dispatch.signed_request import post
-from webhooks.outbound_policy import outbound_policy
 
 logger = logging.getLogger(__name__)
 
