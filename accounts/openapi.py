@@ -1,6 +1,5 @@
 """The OpenAPI document of operations: made of what `@operation` knows of each."""
 
-import inspect
 from inspect import cleandoc
 from typing import Any
 
@@ -45,11 +44,6 @@ class OperationSchema(AutoSchema):
         """The docstring of the method or of its view, never one that the view inherits."""
         handler = getattr(self.view, self.method.lower())
         return cleandoc(handler.__doc__ or vars(type(self.view)).get("__doc__") or "")
-
-    def get_description(self) -> str:
-        """The method's docstring, or the view's own; not that of its base class."""
-        method = getattr(self.view, self.method.lower())
-        return inspect.cleandoc(method.__doc__ or type(self.view).__doc__ or "")
 
     def get_tags(self) -> list[str]:
         return [self.view.tag]
