@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 from celery.signals import worker_shutting_down
@@ -47,6 +48,23 @@ def drain(queue: Queue, *, seconds: float = PASS_SECONDS) -> int:
     if has_more:
         wake.hint(queue.task)
     return done.claimed
+
+
+def repeat(task: str, batch: Callable[[], int], *, seconds: float) -> int:
+    """The body of a periodic task: call `batch` until it returns 0 or the time is over, and hint
+    at the task again in the latter case; the sum of what was returned."""
+    wake.acknowledge(task)
+    until = time.monotonic() + seconds
+    total = 0
+    while not stopping.is_set():
+        done = batch()
+        total += done
+        if not done:
+            break
+        if time.monotonic() >= until:
+            wake.hint(task)
+            break
+    return total
 
 
 def _work(queue: Queue, seconds: float) -> tuple[Batch, bool]:
