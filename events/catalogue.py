@@ -14,8 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from core import hooks
 from events.envelopes import Envelope, data_of, model_of
-from events.json_schemas import schema_of
-from events.payloads import Payload
+from events.payloads import Payload, schema_of
 
 EXAMPLES = Path(__file__).parent / "examples"
 # In the order of the API and of the reference page; groups that are not listed come last.

@@ -7,8 +7,7 @@ from typing import Any
 
 from events.catalogue import CATALOGUE, GROUP_TITLES, EventType
 from events.envelopes import Envelope
-from events.json_schemas import schema_of
-from events.payloads import Payload
+from events.payloads import Payload, schema_of
 
 _LARGE = 5  # types: below that, each type of a group lists all its fields
 _INTRODUCTION = """\
