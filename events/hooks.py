@@ -1,7 +1,7 @@
-"""What the events app offers to the apps below it, and to its own catalogue."""
+"""Alerts for the admin's overview, and the event types that no other app lists."""
 
 from core.admin.base import Alert, bounded_count, list_url, overdue
-from events.event_types import EVENT_TYPES as MAILBOX_TYPES
+from events import event_types
 from events.models import Event
 from events.payloads.by_app import unlisted_types
 
@@ -23,4 +23,4 @@ def dead_lettered_events() -> Alert:
 
 
 ALERTS = [overdue_events, dead_lettered_events]
-EVENT_TYPES = [*unlisted_types(), *MAILBOX_TYPES]
+EVENT_TYPES = [*unlisted_types(), *event_types.EVENT_TYPES]
