@@ -8,7 +8,7 @@ import orjson
 from pydantic import BaseModel, Field, WithJsonSchema, create_model
 
 from core.times import iso
-from events.payloads.base import UUID_PATTERN, Payload, Time
+from events.payloads import UUID_PATTERN, Payload, Time
 from events.truncation import within_limit
 
 

@@ -1,8 +1,10 @@
-"""Payloads of message.received, inbox.* and pod.*, which have the mailbox envelope."""
+"""The events of mailboxes, which have the mailbox envelope. No app emits them yet."""
 
 from pydantic import BaseModel, Field
 
-from events.payloads.base import Id, Payload, Time
+from events.catalogue import EventType
+from events.envelopes import Envelope
+from events.payloads import Id, Payload, Time
 
 
 class MessageAttachment(BaseModel):
@@ -64,3 +66,42 @@ class Reactivated(_SendingStatus):
     """A reactivated inbox or pod."""
 
     reason: None = Field(description="Always null.")
+
+
+EVENT_TYPES = [
+    EventType(
+        "message.received",
+        "inboxes",
+        "A mailbox received a message.",
+        MessageReceived,
+        Envelope.MAILBOX,
+    ),
+    EventType(
+        "inbox.suspended",
+        "inboxes",
+        "A mailbox was suspended: it can no longer send.",
+        Suspended,
+        Envelope.MAILBOX,
+    ),
+    EventType(
+        "inbox.reactivated",
+        "inboxes",
+        "A mailbox was reactivated: it can send again.",
+        Reactivated,
+        Envelope.MAILBOX,
+    ),
+    EventType(
+        "pod.suspended",
+        "inboxes",
+        "A pod was suspended: its mailboxes can no longer send.",
+        Suspended,
+        Envelope.MAILBOX,
+    ),
+    EventType(
+        "pod.reactivated",
+        "inboxes",
+        "A pod was reactivated: its mailboxes can send again.",
+        Reactivated,
+        Envelope.MAILBOX,
+    ),
+]

@@ -1,0 +1,26 @@
+"""Alerts for the admin's overview, and the event types that no other app lists."""
+
+from core.admin.base import Alert, bounded_count, list_url, overdue
+from events import event_types
+from events.models import Event
+from events.payloads.by_app import unlisted_types
+
+
+def overdue_events() -> Alert:
+    return Alert(
+        "events are overdue: they have not been dispatched to subscribers",
+        bounded_count(overdue(Event.objects.all())),
+        list_url(Event, work="overdue"),
+    )
+
+
+def dead_lettered_events() -> Alert:
+    return Alert(
+        "events are dead-lettered: a subscriber failed every attempt",
+        bounded_count(Event.objects.dead_lettered()),
+        list_url(Event, work="dead-lettered"),
+    )
+
+
+ALERTS = [overdue_events, dead_lettered_events]
+EVENT_TYPES = [*unlisted_types(), *event_types.EVENT_TYPES]
