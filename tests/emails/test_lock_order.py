@@ -82,7 +82,7 @@ def test_resolve_unknown_skips_a_locked_email(two_emails, status):
         lock(other, first)
         with connection.cursor() as cursor:
             cursor.execute("SET lock_timeout = '2s'")
-        assert resolve_unknown() == 1
+        assert resolve_unknown().claimed == 1
         other.commit()
     assert list(Email.objects.filter(status=status).values_list("pk", flat=True)) == [first.pk]
-    assert resolve_unknown() == 1
+    assert resolve_unknown().claimed == 1
