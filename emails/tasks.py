@@ -20,7 +20,7 @@ def purge_orphaned_blobs() -> int:
 
 @shared_task
 def resolve_unknown_sends() -> int:
-    """Resolve sends whose lease, and then whose grace, has expired."""
+    """Resolve sends whose lease, and then whose grace, has expired, and expire held mail."""
     return drain(queues.RESOLVE_UNKNOWN)
 
 

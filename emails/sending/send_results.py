@@ -24,6 +24,8 @@ BACKOFF = Backoff(first=timedelta(seconds=5), longest=timedelta(minutes=15), jit
 PUBLISH_DELAY_EVERY = timedelta(hours=1)
 
 _GIVE_UP_BATCH = 100
+_EXPIRY_BATCH = 500
+_HELD_EXPIRED = "held_expired"
 _NEVER_CONFIRMED = (
     "The provider never confirmed the email, and none of its events shows that it was sent."
 )
@@ -55,13 +57,14 @@ def save_results(results: Sequence[SendResult]) -> Batch:
 
 
 def resolve_unknown() -> Batch:
-    """Mark sends of crashed workers as `unknown`, and resolve those whose grace is over.
+    """Mark sends of crashed workers as `unknown`, resolve those whose grace is over, and expire
+    held mail.
 
     By SEND_UNKNOWN_POLICY: `resend` makes them due again, up to SEND_GIVE_UP_AFTER, and `hold`
     leaves them to an operator.
     """
     with transaction.atomic():
-        count = _mark_crashed() + _resolve_due()
+        count = _mark_crashed() + _resolve_due() + _expire_held()
     return Batch(claimed=count, processed=count)
 
 
@@ -193,6 +196,15 @@ def _resolve_due() -> int:
     expired = Q(first_attempt_at__lt=timezone.now() - settings.SEND_GIVE_UP_AFTER)
     given_up = _give_up(unresolved.filter(expired))
     return given_up + unresolved.exclude(expired).update(status=Email.Status.QUEUED)
+
+
+def _expire_held() -> int:
+    """Fail one batch of held mail that nobody released in time."""
+    expired = Email.objects.due().filter(status=Email.Status.HELD).order_by("next_attempt_at")
+    locked = expired.select_for_update(of=("self",), skip_locked=True)
+    ids = list(locked.values_list("pk", flat=True)[:_EXPIRY_BATCH])
+    record_facts([failed(pk, reason=_HELD_EXPIRED) for pk in ids])
+    return len(ids)
 
 
 def _give_up(expired: EmailQuerySet) -> int:
