@@ -30,7 +30,6 @@ from emails.models import Email, EmailAttachment, EmailQuerySet, EmailRecipient
 from emails.providers import installed_provider
 
 SEND = "emails.tasks.send_due_emails"
-_MAX_REASON = 200
 
 
 class ApiKeyDomainRestricted(DomainError):
@@ -119,17 +118,6 @@ def retry_now(emails: Sequence[Email]) -> int:
     return count
 
 
-def resolve(emails: Sequence[Email], *, was_sent: bool) -> int:
-    """Mark unknown sends as sent or as failed, by an operator's decision; the number of emails."""
-    with transaction.atomic():
-        unknown = Email.objects.filter(
-            pk__in=[email.pk for email in emails], status=Email.Status.UNKNOWN
-        )
-        rows = list(unknown.order_by("pk").select_for_update(of=("self",)).values_list("pk"))
-        record_facts([resolved(pk, was_sent=was_sent) for (pk,) in rows])
-    return len(rows)
-
-
 def hold(owner: str, *, reason: str) -> int:
     """Keep back all mail of this owner that is certainly not sent; the number of emails.
 
@@ -155,36 +143,15 @@ def release_emails(emails: Sequence[Email]) -> int:
     return _release(Email.objects.filter(pk__in=[email.pk for email in emails]))
 
 
-def _hold(emails: EmailQuerySet, reason: str) -> int:
+def resolve(emails: Sequence[Email], *, was_sent: bool) -> int:
+    """Mark unknown sends as sent or as failed, by an operator's decision; the number of emails."""
     with transaction.atomic():
-        return _in_lock_order(emails.certainly_unsent()).update(
-            status=Email.Status.HELD,
-            hold_reason=reason[:_MAX_REASON],
-            next_attempt_at=Now() + settings.HOLD_MAX_AGE,
+        unknown = Email.objects.filter(
+            pk__in=[email.pk for email in emails], status=Email.Status.UNKNOWN
         )
-
-
-def _release(emails: EmailQuerySet) -> int:
-    is_later = When(scheduled_at__gt=Now(), then=Value(Email.Status.SCHEDULED))
-    with transaction.atomic():
-        count = _in_lock_order(emails.filter(status=Email.Status.HELD)).update(
-            status=Case(is_later, default=Value(Email.Status.QUEUED)),
-            hold_reason="",
-            next_attempt_at=Greatest(Now(), F("scheduled_at")),
-            first_attempt_at=None,  # the hold doesn't count towards SEND_GIVE_UP_AFTER
-        )
-        if count:
-            wake(queues.SEND.task)
-    return count
-
-
-def _in_lock_order(emails: EmailQuerySet) -> EmailQuerySet:
-    """The same emails; an UPDATE locks them in the order of their ids, like record_facts.
-
-    A worker's claim skips the rows that are locked here. A row that it claimed first no longer
-    fulfils the condition once it can be locked.
-    """
-    return Email.objects.filter(pk__in=emails.order_by("pk").select_for_update().values("pk"))
+        rows = list(unknown.order_by("pk").select_for_update(of=("self",)).values_list("pk"))
+        record_facts([resolved(pk, was_sent=was_sent) for (pk,) in rows])
+    return len(rows)
 
 
 def _sending_domains(key: ApiKey, requests: Sequence[SendEmail]) -> dict[str, Domain]:
@@ -293,3 +260,35 @@ def _unique(boxes: Sequence[Mailbox]) -> list[str]:
     for box in boxes:
         first.setdefault(identity(box.address), str(box))
     return list(first.values())
+
+
+def _hold(emails: EmailQuerySet, reason: str) -> int:
+    with transaction.atomic():
+        return _in_lock_order(emails.certainly_unsent()).update(
+            status=Email.Status.HELD,
+            hold_reason=reason[:200],  # as long as the column
+            next_attempt_at=Now() + settings.HOLD_MAX_AGE,
+        )
+
+
+def _release(emails: EmailQuerySet) -> int:
+    is_later = When(scheduled_at__gt=Now(), then=Value(Email.Status.SCHEDULED))
+    with transaction.atomic():
+        count = _in_lock_order(emails.filter(status=Email.Status.HELD)).update(
+            status=Case(is_later, default=Value(Email.Status.QUEUED)),
+            hold_reason="",
+            next_attempt_at=Greatest(Now(), F("scheduled_at")),
+            first_attempt_at=None,  # the hold doesn't count towards SEND_GIVE_UP_AFTER
+        )
+        if count:
+            wake(queues.SEND.task)
+    return count
+
+
+def _in_lock_order(emails: EmailQuerySet) -> EmailQuerySet:
+    """The same emails; an UPDATE locks them in the order of their ids, like record_facts.
+
+    A worker's claim skips the rows that are locked here. A row that it claimed first no longer
+    fulfils the condition once it can be locked.
+    """
+    return Email.objects.filter(pk__in=emails.order_by("pk").select_for_update().values("pk"))
