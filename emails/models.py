@@ -1,6 +1,7 @@
 """Outgoing email: the message, the status of each recipient, and the facts behind it."""
 
-from typing import Self
+from collections.abc import Sequence
+from typing import ClassVar, Self
 from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
@@ -13,12 +14,27 @@ from accounts.models import ApiKey, Workspace
 from core.db.ids import uuid7
 from core.queue.work import WorkItem, WorkQuerySet
 
+# Statuses of the partial indexes.
+_WAITING = ["queued", "scheduled"]
+_UNRESOLVED = ["sending", "unknown", "held"]
+_UNSENT = ["queued", "scheduled", "held"]
+
 
 class EmailQuerySet(WorkQuerySet["Email"]):
     def for_key(self, key: ApiKey) -> Self:
         """What this key may read: its whole workspace, or only what it sent itself."""
         emails = self.filter(workspace=key.workspace)
         return emails.filter(api_key=key) if key.is_restricted else emails
+
+    def owned_by(self, owner: str) -> Self:
+        """Mail of one owner that is not sent yet; nothing for "", which is no owner."""
+        return self.filter(owner=owner, status__in=_UNSENT).exclude(owner="")
+
+    def certainly_unsent(self) -> Self:
+        """Queued or scheduled, and no earlier attempt may have sent it."""
+        return self.filter(
+            status__in=[Email.Status.QUEUED, Email.Status.SCHEDULED], unknown_since=None
+        )
 
     def without_content(self) -> Self:
         return self.defer("html", "text", "headers")
@@ -27,9 +43,15 @@ class EmailQuerySet(WorkQuerySet["Email"]):
 class Email(WorkItem):
     """One message, exactly as the caller wrote it. Due until the provider has answered for it."""
 
+    DUE_CONDITIONS: ClassVar[Sequence[Q]] = (
+        Q(status__in=_WAITING),
+        Q(status__in=_UNRESOLVED),
+    )
+
     class Status(models.TextChoices):
         SCHEDULED = "scheduled"
         QUEUED = "queued"
+        HELD = "held"  # kept back until it is released; fails at `next_attempt_at`
         SENDING = "sending"
         UNKNOWN = "unknown"  # sent to the provider, but not known whether it was accepted
         SENT = "sent"
@@ -71,6 +93,11 @@ class Email(WorkItem):
     # Whether the recipient gets one-click unsubscribe (RFC 8058).
     unsubscribe = models.BooleanField(default=False, db_default=False)
 
+    # The opaque key of whoever may hold this mail, such as an inbox; unique in the installation.
+    owner = models.CharField(max_length=100, blank=True, default="", db_default="")
+    # Why it is held, or was when that ended in cancelling or expiry.
+    hold_reason = models.CharField(max_length=200, blank=True, default="", db_default="")
+
     status = models.CharField(max_length=20, choices=Status, default=Status.QUEUED)
     last_error = models.TextField(blank=True)
     provider_message_id = models.CharField(max_length=200, blank=True)
@@ -98,14 +125,15 @@ class Email(WorkItem):
         db_table = "emails"
         constraints = [
             models.CheckConstraint(condition=~(Q(html="") & Q(text="")), name="emails_has_content"),
-            # Due exactly while it is pending; an unknown send that is held is not due.
+            # Due exactly while it is pending; an unknown send that awaits an operator is not due.
             models.CheckConstraint(
                 condition=Q(
-                    status__in=["scheduled", "queued", "sending"], next_attempt_at__isnull=False
+                    status__in=["scheduled", "queued", "held", "sending"],
+                    next_attempt_at__isnull=False,
                 )
                 | Q(status="unknown")
                 | (
-                    ~Q(status__in=["scheduled", "queued", "sending", "unknown"])
+                    ~Q(status__in=["scheduled", "queued", "held", "sending", "unknown"])
                     & Q(next_attempt_at__isnull=True)
                 ),
                 name="emails_due_iff_on_its_way",
@@ -117,13 +145,20 @@ class Email(WorkItem):
             models.Index(
                 fields=["provider", "region", "is_batch", "workspace", "next_attempt_at"],
                 name="emails_due",
-                condition=Q(next_attempt_at__isnull=False, status__in=["queued", "scheduled"]),
+                condition=Q(next_attempt_at__isnull=False, status__in=_WAITING),
             ),
-            # For resolving sends whose worker crashed or whose outcome is unknown.
+            # For resolving sends whose worker crashed or whose outcome is unknown, and for
+            # expiring held mail.
             models.Index(
                 fields=["next_attempt_at"],
                 name="emails_unresolved",
-                condition=Q(next_attempt_at__isnull=False, status__in=["sending", "unknown"]),
+                condition=Q(next_attempt_at__isnull=False, status__in=_UNRESOLVED),
+            ),
+            # For holding and releasing the mail of one owner.
+            models.Index(
+                fields=["owner", "id"],
+                name="emails_unsent_of_owner",
+                condition=~Q(owner="") & Q(status__in=_UNSENT),
             ),
             # For matching events of the provider.
             models.Index(

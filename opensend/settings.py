@@ -228,6 +228,7 @@ SEND_LEASE = timedelta(seconds=env.int("SEND_LEASE", default=60))
 SEND_GIVE_UP_AFTER = timedelta(hours=env.int("SEND_GIVE_UP_AFTER_HOURS", default=24))
 SEND_UNKNOWN_GRACE = timedelta(seconds=env.int("SEND_UNKNOWN_GRACE", default=600))
 SEND_UNKNOWN_POLICY = env.str("SEND_UNKNOWN_POLICY", default="resend")  # or "hold"
+HOLD_MAX_AGE = timedelta(hours=env.int("HOLD_MAX_AGE_HOURS", default=72))
 
 # Where attachments given as a URL may be fetched from, besides https on public networks.
 ATTACHMENT_ALLOW_HTTP = env.bool("ATTACHMENT_ALLOW_HTTP", default=False)

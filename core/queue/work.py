@@ -12,9 +12,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 from psycopg import sql
 
@@ -186,6 +187,9 @@ class WorkQuerySet(models.QuerySet[M]):
 
 
 class WorkItem(models.Model):
+    # Conditions whose union is every due row, each served by a partial index of its own.
+    DUE_CONDITIONS: ClassVar[Sequence[Q]] = (Q(),)
+
     next_attempt_at = models.DateTimeField(null=True, db_default=Now(), editable=False)
     claims = models.PositiveIntegerField(default=0, editable=False)
     crashes = models.PositiveIntegerField(default=0, editable=False)
