@@ -9,6 +9,7 @@ from django.utils import timezone
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
+from accounts.access import Access
 from accounts.models import ApiKey, Workspace
 from core.db.hot_queries import Lookup
 
@@ -24,9 +25,9 @@ def digest(token: str) -> str:
 
 
 class ApiKeyAuthentication(authentication.BaseAuthentication):
-    """Sets `request.user` to the workspace and `request.auth` to the key."""
+    """Sets `request.user` to the workspace and `request.auth` to the caller's Access."""
 
-    def authenticate(self, request: Request) -> tuple[Workspace, ApiKey]:
+    def authenticate(self, request: Request) -> tuple[Workspace, Access]:
         scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
         if not scheme:
             # Granian hands over a header with any other character as an empty one.
@@ -42,16 +43,16 @@ class ApiKeyAuthentication(authentication.BaseAuthentication):
         if key is None:
             raise exceptions.AuthenticationFailed("The API key is unknown or revoked.")
         _mark_used(key)
-        return key.workspace, key
+        return key.workspace, Access.of_api_key(key)
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
 
 
 class ApiRequest(Request):
-    """What a view gets once the key is accepted; for type checkers."""
+    """What a view gets once the caller is authenticated; for type checkers."""
 
-    auth: ApiKey
+    auth: Access
     user: Any
 
 

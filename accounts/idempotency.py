@@ -1,9 +1,9 @@
 """`Idempotency-Key`: a repeated POST gets the first one's answer and does nothing again.
 
-The record of the answer commits in the transaction of the work itself, so there is no moment
-at which one exists without the other. While that transaction runs, an advisory lock of the same
-transaction tells others that the key is in use; the lock ends with its connection, so a process
-that dies leaves nothing behind. What runs after the commit holds the key by a lease on the record.
+The record of the answer commits in the transaction of the work itself, so neither exists without
+the other. While that transaction runs, an advisory lock of the same transaction marks the key as in
+use; the lock ends with its connection, so a process that dies leaves nothing behind. Work after the
+commit holds the key by a lease on the record.
 """
 
 import hashlib
@@ -17,15 +17,15 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 from rest_framework.exceptions import ParseError
+from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.authentication import ApiRequest
 from accounts.models import IdempotencyRecord, Workspace
 from core.errors import Conflict, DomainError
 from core.security import crypto
 
 RETRY_AFTER = 1
-FINISHING_LEASE = timedelta(minutes=2)  # longer than all calls to SES for one domain may take
+FOLLOW_UP_LEASE = timedelta(minutes=2)  # longer than all calls to SES for one domain may take
 REPLAYED = "Idempotent-Replayed"
 _HEADER = "HTTP_IDEMPOTENCY_KEY"
 
@@ -39,79 +39,84 @@ class InvalidIdempotentRequest(Conflict):
     name = "invalid_idempotent_request"
 
 
-def idempotent(
-    request: ApiRequest,
-    route: str,
-    act: Callable[[], Response],
-    *,
-    variant: str = "",
-    afterwards: Callable[[Response], Any] | None = None,
-) -> Response:
+class ConcurrentIdempotentRequests(Conflict):
+    name = "concurrent_idempotent_requests"
+    headers = {"Retry-After": str(RETRY_AFTER)}
+
+    def __init__(self) -> None:
+        super().__init__("A request with this Idempotency-Key is still running. Try again.")
+
+
+def idempotent(request: Request, act: Callable[[], Response], *, variant: str = "") -> Response:
     """Run `act` once for this request's Idempotency-Key, if it has one.
 
     `act` raises to refuse with nothing written; a 4xx that it returns keeps what it wrote, and
     neither uses the key up. `variant` is what changes the meaning of the body, such as a header.
-    `afterwards` is what must run once `act` is committed, with no transaction open: it makes the
-    body that is answered, also to repetitions, which are refused until it is done. It isn't run for
-    those nor for a 4xx. Where it breaks off, repetitions get what `act` answered.
+    A callable that `act` leaves as `follow_up` on its response runs after the commit with no
+    transaction open, and its response is the final one.
     """
     key = request.META.get(_HEADER)
-    lease = FINISHING_LEASE if afterwards else None
-    response = act() if key is None else _once(request, route, key, act, variant, lease)
-    if afterwards is None or response.status_code >= 400 or REPLAYED in response.headers:
+    response = act() if key is None else _once(request, key, act, variant)
+    follow_up: Callable[[], Response] | None = getattr(response, "follow_up", None)
+    if follow_up is None or response.status_code >= 400:
         return response
     try:
-        response.data = afterwards(response)
+        response = follow_up()
     finally:
         if key is not None:
             IdempotencyRecord.objects.filter(
-                workspace=request.auth.workspace, route=route, key=key
-            ).update(encrypted_body=_sealed(response), unfinished_until=None)
+                workspace=request.auth.workspace, route=_route(request), key=key
+            ).update(encrypted_body=_encrypted(response), unfinished_until=None)
     return response
 
 
-def kept_answer(request: ApiRequest, route: str, *, variant: str = "") -> Response | None:
-    """What a repetition of this request gets, looked up without waiting for a first one."""
+def kept_answer(request: Request, *, variant: str = "") -> Response | None:
+    """The answer to a repetition of this request, without waiting for a first one that runs."""
     key = request.META.get(_HEADER)
-    kept = _find(request.auth.workspace, route, key) if key else None
+    kept = _find(request.auth.workspace, _route(request), key) if key else None
     return _replay(kept, _fingerprint(request.data, variant)) if kept else None
 
 
-def _once(
-    request: ApiRequest,
-    route: str,
-    key: str,
-    act: Callable[[], Response],
-    variant: str,
-    lease: timedelta | None,
-) -> Response:
+def _route(request: Request) -> str:
+    """The method and the path, which is the same under /api/...: `POST /emails`."""
+    match = request._request.resolver_match
+    assert match is not None
+    assert request.method is not None
+    route = match.route.removeprefix("api/")
+    for name, value in match.kwargs.items():
+        route = route.replace(f"<str:{name}>", value)
+    return f"{request.method} /{route}"
+
+
+def _once(request: Request, key: str, act: Callable[[], Response], variant: str) -> Response:
     # Granian hands over a header with any other character as an empty one.
     if not (1 <= len(key) <= 256 and key.isascii()):
         raise InvalidIdempotencyKey(
             "The Idempotency-Key must have 1 to 256 characters, all of them ASCII."
         )
-    workspace = request.auth.workspace
+    workspace, route = request.auth.workspace, _route(request)
     fingerprint = _fingerprint(request.data, variant)
     with transaction.atomic():
         if not _lock(workspace, route, key):
-            return _in_flight()
+            raise ConcurrentIdempotentRequests
         if (kept := _find(workspace, route, key)) is not None:
             return _replay(kept, fingerprint)
         response = act()
         if response.status_code < 400:
+            has_follow_up = hasattr(response, "follow_up")
             IdempotencyRecord.objects.create(
                 workspace=workspace,
                 route=route,
                 key=key,
                 fingerprint=fingerprint,
                 status=response.status_code,
-                encrypted_body=_sealed(response),
-                unfinished_until=Now() + lease if lease else None,
+                encrypted_body=_encrypted(response),
+                unfinished_until=Now() + FOLLOW_UP_LEASE if has_follow_up else None,
             )
         return response
 
 
-def _sealed(response: Response) -> str:
+def _encrypted(response: Response) -> str:
     return crypto.encrypt(orjson.dumps(response.data).decode())
 
 
@@ -136,15 +141,15 @@ def _lock(workspace: Workspace, route: str, key: str) -> bool:
 def _find(workspace: Workspace, route: str, key: str) -> IdempotencyRecord | None:
     records = IdempotencyRecord.objects.filter(workspace=workspace, route=route, key=key)
     kept = records.first()
-    if kept and kept.created_at < timezone.now() - _kept_for():
+    if kept and kept.created_at < timezone.now() - _retention():
         kept.delete()
         return None
     return kept
 
 
-def _kept_for() -> timedelta:
-    kept_for: timedelta = settings.IDEMPOTENCY_RETENTION
-    return kept_for
+def _retention() -> timedelta:
+    retention: timedelta = settings.IDEMPOTENCY_RETENTION
+    return retention
 
 
 def _replay(kept: IdempotencyRecord, fingerprint: str) -> Response:
@@ -152,24 +157,12 @@ def _replay(kept: IdempotencyRecord, fingerprint: str) -> Response:
         raise InvalidIdempotentRequest(
             "This Idempotency-Key was used with another request body. Use a new key."
         )
-    if kept.unfinished_until and _is_held(kept):
-        return _in_flight()
+    if kept.unfinished_until and _is_leased(kept):
+        raise ConcurrentIdempotentRequests
     body = orjson.loads(crypto.decrypt(kept.encrypted_body))
     return Response(body, status=kept.status, headers={REPLAYED: "true"})
 
 
-def _is_held(kept: IdempotencyRecord) -> bool:
+def _is_leased(kept: IdempotencyRecord) -> bool:
     """By the database's clock, which wrote the time."""
     return IdempotencyRecord.objects.filter(pk=kept.pk, unfinished_until__gt=Now()).exists()
-
-
-def _in_flight() -> Response:
-    return Response(
-        {
-            "statusCode": 409,
-            "name": "concurrent_idempotent_requests",
-            "message": "A request with this Idempotency-Key is still running. Try again.",
-        },
-        status=409,
-        headers={"Retry-After": str(RETRY_AFTER)},
-    )

@@ -1,6 +1,6 @@
 """Tenants, their keys, and the answers kept for repeated requests."""
 
-from typing import Self
+from typing import Protocol, Self, TypeVar
 from uuid import UUID
 
 from django.db import models
@@ -26,12 +26,29 @@ class Workspace(models.Model):
         return self.name
 
 
-class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
-    def live(self) -> Self:
-        return self.filter(revoked_at=None)
+M = TypeVar("M", bound=models.Model)
+
+
+class HasWorkspace(Protocol):
+    """An accounts.access.Access."""
+
+    @property
+    def workspace(self) -> Workspace: ...
+
+
+class TenantQuerySet(models.QuerySet[M]):
+    """Rows that belong to a workspace. An app's API reaches them by `visible_to` alone."""
 
     def for_workspace(self, workspace: Workspace) -> Self:
         return self.filter(workspace=workspace)
+
+    def visible_to(self, access: HasWorkspace) -> Self:
+        return self.for_workspace(access.workspace)
+
+
+class ApiKeyQuerySet(TenantQuerySet["ApiKey"]):
+    def live(self) -> Self:
+        return self.filter(revoked_at=None)
 
 
 class ApiKey(models.Model):

@@ -1,22 +1,24 @@
-"""What a key may do. Full access is asked for unless a view says otherwise."""
+"""What a caller may do: the scope that the operation needs. A view without operations is closed."""
 
 from typing import Any
 
-from rest_framework import exceptions, permissions
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from accounts.models import ApiKey
+from accounts.access import Access
 
 
-class FullAccess(permissions.BasePermission):
+class HasScope(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
-        if isinstance(request.auth, ApiKey) and request.auth.is_restricted:
-            raise exceptions.PermissionDenied(
-                "This API key may only send emails. Use a key with `full_access`."
-            )
-        return request.auth is not None
-
-
-class SendingAccess(permissions.BasePermission):
-    def has_permission(self, request: Request, view: Any) -> bool:
-        return request.auth is not None
+        """ScopeMissing when the caller lacks the scope."""
+        if not isinstance(request.auth, Access):
+            return False
+        method = (request.method or "").lower()
+        handler = getattr(view, method, None)
+        if handler is None or method == "options":  # DRF answers these itself
+            return True
+        if not hasattr(handler, "operation"):
+            return False
+        if needs := handler.operation.needs:
+            request.auth.require(needs)
+        return True

@@ -7,7 +7,7 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from accounts.models import ApiKey
+from accounts.access import Access
 from core import redis
 
 # Redis's own clock, so that web hosts need not agree on the time.
@@ -43,9 +43,9 @@ class RateLimit(NamedTuple):
 
 class ApiKeyThrottle(BaseThrottle):
     def allow_request(self, request: Request, view: Any) -> bool:
-        if not isinstance(request.auth, ApiKey):
+        if not isinstance(request.auth, Access):
             return True
-        self.verdict = take(request.auth)
+        self.verdict = acquire(request.auth)
         if self.verdict is None:
             return True
         request._request.rate_limit = self.verdict  # type: ignore[attr-defined]
@@ -55,17 +55,18 @@ class ApiKeyThrottle(BaseThrottle):
         return self.verdict.retry_after if self.verdict else None
 
 
-def take(key: ApiKey) -> RateLimit | None:
+def acquire(access: Access) -> RateLimit | None:
     """One token for one request; None when there is no limit or no Redis to count in."""
-    rate = settings.API_RATE_LIMIT if key.workspace.rate_limit is None else key.workspace.rate_limit
+    workspace = access.workspace
+    rate = settings.API_RATE_LIMIT if workspace.rate_limit is None else workspace.rate_limit
     if not rate:
         return None
-    own_burst = key.workspace.rate_burst
+    own_burst = workspace.rate_burst
     burst = max(1, own_burst if own_burst is not None else max(settings.API_RATE_BURST, rate))
     answer = redis.attempt(
         "rate_limit",
         lambda client: client.register_script(_SCRIPT)(
-            keys=[f"opensend:rate:{key.pk}"], args=[rate, burst]
+            keys=[f"opensend:rate:{access.actor.id}"], args=[rate, burst]
         ),
     )
     return _verdict(answer, rate=rate, burst=burst) if answer else None

@@ -1,7 +1,6 @@
 """The verbs on workspaces and keys."""
 
 import secrets
-from collections.abc import Callable
 from uuid import UUID
 
 from django.db import transaction
@@ -9,19 +8,11 @@ from django.utils import timezone
 
 from accounts.authentication import digest
 from accounts.models import ApiKey, Workspace
+from core import hooks
 from core.errors import ValidationFailed
 
 PREFIX_LENGTH = 10
 _FOR_SENDING = "restricts sending, so it can only be given with `sending_access`"
-
-# Who can tell whether a domain belongs to a workspace lives on a higher floor and says so at
-# start-up (domains.apps).
-_owns_domain: Callable[[Workspace, UUID], bool] | None = None
-
-
-def ask_domains_of(owns_domain: Callable[[Workspace, UUID], bool]) -> None:
-    global _owns_domain
-    _owns_domain = owns_domain
 
 
 def create_workspace(*, name: str) -> Workspace:
@@ -87,5 +78,7 @@ def _check_restriction(key: ApiKey, changes: dict[str, object]) -> None:
 
 
 def _check_domain(workspace: Workspace, domain_id: UUID) -> None:
-    if _owns_domain is None or not _owns_domain(workspace, domain_id):
+    # Domains live on a higher floor.
+    owners = hooks.collect("DOMAIN_OWNERS")
+    if not any(owns(workspace, domain_id) for owns in owners):
         raise ValidationFailed({"domain_id": "is not a domain of this workspace"})

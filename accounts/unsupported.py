@@ -1,10 +1,11 @@
-"""Paths that the clients know and that lead nowhere here: each says so, and what to do instead."""
+"""Paths that the clients of Resend know and this installation doesn't have: 404 with advice."""
 
-from typing import ClassVar, NoReturn
+from typing import ClassVar
 
 from drf_spectacular.utils import extend_schema
 
-from accounts.authentication import ApiRequest
+from accounts.access import Access
+from accounts.operation import operation
 from accounts.views import ApiView
 from core.errors import NotFound
 
@@ -15,7 +16,8 @@ class UnsupportedEndpoint(ApiView):
 
     because: ClassVar[str] = ""
 
-    def get(self, request: ApiRequest, **kwargs: str) -> NoReturn:
-        raise NotFound(self.because)
+    @operation("Unsupported", needs=None)
+    def get(self, access: Access, **path: str) -> NotFound:
+        return NotFound(self.because)
 
     post = put = patch = delete = get

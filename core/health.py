@@ -8,16 +8,16 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.db import DatabaseError, ProgrammingError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
-from django.db.models import Count, Min
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest, multiprocess
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import REGISTRY, Collector
 
-from core import redis
+from core import hooks, redis
 from core.api.http import answering
 from core.models import Heartbeat
+from core.queue.backlog import backlog
 from core.queue.work import work_models
 from core.times import iso
 
@@ -28,34 +28,27 @@ MISSED_TICKS = 6
 _NO_BEAT = {"beat": "never seen", "last_beat_at": None}
 
 T = TypeVar("T")
-Warnings = Callable[[], list[str]]
-_warners: list[Warnings] = []
-
-
-def warn_of(find: Warnings) -> None:
-    """Let `/readyz` tell what an app finds wrong; asked only while the database answers."""
-    if find not in _warners:
-        _warners.append(find)
 
 
 @answering("GET", "HEAD")
 def healthz(request: HttpRequest) -> JsonResponse:
-    """The process answers; nothing else is asked."""
+    """200 while the process answers; checks nothing else."""
     return JsonResponse({"status": "ok", "version": settings.VERSION})
 
 
 @answering("GET", "HEAD")
 def readyz(request: HttpRequest) -> JsonResponse:
-    """200 when requests can be served, else 503; with what an operator wants to know."""
+    """200 when requests can be served, else 503; with the state of each part."""
     checks: dict[str, Any] = {"database": _database(), "warnings": _warnings()}
     if checks["database"] == "ok":
         checks["migrations"] = _migrations()
         checks |= _if_migrated(_beat) or _NO_BEAT
         checks["queues"] = _if_migrated(_queues) or {}
-        for find in _warners:
-            checks["warnings"] += _if_migrated(find) or []
-    checks["redis"] = "ok" if redis.attempt("readyz", lambda client: client.ping()) else "away"
-    # Without Redis mail is still accepted and callbacks are still kept: that is ready.
+        for find_warnings in hooks.collect("READINESS"):
+            checks["warnings"] += _if_migrated(find_warnings) or []
+    has_redis = redis.attempt("readyz", lambda client: client.ping())
+    checks["redis"] = "ok" if has_redis else "unavailable"
+    # Without Redis mail is still accepted and callbacks are still stored: that is ready.
     ready = checks.get("migrations") == "ok"
     return JsonResponse(
         {"status": "ready" if ready else "not ready", **checks}, status=200 if ready else 503
@@ -77,7 +70,7 @@ _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class _Queues(Collector):
-    """Asked of the database at each scrape: how much is due and since when."""
+    """Read from the database at each scrape: how many rows are due, and since when."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         due = GaugeMetricFamily("opensend_queue_due", "Rows that are due", labels=["queue"])
@@ -96,18 +89,26 @@ def _database() -> str:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except DatabaseError:
-        return "away"
+        return "unavailable"
     return "ok"
 
 
 def _migrations() -> str:
+    """Read until nothing is pending, and remembered then: it costs more than all other checks."""
+    global _is_migrated
+    if _is_migrated:
+        return "ok"
     executor = MigrationExecutor(connection)
     pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    _is_migrated = not pending
     return f"{len(pending)} not applied" if pending else "ok"
 
 
+_is_migrated = False
+
+
 def _if_migrated(ask: Callable[[], T]) -> T | None:
-    """Before the migrations tables and columns are missing; that they are is told already."""
+    """None before the migrations, when tables and columns are missing."""
     try:
         with transaction.atomic():
             return ask()
@@ -121,22 +122,20 @@ def _beat() -> dict[str, str | None]:
         return _NO_BEAT
     age = timezone.now() - last.at
     late: timedelta = settings.SWEEP_INTERVAL * MISSED_TICKS
-    told = f"last seen {int(age.total_seconds())} s ago" if age > late else "ok"
-    return {"beat": told, "last_beat_at": iso(last.at)}
+    state = f"last seen {int(age.total_seconds())} s ago" if age > late else "ok"
+    return {"beat": state, "last_beat_at": iso(last.at)}
 
 
 def _queues() -> dict[str, dict[str, float]]:
     now = timezone.now()
-    found = {}
+    queues = {}
     for model in work_models():
-        due = model._default_manager.filter(next_attempt_at__lte=now)
-        told = due.aggregate(count=Count("pk"), oldest=Min("next_attempt_at"))
-        oldest = (now - told["oldest"]).total_seconds() if told["oldest"] else 0.0
-        found[model._meta.db_table] = {
-            "due": told["count"],
-            "oldest_due_seconds": round(oldest, 3),
+        due, oldest = backlog(model)
+        queues[model._meta.db_table] = {
+            "due": due,
+            "oldest_due_seconds": round((now - oldest).total_seconds(), 3) if oldest else 0.0,
         }
-    return found
+    return queues
 
 
 def _queues_if_reachable() -> dict[str, dict[str, float]]:
@@ -144,12 +143,11 @@ def _queues_if_reachable() -> dict[str, dict[str, float]]:
     try:
         return _queues()
     except DatabaseError:
-        logger.warning("The database does not answer; its metrics are left out")
+        logger.warning("Database unavailable; queue metrics are missing")
         return {}
 
 
 def _warnings() -> list[str]:
-    """What makes a running installation deaf."""
     if not settings.SES_EVENTS_SNS_TOPIC_ARN:
         return ["SES_EVENTS_SNS_TOPIC_ARN is empty: every SES event is refused with 403"]
     return []

@@ -3,7 +3,7 @@ import warnings
 
 from celery import Celery
 from celery.exceptions import SecurityWarning
-from celery.signals import setup_logging
+from celery.signals import beat_init, celeryd_init, setup_logging
 
 # In a container there is often nobody but root.
 warnings.filterwarnings("ignore", category=SecurityWarning)
@@ -17,6 +17,14 @@ def _leave_logging_alone(**_: object) -> None:
 
     So LOG_LEVEL means the same in workers and beat as it does in the web.
     """
+
+
+@celeryd_init.connect
+@beat_init.connect
+def _require_valid_settings(**_: object) -> None:
+    from opensend.checks import require_valid_settings
+
+    require_valid_settings()
 
 
 app = Celery("opensend")

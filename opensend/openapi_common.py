@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from core.api.openapi import Error
+from core.api.dialects import Error
 from core.middleware import WELL_FORMED
 
 _WHOLE = {"type": "integer", "minimum": 0}

@@ -14,6 +14,7 @@ from typing import Any
 import django_stubs_ext
 import environ
 
+from core.queue.queues import beat_schedule, task_routes
 from opensend.admin_theme import UNFOLD  # noqa: F401 (a setting)
 
 django_stubs_ext.monkeypatch()  # lets ModelAdmin[Email] be written at run time
@@ -36,10 +37,25 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[BASE_URL])
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))
 
 # Fernet keys, newest first: the first encrypts, all of them decrypt.
-ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[]) or [
-    base64.urlsafe_b64encode(hashlib.sha256(SECRET_KEY.encode()).digest()).decode()
-]
+ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[])
+if LOCAL_MODE and not ENCRYPTION_KEYS:
+    _digest = hashlib.sha256(SECRET_KEY.encode()).digest()
+    ENCRYPTION_KEYS = [base64.urlsafe_b64encode(_digest).decode()]
 
+# In the order of the floors, lowest first: hooks are read in this order (core.hooks).
+APPS = [
+    "core",
+    "accounts",
+    "events",
+    "domains",
+    "contacts",
+    "tracking",
+    "webhooks",
+    "emails",
+    "receiving",
+    "ingest",
+    "opensend",
+]
 INSTALLED_APPS = [
     "unfold",
     "unfold.contrib.filters",
@@ -53,17 +69,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "core",
-    "accounts",
-    "events",
-    "domains",
-    "contacts",
-    "tracking",
-    "webhooks",
-    "emails",
-    "receiving",
-    "ingest",
-    "opensend",
+    *APPS,
 ]
 
 MIDDLEWARE = [
@@ -111,7 +117,10 @@ WHITENOISE_USE_FINDERS = LOCAL_MODE
 WHITENOISE_AUTOREFRESH = False
 APPEND_SLASH = False
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BASE_URL.startswith("https://")
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# Whoever can set the header X-Forwarded-Proto decides what is secure: only a proxy that always
+# sets it may be declared.
+BEHIND_TLS_PROXY = env.bool("BEHIND_TLS_PROXY", default=False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS_PROXY else None
 
 # --- PostgreSQL: the truth ------------------------------------------------------
 
@@ -154,14 +163,14 @@ REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0" if LOCAL_MOD
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.ApiKeyAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.FullAccess"],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.HasScope"],
     "DEFAULT_THROTTLE_CLASSES": ["accounts.rate_limit.ApiKeyThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["core.api.http.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["core.api.http.JSONParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "core.api.http.JSONNegotiation",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "URL_FORMAT_OVERRIDE": None,
-    "EXCEPTION_HANDLER": "core.errors.exception_handler",
+    "EXCEPTION_HANDLER": "core.api.error_handlers.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "UNAUTHENTICATED_USER": None,
 }
@@ -238,7 +247,7 @@ OPERATOR_EMAIL_FROM = env.str("OPERATOR_EMAIL_FROM", default="")
 # --- Tracking and unsubscribing -------------------------------------------------------------
 
 # Secrets that sign the links in mail, newest first: the first signs, all of them open.
-TRACKING_KEYS = env.list("TRACKING_KEYS", default=[]) or [SECRET_KEY]
+TRACKING_KEYS = env.list("TRACKING_KEYS", default=[]) or ([SECRET_KEY] if LOCAL_MODE else [])
 
 # --- What providers report --------------------------------------------------------------
 
@@ -280,56 +289,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "database"
-# What may wait for the outside has queues of its own, so that a provider that hangs or an
-# endpoint that drips never holds up what only needs the database.
-CELERY_TASK_ROUTES = {
-    "emails.tasks.send_due_emails": {"queue": "sending"},
-    "webhooks.tasks.deliver_due_webhooks": {"queue": "webhooks"},
-}
+CELERY_TASK_ROUTES = task_routes(APPS)
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TIMEZONE = "UTC"
-_SWEEPS = [
-    "emails.tasks.send_due_emails",
-    "emails.tasks.resolve_unknown_sends",
-    "emails.tasks.record_due_hits",
-    "events.tasks.dispatch_due_events",
-    "ingest.tasks.process_due_events",
-    "webhooks.tasks.deliver_due_webhooks",
-    "webhooks.tasks.recover_due_webhooks",
-    "webhooks.tasks.clean_up_endpoints",
-    "domains.tasks.check_due_domains",
-    "core.tasks.tick",
-]
-# An hour of deletions at once would be felt; a look at the oldest row costs next to nothing.
-_CLEANER_INTERVAL = timedelta(minutes=1)
-_CLEANERS = [
-    "emails.tasks.purge_orphaned_blobs",
-    "accounts.tasks.purge_old_idempotency_records",
-    "events.tasks.purge_old_events",
-    "ingest.tasks.purge_old_provider_events",
-    "webhooks.tasks.purge_old_attempts",
-    "webhooks.tasks.purge_old_endpoint_hours",
-    "webhooks.tasks.purge_old_recoveries",
-    "tracking.tasks.purge_old_hits",
-]
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
-    **{
-        task: {
-            "task": task,
-            "schedule": SWEEP_INTERVAL,
-            "options": {"expires": SWEEP_INTERVAL.total_seconds() * 2},
-        }
-        for task in _SWEEPS
-    },
-    **{
-        task: {
-            "task": task,
-            "schedule": _CLEANER_INTERVAL,
-            "options": {"expires": _CLEANER_INTERVAL.total_seconds()},
-        }
-        for task in _CLEANERS
-    },
-}
+CELERY_BEAT_SCHEDULE = beat_schedule(APPS, sweep_every=SWEEP_INTERVAL)
 
 # --- Metrics ---------------------------------------------------------------------------
 

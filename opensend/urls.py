@@ -40,6 +40,6 @@ urlpatterns = [
     path("api/webhooks/ses", ses_events),
     path("api/", include(api)),
 ]
-handler400 = "core.errors.bad_request"
-handler404 = "core.errors.not_found"
-handler500 = "core.errors.server_error"
+handler400 = "core.api.error_handlers.bad_request"
+handler404 = "core.api.error_handlers.not_found"
+handler500 = "core.api.error_handlers.server_error"

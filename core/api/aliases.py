@@ -25,7 +25,7 @@ class AliasedBody(RequestBody):
         except ValidationFailed as error:
             fields = (error.details or {})["fields"]
             told = {_renamed(path, used): problem for path, problem in fields.items()}
-            raise ValidationFailed(told, name=error.code) from None
+            raise ValidationFailed(told, name=error.name) from None
 
     @classmethod
     def _names(cls) -> Iterator[tuple[str, str]]:

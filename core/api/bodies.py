@@ -1,14 +1,14 @@
 """Request bodies: pydantic models, and their errors as the API's envelope with field paths."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from core.api.field_errors import INSIDE, told
+from core.api.field_errors import INSIDE, validation_failed
 
-M = TypeVar("M", bound=BaseModel)
 FieldPath = tuple[str | int, ...]
 
 MAX_ENTRIES = 100  # of an object: more than any of ours may have by its own limit
@@ -42,6 +42,30 @@ class RequestBody(BaseModel):
                     raise wrong({(name,): _TOO_MANY})
         return data
 
+    @classmethod
+    def parse(cls, data: Any, *, prefix: str = "") -> Self:
+        """The body, validated; ValidationFailed (422) names every wrong field.
+
+        When all that is wrong is missing fields, the error's name is `missing_required_field`; when
+        it is what this version doesn't support, `unsupported_field`.
+        """
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise validation_failed(error, data, prefix) from None
+
+
+class CamelCaseBody(RequestBody):
+    """For the mailbox dialect: `client_id` is `clientId` in requests."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+
+class CamelCaseModel(BaseModel):
+    """For the mailbox dialect: `client_id` is `clientId` in answers."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
 
 def unsupported(why: str) -> PydanticCustomError:
     """For validators to raise: the request is understood, and this version can't do it."""
@@ -57,15 +81,3 @@ def wrong(inside: Mapping[FieldPath, str]) -> ValidationError:
         for path, why in inside.items()
     ]
     return ValidationError.from_exception_data("request", problems)
-
-
-def parse(model: type[M], data: Any, *, prefix: str = "") -> M:
-    """Validate a request body; raises ValidationFailed (422) naming every wrong field.
-
-    When all that is wrong is fields left out, the error's name is `missing_required_field`; when
-    it is what this version can't do, `unsupported_field`.
-    """
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        raise told(error, data, prefix) from None

@@ -41,7 +41,7 @@ _WORDS = {
 _UNITS: dict[type, tuple[str, str]] = {str: ("character", "characters"), dict: ("entry", "entries")}
 
 
-def told(error: ValidationError, data: Any, prefix: str) -> ValidationFailed:
+def validation_failed(error: ValidationError, data: Any, prefix: str) -> ValidationFailed:
     """Every field at fault by its path, up to a hundred of them; the rest is counted."""
     problems = error.errors(include_url=False)
     whole = prefix.removesuffix(".") or "body"

@@ -16,7 +16,8 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.errors import PayloadTooLarge, method_not_allowed
+from core.api.error_handlers import method_not_allowed
+from core.errors import PayloadTooLarge
 
 R = TypeVar("R", bound=HttpResponseBase)
 

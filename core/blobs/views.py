@@ -1,9 +1,10 @@
 """`GET /blobs/<token>`: a file of the folder, for whoever holds a signed link."""
 
 from django.core.signing import BadSignature
-from django.http import FileResponse, HttpRequest, HttpResponseBase, JsonResponse
+from django.http import FileResponse, HttpRequest, HttpResponseBase
 
-from core import errors
+from core.api.dialects import Problem
+from core.api.error_handlers import not_found, refuse
 from core.api.http import answering
 from core.blobs import blobs, links
 from core.blobs.folder import FolderStore
@@ -16,13 +17,13 @@ def download(request: HttpRequest, token: str) -> HttpResponseBase:
     try:
         link = links.opened(token)
         if not isinstance(store, FolderStore):
-            return errors.not_found(request)
+            return not_found(request)
         file = store.path(link.key).open("rb")
     except (BadSignature, FileNotFoundError):
-        return errors.not_found(request)
+        return not_found(request)
     except links.LinkExpired:
         message = "This link has expired. Ask the API for a new one."
-        return JsonResponse(errors.body(410, "link_expired", message), status=410)
+        return refuse(request, Problem(410, "link_expired", message))
     response = FileResponse(
         file, as_attachment=True, filename=link.filename, content_type=link.content_type
     )

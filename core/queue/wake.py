@@ -1,71 +1,47 @@
-"""Telling a worker that something is due, after commit, at no cost to the request.
+"""Hints to workers that something is due, sent after the commit and at no cost to the request.
 
-A hint goes to a thread of this process, which tells Celery; the request never waits for Redis.
-Hints for one task within a moment become one, and none is sent while one is still queued. What
-is lost here is found by the next sweep.
+A hint goes to a thread of this process, which sends a Celery message; the request never waits for
+Redis. Hints for one task within a moment become one, and none is sent while one is still queued.
+The next sweep finds what a lost hint announced.
 """
 
 import logging
-import os
-import queue
-import threading
 import time
+from queue import Queue
 
 from celery import current_app
 from django.db import transaction
 from kombu import Connection
 
 from core import redis
+from core.queue.background import Background, take_up_to
 
 logger = logging.getLogger(__name__)
 
 GATHER = 0.02  # seconds in which further hints join the ones being sent
 IMPATIENT = {"socket_connect_timeout": 1, "socket_timeout": 1}
 QUEUED_FOR = 2000  # milliseconds for which one queued hint stands for others
-
-_hints: "queue.SimpleQueue[str]" = queue.SimpleQueue()
-_teller: threading.Thread | None = None
-_teller_pid = 0
-_lock = threading.Lock()
+_MANY = 10_000
 
 
 def wake(task: str) -> None:
-    """Hint that the task with this name has work; call it where the work was written."""
+    """Hint that the task with this name has work; call it where the work is written."""
     transaction.on_commit(lambda: hint(task), robust=True)
 
 
 def hint(task: str) -> None:
-    _ensure_teller()
-    _hints.put(task)
+    _sender.put(task)
 
 
-def heard(task: str) -> None:
-    """The worker is looking: from now on a new hint is worth a message."""
+def acknowledge(task: str) -> None:
+    """The worker has begun to look for work: from now on a new hint is worth a message."""
     redis.attempt("wake", lambda client: client.delete(_key(task)))
 
 
-def _ensure_teller() -> None:
-    global _teller, _teller_pid, _hints
-    if _is_telling():
-        return
-    with _lock:
-        if not _is_telling():
-            _hints = queue.SimpleQueue()
-            _teller = threading.Thread(target=_tell, args=(_hints,), name="wake", daemon=True)
-            _teller_pid = os.getpid()
-            _teller.start()
-
-
-def _is_telling() -> bool:
-    # A fork doesn't inherit threads, and one that a bug ended must not stay the last.
-    return _teller is not None and _teller.is_alive() and _teller_pid == os.getpid()
-
-
-def _tell(hints: "queue.SimpleQueue[str]") -> None:
+def _send_hints(hints: "Queue[str]") -> None:
     broker = _connect()
     while True:
-        tasks = {hints.get()}
-        _gather(hints, tasks)
+        tasks = {hints.get(), *take_up_to(hints, _MANY)}
         sent = [_send(task, broker) for task in tasks]
         if not all(sent):
             broker.release()
@@ -73,17 +49,12 @@ def _tell(hints: "queue.SimpleQueue[str]") -> None:
         time.sleep(GATHER)
 
 
+_sender: Background[str] = Background("wake", _send_hints)
+
+
 def _connect() -> Connection:
-    """Of its own, because workers' connections have to wait for Redis as long as it takes."""
+    """A connection of its own: those of workers wait for Redis as long as it takes."""
     return current_app.connection_for_write(transport_options=IMPATIENT)
-
-
-def _gather(hints: "queue.SimpleQueue[str]", tasks: set[str]) -> None:
-    while True:
-        try:
-            tasks.add(hints.get_nowait())
-        except queue.Empty:
-            return
 
 
 def _send(task: str, broker: Connection) -> bool:
@@ -92,11 +63,11 @@ def _send(task: str, broker: Connection) -> bool:
         "wake", lambda client: bool(client.set(_key(task), 1, nx=True, px=QUEUED_FOR))
     )
     if not claimed:
-        return True  # one is queued already, or Redis is away
+        return True  # one is queued already, or Redis is unavailable
     try:
         current_app.send_task(task, connection=broker, retry=False, expires=30)
     except Exception:
-        logger.warning("Could not hint at work", extra={"task": task}, exc_info=True)
+        logger.warning("Could not send a hint", extra={"task": task}, exc_info=True)
         return False
     return True
 

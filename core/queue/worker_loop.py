@@ -1,12 +1,17 @@
-"""The loop of a task that works a queue off: in slices, so that it gives way and can be stopped."""
+"""Working a queue off in bounded passes: other tasks get their turn, and workers can stop."""
 
 import threading
 import time
-from collections.abc import Callable
+from typing import NamedTuple
 
 from celery.signals import worker_shutting_down
+from django.apps import apps
 
 from core.queue import wake
+from core.queue.backlog import backlog
+from core.queue.queues import Batch, Queue
+
+PASS_SECONDS = 5.0
 
 stopping = threading.Event()
 
@@ -16,17 +21,43 @@ def _stop(**_: object) -> None:
     stopping.set()
 
 
-def drain(task: str, batch: Callable[[], int], *, slice_seconds: float = 5.0) -> int:
-    """Call `batch` until it finds nothing or the slice is over, then ask for another slice."""
-    wake.heard(task)
-    until = time.monotonic() + slice_seconds
-    total = 0
+class Pass(NamedTuple):
+    """What one pass did. `remaining` rows are due after it (core.queue.backlog)."""
+
+    claimed: int
+    processed: int
+    failed: int
+    remaining: int
+
+
+def run_pass(queue: Queue, *, seconds: float = PASS_SECONDS) -> Pass:
+    """One bounded pass: beat's tasks, job endpoints and `manage.py run_queue` all do this.
+
+    Overlapping passes share the work by their leases.
+    """
+    done, _ = _work(queue, seconds)
+    return Pass(*done, remaining=backlog(apps.get_model(queue.model)).due)
+
+
+def drain(queue: Queue, *, seconds: float = PASS_SECONDS) -> int:
+    """The body of a queue's task: one pass, and a hint for the next while there is more; how many
+    rows were claimed."""
+    wake.acknowledge(queue.task)
+    done, has_more = _work(queue, seconds)
+    if has_more:
+        wake.hint(queue.task)
+    return done.claimed
+
+
+def _work(queue: Queue, seconds: float) -> tuple[Batch, bool]:
+    """What was done until nothing was due or the time was over, and whether it was the latter."""
+    until = time.monotonic() + seconds
+    total = Batch(0)
     while not stopping.is_set():
-        done = batch()
-        total += done
-        if not done:
-            return total
+        batch = queue.process_batch(until - time.monotonic())
+        total += batch
+        if not batch.claimed:
+            return total, False
         if time.monotonic() >= until:
-            wake.hint(task)
-            return total
-    return total
+            return total, True
+    return total, False

@@ -1,0 +1,7 @@
+"""What runs on a timer for the installation."""
+
+from core.queue.queues import Periodic
+
+HEARTBEAT = Periodic("core.tasks.tick", every=None)
+
+PERIODIC = [HEARTBEAT]

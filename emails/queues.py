@@ -1,0 +1,28 @@
+"""What is worked off about emails."""
+
+from core.queue.queues import Periodic, Queue
+
+SEND = Queue(
+    name="send",
+    task="emails.tasks.send_due_emails",
+    model="emails.Email",
+    process="emails.sending.loop.send_due",
+    celery_queue="sending",
+    is_loop=True,
+)
+RESOLVE_UNKNOWN = Queue(
+    name="resolve-unknown",
+    task="emails.tasks.resolve_unknown_sends",
+    model="emails.Email",
+    process="emails.sending.send_results.resolve_unknown",
+)
+RECORD_HITS = Queue(
+    name="record-hits",
+    task="emails.tasks.record_due_hits",
+    model="tracking.Hit",
+    process="emails.facts.opens_and_clicks.record_hits",
+)
+PURGE_BLOBS = Periodic("emails.tasks.purge_orphaned_blobs")
+
+QUEUES = [SEND, RESOLVE_UNKNOWN, RECORD_HITS]
+PERIODIC = [PURGE_BLOBS]
