@@ -1,4 +1,4 @@
-"""Sending domains and the DNS records that prove them."""
+"""Sending domains and the DNS records that verify them."""
 
 from typing import Self
 
@@ -17,9 +17,9 @@ class DomainQuerySet(WorkQuerySet["Domain"]):
 
 
 class Domain(WorkItem):
-    """A name that a workspace sends from. It exists once in the installation.
+    """A domain that a workspace sends from, unique in the installation.
 
-    The row is due when its identity at SES is next to be made or looked at.
+    The row is due when its SES identity must next be created, checked or deleted.
     """
 
     class Status(models.TextChoices):
@@ -30,7 +30,7 @@ class Domain(WorkItem):
         FAILED = "failed"
 
     class Provider(models.TextChoices):
-        """Those of emails.providers that take the mail of a domain."""
+        """The providers in emails.providers that a domain can choose."""
 
         SES = "ses", "Amazon SES"
         SMTP = "smtp", "the SMTP relay"
@@ -40,12 +40,12 @@ class Domain(WorkItem):
     # A-labels (RFC 5890), lower case, so that equal names are equal rows.
     name = models.CharField(max_length=253, unique=True)
     status = models.CharField(max_length=20, choices=Status, default=Status.NOT_STARTED)
-    # What the last step at SES ran into; empty when it went well.
+    # The error of the last SES call; empty when it succeeded.
     reason = models.TextField(blank=True)
     region = models.CharField(max_length=30)
     sending = models.BooleanField(default=True)
     receiving = models.BooleanField(default=False)
-    # Which provider takes its mail; empty for the installation's own choice.
+    # The provider that sends its mail; empty for the installation's default.
     provider = models.CharField(max_length=10, blank=True, default="", db_default="")
     open_tracking = models.BooleanField(default=False, db_default=False)
     click_tracking = models.BooleanField(default=False, db_default=False)
@@ -53,7 +53,7 @@ class Domain(WorkItem):
     ses_configuration_set_name = models.CharField(max_length=64, blank=True)
     checks = models.PositiveIntegerField(default=0, editable=False)
     verified_at = models.DateTimeField(null=True, editable=False)
-    # Set while the identity at SES is still to be removed; the row goes once it is.
+    # Set until the SES identity is deleted; the row is deleted after that.
     deleted_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -92,7 +92,7 @@ class Domain(WorkItem):
 
 
 class DnsRecord(models.Model):
-    """One record that the owner of the domain is to publish, and whether it was found."""
+    """A DNS record that the domain's owner must publish, and whether it was found."""
 
     class Purpose(models.TextChoices):
         DKIM = "DKIM"
@@ -100,7 +100,7 @@ class DnsRecord(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     domain = models.ForeignKey(Domain, models.CASCADE, related_name="records")
     purpose = models.CharField(max_length=10, choices=Purpose)
-    # Longer than DNS allows: SES makes DKIM tokens for the longest of domain names as well.
+    # Longer than DNS allows: SES creates DKIM tokens even for domain names of maximum length.
     name = models.CharField(max_length=320)
     type = models.CharField(max_length=10)
     value = models.TextField()

@@ -1,4 +1,4 @@
-"""A domain as the API and its events show it: one shape for both."""
+"""The representation of a domain, shared by the API and events."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from events.payloads.domains import Capabilities, DomainOut, RecordOut, Switch
 
 
 def snapshot(domain: Domain) -> dict[str, Any]:
-    """Asks for the domain's records unless they were prefetched."""
+    """Queries the domain's DNS records unless they are prefetched."""
     return DomainOut(
         object="domain",
         id=str(domain.pk),

@@ -6,5 +6,5 @@ from domains.verification import check_due
 
 @shared_task
 def check_due_domains() -> int:
-    """Every domain that is due has been looked up at SES."""
+    """Check all due domains at SES, and finish pending deletions."""
     return drain("domains.tasks.check_due_domains", check_due)

@@ -1,4 +1,4 @@
-"""Mail as its recipients see it, and what became of it."""
+"""Admin pages of emails: a preview, the recipients, the facts, and actions for operators."""
 
 from typing import Any, ClassVar
 
@@ -30,18 +30,18 @@ from emails.html_preview import preview
 from emails.models import Email, EmailAttachment, EmailEvent, EmailRecipient, SendRate
 from tracking.models import Hit
 
-SHOWN = 200
+MAX_ROWS = 200
 
 
-def waiting_long(emails: "QuerySet[Email]") -> "QuerySet[Email]":
-    return overdue(_underway(emails))
+def overdue_emails(emails: "QuerySet[Email]") -> "QuerySet[Email]":
+    return overdue(_pending(emails))
 
 
-def claimed_often(emails: "QuerySet[Email]") -> "QuerySet[Email]":
-    return _underway(emails).filter(next_attempt_at__isnull=False, crashes__gte=2)
+def crashing_emails(emails: "QuerySet[Email]") -> "QuerySet[Email]":
+    return _pending(emails).filter(next_attempt_at__isnull=False, crashes__gte=2)
 
 
-def held(emails: "QuerySet[Email]") -> "QuerySet[Email]":
+def held_emails(emails: "QuerySet[Email]") -> "QuerySet[Email]":
     return emails.filter(status=Email.Status.UNKNOWN, next_attempt_at=None).order_by("-pk")
 
 
@@ -49,9 +49,9 @@ class StateFilter(BoundedFilter):
     title = "state"
     parameter_name = "state"
     questions: ClassVar[Any] = {
-        "overdue": ("Overdue", waiting_long),
-        "held": ("In doubt and held for you", held),
-        "exhausted": ("Claimed again and again", claimed_often),
+        "overdue": ("Overdue", overdue_emails),
+        "held": ("Unknown, held for an operator", held_emails),
+        "exhausted": ("Crashing repeatedly", crashing_emails),
     }
 
 
@@ -68,7 +68,7 @@ class EmailAdmin(RecordAdmin[Email]):
     ]
     list_select_related = ["workspace"]
     list_filter = ["status", StateFilter, BY_WORKSPACE]
-    search_help_text = "Address, id, Message-ID or provider's id, in full"
+    search_help_text = "Full address, id, Message-ID or provider message id"
     fieldsets: ClassVar[Any] = [
         (
             None,
@@ -92,20 +92,20 @@ class EmailAdmin(RecordAdmin[Email]):
         ),
     ]
     actions = ["retry_now", "mark_as_sent", "mark_as_failed"]
-    # What became of the mail comes before the columns of its row.
+    # The preview and the panels come before the columns of the row.
     change_form_outer_before_template = "emails/admin/email.html"
     change_form_outer_after_template = None
     panels: ClassVar[Any] = []
 
     def find(self, term: str) -> Q:
         if term.startswith("<") or "@" not in term:
-            # A Message-ID's local part is the provider's id, or ours while it has none.
+            # The local part of a Message-ID is the provider's id, or ours until there is one.
             local = term.strip("<>").partition("@")[0]
-            found = Q(provider_message_id=local) & ~Q(provider_message_id="")
-            return found | Q(pk=known) if (known := as_uuid(local)) else found
+            by_provider_id = Q(provider_message_id=local) & ~Q(provider_message_id="")
+            return by_provider_id | Q(pk=pk) if (pk := as_uuid(local)) else by_provider_id
         local, _, domain = term.rpartition("@")
-        theirs = EmailRecipient.objects.filter(address=f"{local}@{domain.lower()}")
-        return Q(pk__in=theirs.order_by("-pk").values("email")[:SHOWN])
+        recipients = EmailRecipient.objects.filter(address=f"{local}@{domain.lower()}")
+        return Q(pk__in=recipients.order_by("-pk").values("email")[:MAX_ROWS])
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Email]:
         emails = super().get_queryset(request).select_related("workspace")
@@ -124,7 +124,7 @@ class EmailAdmin(RecordAdmin[Email]):
             images = request.GET.get("images") == "1"
             extra |= {"mail": email, "images": images, "preview": preview(email.html, images)}
         response = super().change_view(request, object_id, form_url, extra)
-        # A link that is followed inside the preview must not load there either.
+        # A link in the preview must not load another page into the frame.
         response["Content-Security-Policy"] = "frame-src 'none'; object-src 'none'"
         return response
 
@@ -138,28 +138,26 @@ class EmailAdmin(RecordAdmin[Email]):
         more = f" and {len(everybody) - 1} more" if len(everybody) > 1 else ""
         return "".join(everybody[:1]) + more
 
-    @admin.action(description="Send now (waiting or in doubt)", permissions=["operate"])
+    @admin.action(description="Send now", permissions=["operate"])
     def retry_now(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
         self.say(request, services.retry_now(picked(queryset)), "will be sent now")
 
-    @admin.action(description="It was sent (in doubt)", permissions=["operate"])
+    @admin.action(description="Mark as sent (unknown sends only)", permissions=["operate"])
     def mark_as_sent(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
-        settled = services.resolve(picked(queryset), was_sent=True)
-        self.say(request, settled, "in doubt are now sent")
+        count = services.resolve(picked(queryset), was_sent=True)
+        self.say(request, count, "marked as sent")
 
-    @admin.action(
-        description="It was not sent, and never will be (in doubt)", permissions=["operate"]
-    )
+    @admin.action(description="Mark as failed (unknown sends only)", permissions=["operate"])
     def mark_as_failed(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
-        settled = services.resolve(picked(queryset), was_sent=False)
-        self.say(request, settled, "in doubt are now failed")
+        count = services.resolve(picked(queryset), was_sent=False)
+        self.say(request, count, "marked as failed")
 
 
 @admin.register(EmailRecipient)
 class EmailRecipientAdmin(RecordAdmin[EmailRecipient]):
     list_display = ["address", "kind", labelled("status"), "status_at", "detail", "email_id"]
     raw_id_fields = ["email"]
-    search_help_text = "Address or an email's id, in full"
+    search_help_text = "Full address or email id"
 
     def find(self, term: str) -> Q:
         if (identifier := as_uuid(term)) is not None:
@@ -172,26 +170,26 @@ class EmailRecipientAdmin(RecordAdmin[EmailRecipient]):
 class EmailAttachmentAdmin(RecordAdmin[EmailAttachment]):
     list_display = ["filename", "content_type", "size", "content_id", "email_id"]
     raw_id_fields = ["email"]
-    search_help_text = "An email's id, in full"
+    search_help_text = "Full email id"
 
     def find(self, term: str) -> Q:
-        found = super().find(term)
+        by_id = super().find(term)
         if (identifier := as_uuid(term)) is None:
-            return found
-        return found | Q(email=identifier)
+            return by_id
+        return by_id | Q(email=identifier)
 
 
 @admin.register(EmailEvent)
 class EmailEventAdmin(RecordAdmin[EmailEvent]):
     list_display = ["type", "recipient", labelled("status"), "occurred_at", "email_id"]
     raw_id_fields = ["email"]
-    search_help_text = "An email's id, in full"
+    search_help_text = "Full email id"
 
     def find(self, term: str) -> Q:
-        found = super().find(term)
+        by_id = super().find(term)
         if (identifier := as_uuid(term)) is None:
-            return found
-        return found | Q(email=identifier)
+            return by_id
+        return by_id | Q(email=identifier)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[EmailEvent]:
         return super().get_queryset(request).defer("payload")
@@ -200,71 +198,71 @@ class EmailEventAdmin(RecordAdmin[EmailEvent]):
 @admin.register(SendRate)
 class SendRateAdmin(RecordAdmin[SendRate]):
     list_display = ["name", "max_rate", "factor", "daily_quota", "sent_24h", "paused_until"]
-    search_help_text = "A region, or the name of a provider"
+    search_help_text = "Region or provider name"
     exact = ("name",)
 
 
-def _underway(emails: "QuerySet[Email]") -> "QuerySet[Email]":
-    """Named by status, because that is what there is an index on."""
+def _pending(emails: "QuerySet[Email]") -> "QuerySet[Email]":
+    """By status rather than next_attempt_at: there is an index on the status."""
     return emails.filter(status__in=["queued", "scheduled", "sending", "unknown"])
 
 
 def _recipients(email: Email) -> Panel:
     rows = [
         [link(each, each.address), each.kind, Label(each.status), each.status_at, each.detail]
-        for each in email.recipients.order_by("pk")[:SHOWN]
+        for each in email.recipients.order_by("pk")[:MAX_ROWS]
     ]
-    return Panel("Recipients", ["Address", "As", "Status", "Since", "Detail"], rows)
+    return Panel("Recipients", ["Address", "Kind", "Status", "Since", "Detail"], rows)
 
 
-def _attached(email: Email) -> Panel:
+def _attachments(email: Email) -> Panel:
     rows = [
         [
             format_html('<a href="{}">{}</a>', attachments.download_url(each), each.filename),
             *(each.content_type, each.size, each.content_id),
         ]
-        for each in attachments.of([email]).get(email.pk, [])
+        for each in attachments.by_email([email]).get(email.pk, [])
     ]
-    return Panel("Attachments", ["File", "Type", "Bytes", "Inline as"], rows)
+    return Panel("Attachments", ["Filename", "Type", "Bytes", "Content-ID"], rows)
 
 
-def _came_by(email: Email) -> Panel:
+def _hits(email: Email) -> Panel:
     hits = Hit.objects.filter(email_id=email.pk).order_by("-at")
     rows = [
         [
             *(link(each, f"{each.at:%Y-%m-%d %H:%M:%S}"), each.kind, Label(each.verdict or "due")),
             *(", ".join(each.reasons), each.target, each.user_agent, each.network or ""),
         ]
-        for each in hits[:SHOWN]
+        for each in hits[:MAX_ROWS]
     ]
-    headers = ["At", "What", "Who", "Why", "Link", "Program", "Network"]
+    headers = ["At", "Kind", "Verdict", "Reasons", "Link", "User agent", "Network"]
     return Panel("Opens and clicks", headers, rows, more=list_url(Hit, q=str(email.pk)))
 
 
 def _timeline(email: Email) -> Panel:
-    events = sorted(email.events.all()[:SHOWN], key=lambda event: event.occurred_at)
+    events = sorted(email.events.all()[:MAX_ROWS], key=lambda event: event.occurred_at)
     rows = [
         [event.occurred_at, Label(event.type), event.recipient, _payload(event)] for event in events
     ]
-    return Panel("Timeline", ["At", "What", "Recipient", "Reported"], rows, empty="Nothing yet.")
+    return Panel("Timeline", ["At", "Event", "Recipient", "Payload"], rows, empty="No events yet.")
 
 
 def _payload(event: EmailEvent) -> str:
     return folded("payload", event.payload) if event.payload else ""
 
 
-EmailAdmin.panels.extend([_recipients, _attached, _timeline, _came_by])
+EmailAdmin.panels.extend([_recipients, _attachments, _timeline, _hits])
 alerts.append(
     lambda: Alert(
         "emails are overdue",
-        bounded_count(waiting_long(Email.objects.all())),
+        bounded_count(overdue_emails(Email.objects.all())),
         list_url(Email, state="overdue"),
     )
 )
 alerts.append(
     lambda: Alert(
-        "emails are in doubt and wait for you",
-        bounded_count(held(Email.objects.all())),
+        "emails have an unknown outcome and are held for an operator",
+        bounded_count(held_emails(Email.objects.all())),
         list_url(Email, state="held"),
     )
 )

@@ -6,8 +6,8 @@ class EmailsConfig(AppConfig):
 
     def ready(self) -> None:
         from core.health import warn_of
-        from emails.operator_alerts import problems, tell_operators
+        from emails.operator_alerts import alert_operators, find_problems
         from events.subscriptions import subscribe
 
-        subscribe(tell_operators)
-        warn_of(problems)
+        subscribe(alert_operators)
+        warn_of(find_problems)

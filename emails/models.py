@@ -1,4 +1,4 @@
-"""Outgoing mail: what was asked for, what became of each recipient, and the facts behind it."""
+"""Outgoing email: the message, the status of each recipient, and the facts behind it."""
 
 from typing import Self
 from uuid import UUID
@@ -16,22 +16,22 @@ from core.queue.work import WorkItem, WorkQuerySet
 
 class EmailQuerySet(WorkQuerySet["Email"]):
     def for_key(self, key: ApiKey) -> Self:
-        """What this key may read: all of its workspace, or what it sent itself."""
-        own = self.filter(workspace=key.workspace)
-        return own.filter(api_key=key) if key.is_restricted else own
+        """What this key may read: its whole workspace, or only what it sent itself."""
+        emails = self.filter(workspace=key.workspace)
+        return emails.filter(api_key=key) if key.is_restricted else emails
 
     def without_content(self) -> Self:
         return self.defer("html", "text", "headers")
 
 
 class Email(WorkItem):
-    """One message, exactly as the caller wrote it. Due while it is on its way to the provider."""
+    """One message, exactly as the caller wrote it. Due until the provider has answered for it."""
 
     class Status(models.TextChoices):
         SCHEDULED = "scheduled"
         QUEUED = "queued"
         SENDING = "sending"
-        UNKNOWN = "unknown"  # handed to the provider, and nobody knows yet whether it took it
+        UNKNOWN = "unknown"  # sent to the provider, but not known whether it was accepted
         SENT = "sent"
         DELIVERED = "delivered"
         DELIVERY_DELAYED = "delivery_delayed"
@@ -45,13 +45,13 @@ class Email(WorkItem):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="+", db_index=False)
     api_key = models.ForeignKey(ApiKey, models.SET_NULL, null=True, related_name="+")
-    # A removed domain leaves its mail behind, so this is an id and no foreign key.
+    # Not a foreign key: the email outlives its domain.
     domain_id: "models.UUIDField[UUID | None, UUID | None]" = models.UUIDField(null=True)
-    # Which provider takes it, as the domain or the installation said when it was accepted.
+    # Fixed at accept, from the domain or the installation.
     provider = models.CharField(max_length=10, default="ses", db_default="ses")
     region = models.CharField(max_length=30)
     configuration_set = models.CharField(max_length=64, blank=True)
-    # One of a batch: single mails go first.
+    # Sent by POST /emails/batch; single emails take precedence.
     is_batch = models.BooleanField(default=False, db_default=False)
 
     sender = models.CharField(max_length=700)
@@ -65,27 +65,27 @@ class Email(WorkItem):
     headers = models.JSONField(default=dict)
     tags = models.JSONField(default=dict)
     attachment_count = models.PositiveSmallIntegerField(default=0, db_default=0)
-    # As its domain had them when it was accepted.
+    # Copied from the domain at accept.
     open_tracking = models.BooleanField(default=False, db_default=False)
     click_tracking = models.BooleanField(default=False, db_default=False)
-    # Whether recipients get a way to unsubscribe with one click (RFC 8058).
+    # Whether the recipient gets one-click unsubscribe (RFC 8058).
     unsubscribe = models.BooleanField(default=False, db_default=False)
 
     status = models.CharField(max_length=20, choices=Status, default=Status.QUEUED)
     last_error = models.TextField(blank=True)
     provider_message_id = models.CharField(max_length=200, blank=True)
     provider_response = models.TextField(blank=True)
-    # The Message-ID that recipients see, once the provider has set it; ours until then.
+    # The Message-ID header: ours, until the provider replaces it with its own.
     message_id = models.CharField(max_length=400)
     request_id = models.CharField(max_length=128, blank=True)
     scheduled_at = models.DateTimeField(null=True)
-    # Since when it is tried; `email.delayed` was last published at `delay_published_at`.
+    # The first attempt, and when `email.delayed` was last published.
     first_attempt_at = models.DateTimeField(null=True)
     delay_published_at = models.DateTimeField(null=True)
-    # Since when it may have left without anybody knowing.
+    # Since when it is unknown whether an attempt has sent it.
     unknown_since = models.DateTimeField(null=True)
     sent_at = models.DateTimeField(null=True)
-    # Every hit, and those of people: scanners and image proxies open and click as well.
+    # All hits, and those of humans: scanners and image proxies open and click as well.
     opens = models.PositiveIntegerField(default=0, db_default=0)
     human_opens = models.PositiveIntegerField(default=0, db_default=0)
     clicks = models.PositiveIntegerField(default=0, db_default=0)
@@ -98,7 +98,7 @@ class Email(WorkItem):
         db_table = "emails"
         constraints = [
             models.CheckConstraint(condition=~(Q(html="") & Q(text="")), name="emails_has_content"),
-            # A row is due exactly while it is on its way; "hold" keeps an unknown send undue.
+            # Due exactly while it is pending; an unknown send that is held is not due.
             models.CheckConstraint(
                 condition=Q(
                     status__in=["scheduled", "queued", "sending"], next_attempt_at__isnull=False
@@ -112,26 +112,26 @@ class Email(WorkItem):
             ),
         ]
         indexes = [
-            # For claiming what one rate limit is for, single mails and those of batches apart,
-            # by turns between workspaces; what has left is not in it.
+            # For claiming under one rate limit, single emails and batches separately,
+            # round-robin between workspaces; only pending rows are in it.
             models.Index(
                 fields=["provider", "region", "is_batch", "workspace", "next_attempt_at"],
                 name="emails_due",
                 condition=Q(next_attempt_at__isnull=False, status__in=["queued", "scheduled"]),
             ),
-            # For settling sends whose worker died or whose outcome is unknown.
+            # For resolving sends whose worker crashed or whose outcome is unknown.
             models.Index(
                 fields=["next_attempt_at"],
                 name="emails_unresolved",
                 condition=Q(next_attempt_at__isnull=False, status__in=["sending", "unknown"]),
             ),
-            # For matching what the provider reports.
+            # For matching events of the provider.
             models.Index(
                 fields=["provider_message_id"],
                 name="emails_provider_message_id",
                 condition=~Q(provider_message_id=""),
             ),
-            # For the newest-first list of a workspace, and of an operator by status.
+            # For the lists, newest first: of a workspace, and by status in the admin.
             models.Index(fields=["workspace", "-id"], name="emails_newest"),
             models.Index(fields=["status", "-id"], name="emails_by_status"),
         ]
@@ -141,7 +141,7 @@ class Email(WorkItem):
 
 
 class EmailRecipient(models.Model):
-    """One address of one email and how far the email got there."""
+    """One recipient of one email, with its own status."""
 
     class Kind(models.TextChoices):
         TO = "to"
@@ -151,7 +151,7 @@ class EmailRecipient(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     email = models.ForeignKey(Email, models.CASCADE, related_name="recipients", db_index=False)
     kind = models.CharField(max_length=3, choices=Kind)
-    # ASCII and with a lower-case domain, as SES reports it.
+    # ASCII with a lower-case domain, as SES reports it.
     address = models.CharField(max_length=320)
     status = models.CharField(max_length=20, choices=Email.Status, default=Email.Status.QUEUED)
     status_at = models.DateTimeField(null=True)
@@ -160,11 +160,11 @@ class EmailRecipient(models.Model):
     class Meta:
         db_table = "email_recipients"
         constraints = [
-            # Nobody gets a mail twice, whatever the lists say.
+            # A recipient is unique per email, across to, cc and bcc.
             models.UniqueConstraint(fields=["email", "address"], name="email_recipients_once"),
         ]
         indexes = [
-            # For an operator looking for a person's mail.
+            # For the admin's search by address.
             models.Index(fields=["address", "-id"], name="email_recipients_of"),
         ]
 
@@ -173,14 +173,14 @@ class EmailRecipient(models.Model):
 
 
 class EmailAttachment(models.Model):
-    """One attachment: what is said of it. Its bytes are in the blob store."""
+    """The metadata of one attachment; its bytes are in the blob store."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     email = models.ForeignKey(Email, models.CASCADE, related_name="attachments", db_index=False)
     position = models.PositiveSmallIntegerField()
     filename = models.CharField(max_length=255)
     content_type = models.CharField(max_length=255)
-    # Of an inline part, without the angle brackets; empty for an ordinary attachment.
+    # Of an inline part, without angle brackets; empty for a regular attachment.
     content_id = models.CharField(max_length=255, blank=True)
     size = models.PositiveIntegerField()
     sha256 = models.CharField(max_length=64)
@@ -199,20 +199,20 @@ class EmailAttachment(models.Model):
 
 
 class EmailEvent(models.Model):
-    """One fact about an email, kept once however often and by whatever way it was reported.
+    """One fact about an email, stored once however often it is reported.
 
-    The event that tells customers' software of it bears its id.
+    The published event has the same id.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     email = models.ForeignKey(Email, models.CASCADE, related_name="events", db_index=False)
     workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="+", db_index=False)
     type = models.CharField(max_length=30)
-    # The recipient concerned; empty when it is all of them or nobody knows.
+    # The affected recipient; empty for all of them or if it is unknown.
     recipient = models.CharField(max_length=320, blank=True)
-    # The recipient status that the fact brings, empty when it brings none.
+    # The recipient status that the fact sets, empty for none.
     status = models.CharField(max_length=20, blank=True)
-    # What makes two reports the same fact.
+    # Duplicates of a fact have the same fingerprint.
     fingerprint = models.CharField(max_length=64)
     payload = models.JSONField(default=dict)
     occurred_at = models.DateTimeField()
@@ -239,31 +239,31 @@ class EmailEvent(models.Model):
 
 
 class SendRate(models.Model):
-    """What a provider takes from all workers together: a bucket of tokens, each a recipient."""
+    """A provider's rate limit for all workers: a token bucket, one token per recipient."""
 
-    # A region of SES, or the name of a provider that has none.
+    # An SES region, or the name of a provider without regions.
     name = models.CharField(max_length=30, primary_key=True)
-    # Recipients a second, and a day (null: any number), as the provider told.
+    # The provider's limits: recipients per second and per day (null: unlimited).
     max_rate = models.FloatField()
     daily_quota = models.FloatField(null=True)
-    # What it had taken in the 24 hours before it was asked, and what it was given since.
+    # Recipients in the 24 hours before the last refresh, and recipients since then.
     sent_24h = models.FloatField(default=0, db_default=0)
     sent_since = models.FloatField(default=0, db_default=0)
-    # Below zero is debt, for mail with more recipients than there were tokens.
+    # Negative after an email with more recipients than there were tokens.
     tokens = models.FloatField(default=0, db_default=0)
     filled_at = models.DateTimeField(db_default=Now())
-    # Which part of `max_rate` is used; less than all of it after throttling.
+    # The fraction of `max_rate` that is used; below 1 after throttling.
     factor = models.FloatField(default=1, db_default=1)
     factor_at = models.DateTimeField(db_default=Now())
-    # Calls of the last seconds and the throttled among them; the older, the less they count.
+    # Recent calls and the throttled ones among them, exponentially decaying.
     calls = models.FloatField(default=0, db_default=0)
     throttled = models.FloatField(default=0, db_default=0)
-    # When they last were too many.
+    # The last overload: too many throttled calls.
     throttled_at = models.DateTimeField(null=True)
-    # When the provider is asked again; it told something at `refreshed_at`.
+    # When the limits are fetched next, and when they were last fetched.
     refresh_at = models.DateTimeField(db_default=Now())
     refreshed_at = models.DateTimeField(null=True)
-    # The daily quota is used up: nothing is sent before the look at this time.
+    # The daily quota is used up: nothing is sent before the refresh at this time.
     paused_until = models.DateTimeField(null=True)
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Mail to the operators about endpoints that fail: ordinary mail, from a domain of ours."""
+"""Emails the operators about failing webhook endpoints, like any other email."""
 
 import logging
 from collections.abc import Sequence
@@ -18,68 +18,68 @@ from events.models import Event
 
 logger = logging.getLogger(__name__)
 
-_LONGEST_SUBJECT = 200  # a URL may have 2,048 characters; the text has all of them
+_MAX_SUBJECT = 200  # a URL may have 2,048 characters; the text contains all of it
 
 
-def tell_operators(events: Sequence[Event]) -> None:
-    """One email a notice, to all operators; a handful of statements, whatever the number.
+def alert_operators(events: Sequence[Event]) -> None:
+    """One email per event, to all operators; the number of statements is constant.
 
-    The email has the event's id, so an event that is heard again is not mailed again. Settings
-    that can't work cost the mail and nothing else: others must hear the events all the same.
+    The email has the event's id, so dispatching an event again sends no second email. Broken
+    settings must not raise: the other subscribers still need the events.
     """
-    notices = [event for event in events if event.type in _TEXTS]
-    if not notices or not settings.OPERATOR_EMAILS:
+    alerts = [event for event in events if event.type in _TEXTS]
+    if not alerts or not settings.OPERATOR_EMAILS:
         return
     try:
-        blank, domain = _blank()
+        template, domain = _template()
     except DomainError as error:
         logger.error(
-            "The operators could not be told of endpoints that fail",
-            extra={"reason": str(error), "events": [str(event.pk) for event in notices]},
+            "Could not alert the operators about failing webhook endpoints",
+            extra={"reason": str(error), "events": [str(event.pk) for event in alerts]},
         )
         return
-    names = _workspace_names({event.workspace_id for event in notices})
+    names = _workspace_names({event.workspace_id for event in alerts})
     accept_internal(
         domain,
-        {event.pk: _filled(blank, event, names[event.workspace_id]) for event in notices},
+        {event.pk: _alert(template, event, names[event.workspace_id]) for event in alerts},
     )
 
 
-def problems() -> list[str]:
-    """Why no notice can be mailed although operators are named, for `/readyz`."""
+def find_problems() -> list[str]:
+    """Warnings for `/readyz`: operators are configured, but they can't be emailed."""
     if not settings.OPERATOR_EMAILS:
         return []
     try:
-        _blank()
+        _template()
     except DomainError as error:
-        return [f"Operators get no mail about endpoints that fail: {error}"]
+        return [f"Operators get no alerts about failing webhook endpoints: {error}"]
     return []
 
 
-def _blank() -> tuple[SendEmail, Domain]:
-    """A notice that says nothing yet, and the domain that it leaves from.
+def _template() -> tuple[SendEmail, Domain]:
+    """An alert without subject and text, and its From domain.
 
-    DomainError when the settings name no mailboxes, or no domain that may send.
+    DomainError if the settings contain an invalid mailbox or a domain that can't send.
     """
-    addressed = {"from": settings.OPERATOR_EMAIL_FROM, "to": settings.OPERATOR_EMAILS}
+    addresses = {"from": settings.OPERATOR_EMAIL_FROM, "to": settings.OPERATOR_EMAILS}
     try:
-        blank = parse(SendEmail, addressed | {"subject": "-", "text": "-"})
+        template = parse(SendEmail, addresses | {"subject": "-", "text": "-"})
     except DomainError as error:
         raise DomainError(f"OPERATOR_EMAIL_FROM or OPERATOR_EMAILS: {error}") from None
-    name = blank.sender.domain
-    # A domain's name is unique in the installation, so this finds its workspace too.
+    name = template.sender.domain
+    # Domain names are unique in the installation, so no workspace is needed.
     domain = Domain.objects.filter(name=name, deleted_at=None).select_related("workspace").first()
-    return blank, require_sending(domain, name)
+    return template, require_sending(domain, name)
 
 
 def _workspace_names(ids: set[UUID]) -> dict[UUID, str]:
     return dict(Workspace.objects.filter(pk__in=ids).values_list("pk", "name"))
 
 
-def _filled(blank: SendEmail, event: Event, workspace: str) -> SendEmail:
+def _alert(template: SendEmail, event: Event, workspace: str) -> SendEmail:
     subject, text = _TEXTS[event.type]
     data = event.data()
-    facts = {
+    details = {
         "url": data["endpoint"],
         "workspace": workspace,
         "since": data["failing_since"] or iso(event.created_at),
@@ -88,24 +88,24 @@ def _filled(blank: SendEmail, event: Event, workspace: str) -> SendEmail:
         "id": data["webhook_id"],
         "admin": f"{settings.BASE_URL}/admin/webhooks/endpoint/{data['webhook_id']}/change/",
     }
-    filled = {
-        "subject": subject.format(**facts)[:_LONGEST_SUBJECT],
-        "text": text.format(**facts),
+    content = {
+        "subject": subject.format(**details)[:_MAX_SUBJECT],
+        "text": text.format(**details),
     }
-    return blank.model_copy(update=filled)
+    return template.model_copy(update=content)
 
 
 _TEXTS = {
     "webhook.failing": (
         "Webhook endpoint failing: {url}",
         """\
-A webhook endpoint has not taken a single event since {since}.
+A webhook endpoint has not accepted any event since {since}.
 
 Workspace: {workspace}
 Endpoint: {url}
 Last error: {reason}
 
-Its events are tried again and again. If none succeeds, the endpoint is switched off
+OpenSend keeps retrying its events. If none succeeds, the endpoint is disabled
 at {disabled_from}.
 
 In the admin: {admin}
@@ -114,7 +114,7 @@ In the admin: {admin}
     "webhook.disabled": (
         "Webhook endpoint disabled: {url}",
         """\
-A webhook endpoint was switched off. It is sent nothing any more.
+A webhook endpoint was disabled. It no longer receives events.
 
 Workspace: {workspace}
 Endpoint: {url}
@@ -122,7 +122,7 @@ Failing since: {since}
 Reason: {reason}
 
 Once it works again, enable it, in the admin or with
-PATCH /webhooks/{id} {{"status": "enabled"}}, and send what it has missed:
+PATCH /webhooks/{id} {{"status": "enabled"}}, and send the events that it missed:
 
     manage.py recover_webhook {id} --since {since}
 

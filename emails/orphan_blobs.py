@@ -1,7 +1,7 @@
-"""Blobs whose email never came to be, or is gone.
+"""Deletes orphaned blobs: their email was never committed, or it is deleted.
 
-The store is walked from its oldest key to those of a day ago, a slice at a time; then it is left
-alone for a day. How far the walk got is in Redis: without it, it begins anew.
+A scan goes from the oldest key to those of a day ago, one slice per run, and starts again a day
+after it has finished. Its position is in Redis; without Redis it starts from the beginning.
 """
 
 import time
@@ -19,47 +19,47 @@ from emails.models import EmailAttachment
 
 SLICE_SECONDS = 0.5
 _PAGE = 1000
-_AGE = timedelta(days=1)  # no request takes that long between blob and row
-_REST = timedelta(days=1)
-_REACHED = "emails:orphans:reached"
-_DONE = "~"  # behind every key
+_AGE = timedelta(days=1)  # no request takes that long between writing the blob and the row
+_RESCAN_AFTER = timedelta(days=1)
+_POSITION_KEY = "emails:orphans:reached"
+_END = "~"  # sorts after every key
 
 
 def delete_orphans() -> int:
-    """Look through one slice of the store; how many blobs were deleted."""
-    # A moment's first key: all of that minute are behind it or begin with it.
+    """Scan one slice of the store; the number of deleted blobs."""
+    # The prefix of that minute: keys of the same minute or later don't sort before it.
     end = blob_key(uuid7_floor(timezone.now() - _AGE), 0).rpartition("/")[0]
     until = time.monotonic() + SLICE_SECONDS
-    deleted, reached = 0, _reached()
-    while reached != _DONE and time.monotonic() < until and not stopping.is_set():
-        keys = blobs().keys(PREFIX, after=reached, limit=_PAGE)
+    deleted, position = 0, _load_position()
+    while position != _END and time.monotonic() < until and not stopping.is_set():
+        keys = blobs().keys(PREFIX, after=position, limit=_PAGE)
         old = [key for key in keys if key < end]
         deleted += _delete(old)
-        reached = old[-1] if len(old) == _PAGE else _DONE
-        _remember(reached)
+        position = old[-1] if len(old) == _PAGE else _END
+        _save_position(position)
     return deleted
 
 
 def _delete(keys: list[str]) -> int:
-    emails = {email for key in keys if (email := _email_of(key))}
+    emails = {email_id for key in keys if (email_id := _email_id(key))}
     rows = EmailAttachment.objects.filter(email__in=emails)
-    wanted = set(rows.values_list("blob_key", flat=True))
-    if orphans := [key for key in keys if key not in wanted]:
+    used = set(rows.values_list("blob_key", flat=True))
+    if orphans := [key for key in keys if key not in used]:
         blobs().delete(orphans)
     return len(orphans)
 
 
-def _email_of(key: str) -> UUID | None:
+def _email_id(key: str) -> UUID | None:
     try:
         return UUID(key.rpartition("/")[2].partition(".")[0])
     except ValueError:
         return None
 
 
-def _reached() -> str:
-    found = redis.attempt("orphans", lambda client: client.get(_REACHED))
-    return found.decode() if isinstance(found, bytes) else ""
+def _load_position() -> str:
+    stored = redis.attempt("orphans", lambda client: client.get(_POSITION_KEY))
+    return stored.decode() if isinstance(stored, bytes) else ""
 
 
-def _remember(reached: str) -> None:
-    redis.attempt("orphans", lambda client: client.set(_REACHED, reached, ex=_REST))
+def _save_position(position: str) -> None:
+    redis.attempt("orphans", lambda client: client.set(_POSITION_KEY, position, ex=_RESCAN_AFTER))

@@ -1,4 +1,4 @@
-"""The text of `scheduled_at` as a moment: ISO 8601, or one of a few forms of plain English."""
+"""Parses `scheduled_at`: ISO 8601, or one of a few forms of plain English."""
 
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -9,12 +9,12 @@ from django.utils import timezone
 from core.times import from_iso
 
 MAX_AHEAD = timedelta(days=30)
-# How far the caller's clock may be off, or a request on its way.
+# For clock skew of the caller and latency of the request.
 GRACE = timedelta(seconds=5)
 MAX_LENGTH = 100
 
-# dateparser does the arithmetic and would take far more, but it guesses: `tomorrow at 25:00` is
-# the same time tomorrow to it, and `a` is in January. It only gets what is unmistakable.
+# dateparser does the arithmetic. It accepts far more, but it guesses: it reads `tomorrow at 25:00`
+# as the current time tomorrow, and `a` as a day in January. It only gets unambiguous text.
 _AMOUNT = r"(?:an?|one|two|three|four|five|six|seven|eight|nine|ten|\d{1,6}(?:\.\d{1,2})?)"
 _UNIT = r"(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?)"
 _SPAN = rf"{_AMOUNT} {_UNIT}(?:,? (?:and )?{_AMOUNT} {_UNIT}){{0,4}}"
@@ -48,21 +48,21 @@ _LOOKS_ISO = re.compile(r"\d{4}-?(\d\d|W)", re.ASCII)
 
 
 def parse_scheduled_at(text: str, *, now: datetime | None = None) -> datetime:
-    """When that is, in UTC, and at most MAX_AHEAD from now; ValueError says what is wrong.
+    """The time in UTC, at most MAX_AHEAD from now; ValueError says what is wrong.
 
-    In English it is UTC unless a zone follows: `UTC`, `+02:00` or `Europe/Berlin`. Short names
-    such as CST mean several zones and are refused.
+    English means UTC unless a zone follows: `UTC`, `+02:00` or `Europe/Berlin`. Short names such
+    as CST are ambiguous and rejected.
     """
     now = now or timezone.now()
-    found = _read(text, now)
-    if found < now - GRACE:
+    at = _parse(text, now)
+    if at < now - GRACE:
         raise ValueError("must be in the future")
-    if found > now + MAX_AHEAD + GRACE:
+    if at > now + MAX_AHEAD + GRACE:
         raise ValueError(f"must be at most {MAX_AHEAD.days} days ahead")
-    return found
+    return at
 
 
-def _read(text: str, now: datetime) -> datetime:
+def _parse(text: str, now: datetime) -> datetime:
     if len(text) > MAX_LENGTH:
         raise ValueError(f"must have at most {MAX_LENGTH} characters")
     try:
@@ -70,17 +70,17 @@ def _read(text: str, now: datetime) -> datetime:
     except ValueError:
         if _LOOKS_ISO.match(text):
             raise
-    return _in_english(" ".join(text.split()), now)
+    return _parse_english(" ".join(text.split()), now)
 
 
-def _in_english(text: str, now: datetime) -> datetime:
-    words, zone = _zoned(text)
+def _parse_english(text: str, now: datetime) -> datetime:
+    words, zone = _split_zone(text)
     words = words.lower()
     if not _ENGLISH.fullmatch(words):
-        raise _unreadable()
-    import dateparser  # takes a tenth of a second, which only those wait for who use it
+        raise _invalid()
+    import dateparser  # importing it takes a tenth of a second, so only where it is needed
 
-    found: datetime | None = dateparser.parse(
+    parsed: datetime | None = dateparser.parse(
         words,
         languages=["en"],
         settings={
@@ -90,29 +90,29 @@ def _in_english(text: str, now: datetime) -> datetime:
             "RETURN_AS_TIMEZONE_AWARE": False,
         },
     )
-    if found is None:  # a date that no calendar has
-        raise _unreadable()
+    if parsed is None:  # a date that does not exist
+        raise _invalid()
     try:
-        return found.replace(tzinfo=zone).astimezone(UTC)
+        return parsed.replace(tzinfo=zone).astimezone(UTC)
     except OverflowError:
-        raise _unreadable() from None
+        raise _invalid() from None
 
 
-def _zoned(text: str) -> tuple[str, tzinfo]:
+def _split_zone(text: str) -> tuple[str, tzinfo]:
     """The text without the zone at its end, and the zone."""
-    named = _ZONE.fullmatch(text)
-    if named is None or named["utc"]:
-        return (named["rest"] if named else text), UTC
+    match = _ZONE.fullmatch(text)
+    if match is None or match["utc"]:
+        return (match["rest"] if match else text), UTC
     try:
-        if named["offset"]:
-            return named["rest"], datetime.strptime(named["offset"], "%z").tzinfo or UTC
-        return named["rest"], ZoneInfo(named["name"])
+        if match["offset"]:
+            return match["rest"], datetime.strptime(match["offset"], "%z").tzinfo or UTC
+        return match["rest"], ZoneInfo(match["name"])
     except (LookupError, ValueError, OSError):
-        raise _unreadable() from None
+        raise _invalid() from None
 
 
-def _unreadable() -> ValueError:
+def _invalid() -> ValueError:
     return ValueError(
-        "must be a time in ISO 8601, like 2026-05-10T00:00:00Z, or in English, like"
+        "must be a time in ISO 8601, such as 2026-05-10T00:00:00Z, or in English, such as"
         " `in 1 hour` or `tomorrow at 9am Europe/Berlin`"
     )

@@ -1,24 +1,23 @@
-"""Mail for later: putting it off, bringing it forward, and calling it back.
+"""Reschedules and cancels email that has not been sent yet.
 
 Each change is one conditional UPDATE, and so is the worker's claim: whichever comes second
-finds that the row is no longer what it asks for.
+matches no row.
 """
 
 from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Q
-from django.utils import timezone
 
 from core.db.ids import uuid7
 from core.errors import Conflict
-from core.times import iso
-from emails.facts.record import EmailFact, record_facts
+from emails.facts.constructors import cancelled, scheduled
+from emails.facts.record import record_facts
 from emails.models import Email
 
-_RECALLABLE = Q(
+_CANCELLABLE = Q(
     status__in=[Email.Status.SCHEDULED, Email.Status.QUEUED],
-    unknown_since=None,  # else it may have left, and is only tried again
+    unknown_since=None,  # otherwise an earlier attempt may have sent it
 )
 
 
@@ -31,10 +30,10 @@ class NotCancellable(Conflict):
 
 
 def reschedule(email: Email, at: datetime) -> None:
-    """Send it at another time; NotScheduled when it is not waiting for its time any more."""
+    """Change the time of a scheduled email; NotScheduled if it is no longer scheduled."""
     with transaction.atomic():
-        waiting = Email.objects.filter(pk=email.pk, status=Email.Status.SCHEDULED)
-        if not waiting.update(scheduled_at=at, next_attempt_at=at):
+        row = Email.objects.filter(pk=email.pk, status=Email.Status.SCHEDULED)
+        if not row.update(scheduled_at=at, next_attempt_at=at):
             status = _status(email)
             raise NotScheduled(
                 f"This email is {status} and can no longer be rescheduled.",
@@ -44,39 +43,16 @@ def reschedule(email: Email, at: datetime) -> None:
 
 
 def cancel(email: Email) -> None:
-    """Never send it; NotCancellable when it may be on its way already, or has arrived somewhere."""
+    """Never send it; NotCancellable if it may have been sent already."""
     with transaction.atomic():
-        recalled = Email.objects.filter(_RECALLABLE, pk=email.pk)
-        if not recalled.update(status=Email.Status.CANCELLED, next_attempt_at=None):
+        row = Email.objects.filter(_CANCELLABLE, pk=email.pk)
+        if not row.update(status=Email.Status.CANCELLED, next_attempt_at=None):
             status = _status(email)
             raise NotCancellable(
                 f"This email is {status} and can no longer be cancelled.",
                 details={"status": status},
             )
-        record_facts([_cancelled(email)])
-
-
-def scheduled(email: Email, at: datetime, *, key: str = "") -> EmailFact:
-    """The report that it is to be sent then; `key` tells the later ones from the first."""
-    told = {"scheduled_at": iso(at)}
-    return EmailFact(
-        email_id=email.pk,
-        type="scheduled",
-        occurred_at=timezone.now(),
-        key=key,
-        payload=told,
-        webhook=told,
-    )
-
-
-def _cancelled(email: Email) -> EmailFact:
-    return EmailFact(
-        email_id=email.pk,
-        type="cancelled",
-        status=Email.Status.CANCELLED.value,
-        occurred_at=timezone.now(),
-        is_published=False,
-    )
+        record_facts([cancelled(email)])
 
 
 def _status(email: Email) -> str:

@@ -1,4 +1,4 @@
-"""Accepting mail: what is valid, allowed and not suppressed becomes rows in one transaction."""
+"""Accepts email: checks domains and suppressions, and writes the rows in one transaction."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -21,11 +21,10 @@ from domains.services import require_sending, sending_domains
 from emails.api.bodies import SendEmail
 from emails.content import attachments
 from emails.content.addresses import Mailbox, identity
+from emails.facts.constructors import resolved, scheduled, suppressed
 from emails.facts.record import EmailFact, record_facts
 from emails.models import Email, EmailAttachment, EmailRecipient
 from emails.providers import installed_provider
-from emails.scheduling import scheduled
-from emails.sending.suppression_check import suppressed
 
 SEND = "emails.tasks.send_due_emails"
 
@@ -37,19 +36,19 @@ class ApiKeyDomainRestricted(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An email and its recipients on the way to becoming rows."""
+    """An email and its recipients before they are inserted."""
 
     email: Email
     recipients: list[EmailRecipient]
-    # Lower-case addresses that get no mail, with the origin of their suppression.
-    stopped: dict[str, str]
+    # Suppressed addresses of the workspace in lower case, with the origin of the suppression.
+    origins: dict[str, str]
 
     def suppressed(self) -> dict[str, str]:
-        """The addresses among the recipients that are dropped, with the reason."""
+        """The suppressed recipients, with the origin of the suppression."""
         return {
-            each.address: self.stopped[identity(each.address)]
+            each.address: self.origins[identity(each.address)]
             for each in self.recipients
-            if identity(each.address) in self.stopped
+            if identity(each.address) in self.origins
         }
 
     @property
@@ -58,42 +57,44 @@ class Draft:
 
 
 def accept(key: ApiKey, requests: Sequence[SendEmail], *, is_batch: bool = False) -> list[Draft]:
-    """Write the emails down, all of them or none; they are sent by a worker, each when it is due.
+    """Store all emails or none; a worker sends each when it is due.
 
-    Suppressed recipients are dropped and told as `email.suppressed`; an email with no other
-    recipient is kept with status `suppressed` and never sent. DomainNotVerified or
-    ApiKeyDomainRestricted when the key may not send from a domain.
+    Suppressed recipients are dropped and published as `email.suppressed`; an email without any
+    other recipient is stored with status `suppressed` and never sent. DomainNotVerified or
+    ApiKeyDomainRestricted if the key may not send from a domain.
     """
     domains = _sending_domains(key, requests)
     emails = [
-        _email(request, domains[request.sender.domain], pk=uuid7(), key=key, is_batch=is_batch)
+        _build_email(
+            request, domains[request.sender.domain], pk=uuid7(), key=key, is_batch=is_batch
+        )
         for request in requests
     ]
-    attached = attachments.stored(emails, requests)
-    return _write(_draft(key.workspace, emails, requests), attached)
+    stored = attachments.store(emails, requests)
+    return _insert(_drafts(key.workspace, emails, requests), stored)
 
 
 def accept_internal(domain: Domain, requests: Mapping[UUID, SendEmail]) -> list[Draft]:
-    """Write mail of the installation itself down, each email under its given id and only once.
+    """Store email of the installation itself, each under its given id, at most once.
 
-    For ids that no two transactions come with at the same time: ids that have an email already
-    are left out, without a lock.
+    Ids that already have an email are skipped. There is no lock: concurrent transactions must
+    not use the same ids.
     """
     known = set(Email.objects.filter(pk__in=list(requests)).values_list("pk", flat=True))
     new = {pk: request for pk, request in requests.items() if pk not in known}
     if not new:
         return []
-    emails = [_email(request, domain, pk=pk) for pk, request in new.items()]
-    return _write(_draft(domain.workspace, emails, list(new.values())))
+    emails = [_build_email(request, domain, pk=pk) for pk, request in new.items()]
+    return _insert(_drafts(domain.workspace, emails, list(new.values())))
 
 
-def require_domains(key: ApiKey, requests: Sequence[SendEmail]) -> list[DomainError | None]:
-    """For each request, why its From domain may not be sent from, or None when it may."""
-    found = sending_domains(key.workspace, (request.sender.domain for request in requests))
+def check_domains(key: ApiKey, requests: Sequence[SendEmail]) -> list[DomainError | None]:
+    """For each request, the error why the key may not send from its From domain, or None."""
+    domains = sending_domains(key.workspace, (request.sender.domain for request in requests))
     problems: list[DomainError | None] = []
     for request in requests:
         try:
-            _permitted(key, found.get(request.sender.domain), request.sender.domain)
+            _require_permission(key, domains.get(request.sender.domain), request.sender.domain)
             problems.append(None)
         except DomainError as error:
             problems.append(error)
@@ -101,58 +102,37 @@ def require_domains(key: ApiKey, requests: Sequence[SendEmail]) -> list[DomainEr
 
 
 def retry_now(emails: Sequence[Email]) -> int:
-    """Send what waits for its next attempt, or is in doubt, at once; how many there were."""
+    """Make queued and unknown sends due now; the number of emails."""
     with transaction.atomic():
-        wanted = Email.objects.filter(
+        retriable = Email.objects.filter(
             pk__in=[email.pk for email in emails],
             status__in=[Email.Status.QUEUED, Email.Status.UNKNOWN],
         )
-        made_due = wanted.update(
+        count = retriable.update(
             status=Email.Status.QUEUED, next_attempt_at=Now(), first_attempt_at=None
         )
         wake(SEND)
-    return made_due
+    return count
 
 
 def resolve(emails: Sequence[Email], *, was_sent: bool) -> int:
-    """Settle what is in doubt by what somebody found out: as sent or as failed; how many."""
+    """Mark unknown sends as sent or as failed, by an operator's decision; the number of emails."""
     with transaction.atomic():
-        doubted = Email.objects.filter(
+        unknown = Email.objects.filter(
             pk__in=[email.pk for email in emails], status=Email.Status.UNKNOWN
         )
-        found = list(doubted.order_by("pk").select_for_update(of=("self",)).values_list("pk"))
-        record_facts([_decided(pk, was_sent=was_sent) for (pk,) in found])
-    return len(found)
-
-
-def _merged(boxes: Sequence[Mailbox]) -> list[str]:
-    found: dict[str, str] = {}
-    for box in boxes:
-        found.setdefault(identity(box.address), str(box))
-    return list(found.values())
-
-
-def _decided(email_id: UUID, *, was_sent: bool) -> EmailFact:
-    told = {"reason": "An operator decided that the provider never took it."}
-    return EmailFact(
-        email_id=email_id,
-        type="sent" if was_sent else "failed",
-        status=(Email.Status.SENT if was_sent else Email.Status.FAILED).value,
-        detail="" if was_sent else told["reason"],
-        occurred_at=timezone.now(),
-        taken_at=timezone.now() if was_sent else None,
-        payload={} if was_sent else told,
-        webhook={} if was_sent else {"failed": told},
-    )
+        rows = list(unknown.order_by("pk").select_for_update(of=("self",)).values_list("pk"))
+        record_facts([resolved(pk, was_sent=was_sent) for (pk,) in rows])
+    return len(rows)
 
 
 def _sending_domains(key: ApiKey, requests: Sequence[SendEmail]) -> dict[str, Domain]:
     names = {request.sender.domain for request in requests}
-    found = sending_domains(key.workspace, names)
-    return {name: _permitted(key, found.get(name), name) for name in names}
+    domains = sending_domains(key.workspace, names)
+    return {name: _require_permission(key, domains.get(name), name) for name in names}
 
 
-def _permitted(key: ApiKey, domain: Domain | None, name: str) -> Domain:
+def _require_permission(key: ApiKey, domain: Domain | None, name: str) -> Domain:
     usable = require_sending(domain, name)
     if key.domain_id is not None and key.domain_id != usable.pk:
         raise ApiKeyDomainRestricted(
@@ -161,39 +141,39 @@ def _permitted(key: ApiKey, domain: Domain | None, name: str) -> Domain:
     return usable
 
 
-def _draft(
+def _drafts(
     workspace: Workspace, emails: Sequence[Email], requests: Sequence[SendEmail]
 ) -> list[Draft]:
-    named = [request.recipients() for request in requests]
-    stopped = find_suppressed_in(
-        workspace, {identity(box.address) for boxes in named for _, box in boxes}
+    mailboxes = [request.recipients() for request in requests]
+    origins = find_suppressed_in(
+        workspace, {identity(box.address) for boxes in mailboxes for _, box in boxes}
     )
     drafts = []
-    for email, boxes in zip(emails, named, strict=True):
+    for email, boxes in zip(emails, mailboxes, strict=True):
         recipients = [
             EmailRecipient(id=uuid7(), email_id=email.pk, kind=kind, address=box.address)
             for kind, box in boxes
         ]
-        drafts.append(Draft(email, recipients, stopped))
+        drafts.append(Draft(email, recipients, origins))
     return drafts
 
 
-def _write(drafts: list[Draft], attached: Sequence[EmailAttachment] = ()) -> list[Draft]:
-    reports = [report for draft in drafts for report in _reports(draft)]
-    # Most mail has nothing to tell yet, and its rows are written all or none anyway.
-    with transaction.atomic() if reports else nullcontext():
+def _insert(drafts: list[Draft], stored: Sequence[EmailAttachment] = ()) -> list[Draft]:
+    facts = [fact for draft in drafts for fact in _initial_facts(draft)]
+    # Most email has no facts yet, and bulk.insert alone is atomic anyway.
+    with transaction.atomic() if facts else nullcontext():
         bulk.insert(
             [draft.email for draft in drafts],
             [recipient for draft in drafts for recipient in draft.recipients],
-            attached,
+            stored,
         )
-        record_facts(reports)
+        record_facts(facts)
         if any(draft.email.status == Email.Status.QUEUED for draft in drafts):
             wake(SEND)
     return drafts
 
 
-def _reports(draft: Draft) -> list[EmailFact]:
+def _initial_facts(draft: Draft) -> list[EmailFact]:
     dropped = [
         suppressed(draft.email, address=address, origin=origin)
         for address, origin in draft.suppressed().items()
@@ -204,7 +184,7 @@ def _reports(draft: Draft) -> list[EmailFact]:
     )
 
 
-def _email(
+def _build_email(
     request: SendEmail,
     domain: Domain,
     *,
@@ -213,10 +193,10 @@ def _email(
     is_batch: bool = False,
 ) -> Email:
     now, at = timezone.now(), request.scheduled_at
-    named: dict[str, list[str]] = {"to": [], "cc": [], "bcc": []}
+    by_kind: dict[str, list[str]] = {"to": [], "cc": [], "bcc": []}
     for kind, box in request.recipients():
-        named[kind].append(str(box))
-    is_customers = key is not None  # nobody follows the installation's own mail
+        by_kind[kind].append(str(box))
+    may_track = key is not None  # email of the installation itself is not tracked
     return Email(
         id=pk,
         workspace_id=domain.workspace_id,
@@ -227,16 +207,16 @@ def _email(
         configuration_set=domain.ses_configuration_set_name,
         is_batch=is_batch,
         sender=str(request.sender),
-        **named,
-        reply_to=_merged(request.reply_to),
+        **by_kind,
+        reply_to=_unique(request.reply_to),
         subject=request.subject,
         html=request.html or "",
         text=request.text or "",
         headers=request.headers,
         tags={tag.name: tag.value for tag in request.tags},
         attachment_count=len(request.attachments),
-        open_tracking=is_customers and domain.open_tracking,
-        click_tracking=is_customers and domain.click_tracking,
+        open_tracking=may_track and domain.open_tracking,
+        click_tracking=may_track and domain.click_tracking,
         unsubscribe=request.unsubscribe,
         message_id=f"<{pk}@{request.sender.domain}>",
         request_id=request_id.get(),
@@ -245,3 +225,10 @@ def _email(
         created_at=now,
         next_attempt_at=at or now,
     )
+
+
+def _unique(boxes: Sequence[Mailbox]) -> list[str]:
+    first: dict[str, str] = {}
+    for box in boxes:
+        first.setdefault(identity(box.address), str(box))
+    return list(first.values())

@@ -10,24 +10,24 @@ from emails.sending.send_results import resolve_unknown
 
 @shared_task
 def send_due_emails() -> int:
-    """Every email that is due has been handed to the provider."""
+    """Send every due email to the provider."""
     wake.heard("emails.tasks.send_due_emails")
     return send_due()
 
 
 @shared_task
 def purge_orphaned_blobs() -> int:
-    """No blob is left for long without the row of its attachment."""
+    """Delete blobs that no attachment row refers to."""
     return delete_orphans()
 
 
 @shared_task
 def resolve_unknown_sends() -> int:
-    """No send is in doubt for longer than the lease and the grace."""
+    """Resolve sends whose lease, and then whose grace, has expired."""
     return resolve_unknown()
 
 
 @shared_task
 def record_due_hits() -> int:
-    """Every open and click that is due has become a fact about its email."""
+    """Record every due open and click as a fact about its email."""
     return drain("emails.tasks.record_due_hits", record_hits)

@@ -1,4 +1,4 @@
-"""`/t/u/...`: the page where people unsubscribe, and the one click of mail programs (RFC 8058)."""
+"""`/t/u/...`: the unsubscribe page, and one-click unsubscribe of mail clients (RFC 8058)."""
 
 import logging
 
@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
 from core.api.http import answering
-from emails.facts.unsubscribe import NobodyToTell, unsubscribe
+from emails.facts.unsubscribe import WorkspaceGone, unsubscribe
 from tracking.tokens import BadToken, read_unsubscribe
 
 logger = logging.getLogger(__name__)
@@ -21,23 +21,23 @@ _HEADERS = {
 }
 
 
-# Whoever holds the link may: there is no session that another site could misuse.
+# No CSRF check: the token in the URL is the authorization, and there is no session to misuse.
 @answering("GET", "HEAD", "POST")
 def unsubscribing(request: HttpRequest, token: str) -> HttpResponse:
-    """Only a POST unsubscribes, since scanners follow links; 200 when that is durable."""
+    """Only a POST unsubscribes, since scanners follow links; 200 means that it is committed."""
     try:
-        said = read_unsubscribe(token)
+        unsubscribe_request = read_unsubscribe(token)
         if request.method != "POST":
-            return _page(200, "ask", said.address)
-        unsubscribe(said)
-    except (BadToken, NobodyToTell):
-        return _page(404, "unknown")
+            return _page(200, "confirm", unsubscribe_request.address)
+        unsubscribe(unsubscribe_request)
+    except (BadToken, WorkspaceGone):
+        return _page(404, "not_found")
     except Error:
-        logger.exception("An unsubscribe request could not be kept")
-        response = _page(503, "later")
+        logger.exception("Could not record an unsubscribe request")
+        response = _page(503, "retry")
         response["Retry-After"] = "60"
         return response
-    return _page(200, "done", said.address)
+    return _page(200, "done", unsubscribe_request.address)
 
 
 def _page(status: int, step: str, address: str = "") -> HttpResponse:

@@ -5,17 +5,17 @@ from celery import Celery
 from celery.exceptions import SecurityWarning
 from celery.signals import beat_init, celeryd_init, setup_logging
 
-# In a container there is often nobody but root.
+# Containers often run as root, which Celery warns about.
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opensend.settings")
 
 
 @setup_logging.connect
-def _leave_logging_alone(**_: object) -> None:
-    """Celery sets levels and handlers of its own unless somebody hears this.
+def _keep_django_logging(**_: object) -> None:
+    """A receiver of this signal stops Celery from configuring logging.
 
-    So LOG_LEVEL means the same in workers and beat as it does in the web.
+    Django's LOGGING, with LOG_LEVEL, then applies to workers and beat as well.
     """
 
 

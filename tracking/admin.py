@@ -1,4 +1,4 @@
-"""Who came by, and why it was taken for a person or a machine."""
+"""Opens and clicks, and why each was classified as human or machine."""
 
 from django.contrib import admin
 from django.db.models import Q
@@ -14,10 +14,10 @@ class HitAdmin(RecordAdmin[Hit]):
         *("network", "email_id"),
     ]
     list_filter = [WorkFilter]
-    search_help_text = "An email's id, in full"
+    search_help_text = "The full id of an email"
 
     def find(self, term: str) -> Q:
-        found = super().find(term)
-        if (identifier := as_uuid(term)) is None:
-            return found
-        return found | Q(email_id=identifier)
+        query = super().find(term)
+        if (email_id := as_uuid(term)) is None:
+            return query
+        return query | Q(email_id=email_id)

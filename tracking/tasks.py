@@ -7,7 +7,7 @@ from tracking.models import Hit
 
 @shared_task
 def purge_old_hits() -> int:
-    """Nobody can tell any more where opens and clicks past their retention came from."""
+    """Delete hits older than HIT_RETENTION, and with them the networks they came from."""
     return purge(
         Hit.objects.filter(next_attempt_at=None),
         column="at",

@@ -1,10 +1,10 @@
-"""What the links in a mail say, signed: base64url(key id, MAC, payload), without padding.
+"""Signed tokens in the links of emails: base64url(key id, MAC, payload), without padding.
 
-All that is needed to answer a link is in it, so links work whatever becomes of the mail's row, its
-domain and the database. The key id is of the key *and* of what the token is for, so a token of one
-purpose is nothing for another, and a change of a payload's format is a new purpose.
+A token contains everything needed to answer its link, so links keep working when the email, its
+domain or the database is gone. The key id identifies the key *and* the purpose, so a token for one
+purpose is invalid for another; a new payload format needs a new purpose.
 
-Keys come from TRACKING_KEYS, newest first: the first signs, all of them open.
+Keys come from TRACKING_KEYS, newest first: the first key signs, every key verifies.
 """
 
 import hashlib
@@ -18,24 +18,25 @@ from uuid import UUID
 
 from django.conf import settings
 
-HONEYPOT = 0  # the number of the link that no person sees
+HONEYPOT = 0  # the number of the hidden link
 MAX_LINKS = 0xFFFF
 
-_ID = 4
-_MAC = 16  # octets of HMAC-SHA256 that are sent; RFC 2104 section 5 asks for half at least
-_NOBODY = UUID(int=0)
+_KEY_ID_LENGTH = 4
+_MAC_LENGTH = 16  # bytes of the truncated HMAC-SHA256; RFC 2104 section 5 requires half
+_HEAD_LENGTH = _KEY_ID_LENGTH + _MAC_LENGTH
+_NO_RECIPIENT = UUID(int=0)
 _OPEN = Struct("!16s16s")
 _CLICK = Struct("!16s16sHH")
 _UNSUBSCRIBE = Struct("!16s16s")
 
 
 class BadToken(ValueError):
-    """Nothing that we have signed."""
+    """The token is malformed or was not signed with one of our keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """`recipient_id` is that of the email's recipient, None when several got the same message."""
+    """`recipient_id` is the email's recipient, None for a message to several."""
 
     email_id: UUID
     recipient_id: UUID | None
@@ -43,7 +44,7 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Click:
-    """The `link`-th of the email's `links` links, from 1 on, or HONEYPOT; it leads to `target`."""
+    """Link number `link` of `links` (from 1, or HONEYPOT), which leads to `target`."""
 
     email_id: UUID
     recipient_id: UUID | None
@@ -54,37 +55,41 @@ class Click:
 
 @dataclass(frozen=True, slots=True)
 class Unsubscribe:
-    """`address` gets no more mail of the workspace. Names all of it: the email may be gone."""
+    """Unsubscribes `address` from the workspace. Self-contained: the email may be deleted."""
 
     workspace_id: UUID
     email_id: UUID
     address: str
 
 
-def sign_open(said: Open) -> str:
-    return _signed("open", _OPEN.pack(said.email_id.bytes, _octets(said.recipient_id)))
+def sign_open(content: Open) -> str:
+    return _signed("open", _OPEN.pack(content.email_id.bytes, _uuid_bytes(content.recipient_id)))
 
 
-def sign_click(said: Click) -> str:
-    head = _CLICK.pack(said.email_id.bytes, _octets(said.recipient_id), said.link, said.links)
-    return _signed("click", head + said.target.encode())
+def sign_click(content: Click) -> str:
+    head = _CLICK.pack(
+        content.email_id.bytes, _uuid_bytes(content.recipient_id), content.link, content.links
+    )
+    return _signed("click", head + content.target.encode())
 
 
-def sign_unsubscribe(said: Unsubscribe) -> str:
-    head = _UNSUBSCRIBE.pack(said.workspace_id.bytes, said.email_id.bytes)
-    return _signed("unsubscribe", head + said.address.encode())
+def sign_unsubscribe(content: Unsubscribe) -> str:
+    head = _UNSUBSCRIBE.pack(content.workspace_id.bytes, content.email_id.bytes)
+    return _signed("unsubscribe", head + content.address.encode())
 
 
 def read_open(token: str) -> Open:
-    """Raises BadToken, as the others do."""
+    """Raises BadToken, like the other `read_` functions."""
     email, recipient = _OPEN.unpack(_payload("open", token))
-    return Open(UUID(bytes=email), _uuid(recipient))
+    return Open(UUID(bytes=email), _recipient_id(recipient))
 
 
 def read_click(token: str) -> Click:
     payload = _payload("click", token)
     email, recipient, link, links = _CLICK.unpack_from(payload)
-    return Click(UUID(bytes=email), _uuid(recipient), link, links, payload[_CLICK.size :].decode())
+    return Click(
+        UUID(bytes=email), _recipient_id(recipient), link, links, payload[_CLICK.size :].decode()
+    )
 
 
 def read_unsubscribe(token: str) -> Unsubscribe:
@@ -94,13 +99,13 @@ def read_unsubscribe(token: str) -> Unsubscribe:
     return Unsubscribe(UUID(bytes=workspace), UUID(bytes=email), address)
 
 
-def _octets(recipient_id: UUID | None) -> bytes:
-    return (recipient_id or _NOBODY).bytes
+def _uuid_bytes(recipient_id: UUID | None) -> bytes:
+    return (recipient_id or _NO_RECIPIENT).bytes
 
 
-def _uuid(octets: bytes) -> UUID | None:
-    found = UUID(bytes=octets)
-    return None if found == _NOBODY else found
+def _recipient_id(data: bytes) -> UUID | None:
+    recipient_id = UUID(bytes=data)
+    return None if recipient_id == _NO_RECIPIENT else recipient_id
 
 
 def _signed(purpose: str, payload: bytes) -> str:
@@ -109,9 +114,9 @@ def _signed(purpose: str, payload: bytes) -> str:
 
 
 def _payload(purpose: str, token: str) -> bytes:
-    octets = _decoded(token)
-    key = _keys(tuple(settings.TRACKING_KEYS), purpose).get(octets[:_ID])
-    mac, payload = octets[_ID : _ID + _MAC], octets[_ID + _MAC :]
+    data = _decoded(token)
+    key = _keys(tuple(settings.TRACKING_KEYS), purpose).get(data[:_KEY_ID_LENGTH])
+    mac, payload = data[_KEY_ID_LENGTH:_HEAD_LENGTH], data[_HEAD_LENGTH:]
     if key is None or not hmac.compare_digest(mac, _mac(key, payload)):
         raise BadToken
     return payload
@@ -119,22 +124,22 @@ def _payload(purpose: str, token: str) -> bytes:
 
 def _decoded(token: str) -> bytes:
     try:
-        octets = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
+        data = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
     except (NotBase64, UnicodeEncodeError):
         raise BadToken from None
-    # One token has one spelling: the decoder is lenient about characters that mean nothing.
-    if urlsafe_b64encode(octets).rstrip(b"=").decode() != token:
+    # Each token has one valid spelling, but the decoder ignores characters it doesn't know.
+    if urlsafe_b64encode(data).rstrip(b"=").decode() != token:
         raise BadToken
-    return octets
+    return data
 
 
 def _mac(key: bytes, payload: bytes) -> bytes:
-    return hmac.digest(key, payload, "sha256")[:_MAC]
+    return hmac.digest(key, payload, "sha256")[:_MAC_LENGTH]
 
 
 @lru_cache(maxsize=32)
 def _keys(secrets: tuple[str, ...], purpose: str) -> dict[bytes, bytes]:
-    """The key of each secret by its id, in their order."""
+    """Maps key ids to keys, in the order of the secrets."""
     label = f"opensend tracking {purpose} 1".encode()
     keys = [hmac.digest(secret.encode(), label, "sha256") for secret in secrets]
-    return {hashlib.sha256(key).digest()[:_ID]: key for key in keys}
+    return {hashlib.sha256(key).digest()[:_KEY_ID_LENGTH]: key for key in keys}

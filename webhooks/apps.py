@@ -13,8 +13,10 @@ class WebhooksConfig(AppConfig):
         from webhooks.models import Delivery
 
         subscribe(fan_out)
-        # A retry needs the bytes; every delivery comes to its end within days. A value that is
-        # looked up for each event: EXISTS becomes a join, in which a planner that thinks that
-        # nothing is owed goes through all that is, for each event.
-        owed = Delivery.objects.filter(event=OuterRef("pk"), status__in=["pending", "attempting"])
-        keep_while(IsNull(Subquery(owed.values("pk")[:1]), False))
+        # Keep events with unfinished deliveries: a retry needs the body. This is a scalar
+        # subquery because EXISTS becomes a join, and a planner that expects no pending
+        # deliveries then scans all of them for each event.
+        unfinished = Delivery.objects.filter(
+            event=OuterRef("pk"), status__in=["pending", "attempting"]
+        )
+        keep_while(IsNull(Subquery(unfinished.values("pk")[:1]), False))

@@ -1,4 +1,4 @@
-"""`/contacts`: people."""
+"""`/contacts`: contacts by id or address."""
 
 from typing import Annotated, Any, Literal
 
@@ -10,7 +10,7 @@ from accounts.authentication import ApiRequest
 from accounts.idempotency import idempotent
 from accounts.views import ApiView
 from contacts import services
-from contacts.addresses import ContactAddress, contactable
+from contacts.addresses import ContactAddress, parse_contact_address
 from contacts.models import Contact, ContactQuerySet
 from contacts.suppressions import contact_snapshot
 from core.api.bodies import RequestBody, Text, parse
@@ -19,29 +19,31 @@ from core.api.pagination import page
 from core.errors import NotFound
 from events.payloads.contacts import ContactOut
 
-# Beyond this, numbers that one program writes are others to the next (RFC 8259 section 6).
-_EXACT = 2**53
-_LONGEST_TEXT = 2000
+# Larger integers are not exact in every JSON implementation (RFC 8259 section 6).
+_MAX_EXACT_NUMBER = 2**53
+_MAX_TEXT_LENGTH = 2000
 
 
-def _property(given: Any) -> Any:
-    if isinstance(given, bool | None):
-        return given
-    if isinstance(given, str):
-        if len(given) > _LONGEST_TEXT or "\x00" in given:
-            raise ValueError(f"must have at most {_LONGEST_TEXT:,} characters, none of them U+0000")
-        return given
-    if not isinstance(given, int | float):
-        raise ValueError("must be text, a number, true, false or null")
-    if abs(given) > _EXACT:
-        raise ValueError("must be a number from -2^53 to 2^53; a longer one can be text")
-    return given
+def _property_value(value: Any) -> Any:
+    if isinstance(value, bool | None):
+        return value
+    if isinstance(value, str):
+        if len(value) > _MAX_TEXT_LENGTH or "\x00" in value:
+            raise ValueError(
+                f"must have at most {_MAX_TEXT_LENGTH:,} characters and no U+0000 character"
+            )
+        return value
+    if not isinstance(value, int | float):
+        raise ValueError("must be a string, a number, true, false or null")
+    if abs(value) > _MAX_EXACT_NUMBER:
+        raise ValueError("must be a number from -2^53 to 2^53; send a larger one as a string")
+    return value
 
 
 PropertyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
 PropertyValue = Annotated[
     Any,
-    AfterValidator(_property),
+    AfterValidator(_property_value),
     WithJsonSchema({"type": ["string", "number", "boolean", "null"]}),
 ]
 Properties = Annotated[dict[PropertyName, PropertyValue], Field(max_length=services.MAX_PROPERTIES)]
@@ -49,7 +51,7 @@ Name = Annotated[Text, Field(max_length=200)]
 
 
 class CreateContact(RequestBody):
-    """Who had unsubscribed is added as unsubscribed, whatever is said here."""
+    """A contact who unsubscribed earlier stays unsubscribed, whatever `unsubscribed` says here."""
 
     email: ContactAddress
     first_name: Name | None = None
@@ -59,12 +61,12 @@ class CreateContact(RequestBody):
 
 
 class UpdateContact(RequestBody):
-    """What isn't named stays as it is, among `properties` too; null takes a property away.
+    """Omitted fields and properties keep their values; a property set to null is removed.
 
-    `id` is the path's, and not looked at.
+    `id` is ignored: the path identifies the contact.
     """
 
-    # Resend's Python client sends all it was given.
+    # Resend's Python client sends every parameter of its call, the id included.
     id: Text = Field(default="", max_length=100)
     email: ContactAddress = ""
     first_name: Name | None = None
@@ -84,7 +86,7 @@ class ContactDetail(ContactOut):
 
 
 class ContactDeleted(BaseModel):
-    """`contact` is the id once more, where Resend's clients look for it."""
+    """`contact` repeats the id, because Resend's clients read it there."""
 
     object: Literal["contact"] = "contact"
     id: str
@@ -106,26 +108,26 @@ class ContactsView(ApiView):
 
     @describe("List contacts", response=list_of(ContactDetail), parameters=PAGE, tag="Contacts")
     def get(self, request: ApiRequest) -> Response:
-        return Response(page(request, visible(request), shown))
+        return Response(page(request, visible(request), represent))
 
     def _create(self, request: ApiRequest) -> Response:
-        wanted = parse(CreateContact, request.data)
+        body = parse(CreateContact, request.data)
         contact = services.create_contact(
-            workspace=request.auth.workspace, **_as_columns(wanted.model_dump())
+            workspace=request.auth.workspace, **_as_columns(body.model_dump())
         )
-        return Response(shown(contact), status=201)
+        return Response(represent(contact), status=201)
 
 
 class ContactView(ApiView):
     @describe("Get a contact", response=ContactDetail, tag="Contacts")
     def get(self, request: ApiRequest, given: str) -> Response:
-        return Response(shown(find(request, given)))
+        return Response(represent(find(request, given)))
 
     @describe("Change a contact", request=UpdateContact, response=ContactDetail, tag="Contacts")
     def patch(self, request: ApiRequest, given: str) -> Response:
         contact = find(request, given)
         changes = parse(UpdateContact, request.data).model_dump(exclude_unset=True, exclude={"id"})
-        return Response(shown(services.update_contact(contact, _as_columns(changes))))
+        return Response(represent(services.update_contact(contact, _as_columns(changes))))
 
     @describe("Delete a contact", response=ContactDeleted, tag="Contacts")
     def delete(self, request: ApiRequest, given: str) -> Response:
@@ -136,37 +138,37 @@ class ContactView(ApiView):
 
 
 def visible(request: ApiRequest) -> ContactQuerySet:
-    """The only way this API reaches contacts: those of the caller's workspace."""
+    """The contacts of the caller's workspace; this API reads no others."""
     return Contact.objects.for_workspace(request.auth.workspace)
 
 
 def find(request: ApiRequest, given: str) -> Contact:
-    """By id or by address."""
+    """Finds a contact by id or by address."""
     if "@" not in given:
         return views.find(visible(request), given, "contact")
     try:
-        found = visible(request).at(contactable(given)).first()
+        contact = visible(request).at(parse_contact_address(given)).first()
     except ValueError:
-        found = None
-    if found is None:
+        contact = None
+    if contact is None:
         raise NotFound(f"There is no contact `{given}`.")
-    return found
+    return contact
 
 
-def shown(contact: Contact) -> dict[str, Any]:
+def represent(contact: Contact) -> dict[str, Any]:
     return ContactDetail(
         **contact_snapshot(contact),
-        properties={name: _with_type(value) for name, value in contact.properties.items()},
+        properties={name: _typed(value) for name, value in contact.properties.items()},
     ).model_dump()
 
 
-def _with_type(value: services.Property) -> PropertyOut:
+def _typed(value: services.Property) -> PropertyOut:
     if isinstance(value, bool):
         return PropertyOut(value=value, type="boolean")
     return PropertyOut(value=value, type="string" if isinstance(value, str) else "number")
 
 
 def _as_columns(fields: dict[str, Any]) -> dict[str, Any]:
-    """A name that is null is an empty one."""
+    """The columns of these fields: a null name is stored as an empty string."""
     names = {"first_name", "last_name"} & fields.keys()
     return fields | {name: fields[name] or "" for name in names}

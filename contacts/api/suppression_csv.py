@@ -1,4 +1,4 @@
-"""`/suppressions/export` and `/suppressions/import`: the whole list as a CSV file."""
+"""`/suppressions/export` and `/suppressions/import`: suppressions as a CSV file."""
 
 from collections.abc import Iterator, Mapping
 from contextvars import copy_context
@@ -22,11 +22,11 @@ from core.middleware import UNTOLD
 
 T = TypeVar("T")
 
-_NO_FILE = "must be sent as a file: its part of the form needs a filename"
+_NO_FILE = "must be uploaded as a file: its form part needs a filename"
 
 
 class CsvParser(BaseParser):
-    """Leaves the body to be read piece by piece, and names it as forms do."""
+    """Returns the unread body as `file`, as a form would, so that it is read in chunks."""
 
     media_type = "text/csv"
 
@@ -37,27 +37,30 @@ class CsvParser(BaseParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> dict[str, suppression_csv.Readable]:
         length = (parser_context or {})["request"].META["CONTENT_LENGTH"]
-        return {"file": stream if length == UNTOLD else _Told(stream, int(length))}
+        return {"file": stream if length == UNTOLD else _CompleteBody(stream, int(length))}
 
 
-class _Told:
-    """A body that is as long as it told. The server ends one that broke off like a whole one, and
-    an address that is cut off is somebody else's."""
+class _CompleteBody:
+    """Raises when the body is shorter than its Content-Length.
+
+    The server ends a truncated body like a complete one, and a truncated address may be someone
+    else's.
+    """
 
     def __init__(self, stream: IO[bytes], length: int) -> None:
         self._stream = stream
-        self._left = length
+        self._remaining = length
 
     def read(self, size: int, /) -> bytes:
         chunk = self._stream.read(size)
-        self._left -= len(chunk)
-        if not chunk and self._left > 0:
-            raise ValidationFailed({"file": f"ends {self._left:,} bytes before it should"})
+        self._remaining -= len(chunk)
+        if not chunk and self._remaining > 0:
+            raise ValidationFailed({"file": f"is truncated: {self._remaining:,} bytes are missing"})
         return chunk
 
 
 class FormParser(MultiPartParser):
-    """A form with the file in it; what is wrong with the form is said of the file."""
+    """A form with a `file` part; errors in the form are reported as errors of `file`."""
 
     def parse(
         self,
@@ -68,11 +71,11 @@ class FormParser(MultiPartParser):
         try:
             return super().parse(stream, media_type, parser_context)
         except ParseError:
-            problem = "cannot be read: the Content-Type must name the boundary of the form's parts"
+            problem = "could not be parsed: the Content-Type must include the multipart boundary"
         except RequestDataTooBig:
-            problem = f"{_NO_FILE}, and the other fields of the form are too large"
+            problem = f"{_NO_FILE}, and the other form fields are too large"
         except (TooManyFieldsSent, TooManyFilesSent):
-            problem = "must be the only field of the form, and there are too many others"
+            problem = "must be the only field of the form: it has too many others"
         raise ValidationFailed({"file": problem})
 
 
@@ -82,7 +85,7 @@ class BadLineOut(BaseModel):
 
 
 class SuppressionImport(BaseModel):
-    """`lines` are those with an address, good or bad. `errors` has the first 100 bad ones."""
+    """`lines` counts all address lines, valid or not. `errors` lists the first 100 invalid ones."""
 
     object: Literal["suppression_import"] = "suppression_import"
     lines: int
@@ -102,13 +105,13 @@ class ExportSuppressionsView(ApiView):
     )
     def get(self, request: ApiRequest) -> StreamingHttpResponse:
         return StreamingHttpResponse(
-            suppression_csv.exported(filtered(request)),
+            suppression_csv.export_suppressions(filtered(request)),
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": 'attachment; filename="suppressions.csv"'},
         )
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
-        # The renderers are for refusals: whoever asks for text/csv gets those in JSON.
+        # The renderers are for errors only, which are JSON even with `Accept: text/csv`.
         return super().perform_content_negotiation(request, force=True)
 
 
@@ -130,44 +133,44 @@ class ImportSuppressionsView(ApiView):
     )
     def post(self, request: ApiRequest) -> StreamingHttpResponse:
         reports = suppression_csv.import_suppressions(request.auth.workspace, _file(request))
-        first = next(reports)  # what is no such file is refused before the answer begins
+        report = next(reports)  # an invalid file is refused before the response starts
         return StreamingHttpResponse(
-            _told(first, _in_this_context(reports)), content_type="application/json"
+            _stream_report(report, _in_this_context(reports)), content_type="application/json"
         )
 
 
-def _told(
-    report: suppression_csv.Report, following: Iterator[suppression_csv.Report]
+def _stream_report(
+    report: suppression_csv.ImportReport, updates: Iterator[suppression_csv.ImportReport]
 ) -> Iterator[bytes]:
     """The report as JSON, once it is complete.
 
-    Until then a space a batch, which JSON allows ahead of it (RFC 8259 section 2): a proxy gives up
-    an answer that doesn't begin, or pauses, for longer than a minute or so.
+    Sends a space per batch until then, which JSON allows before a value (RFC 8259 section 2):
+    proxies time out when a response doesn't start, or pauses, for about a minute.
     """
     yield b" "
-    for _ in following:
+    for _ in updates:
         yield b" "
-    done = SuppressionImport(
+    result = SuppressionImport(
         lines=report.lines,
         added=report.added,
         already_suppressed=report.already_suppressed,
         invalid=report.invalid,
-        errors=[BadLineOut(line=bad.line, message=bad.message) for bad in report.errors],
+        errors=[BadLineOut(line=error.line, message=error.message) for error in report.errors],
     )
-    yield done.model_dump_json().encode()
+    yield result.model_dump_json().encode()
 
 
 def _in_this_context(steps: Iterator[T]) -> Iterator[T]:
-    """Servers iterate when the view is long over, and the events are still of this request."""
+    """The server iterates after the view returned, but the events belong to this request."""
     context = copy_context()
     return iter(lambda: context.run(next, steps, None), None)
 
 
 def _file(request: ApiRequest) -> suppression_csv.Readable:
     data: Any = request.data
-    sent = data.get("file")
-    if not hasattr(sent, "read"):
-        problem = "is required" if sent is None else _NO_FILE
+    upload = data.get("file")
+    if not hasattr(upload, "read"):
+        problem = "is required" if upload is None else _NO_FILE
         raise ValidationFailed({"file": problem}, name="missing_required_field")
-    file: suppression_csv.Readable = sent
+    file: suppression_csv.Readable = upload
     return file

@@ -1,4 +1,4 @@
-"""`/suppressions`: addresses that get no more mail."""
+"""`/suppressions`: suppressed addresses, by id or address, and in batches."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -15,7 +15,7 @@ from accounts.authentication import ApiRequest
 from accounts.idempotency import idempotent
 from accounts.views import ApiView
 from contacts import suppressions
-from contacts.addresses import ContactAddress, SuppressibleAddress, contactable
+from contacts.addresses import ContactAddress, SuppressibleAddress, parse_contact_address
 from contacts.models import Suppression, SuppressionQuerySet
 from core.addresses import identity
 from core.api.aliases import AliasedBody
@@ -31,10 +31,10 @@ T = TypeVar("T")
 MAX_BATCH = 100
 
 
-def _origin(given: str) -> str:
-    if given not in Suppression.Origin.values:
+def _origin(value: str) -> str:
+    if value not in Suppression.Origin.values:
         raise ValueError(f"must be one of {', '.join(Suppression.Origin.values)}")
-    return given
+    return value
 
 
 Origin = Annotated[
@@ -45,7 +45,7 @@ Origin = Annotated[
         json_schema_extra={"enum": Suppression.Origin.values},
     ),
 ]
-# Not strict: JSON has no UUIDs, only text that spells them.
+# Not strict: JSON has no UUID type, only strings.
 Id = Annotated[UUID, Field(strict=False)]
 
 
@@ -70,14 +70,14 @@ class RemoveSuppressions(RequestBody):
     ids: Annotated[list[Id], Field(min_length=1, max_length=MAX_BATCH)] | None = None
 
     @model_validator(mode="after")
-    def _names_one(self) -> Self:
+    def _has_emails_or_ids(self) -> Self:
         if (self.emails is None) == (self.ids is None):
             raise ValueError("must have either `emails` or `ids`")
         return self
 
 
 class SuppressionDetail(SuppressionOut):
-    """`event_id` is the event that told of the cause, or null."""
+    """`event_id` is the event that reported the cause, or null."""
 
     object: Literal["suppression"] = "suppression"
     event_id: str | None
@@ -90,14 +90,14 @@ class SuppressionRemoved(BaseModel):
 
 
 class SuppressionsAdded(BaseModel):
-    """Each address once, in no certain order."""
+    """One suppression per address, in no particular order."""
 
     object: Literal["list"] = "list"
     data: list[SuppressionDetail]
 
 
 class SuppressionsRemoved(BaseModel):
-    """Those that were suppressed, in no certain order."""
+    """The suppressions that existed and were removed, in no particular order."""
 
     object: Literal["list"] = "list"
     data: list[SuppressionRemoved]
@@ -108,16 +108,18 @@ FILTERS = [
         "origin",
         OpenApiTypes.STR,
         enum=Suppression.Origin.values,
-        description="only those suppressed for this; `reason` is another name",
+        description="only suppressions with this origin; `reason` is an alias",
     ),
-    OpenApiParameter("email", OpenApiTypes.STR, description="only this address"),
+    OpenApiParameter("email", OpenApiTypes.STR, description="only the suppression of this address"),
     OpenApiParameter(
         "created_after",
         OpenApiTypes.DATETIME,
-        description="only those caused at or after this time",
+        description="only suppressions created at or after this time",
     ),
     OpenApiParameter(
-        "created_before", OpenApiTypes.DATETIME, description="only those caused before this time"
+        "created_before",
+        OpenApiTypes.DATETIME,
+        description="only suppressions created before this time",
     ),
 ]
 
@@ -140,24 +142,24 @@ class SuppressionsView(ApiView):
         tag="Suppressions",
     )
     def get(self, request: ApiRequest) -> Response:
-        return Response(page(request, filtered(request), shown))
+        return Response(page(request, filtered(request), represent))
 
     def _add(self, request: ApiRequest) -> Response:
-        wanted = parse(AddSuppression, request.data)
-        (row,) = _suppress(request, [wanted.email], wanted.origin)
-        return Response(shown(row))
+        body = parse(AddSuppression, request.data)
+        (row,) = _suppress(request, [body.email], body.origin)
+        return Response(represent(row))
 
 
 class SuppressionView(ApiView):
     @describe("Get a suppression", response=SuppressionDetail, tag="Suppressions")
     def get(self, request: ApiRequest, given: str) -> Response:
-        return Response(shown(find(request, given)))
+        return Response(represent(find(request, given)))
 
     @describe("Remove a suppression", response=SuppressionRemoved, tag="Suppressions")
     def delete(self, request: ApiRequest, given: str) -> Response:
         removed = suppressions.unsuppress([find(request, given)])
         if not removed:
-            raise _not_there(given)
+            raise _not_found(given)
         return Response(_removed(removed[0]).model_dump())
 
 
@@ -173,9 +175,9 @@ class AddSuppressionsView(ApiView):
         return idempotent(request, "POST /suppressions/batch/add", lambda: self._add(request))
 
     def _add(self, request: ApiRequest) -> Response:
-        wanted = parse(AddSuppressions, request.data)
-        rows = _suppress(request, wanted.emails, wanted.origin)
-        return Response({"object": "list", "data": [shown(row) for row in rows]})
+        body = parse(AddSuppressions, request.data)
+        rows = _suppress(request, body.emails, body.origin)
+        return Response({"object": "list", "data": [represent(row) for row in rows]})
 
 
 class RemoveSuppressionsView(ApiView):
@@ -190,51 +192,51 @@ class RemoveSuppressionsView(ApiView):
         return idempotent(request, "POST /suppressions/batch/remove", lambda: self._remove(request))
 
     def _remove(self, request: ApiRequest) -> Response:
-        wanted = parse(RemoveSuppressions, request.data)
+        body = parse(RemoveSuppressions, request.data)
         rows = visible(request)
-        named = (
-            rows.filter(pk__in=wanted.ids)
-            if wanted.ids
-            else rows.filter(email__in=[identity(email) for email in wanted.emails or []])
+        matching = (
+            rows.filter(pk__in=body.ids)
+            if body.ids
+            else rows.filter(email__in=[identity(email) for email in body.emails or []])
         )
-        removed = suppressions.unsuppress(list(named))
+        removed = suppressions.unsuppress(list(matching))
         return Response(SuppressionsRemoved(data=[_removed(row) for row in removed]).model_dump())
 
 
 def visible(request: ApiRequest) -> SuppressionQuerySet:
-    """The only way this API reaches suppressions: those of the caller's workspace."""
+    """The suppressions of the caller's workspace; this API reads no others."""
     return Suppression.objects.for_workspace(request.auth.workspace)
 
 
 def filtered(request: ApiRequest) -> SuppressionQuerySet:
-    """Those that the query asks for; ValidationFailed names a filter that makes no sense."""
-    rows, asked = visible(request), request.query_params
+    """The suppressions that match the query; ValidationFailed names an invalid filter."""
+    rows, query = visible(request), request.query_params
     for name in ("origin", "reason"):
-        if (origin := asked.get(name)) is not None:
-            rows = rows.filter(origin=_valid(name, _origin, origin))
-    if (email := asked.get("email")) is not None:
-        rows = rows.at(_valid("email", contactable, email))
-    if (after := asked.get("created_after")) is not None:
-        rows = rows.filter(created_at__gte=_valid("created_after", from_iso, after))
-    if (before := asked.get("created_before")) is not None:
-        rows = rows.filter(created_at__lt=_valid("created_before", from_iso, before))
+        if (origin := query.get(name)) is not None:
+            rows = rows.filter(origin=_validated(name, _origin, origin))
+    if (email := query.get("email")) is not None:
+        rows = rows.at(_validated("email", parse_contact_address, email))
+    if (after := query.get("created_after")) is not None:
+        rows = rows.filter(created_at__gte=_validated("created_after", from_iso, after))
+    if (before := query.get("created_before")) is not None:
+        rows = rows.filter(created_at__lt=_validated("created_before", from_iso, before))
     return rows
 
 
 def find(request: ApiRequest, given: str) -> Suppression:
-    """By id or by address."""
+    """Finds a suppression by id or by address."""
     if "@" not in given:
         return views.find(visible(request), given, "suppression")
     try:
-        found = visible(request).at(contactable(given)).first()
+        suppression = visible(request).at(parse_contact_address(given)).first()
     except ValueError:
-        found = None
-    if found is None:
-        raise _not_there(given)
-    return found
+        suppression = None
+    if suppression is None:
+        raise _not_found(given)
+    return suppression
 
 
-def shown(suppression: Suppression) -> dict[str, Any]:
+def represent(suppression: Suppression) -> dict[str, Any]:
     return SuppressionDetail(
         **suppressions.snapshot(suppression),
         event_id=str(suppression.event_id) if suppression.event_id else None,
@@ -242,7 +244,7 @@ def shown(suppression: Suppression) -> dict[str, Any]:
 
 
 def _suppress(request: ApiRequest, emails: list[str], origin: str) -> list[Suppression]:
-    """The suppressions of these addresses as they are then."""
+    """Suppresses the addresses; returns their suppressions, existing ones included."""
     workspace, now = request.auth.workspace, timezone.now()
     suppressions.suppress(
         [
@@ -255,9 +257,9 @@ def _suppress(request: ApiRequest, emails: list[str], origin: str) -> list[Suppr
     return list(visible(request).filter(email__in=emails))
 
 
-def _valid(name: str, read: Callable[[str], T], given: str) -> T:
+def _validated(name: str, parse_value: Callable[[str], T], value: str) -> T:
     try:
-        return read(given)
+        return parse_value(value)
     except ValueError as error:
         raise ValidationFailed({name: str(error)}) from None
 
@@ -266,5 +268,5 @@ def _removed(suppression: Suppression) -> SuppressionRemoved:
     return SuppressionRemoved(id=str(suppression.pk))
 
 
-def _not_there(given: str) -> NotFound:
+def _not_found(given: str) -> NotFound:
     return NotFound(f"There is no suppression `{given}`.")

@@ -1,8 +1,8 @@
-"""What the pages of operators share: fast read-only lists, panels, and buttons that call services.
+"""Shared by all admin pages: fast read-only lists, panels, and buttons that call services.
 
-A list must open at once on ten million rows: it is ordered by primary key (UUIDv7, so newest
-first), counts no further than `COUNTED`, and is filtered and searched only by what an index
-serves or what has a bound.
+A list must open at once on ten million rows. It is ordered by primary key (UUIDv7, so newest
+first), counts no further than `COUNTED`, and filters and searches only by indexed columns or
+within a bounded number of rows.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,11 +33,11 @@ else:
 M = TypeVar("M", bound=Model)
 
 COUNTED = 10_000
-MOST = 10_000  # rows that one action takes, and that one filter considers
-RECENT = 50_000  # newest rows that a filter without an index looks through
-OVERDUE = timedelta(minutes=2)  # longer than any lease but that of a domain's check
+MOST = 10_000  # rows per action, and rows that a filter matches at most
+RECENT = 50_000  # newest rows that a filter without an index scans
+OVERDUE = timedelta(minutes=2)  # longer than any lease except that of a domain check
 
-# Workspaces are looked up as one types: there may be thousands.
+# An autocomplete field rather than a list: there may be thousands of workspaces.
 BY_WORKSPACE = ("workspace", AutocompleteSelectFilter)
 
 COLOURS = {
@@ -78,7 +78,7 @@ COLOURS = {
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A word in a coloured box."""
+    """A status rendered as a coloured badge."""
 
     text: str
 
@@ -88,14 +88,14 @@ class Label:
 
 
 class Box(Protocol):
-    """Something that is shown with a record; its template finds it as `panel`."""
+    """A block on a record's page. Its template gets it as `panel`."""
 
     template: ClassVar[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A table below a record; `more` is the address of all that it shows the start of."""
+    """A table below a record. `more` is the URL of the full list, if this is only its start."""
 
     template: ClassVar[str] = "core/admin/panel.html"
 
@@ -126,10 +126,10 @@ class BoundedPaginator(Paginator[Any]):
 
 
 class RecordAdmin(ModelAdmin[M]):
-    """Records are read and acted on; nobody adds, edits or deletes one by hand."""
+    """Records are read-only: operators run actions on them but never add, edit or delete one."""
 
     ordering = ["-pk"]
-    sortable_by = ()  # a click on a heading would sort millions of rows
+    sortable_by = ()  # sorting by a column header would sort millions of rows
     paginator = BoundedPaginator
     show_full_result_count = False
     list_per_page = 50
@@ -138,12 +138,12 @@ class RecordAdmin(ModelAdmin[M]):
     list_fullwidth = True
     change_form_outer_before_template = "core/admin/head.html"
     change_form_outer_after_template: str | None = "core/admin/panels.html"
-    # Each makes a panel of a record, above its columns and below them; higher floors append
-    # theirs.
+    # Each builds a panel for a record: `heads` above its fields, `panels` below. Higher layers
+    # append their own.
     heads: "ClassVar[list[Callable[[Any], Box]]]" = []
     panels: "ClassVar[list[Callable[[Any], Box]]]" = []
-    search_fields = ["pk"]  # that there is a search box; `find` says what it looks for
-    # Text columns with an index, that a search compares as they are.
+    search_fields = ["pk"]  # enables the search box; `find` builds the query
+    # Indexed text columns that a search matches exactly.
     exact: ClassVar[Sequence[str]] = ()
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
@@ -159,7 +159,7 @@ class RecordAdmin(ModelAdmin[M]):
         return super().has_view_permission(request, obj) or self.has_operate_permission(request)
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Who could change records by Django's permissions may act on them."""
+        """Django's change permission allows running actions."""
         name = f"{self.opts.app_label}.change_{self.opts.model_name}"
         return request.user.has_perm(name)
 
@@ -170,13 +170,13 @@ class RecordAdmin(ModelAdmin[M]):
         return (queryset.filter(self.find(term)) if term else queryset), False
 
     def find(self, term: str) -> Q:
-        """The rows that a search for `term` shows, by columns with an index."""
-        found = Q(pk__in=[])
+        """The rows that match the search `term`, by indexed columns only."""
+        matches = Q(pk__in=[])
         if (identifier := as_uuid(term)) is not None:
-            found |= Q(pk=identifier)
+            matches |= Q(pk=identifier)
         for column in self.exact:
-            found |= Q(**{column: term})
-        return found
+            matches |= Q(**{column: term})
+        return matches
 
     def change_view(
         self,
@@ -200,39 +200,39 @@ class RecordAdmin(ModelAdmin[M]):
     def response_action(
         self, request: HttpRequest, queryset: QuerySet[M, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse | None:
-        """Back to the record for the buttons of a record, to the list for those of a list."""
+        """Redirect to the record after a record button, to the list after a list action."""
         response = super().response_action(request, queryset, *args, **kwargs)
-        # An action with a page of its own has answered with that.
+        # An action that renders its own page has returned that page.
         if getattr(response, "url", "") != request.get_full_path():
             return response
         if record := as_uuid(request.POST.get("record", "")):
-            return HttpResponseRedirect(reverse(_view(self.model, "change"), args=[record]))
+            return HttpResponseRedirect(reverse(_url_name(self.model, "change"), args=[record]))
         return response
 
     def is_offered(self, action: str, record: M) -> bool:
-        """Whether a record as it is now has the button of an action."""
+        """Whether the action is available for the record in its current state."""
         return True
 
     def ask(self, request: HttpRequest, question: str, consequence: str) -> HttpResponse | None:
-        """The page that asks before an action is done; None when it has been answered.
+        """A confirmation page to show before an action runs; None once it is confirmed.
 
-        Its form sends what the list's form sent, so that the action finds the same rows.
+        Its form repeats the fields of the list's form, so the action gets the same rows.
         """
         if "confirmed" in request.POST:
             return None
-        sent = ("action", "index", "select_across", "_selected_action", "record")
+        fields = ("action", "index", "select_across", "_selected_action", "record")
         context = {
             **self.admin_site.each_context(request),
             "title": question,
             "consequence": consequence,
-            "again": [(name, value) for name in sent for value in request.POST.getlist(name)],
+            "again": [(name, value) for name in fields for value in request.POST.getlist(name)],
             "back": request.get_full_path(),
             "opts": self.opts,
         }
-        return TemplateResponse(request, "core/admin/ask.html", context)
+        return TemplateResponse(request, "core/admin/confirm.html", context)
 
     def say(self, request: HttpRequest, count: int, done: str) -> None:
-        """Tell how many: "3 emails will be sent now."."""
+        """Show how many rows were affected: "3 emails will be sent now."."""
         noun = self.opts.verbose_name if count == 1 else self.opts.verbose_name_plural
         level = messages.SUCCESS if count else messages.WARNING
         self.message_user(request, f"{count} {noun} {done}.", level)
@@ -247,7 +247,7 @@ class RecordAdmin(ModelAdmin[M]):
 
 
 class BoundedFilter(admin.SimpleListFilter):
-    """Questions of the night shift, each answered from an index and for at most MOST rows."""
+    """Operational filters ("overdue", "failed"), each served by an index, for at most MOST rows."""
 
     questions: "ClassVar[dict[str, tuple[str, Callable[[QuerySet[Any]], QuerySet[Any]]]]]" = {}
 
@@ -258,9 +258,9 @@ class BoundedFilter(admin.SimpleListFilter):
         question = self.questions.get(self.value() or "")
         if question is None:
             return queryset
-        every = queryset.model._default_manager.all()
-        # The inner query has a limit, so that the planner settles it by its own index first.
-        return queryset.filter(pk__in=question[1](every).values("pk")[:MOST])
+        rows = queryset.model._default_manager.all()
+        # The LIMIT makes the planner run the inner query first, by its own index.
+        return queryset.filter(pk__in=question[1](rows).values("pk")[:MOST])
 
 
 class WorkFilter(BoundedFilter):
@@ -271,7 +271,7 @@ class WorkFilter(BoundedFilter):
         "overdue": ("Overdue", lambda rows: overdue(rows)),
         "due": ("Due", lambda rows: rows.filter(next_attempt_at__lte=now())),
         "exhausted": (
-            "Claimed again and again",
+            "Crashed repeatedly",
             lambda rows: rows.filter(next_attempt_at__isnull=False, crashes__gte=2),
         ),
     }
@@ -282,7 +282,7 @@ def overdue(rows: "QuerySet[Any]") -> "QuerySet[Any]":
 
 
 def recent(rows: "QuerySet[Any]", condition: Q) -> "QuerySet[Any]":
-    """Those of the newest rows that fulfil a condition for which there is no index."""
+    """The newest rows that match a condition without an index."""
     newest = rows.order_by("-pk").values("pk")[:RECENT]
     return rows.filter(condition, pk__in=newest).order_by("-pk")
 
@@ -290,7 +290,7 @@ def recent(rows: "QuerySet[Any]", condition: Q) -> "QuerySet[Any]":
 def labelled(
     column: str, title: str = "", *, of: Callable[[Any], str] | None = None
 ) -> Callable[[Any], str]:
-    """A list's column whose values are coloured words; `of` makes them where no column does."""
+    """A list column of coloured badges; `of` computes the value where no model field holds it."""
 
     def show(record: Any) -> str:
         return str(of(record) if of else getattr(record, column))
@@ -310,7 +310,7 @@ def bounded_count(rows: "QuerySet[Any]") -> int:
 
 
 def span(length: timedelta) -> str:
-    """A length of time in its two-digit unit: `14 s`, `95 min`, `30 h`, `4 days`."""
+    """A duration in the largest unit that keeps two digits: `14 s`, `95 min`, `30 h`, `4 days`."""
     seconds = length.total_seconds()
     for unit, size in (("s", 1), ("min", 60), ("h", 3600)):
         if seconds < 100 * size:
@@ -320,31 +320,31 @@ def span(length: timedelta) -> str:
 
 def list_url(model: type[Model], **parameters: str) -> str:
     query = "&".join(f"{name}={value}" for name, value in parameters.items())
-    address = reverse(_view(model, "changelist"))
-    return f"{address}?{query}" if query else address
+    url = reverse(_url_name(model, "changelist"))
+    return f"{url}?{query}" if query else url
 
 
 def link(record: Model, text: str = "") -> SafeString:
-    address = reverse(_view(type(record), "change"), args=[record.pk])
-    return anchor(address, text or str(record))
+    url = reverse(_url_name(type(record), "change"), args=[record.pk])
+    return anchor(url, text or str(record))
 
 
-def anchor(address: str, text: str) -> SafeString:
+def anchor(url: str, text: str) -> SafeString:
     return format_html(
         '<a class="text-primary-600 dark:text-primary-500 hover:underline" href="{}">{}</a>',
-        address,
+        url,
         text,
     )
 
 
 def pretty(value: Any) -> SafeString:
-    """JSON, indented, as text in a box; what isn't JSON as it is."""
+    """JSON as an indented code block; text that is not JSON unchanged."""
     if isinstance(value, str):
         try:
             value = orjson.loads(value)
         except orjson.JSONDecodeError:
-            return _boxed(value)
-    return _boxed(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+            return _code_block(value)
+    return _code_block(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
 
 
 def folded(summary: str, value: Any) -> SafeString:
@@ -361,13 +361,13 @@ def as_uuid(term: str) -> UUID | None:
 
 
 def picked(queryset: "QuerySet[Any]", *columns: str) -> list[Any]:
-    """The rows that an action is for, with these columns only."""
+    """The rows selected for an action, with these columns only."""
     return list(queryset.select_related(None).only("pk", *columns)[:MOST])
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """Something that an operator should look at; `count` rows at most COUNTED."""
+    """A condition that needs an operator's attention; `count` is capped at COUNTED."""
 
     text: str
     count: int
@@ -379,13 +379,13 @@ class Alert:
         return due_count(self.count)
 
 
-# Asked for the index page; each app's admin adds its own.
+# Evaluated for the index page; each app's admin appends its own.
 alerts: list[Callable[[], Alert]] = []
 
 
-def _boxed(text: str) -> SafeString:
+def _code_block(text: str) -> SafeString:
     return format_html('<pre class="opensend-code">{}</pre>', text)
 
 
-def _view(model: type[Model], name: str) -> str:
+def _url_name(model: type[Model], name: str) -> str:
     return f"admin:{model._meta.app_label}_{model._meta.model_name}_{name}"

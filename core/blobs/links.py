@@ -1,4 +1,4 @@
-"""Links to files of the folder: signed, and good until a time that is in them."""
+"""Signed download links to blobs in a folder; each carries its expiry time."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ _SALT = "core.blobs"
 
 
 class LinkExpired(Exception):
-    """It was a genuine link."""
+    """The signature is valid, but the link has expired."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,23 +19,24 @@ class Link:
     key: str
     filename: str
     content_type: str
-    until: datetime
+    expires_at: datetime
 
 
-def signed(link: Link) -> str:
-    said = [link.key, link.filename, link.content_type, int(link.until.timestamp())]
-    return f"{settings.BASE_URL}/blobs/{signing.dumps(said, salt=_SALT, compress=True)}"
+def sign(link: Link) -> str:
+    """The URL of the link: `<BASE_URL>/blobs/<token>`."""
+    payload = [link.key, link.filename, link.content_type, int(link.expires_at.timestamp())]
+    return f"{settings.BASE_URL}/blobs/{signing.dumps(payload, salt=_SALT, compress=True)}"
 
 
-def opened(token: str) -> Link:
-    """django.core.signing's BadSignature for what we didn't sign; LinkExpired."""
-    key, filename, content_type, until = signing.loads(token, salt=_SALT)
+def verify(token: str) -> Link:
+    """The link in a token. Raises django.core.signing's BadSignature, or LinkExpired."""
+    key, filename, content_type, expires_at = signing.loads(token, salt=_SALT)
     link = Link(
         key=key,
         filename=filename,
         content_type=content_type,
-        until=datetime.fromtimestamp(until, UTC),
+        expires_at=datetime.fromtimestamp(expires_at, UTC),
     )
-    if link.until <= timezone.now():
+    if link.expires_at <= timezone.now():
         raise LinkExpired
     return link

@@ -1,4 +1,4 @@
-"""`/domains`: names to send from."""
+"""`/domains`: sending domains."""
 
 from typing import Literal
 
@@ -39,8 +39,10 @@ class DomainsView(ApiView):
             request,
             "POST /domains",
             lambda: self._create(request),
-            # SES is asked with no transaction open; if it doesn't answer, the worker goes on.
-            afterwards=lambda made: snapshot(services.establish(find(request, made.data["id"]))),
+            # Calls SES outside any transaction; if SES is unavailable, the worker retries.
+            afterwards=lambda response: snapshot(
+                services.establish(find(request, response.data["id"]))
+            ),
         )
 
     @describe("List domains", response=list_of(DomainOut), parameters=PAGE, tag="Domains")
@@ -48,12 +50,12 @@ class DomainsView(ApiView):
         return Response(page(request, visible(request).prefetch_related("records"), snapshot))
 
     def _create(self, request: ApiRequest) -> Response:
-        wanted = parse(CreateDomain, request.data)
+        body = parse(CreateDomain, request.data)
         domain = services.create_domain(
             workspace=request.auth.workspace,
-            name=wanted.name,
-            region=wanted.region,
-            **wanted.columns(),
+            name=body.name,
+            region=body.region,
+            **body.columns(),
         )
         return Response(snapshot(domain), status=201)
 
@@ -83,7 +85,7 @@ class VerifyDomainView(ApiView):
 
 
 def visible(request: ApiRequest) -> DomainQuerySet:
-    """The only way this API reaches domains: those of the caller's workspace."""
+    """The domains of the caller's workspace; this API reads no others."""
     return Domain.objects.for_workspace(request.auth.workspace)
 
 

@@ -1,4 +1,4 @@
-"""`attachments` of `POST /emails`, field by field."""
+"""Validates `attachments` of `POST /emails`, field by field."""
 
 import re
 from base64 import b64decode
@@ -15,50 +15,50 @@ from emails.content.addresses import CONTROL
 from emails.content.sizes import base64_size
 
 MAX_ATTACHMENTS = 100
-_ANYTHING = "application/octet-stream"
+_DEFAULT_TYPE = "application/octet-stream"
 _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105 (RFC 2045 section 5.1)
 _TYPE = re.compile(rf'{_TOKEN}/{_TOKEN}(\s*;\s*{_TOKEN}=({_TOKEN}|"[ !#-\[\]-~]*"))*')
-# RFC 2046: these hold messages and must not be base64.
+# RFC 2046: composite types must not be base64.
 _COMPOSITE = re.compile(r"(multipart|message)/", re.IGNORECASE)
 _ENCODED_WORD = re.compile(r"=\?[^?]*\?[bq]\?", re.IGNORECASE)
 _CONTENT_ID = re.compile(r"[A-Za-z0-9!#$&'*+/=?^_`{|}~.@-]{1,128}")
 
 
-def _content(given: Any) -> bytes:
-    if isinstance(given, str):
+def _content(value: Any) -> bytes:
+    if isinstance(value, str):
         try:
-            return b64decode(given.replace("\r", "").replace("\n", ""), validate=True)
+            return b64decode(value.replace("\r", "").replace("\n", ""), validate=True)
         except ValueError:
-            raise ValueError("must be base64 (RFC 4648), which may be broken into lines") from None
-    if isinstance(given, list) and all(type(each) is int for each in given):
+            raise ValueError("must be base64 (RFC 4648), optionally with line breaks") from None
+    if isinstance(value, list) and all(type(each) is int for each in value):
         try:
-            return bytes(given)
+            return bytes(value)
         except ValueError:
             raise ValueError("must be a list of byte values, 0 to 255") from None
     raise ValueError("must be a base64 string or a list of byte values")
 
 
-def _filename(given: str) -> str:
-    name = given.strip()  # readers disagree on what is around it
+def _filename(value: str) -> str:
+    name = value.strip()  # parsers disagree on surrounding whitespace
     if not name or CONTROL.search(name) or re.search(r"[/\\]", name):
-        raise ValueError("must be a file's name without a path and without control characters")
-    if _ENCODED_WORD.search(name):  # some readers decode it, and it could say anything
+        raise ValueError("must be a file's name without a path or control characters")
+    if _ENCODED_WORD.search(name):  # some parsers decode it, which would hide the real name
         raise ValueError("must not contain an encoded word such as `=?utf-8?b?...`")
     return name
 
 
-def _content_type(given: str) -> str:
-    if not _TYPE.fullmatch(given) or CONTROL.search(given):
+def _content_type(value: str) -> str:
+    if not _TYPE.fullmatch(value) or CONTROL.search(value):
         raise ValueError("must be a media type such as `application/pdf`")
-    if _COMPOSITE.match(given):
+    if _COMPOSITE.match(value):
         raise ValueError("must not be `multipart/...` or `message/...`; leave it out")
-    return given
+    return value
 
 
-def _content_id(given: str) -> str:
-    if not _CONTENT_ID.fullmatch(given):
-        raise ValueError("must be 1 to 128 of the characters of a Message-ID, without `<` and `>`")
-    return given
+def _content_id(value: str) -> str:
+    if not _CONTENT_ID.fullmatch(value):
+        raise ValueError("must be 1 to 128 characters valid in a Message-ID, without `<` and `>`")
+    return value
 
 
 _BYTES = {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 255}}
@@ -83,27 +83,29 @@ class Attachment(RequestBody):
     inline_content_id: ContentId | None = None
 
     @model_validator(mode="after")
-    def _is_one_thing(self) -> Self:
+    def _check_consistency(self) -> Self:
         if (self.content is None) == (self.path is None):
-            raise ValueError("needs either `content` or `path`")
+            raise ValueError("needs either `content` or `path`, not both")
         if self.content_id and self.inline_content_id not in (None, self.content_id):
-            raise ValueError("`content_id` and `inline_content_id` are the same thing: give one")
+            raise ValueError(
+                "`content_id` and `inline_content_id` are the same thing: set one of them"
+            )
         if self.filename is None:
             last = unquote(urlsplit(self.path or "").path).rpartition("/")[2]
-            self.filename = _filename(last[-255:])  # with its ending, if it is long
+            self.filename = _filename(last[-255:])  # a long name keeps its extension
         return self
 
     @property
     def name(self) -> str:
-        """As given, or the last part of the address."""
+        """`filename`, or by default the last segment of `path`."""
         return self.filename or ""
 
     @property
     def type(self) -> str:
-        """As given, or what the name's ending stands for."""
+        """`content_type`, or by default the type of the file extension."""
         guessed, coding = guess_type(self.name, strict=True)
         fits = guessed and not coding and not _COMPOSITE.match(guessed)
-        return self.content_type or (guessed if guessed and fits else _ANYTHING)
+        return self.content_type or (guessed if guessed and fits else _DEFAULT_TYPE)
 
     @property
     def cid(self) -> str:
@@ -111,11 +113,11 @@ class Attachment(RequestBody):
 
 
 def encoded_size(attachments: Sequence[Attachment]) -> int:
-    """Bytes on the wire of what is known of them."""
+    """Bytes on the wire; a `path` that is not fetched yet counts as 0."""
     return sum(base64_size(len(each.content or b"")) for each in attachments)
 
 
-def together(attachments: list[Attachment]) -> list[Attachment]:
+def _unique_content_ids(attachments: list[Attachment]) -> list[Attachment]:
     ids = [each.cid for each in attachments if each.cid]
     if len(set(ids)) < len(ids):
         raise ValueError("must not have the same `content_id` twice")
@@ -123,5 +125,5 @@ def together(attachments: list[Attachment]) -> list[Attachment]:
 
 
 Attachments = Annotated[
-    list[Attachment], Field(max_length=MAX_ATTACHMENTS), AfterValidator(together)
+    list[Attachment], Field(max_length=MAX_ATTACHMENTS), AfterValidator(_unique_content_ids)
 ]

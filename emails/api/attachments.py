@@ -1,4 +1,4 @@
-"""`/emails/{id}/attachments`: what was sent along, with links to download it."""
+"""`/emails/{id}/attachments`: attachments of an email, with download links."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -16,13 +16,13 @@ from core.api.openapi import PAGE, describe, list_of
 from core.api.pagination import page
 from core.times import iso
 from emails.api.emails import find
-from emails.content.attachments import LINK_LASTS, download_url
+from emails.content.attachments import LINK_LIFETIME, download_url
 from emails.content.mime import disposition
 from emails.models import EmailAttachment
 
 
 class AttachmentOut(BaseModel):
-    """Whoever has `download_url` can download the file until `expires_at`."""
+    """Anyone with `download_url` can download the file until `expires_at`."""
 
     object: Literal["attachment"] = "attachment"
     id: str
@@ -45,9 +45,9 @@ class AttachmentsView(ApiView):
         tag="Emails",
     )
     def get(self, request: ApiRequest, email_id: str) -> Response:
-        expires_at = timezone.now() + LINK_LASTS
+        expires_at = timezone.now() + LINK_LIFETIME
         rows = EmailAttachment.objects.filter(email=find(request, email_id))
-        return uncached(Response(page(request, rows, lambda row: _shown(row, expires_at))))
+        return uncached(Response(page(request, rows, lambda row: _serialize(row, expires_at))))
 
 
 class AttachmentView(ApiView):
@@ -57,10 +57,10 @@ class AttachmentView(ApiView):
     def get(self, request: ApiRequest, email_id: str, attachment_id: str) -> Response:
         rows = EmailAttachment.objects.filter(email=find(request, email_id))
         row = views.find(rows, attachment_id, "attachment")
-        return uncached(Response(_shown(row, timezone.now() + LINK_LASTS)))
+        return uncached(Response(_serialize(row, timezone.now() + LINK_LIFETIME)))
 
 
-def _shown(row: EmailAttachment, expires_at: datetime) -> dict[str, Any]:
+def _serialize(row: EmailAttachment, expires_at: datetime) -> dict[str, Any]:
     return AttachmentOut(
         id=str(row.pk),
         filename=row.filename,

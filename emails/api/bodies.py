@@ -1,4 +1,4 @@
-"""The body of `POST /emails`, field by field."""
+"""Validates the body of `POST /emails`, field by field."""
 
 import re
 from collections.abc import Iterator
@@ -13,28 +13,34 @@ from core.errors import UnsupportedField
 from emails.api.attachment_fields import Attachments, encoded_size
 from emails.content import addresses
 from emails.content.addresses import CONTROL, Mailbox
-from emails.content.sizes import FIELDS, MAX_MESSAGE, PART_FIELDS, field_size, text_size
+from emails.content.sizes import (
+    HEADER_RESERVE,
+    MAX_MESSAGE,
+    PART_HEADER_RESERVE,
+    field_size,
+    text_size,
+)
 from emails.providers.ses import EMAIL_TAG
 from emails.schedule_parsing import MAX_LENGTH, parse_scheduled_at
 
 MAX_RECIPIENTS = 50
-MAX_MAILBOXES = 100  # of a field, in which addresses may be there twice
+MAX_MAILBOXES = 100  # per field, before duplicates are removed
 MAX_REPLY_TO = 50
 MAX_TAGS = 75
-# Known to the clients, not to this installation: refused by name, never silently dropped.
+# Fields of the Resend clients that are not supported: rejected by name, not silently ignored.
 UNSUPPORTED = ("template", "topic_id")
 
 TOO_LARGE = (
-    "makes the mail larger than 40 MiB, which is all that SES takes, with `html`, `text` and"
-    " attachments as they are encoded; send a link to what is large"
+    "makes the email larger than 40 MiB, the limit of SES for `html`, `text` and attachments"
+    " after encoding; send a link to large files instead"
 )
 
-# Either asks for a way to unsubscribe by one click.
+# Either one adds one-click unsubscribe to the email.
 UNSUBSCRIBE_HEADER = "x-opensend-unsubscribe"
 UNSUBSCRIBE_URL = "{{{OPENSEND_UNSUBSCRIBE_URL}}}"
 
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,200}")  # RFC 5322 section 2.2: printable, no colon
-_OURS = re.compile(
+_RESERVED = re.compile(
     r"(From|To|Cc|Bcc|Sender|Subject|Date|Message-ID|Return-Path|Received|Reply-To"
     r"|(MIME|Content|DKIM|X-OpenSend)-.*)",
     re.IGNORECASE,
@@ -43,17 +49,17 @@ _LIST_HEADERS = frozenset({"list-unsubscribe", "list-unsubscribe-post"})
 _TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
 
-def _mailbox(given: Any) -> Mailbox:
-    if not isinstance(given, str):
+def _mailbox(value: Any) -> Mailbox:
+    if not isinstance(value, str):
         raise ValueError("must be a string such as `name@example.com` or `Name <name@example.com>`")
-    return addresses.parse(given)
+    return addresses.parse(value)
 
 
-def _as_list(given: Any) -> Any:
-    return [given] if isinstance(given, str) else given
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
 
 
-def _one_line(value: str) -> str:
+def _single_line(value: str) -> str:
     if not _is_line(value):
         raise ValueError("must be a single line without control characters")
     return value
@@ -63,24 +69,26 @@ def _is_line(value: str) -> bool:
     return not CONTROL.search(value.replace("\t", " "))
 
 
-def _headers(given: dict[str, str]) -> dict[str, str]:
+def _headers(headers: dict[str, str]) -> dict[str, str]:
     problems: dict[FieldPath, str] = {
-        (name,): why for name, value in given.items() if (why := _refused_header(name, value))
+        (name,): problem
+        for name, value in headers.items()
+        if (problem := _header_problem(name, value))
     }
     if problems:
         raise wrong(problems)
-    return given
+    return headers
 
 
-def _refused_header(name: str, value: str) -> str:
+def _header_problem(name: str, value: str) -> str:
     if not _HEADER_NAME.fullmatch(name):
         return "must have a name of 1 to 200 printable ASCII characters, without `:`"
     if name.lower() == UNSUBSCRIBE_HEADER:
         return "" if value.lower() == "true" else "can only be `true`; leave it out otherwise"
-    if _OURS.fullmatch(name):
-        return "is set by the platform and cannot be given"
+    if _RESERVED.fullmatch(name):
+        return "is set by the platform and cannot be overridden"
     if not _is_line(value) or len(value) > 4000:
-        return "must be a single line of at most 4,000 characters, none of them a control character"
+        return "must be a single line of at most 4,000 characters without control characters"
     return ""
 
 
@@ -90,22 +98,22 @@ def _tag_part(value: str) -> str:
     return value
 
 
-def _moment(given: Any) -> datetime:
-    if not isinstance(given, str):
+def _scheduled_at(value: Any) -> datetime:
+    if not isinstance(value, str):
         raise ValueError("must be a string such as `2026-05-10T00:00:00Z` or `in 1 hour`")
-    return parse_scheduled_at(given)
+    return parse_scheduled_at(value)
 
 
 _STRING = WithJsonSchema({"type": "string"})
 
 
 def _strings(**lengths: int) -> WithJsonSchema:
-    many = {"type": "array", "items": {"type": "string"}, **lengths}
-    return WithJsonSchema({"anyOf": [{"type": "string"}, many]})
+    array = {"type": "array", "items": {"type": "string"}, **lengths}
+    return WithJsonSchema({"anyOf": [{"type": "string"}, array]})
 
 
 OneMailbox = Annotated[Mailbox, BeforeValidator(_mailbox), _STRING]
-# The lengths stand inside, where they end the reading of a list that is too long.
+# Field comes first: the list schema itself then stops parsing a list that is too long.
 To = Annotated[
     list[OneMailbox],
     Field(min_length=1, max_length=MAX_MAILBOXES),
@@ -125,15 +133,15 @@ ReplyTo = Annotated[
     _strings(maxItems=MAX_REPLY_TO),
 ]
 TagPart = Annotated[str, AfterValidator(_tag_part)]
-Moment = Annotated[
+ScheduledAt = Annotated[
     datetime,
-    BeforeValidator(_moment),
+    BeforeValidator(_scheduled_at),
     WithJsonSchema(
         {
             "type": "string",
             "maxLength": MAX_LENGTH,
-            "description": "ISO 8601 with its zone, or plain English such as `in 1 hour` or"
-            " `tomorrow at 9am Europe/Berlin` (UTC without a zone); up to 30 days ahead",
+            "description": "ISO 8601 with a time zone, or plain English such as `in 1 hour` or"
+            " `tomorrow at 9am Europe/Berlin` (UTC by default); up to 30 days ahead",
         }
     ),
 ]
@@ -141,7 +149,7 @@ Moment = Annotated[
 
 def _tag_name(value: str) -> str:
     if value.lower() == EMAIL_TAG:
-        raise ValueError(f"`{EMAIL_TAG}` is set by the platform and cannot be given")
+        raise ValueError(f"`{EMAIL_TAG}` is set by the platform and cannot be overridden")
     return value
 
 
@@ -150,82 +158,81 @@ class Tag(RequestBody):
     value: TagPart
 
 
-def _once_each(tags: list[Tag]) -> list[Tag]:
+def _unique_names(tags: list[Tag]) -> list[Tag]:
     names: set[str] = set()
     problems: dict[FieldPath, str] = {}
     for index, tag in enumerate(tags):
         if tag.name in names:
-            problems[index, "name"] = "is the name of a tag before it; each can be there once"
+            problems[index, "name"] = "is already the name of another tag; tag names must be unique"
         names.add(tag.name)
     if problems:
         raise wrong(problems)
     return tags
 
 
-def _null_is_not_given(schema: dict[str, Any]) -> None:
-    """As `parse_email` has it, also of what can't be given at all."""
+def _allow_null(schema: dict[str, Any]) -> None:
+    """`parse_email` treats null as absent, even for the unsupported fields."""
     fields, null = schema["properties"], {"type": "null"}
     for name, field in fields.items():
         if name not in schema["required"] and null not in field.get("anyOf", []):
             default = field.pop("default")
             fields[name] = {"anyOf": [field, null], "default": default}
-    fields |= dict.fromkeys(UNSUPPORTED, null | {"description": "Not in this version."})
+    fields |= dict.fromkeys(UNSUPPORTED, null | {"description": "Not supported."})
 
 
 class SendEmail(RequestBody):
-    """`from`, `to`, `cc`, `bcc` and `reply_to` are `a@b` or `Name <a@b>`."""
+    """`from`, `to`, `cc`, `bcc` and `reply_to` take `a@b` or `Name <a@b>`."""
 
-    model_config = ConfigDict(json_schema_extra=_null_is_not_given)
+    model_config = ConfigDict(json_schema_extra=_allow_null)
 
     sender: OneMailbox = Field(alias="from")
     to: To
     cc: Copies = []
     bcc: Copies = []
     reply_to: ReplyTo = []
-    subject: Annotated[Text, Field(min_length=1, max_length=998), AfterValidator(_one_line)]
+    subject: Annotated[Text, Field(min_length=1, max_length=998), AfterValidator(_single_line)]
     html: Text | None = None
     text: Text | None = None
     headers: Annotated[dict[Text, Text], Field(max_length=50), AfterValidator(_headers)] = {}
-    tags: Annotated[list[Tag], Field(max_length=MAX_TAGS), AfterValidator(_once_each)] = []
+    tags: Annotated[list[Tag], Field(max_length=MAX_TAGS), AfterValidator(_unique_names)] = []
     attachments: Attachments = []
-    scheduled_at: Moment | None = None
+    scheduled_at: ScheduledAt | None = None
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if problems := dict(self._contradictions()):
+    def _check_consistency(self) -> Self:
+        if problems := dict(self._problems()):
             raise wrong(problems)
         return self
 
-    def _contradictions(self) -> Iterator[tuple[FieldPath, str]]:
+    def _problems(self) -> Iterator[tuple[FieldPath, str]]:
         if not self.html and not self.text:
             yield ("html",), "`html` or `text` is required, or both"
         count = len(self.recipients())
         if self.unsubscribe:
-            yield from self._against_leaving(count)
+            yield from self._unsubscribe_problems(count)
         if count > MAX_RECIPIENTS:
-            yield ("to",), f"`to`, `cc` and `bcc` may have {MAX_RECIPIENTS} recipients in all"
+            yield ("to",), f"`to`, `cc` and `bcc` may have {MAX_RECIPIENTS} recipients in total"
         if self._may_be_large() and self.room() < 0:
             sizes = self._sizes()
             yield (max(sizes, key=sizes.__getitem__),), TOO_LARGE
 
-    def _against_leaving(self, count: int) -> Iterator[tuple[FieldPath, str]]:
+    def _unsubscribe_problems(self, count: int) -> Iterator[tuple[FieldPath, str]]:
         if count > 1:
             yield (
                 ("to",),
-                f"a mail with `X-OpenSend-Unsubscribe` or `{UNSUBSCRIBE_URL}` must have one"
-                " recipient in all: everybody unsubscribes by a link of their own",
+                f"an email with `X-OpenSend-Unsubscribe` or `{UNSUBSCRIBE_URL}` must have exactly"
+                " one recipient: the unsubscribe link is personal",
             )
         for name in self.headers:
             if name.lower() in _LIST_HEADERS:
                 yield (
                     ("headers", name),
-                    "is set by the platform when it is asked for a way to unsubscribe, and cannot"
-                    " be given as well",
+                    "is set by the platform for one-click unsubscribe and cannot be given as well",
                 )
 
     @property
     def unsubscribe(self) -> bool:
-        """Whether the recipient gets a way to unsubscribe by one click."""
+        """Whether the email gets one-click unsubscribe (RFC 8058)."""
         return (
             any(name.lower() == UNSUBSCRIBE_HEADER for name in self.headers)
             or UNSUBSCRIBE_URL in (self.html or "")
@@ -233,46 +240,47 @@ class SendEmail(RequestBody):
         )
 
     def room(self) -> int:
-        """Bytes on the wire that are left for files to be fetched."""
-        return MAX_MESSAGE - FIELDS - sum(self._sizes().values())
+        """Bytes on the wire that are left for remote attachments."""
+        return MAX_MESSAGE - HEADER_RESERVE - sum(self._sizes().values())
 
     def _may_be_large(self) -> bool:
-        # A character is at most four bytes, and those six in base64.
+        # A character is up to four bytes, which become six in base64.
         return bool(self.attachments) or len(self.html or "") + len(self.text or "") > 1_000_000
 
     def _sizes(self) -> dict[str, int]:
         html, text = self.html or "", self.text or ""
         return {
-            # A text is made of HTML that comes without one.
+            # HTML without a text also becomes the text part.
             "html": text_size(html) * (1 if text else 2),
             "text": text_size(text),
-            "attachments": encoded_size(self.attachments) + PART_FIELDS * len(self.attachments),
+            "attachments": encoded_size(self.attachments)
+            + PART_HEADER_RESERVE * len(self.attachments),
             "headers": sum(field_size(name + value) for name, value in self.headers.items()),
             "to": sum(field_size(str(box)) for _, box in self.recipients()),
         }
 
     def recipients(self) -> list[tuple[str, Mailbox]]:
-        """Each address once, with the kind under which it came first."""
-        found: dict[str, tuple[str, Mailbox]] = {}
+        """Each address once, with the kind of its first occurrence."""
+        first: dict[str, tuple[str, Mailbox]] = {}
         for kind, mailboxes in (("to", self.to), ("cc", self.cc), ("bcc", self.bcc)):
             for mailbox in mailboxes:
-                found.setdefault(addresses.identity(mailbox.address), (kind, mailbox))
-        return list(found.values())
+                first.setdefault(addresses.identity(mailbox.address), (kind, mailbox))
+        return list(first.values())
 
 
 class Reschedule(RequestBody):
-    """`id` is what clients repeat from the path; nothing reads it."""
+    """Clients repeat `id` from the path; it is ignored."""
 
     id: Text | None = None
-    scheduled_at: Moment
+    scheduled_at: ScheduledAt
 
 
-# What may be null, which clients send for what isn't given.
+# Fields that may be null: clients send null for absent fields.
 _NULLABLE = {field.alias or name for name, field in SendEmail.model_fields.items()} | {*UNSUPPORTED}
 
 
 def parse_email(data: Any, *, prefix: str = "") -> SendEmail:
-    """One email of a request; ValidationFailed or UnsupportedField name the fields at fault."""
+    """One email of a request; ValidationFailed or UnsupportedField name the invalid fields."""
     if isinstance(data, dict):
         for name in UNSUPPORTED:
             if data.get(name) is not None:

@@ -1,4 +1,4 @@
-"""`/emails`: sending, and reading what was sent."""
+"""`/emails`: send emails and read them back."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,8 @@ from accounts.views import ApiView
 from core.api.bodies import parse
 from core.api.openapi import IDEMPOTENCY_KEY, PAGE, describe, list_of
 from core.api.pagination import page
-from core.errors import DomainError, ValidationFailed, body
+from core.errors import DomainError, ValidationFailed
+from core.errors import body as error_body
 from emails import services
 from emails.api.bodies import Reschedule, SendEmail, parse_email
 from emails.api.representations import (
@@ -26,17 +27,18 @@ from emails.api.representations import (
     EmailEventOut,
     EmailListed,
     EmailOut,
-    changed,
-    event_shown,
-    listed,
-    shown,
+    serialize_changed,
+    serialize_email,
+    serialize_event,
+    serialize_list_item,
 )
 from emails.api.trace import EmailTrace, trace
-from emails.content.remote_attachments import Fetching, are_named
+from emails.content.remote_attachments import AttachmentFetcher, has_remote_attachments
 from emails.models import Email, EmailEvent, EmailQuerySet
 from emails.scheduling import cancel, reschedule
 
-Act = Callable[[], Response]
+# Accepts prepared emails and answers.
+Commit = Callable[[], Response]
 
 MAX_BATCH = 100
 BATCH_VALIDATION = OpenApiParameter(
@@ -44,7 +46,7 @@ BATCH_VALIDATION = OpenApiParameter(
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
     enum=["strict", "permissive"],
-    description="strict (the default): all or nothing; permissive: the good ones go",
+    description="strict (the default): all or nothing; permissive: the valid emails are accepted",
 )
 BATCH = {
     "application/json": {
@@ -68,21 +70,21 @@ class EmailsView(ApiView):
         tag="Emails",
     )
     def post(self, request: ApiRequest) -> Response:
-        return _once(request, "POST /emails", lambda: self._ready(request))
+        return _idempotent(request, "POST /emails", lambda: self._prepare(request))
 
     @describe("List emails", response=list_of(EmailListed), parameters=PAGE, tag="Emails")
     def get(self, request: ApiRequest) -> Response:
-        return Response(page(request, visible(request).without_content(), listed))
+        return Response(page(request, visible(request).without_content(), serialize_list_item))
 
-    def _ready(self, request: ApiRequest) -> Act:
-        wanted = parse_email(request.data)
-        Fetching().fill(wanted)
-        return lambda: self._send(request, wanted)
+    def _prepare(self, request: ApiRequest) -> Commit:
+        body = parse_email(request.data)
+        AttachmentFetcher().fetch(body)
+        return lambda: self._accept(request, body)
 
-    def _send(self, request: ApiRequest, wanted: SendEmail) -> Response:
-        (draft,) = services.accept(request.auth, [wanted])
+    def _accept(self, request: ApiRequest, body: SendEmail) -> Response:
+        (draft,) = services.accept(request.auth, [body])
         if draft.has_no_recipients:
-            return _suppressed(draft)
+            return _all_suppressed(draft)
         return Response({"id": str(draft.email.pk)})
 
 
@@ -101,22 +103,22 @@ class EmailBatchView(ApiView):
         mode = request.headers.get("x-batch-validation", "strict")
         if mode not in ("strict", "permissive"):
             raise ValidationFailed({"x-batch-validation": "must be `strict` or `permissive`"})
-        return _once(
-            request, "POST /emails/batch", lambda: self._ready(request, mode), variant=mode
+        return _idempotent(
+            request, "POST /emails/batch", lambda: self._prepare(request, mode), variant=mode
         )
 
-    def _ready(self, request: ApiRequest, mode: str) -> Act:
+    def _prepare(self, request: ApiRequest, mode: str) -> Commit:
         items = request.data
         if not isinstance(items, list) or not 1 <= len(items) <= MAX_BATCH:
             raise ValidationFailed({"body": f"must be a list of 1 to {MAX_BATCH} emails"})
         if mode == "permissive":
-            good, errors = _sifted(request, items)
-            return lambda: Response({"data": _accepted(request, good), "errors": errors})
-        wanted = [parse_email(item, prefix=f"{index}.") for index, item in enumerate(items)]
-        fetching = Fetching()
-        for index, each in enumerate(wanted):
-            fetching.fill(each, prefix=f"{index}.")
-        return lambda: Response({"data": _accepted(request, wanted)})
+            valid, errors = _validate_each(request, items)
+            return lambda: Response({"data": _accept_batch(request, valid), "errors": errors})
+        bodies = [parse_email(item, prefix=f"{index}.") for index, item in enumerate(items)]
+        fetcher = AttachmentFetcher()
+        for index, each in enumerate(bodies):
+            fetcher.fetch(each, prefix=f"{index}.")
+        return lambda: Response({"data": _accept_batch(request, bodies)})
 
 
 class EmailView(ApiView):
@@ -125,13 +127,13 @@ class EmailView(ApiView):
 
     @describe("Get an email", response=EmailOut, tag="Emails")
     def get(self, request: ApiRequest, email_id: str) -> Response:
-        return Response(shown(views.find(visible(request), email_id, "email")))
+        return Response(serialize_email(views.find(visible(request), email_id, "email")))
 
     @describe("Reschedule an email", request=Reschedule, response=EmailChanged, tag="Emails")
     def patch(self, request: ApiRequest, email_id: str) -> Response:
         email = find(request, email_id)
         reschedule(email, parse(Reschedule, request.data).scheduled_at)
-        return Response(changed(email))
+        return Response(serialize_changed(email))
 
 
 class EmailCancelView(ApiView):
@@ -139,7 +141,7 @@ class EmailCancelView(ApiView):
     def post(self, request: ApiRequest, email_id: str) -> Response:
         email = find(request, email_id)
         cancel(email)
-        return Response(changed(email))
+        return Response(serialize_changed(email))
 
 
 class EmailEventsView(ApiView):
@@ -153,7 +155,7 @@ class EmailEventsView(ApiView):
     )
     def get(self, request: ApiRequest, email_id: str) -> Response:
         email = find(request, email_id)
-        return Response(page(request, EmailEvent.objects.filter(email=email), event_shown))
+        return Response(page(request, EmailEvent.objects.filter(email=email), serialize_event))
 
 
 class EmailTraceView(ApiView):
@@ -165,42 +167,44 @@ class EmailTraceView(ApiView):
 
 
 def visible(request: ApiRequest) -> EmailQuerySet:
-    """The only way this API reaches emails: those that the caller's key may read."""
+    """The emails that the caller's API key may read; every view here starts from these."""
     return Email.objects.for_key(request.auth)
 
 
 def find(request: ApiRequest, email_id: str) -> Email:
-    """The email, without its texts until they are asked for."""
+    """The email, with its content deferred."""
     return views.find(visible(request).without_content(), email_id, "email")
 
 
-def _once(
-    request: ApiRequest, route: str, ready: Callable[[], Act], *, variant: str = ""
+def _idempotent(
+    request: ApiRequest, route: str, prepare: Callable[[], Commit], *, variant: str = ""
 ) -> Response:
-    """`ready` reads the request and fetches its files; what it returns then writes the emails.
+    """`prepare` validates the request and fetches its files; its result writes the emails.
 
-    Files come from servers that take their time, so they are fetched before the transaction that
-    holds the request's Idempotency-Key; for a repetition they are not fetched at all.
+    Remote files may be slow, so they are fetched before the transaction that holds the request's
+    Idempotency-Key, and not at all for a repetition.
     """
-    if not are_named(request.data):
-        return idempotent(request, route, lambda: ready()(), variant=variant)
+    if not has_remote_attachments(request.data):
+        return idempotent(request, route, lambda: prepare()(), variant=variant)
     kept = kept_answer(request, route, variant=variant)
-    return kept or idempotent(request, route, ready(), variant=variant)
+    return kept or idempotent(request, route, prepare(), variant=variant)
 
 
-def _accepted(request: ApiRequest, wanted: list[SendEmail]) -> list[dict[str, str]]:
-    drafts = services.accept(request.auth, wanted, is_batch=True)
+def _accept_batch(request: ApiRequest, bodies: list[SendEmail]) -> list[dict[str, str]]:
+    drafts = services.accept(request.auth, bodies, is_batch=True)
     return [{"id": str(draft.email.pk)} for draft in drafts]
 
 
-def _suppressed(draft: services.Draft) -> Response:
+def _all_suppressed(draft: services.Draft) -> Response:
     details = {"email_id": str(draft.email.pk), "recipients": draft.suppressed()}
-    message = "Every recipient is on the suppression list, so there is nobody to send to."
-    return Response(body(422, "recipient_suppressed", message, details), status=422)
+    message = "Every recipient is on the suppression list."
+    return Response(error_body(422, "recipient_suppressed", message, details), status=422)
 
 
-def _sifted(request: ApiRequest, items: list[Any]) -> tuple[list[SendEmail], list[dict[str, Any]]]:
-    """The emails that may go, and what is wrong with the others by their place in the batch."""
+def _validate_each(
+    request: ApiRequest, items: list[Any]
+) -> tuple[list[SendEmail], list[dict[str, Any]]]:
+    """The valid emails, and the errors of the others with their index in the batch."""
     parsed: list[tuple[int, SendEmail]] = []
     errors: dict[int, str] = {}
     for index, item in enumerate(items):
@@ -208,14 +212,14 @@ def _sifted(request: ApiRequest, items: list[Any]) -> tuple[list[SendEmail], lis
             parsed.append((index, parse_email(item)))
         except DomainError as error:
             errors[index] = error.message
-    problems = services.require_domains(request.auth, [wanted for _, wanted in parsed])
-    good, fetching = [], Fetching()
-    for (index, wanted), problem in zip(parsed, problems, strict=True):
+    problems = services.check_domains(request.auth, [body for _, body in parsed])
+    valid, fetcher = [], AttachmentFetcher()
+    for (index, body), problem in zip(parsed, problems, strict=True):
         try:
             if problem is not None:
                 raise problem
-            fetching.fill(wanted)
-            good.append(wanted)
+            fetcher.fetch(body)
+            valid.append(body)
         except DomainError as error:
             errors[index] = error.message
-    return good, [{"index": index, "message": errors[index]} for index in sorted(errors)]
+    return valid, [{"index": index, "message": errors[index]} for index in sorted(errors)]

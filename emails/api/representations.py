@@ -1,4 +1,4 @@
-"""Emails as the API shows them."""
+"""The JSON of emails and their events."""
 
 from typing import Any, Literal
 
@@ -7,14 +7,14 @@ from pydantic import BaseModel, Field
 from core.times import iso
 from emails.models import Email, EmailEvent, EmailRecipient
 
-# The words that the clients know for our statuses.
+# `last_event` as the Resend clients spell it, where it differs from our status.
 _LAST_EVENT = {
     "soft_bounced": "bounced",
     "cancelled": "canceled",
     "sending": "queued",
     "unknown": "queued",
 }
-_UNDERWAY = frozenset({"scheduled", "sending", "unknown"})
+_UNSENT = frozenset({"scheduled", "sending", "unknown"})
 
 
 class EmailAccepted(BaseModel):
@@ -33,7 +33,7 @@ class BatchError(BaseModel):
 
 class BatchAccepted(BaseModel):
     data: list[EmailAccepted]
-    errors: list[BatchError] | None = Field(None, description="only with permissive validation")
+    errors: list[BatchError] | None = Field(None, description="Only with permissive validation.")
 
 
 class RecipientOut(BaseModel):
@@ -86,16 +86,16 @@ class EmailEventOut(BaseModel):
     data: dict[str, Any]
 
 
-def changed(email: Email) -> dict[str, Any]:
+def serialize_changed(email: Email) -> dict[str, Any]:
     return EmailChanged(id=str(email.pk)).model_dump()
 
 
-def listed(email: Email) -> dict[str, Any]:
+def serialize_list_item(email: Email) -> dict[str, Any]:
     return EmailListed(**_common(email)).model_dump(by_alias=True)
 
 
-def shown(email: Email) -> dict[str, Any]:
-    """Asks for the email's recipients."""
+def serialize_email(email: Email) -> dict[str, Any]:
+    """One query, for the recipients."""
     return EmailOut(
         **_common(email),
         html=email.html or None,
@@ -114,7 +114,7 @@ def shown(email: Email) -> dict[str, Any]:
     ).model_dump(by_alias=True)
 
 
-def event_shown(event: EmailEvent) -> dict[str, Any]:
+def serialize_event(event: EmailEvent) -> dict[str, Any]:
     return EmailEventOut(
         id=str(event.pk),
         type=event.type,
@@ -143,12 +143,12 @@ def _common(email: Email) -> dict[str, Any]:
 
 
 def _recipient(recipient: EmailRecipient, email: Email) -> RecipientOut:
-    """One to whom nothing has happened so far is as far as the email is."""
-    is_untouched = recipient.status == "queued" and email.status in _UNDERWAY
+    """A recipient without any fact so far shows the email's status."""
+    has_no_fact = recipient.status == "queued" and email.status in _UNSENT
     return RecipientOut(
         address=recipient.address,
         kind=recipient.kind,
-        status=email.status if is_untouched else recipient.status,
+        status=email.status if has_no_fact else recipient.status,
         status_at=iso(recipient.status_at),
         detail=recipient.detail or None,
     )

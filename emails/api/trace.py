@@ -1,7 +1,7 @@
-"""`GET /emails/{id}/trace`: one mail's whole life, for who asks where it is.
+"""`GET /emails/{id}/trace`: the whole history of one email, down to its webhook deliveries.
 
-An event that customers' software hears of bears the id of the fact behind it, so what was
-published about a mail, and to whom it was delivered, is found by the ids of its facts.
+A published event has the id of its fact, so the events of an email and their deliveries are
+found by the ids of its facts.
 """
 
 from collections import defaultdict
@@ -15,30 +15,30 @@ from emails.models import Email, EmailEvent
 from events.models import Event
 from webhooks.models import Delivery
 
-# The newest are shown, and `has_more` tells of older ones.
+# Only the newest are returned; `has_more` is true if there are older ones.
 MAX_FACTS = 200
 MAX_DELIVERIES = 1000
 
 _NEXT = {
-    "scheduled": "It is sent at its time.",
-    "queued": "It is handed to the provider.",
-    "sending": "The provider is asked right now; without an outcome until then it is in doubt.",
-    "unknown": "Evidence of what the provider did is waited for.",
-    "sent": "The provider tells what became of it.",
-    "delivery_delayed": "The provider goes on trying.",
+    "scheduled": "It is sent at its scheduled time.",
+    "queued": "It is sent to the provider.",
+    "sending": "The provider call is in flight; without a result by then the outcome is unknown.",
+    "unknown": "Waiting for evidence of whether the provider accepted it.",
+    "sent": "Waiting for the provider to report the delivery or a bounce.",
+    "delivery_delayed": "The provider keeps retrying.",
 }
-_HELD = "An operator decides whether it is sent again."
+_HELD = "Held until an operator decides whether it was sent."
 
 
 class TraceKey(BaseModel):
-    """The API key that the mail was sent with."""
+    """The API key that the email was accepted with."""
 
     id: str
     name: str
 
 
 class TraceDelivery(BaseModel):
-    """What one webhook got of an event; `GET /webhooks/{webhook_id}/events/{id}` has more."""
+    """The delivery of an event to one webhook; see `GET /webhooks/{webhook_id}/events/{id}`."""
 
     webhook_id: str
     status: str
@@ -49,7 +49,7 @@ class TraceDelivery(BaseModel):
 
 
 class TraceEvent(BaseModel):
-    """What was published of a fact. `dispatched` says whether the webhooks have heard of it."""
+    """The published event of a fact. `dispatched`: its webhook deliveries have been created."""
 
     id: str
     type: str
@@ -59,8 +59,8 @@ class TraceEvent(BaseModel):
 
 
 class TraceEntry(BaseModel):
-    """One fact: `received_at` is when it became known here. `event` is null when nobody is told
-    of it, or when what was told is no longer kept."""
+    """One fact; `received_at` is when it was recorded. `event` is null if the fact is not
+    published or the event has been purged."""
 
     type: str
     recipient: str | None
@@ -77,7 +77,7 @@ class TraceAccepted(BaseModel):
 
 
 class TraceSending(BaseModel):
-    """Calls of the provider: how many were begun, when the first was, and what came of the last."""
+    """Provider calls: the number of attempts, the first attempt, and the result of the last one."""
 
     attempts: int
     first_attempt_at: str | None
@@ -89,14 +89,14 @@ class TraceSending(BaseModel):
 
 
 class TraceNext(BaseModel):
-    """What happens next, and when at the earliest."""
+    """What happens next, and the earliest time of it."""
 
     at: str | None
     what: str
 
 
 class EmailTrace(BaseModel):
-    """`next` is null when nothing more is going to happen by itself."""
+    """`next` is null when no further step is pending."""
 
     object: Literal["email_trace"] = "email_trace"
     id: str
@@ -109,37 +109,37 @@ class EmailTrace(BaseModel):
 
 
 def trace(email: Email) -> dict[str, Any]:
-    """The newest MAX_FACTS facts in the order in which they happened; four statements."""
+    """The newest MAX_FACTS facts in the order in which they happened; four queries."""
     newest = list(EmailEvent.objects.filter(email=email).order_by("-pk")[: MAX_FACTS + 1])
     facts = sorted(newest[:MAX_FACTS], key=lambda fact: (fact.occurred_at, fact.pk))
-    events = _published(email, facts)
-    deliveries, are_cut = _delivered(events)
+    events = _events(email, facts)
+    deliveries, is_truncated = _deliveries(events)
     return EmailTrace(
         id=str(email.pk),
         status=email.status,
         accepted=_accepted(email),
         sending=_sending(email),
         entries=[_entry(fact, events.get(fact.pk), deliveries.get(fact.pk, [])) for fact in facts],
-        has_more=are_cut or len(newest) > MAX_FACTS,
+        has_more=is_truncated or len(newest) > MAX_FACTS,
         next=_next(email),
     ).model_dump()
 
 
-def _published(email: Email, facts: list[EmailEvent]) -> dict[UUID, Event]:
+def _events(email: Email, facts: list[EmailEvent]) -> dict[UUID, Event]:
     rows = Event.objects.filter(
         workspace=email.workspace_id, pk__in=[fact.pk for fact in facts]
     ).only("type", "created_at", "next_attempt_at")
     return {event.pk: event for event in rows}
 
 
-def _delivered(events: dict[UUID, Event]) -> tuple[dict[UUID, list[Delivery]], bool]:
-    """The deliveries of each event, and whether there are more."""
+def _deliveries(events: dict[UUID, Event]) -> tuple[dict[UUID, list[Delivery]], bool]:
+    """The deliveries of each event, and whether the list is truncated."""
     rows = Delivery.objects.filter(event__in=list(events), endpoint__deleted_at=None)
     newest = list(rows.order_by("-event_id", "endpoint_id")[: MAX_DELIVERIES + 1])
-    found: defaultdict[UUID, list[Delivery]] = defaultdict(list)
+    by_event: defaultdict[UUID, list[Delivery]] = defaultdict(list)
     for delivery in newest[:MAX_DELIVERIES]:
-        found[delivery.event_id].append(delivery)
-    return found, len(newest) > MAX_DELIVERIES
+        by_event[delivery.event_id].append(delivery)
+    return by_event, len(newest) > MAX_DELIVERIES
 
 
 def _accepted(email: Email) -> TraceAccepted:
@@ -200,5 +200,5 @@ def _next(email: Email) -> TraceNext | None:
     if email.status == Email.Status.UNKNOWN and email.next_attempt_at is None:
         what = _HELD
     elif email.status == Email.Status.SCHEDULED and email.next_attempt_at != email.scheduled_at:
-        what = _NEXT["queued"]  # its time has passed, and it had to wait
+        what = _NEXT["queued"]  # its time has passed and the attempt was deferred
     return TraceNext(at=iso(email.next_attempt_at), what=what) if what else None

@@ -1,6 +1,6 @@
-"""Mailboxes as callers write them: `a@b` or `Name <a@b>` (RFC 5322 section 3.4).
+"""Parses mailboxes as callers write them: `a@b` or `Name <a@b>` (RFC 5322 section 3.4).
 
-Exactly one mailbox a string, so a comma or an unquoted special in a display name is no puzzle.
+One mailbox per string, so a comma or an unquoted special in a display name is unambiguous.
 """
 
 import re
@@ -12,14 +12,14 @@ from core.addresses import identity, normalise
 
 __all__ = ["CONTROL", "Mailbox", "identity", "normalise", "parse"]
 
-# C0, C1 and the separators of lines and paragraphs, at which some software breaks lines.
+# C0, C1, and the line and paragraph separators, which some software treats as line breaks.
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SPECIALS = re.compile(r'[()<>\[\]:;@\\,."]')
-# Laxer than RFC 2047 section 2, as readers of mail are.
+# Laxer than RFC 2047 section 2, like mail clients.
 _ENCODED_WORD = re.compile(r"=\?[^?]*\?[qb]\?.*?\?=", re.IGNORECASE)
-_LONGEST_GIVEN = 2000  # encoded words are longer than what they say
-_LONGEST_NAME = 320
-_LONGEST = 700  # as written, which is what the columns hold
+_MAX_INPUT = 2000  # encoded words are longer than their text
+_MAX_NAME = 320
+_MAX_LENGTH = 700  # of the columns that store it
 
 
 class Mailbox(NamedTuple):
@@ -33,7 +33,7 @@ class Mailbox(NamedTuple):
         return self.address.rpartition("@")[2]
 
     def __str__(self) -> str:
-        """For people and for the API: the name in its own script, quoted where RFC 5322 asks."""
+        """For people and the API: the name in its own script, quoted where RFC 5322 requires it."""
         if not self.name:
             return self.address
         if not _SPECIALS.search(self.name):
@@ -42,50 +42,50 @@ class Mailbox(NamedTuple):
         return f'"{escaped}" <{self.address}>'
 
 
-def parse(given: str) -> Mailbox:
-    """ValueError says what is wrong, in words that continue "the field ...".
+def parse(text: str) -> Mailbox:
+    """Accepts the addresses that core.addresses accepts.
 
-    Of addresses, it takes those that core.addresses does.
+    The message of the ValueError continues "the field ...".
     """
-    if len(given) > _LONGEST_GIVEN:
-        raise ValueError(f"must have at most {_LONGEST_GIVEN:,} characters")
-    _refuse_control(given)
-    name, address = _parted(given.strip())
-    mailbox = Mailbox(_decoded(_unquoted(name)), normalise(address))
-    if len(mailbox.name) > _LONGEST_NAME or len(str(mailbox)) > _LONGEST:
-        raise ValueError(f"has a display name of more than {_LONGEST_NAME} characters")
+    if len(text) > _MAX_INPUT:
+        raise ValueError(f"must have at most {_MAX_INPUT:,} characters")
+    _reject_control(text)
+    name, address = _split(text.strip())
+    mailbox = Mailbox(_decode(_unquote(name)), normalise(address))
+    if len(mailbox.name) > _MAX_NAME or len(str(mailbox)) > _MAX_LENGTH:
+        raise ValueError(f"has a display name of more than {_MAX_NAME} characters")
     return mailbox
 
 
-def _parted(given: str) -> tuple[str, str]:
-    """`Name <a@b>` as its name and its address; all is the address when there is no such name."""
-    name, angle, address = given.removesuffix(">").rpartition("<")
-    if not angle or not given.endswith(">") or ">" in address:
-        return "", given
+def _split(text: str) -> tuple[str, str]:
+    """`Name <a@b>` as name and address; without angle brackets the whole text is the address."""
+    name, angle, address = text.removesuffix(">").rpartition("<")
+    if not angle or not text.endswith(">") or ">" in address:
+        return "", text
     return name.strip(), address.strip()
 
 
-def _refuse_control(text: str) -> None:
+def _reject_control(text: str) -> None:
     if CONTROL.search(text):
         raise ValueError("must not contain control characters such as line breaks")
 
 
-def _unquoted(name: str) -> str:
+def _unquote(name: str) -> str:
     if len(name) >= 2 and name[0] == name[-1] == '"':
         return re.sub(r"\\(.)", r"\1", name[1:-1]).strip()
     return name
 
 
-def _decoded(name: str) -> str:
-    """The words behind RFC 2047's encoded words, which could hide what is refused in the clear."""
+def _decode(name: str) -> str:
+    """Decode RFC 2047 encoded words: they could hide what is refused in plain text."""
     if not _ENCODED_WORD.search(name):
         return name
     try:
-        words = str(make_header(decode_header(name))).strip()
-        words.encode()
+        decoded = str(make_header(decode_header(name))).strip()
+        decoded.encode()
     except (HeaderParseError, LookupError, UnicodeError):
         raise ValueError("has a display name with a malformed encoded word") from None
-    _refuse_control(words)
-    if _ENCODED_WORD.search(words):
+    _reject_control(decoded)
+    if _ENCODED_WORD.search(decoded):
         raise ValueError("has a display name with an encoded word inside another")
-    return words
+    return decoded

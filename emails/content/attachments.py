@@ -1,4 +1,4 @@
-"""Attachments, from a request to the blob store, and back for the provider."""
+"""Stores attachments in the blob store and loads them for the provider."""
 
 import hashlib
 import threading
@@ -20,19 +20,19 @@ from emails.models import Email, EmailAttachment
 from emails.providers import NotTaken, Refused
 
 PREFIX = "emails/"
-LINK_LASTS = timedelta(minutes=15)
-_AT_ONCE = 8  # blobs on their way to the store, a request
-_TURN = 10.0  # seconds to wait for memory: well within the part of a lease before the call
+LINK_LIFETIME = timedelta(minutes=15)
+_MAX_UPLOADS = 8  # concurrent blob writes per request
+_MEMORY_TIMEOUT = 10.0  # seconds; well within the part of a lease before the call
 
 
-def stored(emails: Sequence[Email], requests: Sequence[SendEmail]) -> list[EmailAttachment]:
+def store(emails: Sequence[Email], requests: Sequence[SendEmail]) -> list[EmailAttachment]:
     """Write the blobs of the emails' attachments; the rows to insert."""
     rows = [
-        (_row(email, place, each, pk), each.content or b"")
+        (_row(email, position, each, pk), each.content or b"")
         for email, request in zip(emails, requests, strict=True)
         if request.attachments
-        # Newest first, as lists of the API are, is then the order in which they were given.
-        for (place, each), pk in zip(
+        # Lists of the API are newest first, so reversed ids keep the order of the request.
+        for (position, each), pk in zip(
             enumerate(request.attachments),
             reversed([uuid7() for _ in request.attachments]),
             strict=True,
@@ -40,61 +40,61 @@ def stored(emails: Sequence[Email], requests: Sequence[SendEmail]) -> list[Email
     ]
     if rows:
         put = blobs().put
-        with ThreadPoolExecutor(min(_AT_ONCE, len(rows))) as pool:
+        with ThreadPoolExecutor(min(_MAX_UPLOADS, len(rows))) as pool:
             list(pool.map(lambda pair: put(pair[0].blob_key, pair[1]), rows))
     return [row for row, _ in rows]
 
 
-def of(emails: Sequence[Email]) -> dict[UUID, list[EmailAttachment]]:
-    """Their attachments, in order; no query for emails that have none."""
-    having = [email.pk for email in emails if email.attachment_count]
-    found: dict[UUID, list[EmailAttachment]] = {pk: [] for pk in having}
-    if having:
-        for row in EmailAttachment.objects.filter(email__in=having).order_by("email", "position"):
-            found[row.email_id].append(row)
-    return found
+def by_email(emails: Sequence[Email]) -> dict[UUID, list[EmailAttachment]]:
+    """Attachments by email, in order; no query if no email has any."""
+    ids = [email.pk for email in emails if email.attachment_count]
+    attachments: dict[UUID, list[EmailAttachment]] = {pk: [] for pk in ids}
+    if ids:
+        for row in EmailAttachment.objects.filter(email__in=ids).order_by("email", "position"):
+            attachments[row.email_id].append(row)
+    return attachments
 
 
 @contextmanager
-def loaded(rows: Sequence[EmailAttachment]) -> Iterator[list[Part]]:
-    """The attachments with their bytes, for as long as they are needed.
+def load(rows: Sequence[EmailAttachment]) -> Iterator[list[Part]]:
+    """The attachments with their bytes, which count against the memory budget until the exit.
 
-    NotTaken when the store or memory can't be had now, Refused when a blob is gone.
+    NotTaken if the blob store is unavailable or the budget is used up, Refused if a blob is gone.
     """
     if not rows:
         yield []
         return
-    with _in_hand.holding(sum(row.size for row in rows)):
+    with _memory_budget.reserve(sum(row.size for row in rows)):
         yield [Part(row, _content(row)) for row in rows]
 
 
 def download_url(row: EmailAttachment, *, expires_at: datetime | None = None) -> str:
-    """For anybody, for a quarter of an hour unless told."""
+    """A public signed URL; it expires after LINK_LIFETIME by default."""
     return blobs().signed_url(
         row.blob_key,
         filename=row.filename,
         content_type=row.content_type,
-        expires_at=expires_at or timezone.now() + LINK_LASTS,
+        expires_at=expires_at or timezone.now() + LINK_LIFETIME,
     )
 
 
-def blob_key(email_id: UUID, place: int) -> str:
-    """`emails/<day>/<hour>-<minute>/<email>.<place>`: in the order of time, and any number."""
-    return f"{PREFIX}{time_of(email_id):%Y-%m-%d/%H-%M}/{email_id}.{place}"
+def blob_key(email_id: UUID, position: int) -> str:
+    """`emails/<day>/<hour>-<minute>/<email>.<position>`: keys sort by time."""
+    return f"{PREFIX}{time_of(email_id):%Y-%m-%d/%H-%M}/{email_id}.{position}"
 
 
-def _row(email: Email, place: int, attachment: Attachment, pk: UUID) -> EmailAttachment:
+def _row(email: Email, position: int, attachment: Attachment, pk: UUID) -> EmailAttachment:
     content = attachment.content or b""
     return EmailAttachment(
         id=pk,
         email_id=email.pk,
-        position=place,
+        position=position,
         filename=attachment.name,
         content_type=attachment.type,
         content_id=attachment.cid,
         size=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
-        blob_key=blob_key(email.pk, place),
+        blob_key=blob_key(email.pk, position),
     )
 
 
@@ -102,33 +102,33 @@ def _content(row: EmailAttachment) -> bytes:
     try:
         return blobs().read(row.blob_key)
     except BlobMissing:
-        raise Refused(f"The attachment {row.filename} is gone from the blob store.") from None
+        raise Refused(f"The attachment {row.filename} is missing from the blob store.") from None
     except BlobStoreUnavailable as error:
         raise NotTaken(f"The attachment {row.filename} could not be read: {error}") from error
 
 
-class _Budget:
-    """Bytes that may be in hand at once in this process; a mail larger than that goes alone."""
+class _MemoryBudget:
+    """Limits the attachment bytes in memory of this process; a larger email is sent alone."""
 
     def __init__(self) -> None:
-        self._free = threading.Condition()
-        self._taken = 0
+        self._released = threading.Condition()
+        self._used = 0
 
     @contextmanager
-    def holding(self, size: int) -> Iterator[None]:
-        with self._free:
-            if not self._free.wait_for(lambda: self._fits(size), timeout=_TURN):
-                raise NotTaken("Too many large attachments are being sent at this moment.")
-            self._taken += size
+    def reserve(self, size: int) -> Iterator[None]:
+        with self._released:
+            if not self._released.wait_for(lambda: self._fits(size), timeout=_MEMORY_TIMEOUT):
+                raise NotTaken("Too many large attachments are being sent right now.")
+            self._used += size
         try:
             yield
         finally:
-            with self._free:
-                self._taken -= size
-                self._free.notify_all()
+            with self._released:
+                self._used -= size
+                self._released.notify_all()
 
     def _fits(self, size: int) -> bool:
-        return not self._taken or self._taken + size <= settings.ATTACHMENT_BYTES_IN_FLIGHT
+        return not self._used or self._used + size <= settings.ATTACHMENT_BYTES_IN_FLIGHT
 
 
-_in_hand = _Budget()
+_memory_budget = _MemoryBudget()

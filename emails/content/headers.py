@@ -1,7 +1,7 @@
 """Header fields as bytes on the wire (RFC 5322 section 2.2, RFC 2047).
 
-Written here and not by `email.headerregistry`: that one reads each value before it writes it,
-so an encoded word in a subject that spells out a line break would become one.
+Not written by `email.headerregistry`: it parses each value before it writes it, so an encoded
+word in a subject that contains a line break would be decoded and break the line.
 """
 
 import re
@@ -20,23 +20,23 @@ _QUOTABLE = re.compile(r"[ -~]+")
 
 
 def text_field(name: str, value: str) -> str:
-    """An unstructured field whose reader sees `value` exactly, whatever is in it."""
+    """An unstructured field that decodes to exactly `value`, whatever it contains."""
     if "=?" in value or value != value.strip() or not value:
-        return f"{name}: {_encoded(value, len(name) + 2)}"
+        return f"{name}: {_encode(value, len(name) + 2)}"
     return raw_field(name, value)
 
 
 def raw_field(name: str, value: str) -> str:
-    """A field that is ASCII is written as it is, folded at its blanks; else it is encoded."""
+    """ASCII is written unchanged, folded at whitespace; anything else is encoded."""
     if _PRINTABLE.fullmatch(value):
-        folded = _folded(f"{name}: {value.strip()}")
+        folded = _fold(f"{name}: {value.strip()}")
         if max(map(len, folded.split("\r\n"))) <= _MAX_LINE:
             return folded
-    return f"{name}: {_encoded(value, len(name) + 2)}"
+    return f"{name}: {_encode(value, len(name) + 2)}"
 
 
 def address_field(name: str, mailboxes: Sequence[Mailbox]) -> str:
-    """RFC 5322 section 3.4, a mailbox a line."""
+    """RFC 5322 section 3.4, one mailbox per line."""
     indent = len(name) + 2
     return f"{name}: " + f",{_FOLD}".join(_mailbox(each, indent) for each in mailboxes)
 
@@ -51,17 +51,17 @@ def _mailbox(mailbox: Mailbox, indent: int) -> str:
 
 def _phrase(name: str, indent: int) -> str:
     if "=?" in name or not _QUOTABLE.fullmatch(name):
-        return _encoded(name, indent)
+        return _encode(name, indent)
     if _ATOMS.fullmatch(name):
         return name
     escaped = name.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
 
-def _folded(line: str) -> str:
-    """Lines of at most 78 characters where there are blanks to break them at."""
+def _fold(line: str) -> str:
+    """Lines of at most 78 characters, as far as there is whitespace to break them at."""
     name, *words = re.findall(r"[ \t]*[^ \t]+", line)
-    # Beside the name even if it is long: some readers keep the blank of a fold that comes first.
+    # Never fold right after the name: some parsers keep that whitespace in the value.
     lines = [name + (words.pop(0) if words else "")]
     for word in words:
         if len(lines[-1]) + len(word) > 78:
@@ -71,22 +71,22 @@ def _folded(line: str) -> str:
     return "\r\n".join(lines)
 
 
-def _encoded(value: str, indent: int) -> str:
-    """Encoded words; the blanks between them are not part of what they say."""
+def _encode(value: str, indent: int) -> str:
+    """Encoded words; whitespace between them is not part of the text."""
     words = []
-    room = _room(indent)
-    piece = b""
+    capacity = _capacity(indent)
+    chunk = b""
     for character in value:
         octets = character.encode()
-        if len(piece) + len(octets) > room:
-            words.append(_word(piece))
-            piece, room = b"", _room(1)
-        piece += octets
-    return _FOLD.join([*words, _word(piece)])
+        if len(chunk) + len(octets) > capacity:
+            words.append(_word(chunk))
+            chunk, capacity = b"", _capacity(1)
+        chunk += octets
+    return _FOLD.join([*words, _word(chunk)])
 
 
-def _room(indent: int) -> int:
-    """How many octets an encoded word may carry on a line that is `indent` characters in."""
+def _capacity(indent: int) -> int:
+    """How many octets fit into an encoded word that starts `indent` characters into a line."""
     return (_WIDTH - indent - _ENVELOPE) // 4 * 3
 
 

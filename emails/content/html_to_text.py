@@ -1,4 +1,4 @@
-"""A plain-text part for mail that was given as HTML only."""
+"""The plain-text part for mail that has only HTML."""
 
 import re
 
@@ -12,8 +12,8 @@ _BLOCKS = frozenset(
 _SKIPPED = ["head", "script", "style", "template", "title"]
 
 
-def as_text(html: str) -> str:
-    """The words of the HTML, a line for each block, links with their address behind them."""
+def html_to_text(html: str) -> str:
+    """The text of the HTML, one line per block, link targets in parentheses after the link."""
     tree = LexborHTMLParser(html)
     tree.strip_tags(_SKIPPED)
     root = tree.body or tree.root
@@ -27,21 +27,20 @@ def as_text(html: str) -> str:
 def _piece(node: LexborNode) -> str:
     if node.tag == "-text":
         text = node.text_content or ""
-        closing = _link_behind(node)
-        return text.replace("\n", " ") + closing
+        return text.replace("\n", " ") + _link_target(node)
     if node.tag == "img":
         return node.attributes.get("alt") or ""
     return "\n" if node.tag in _BLOCKS else ""
 
 
-def _link_behind(text: LexborNode) -> str:
-    """The target of a link, after its last text and unless the text says it already."""
+def _link_target(text: LexborNode) -> str:
+    """The target after the last text of a link, unless the text is the target itself."""
     parent = text.parent
     if parent is None or parent.tag != "a" or text.next is not None:
         return ""
     target = parent.attributes.get("href") or ""
-    shown = (text.text_content or "").strip()
+    label = (text.text_content or "").strip()
     if not target.startswith(("http://", "https://", "mailto:")):
         return ""
     target = target.removeprefix("mailto:")
-    return "" if target == shown else f" ({target})"
+    return "" if target == label else f" ({target})"

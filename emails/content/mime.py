@@ -1,4 +1,4 @@
-"""From a row to the bytes on the wire (RFC 5322, RFC 2045-2047)."""
+"""Builds the MIME message of an email (RFC 5322, RFC 2045-2047)."""
 
 import re
 from binascii import b2a_base64
@@ -16,21 +16,21 @@ from django.utils import timezone
 
 from emails.content.addresses import parse
 from emails.content.headers import address_field, raw_field, text_field
-from emails.content.html_to_text import as_text
+from emails.content.html_to_text import html_to_text
 from emails.models import Email, EmailAttachment
 
 ID_HEADER = "X-OpenSend-Email-ID"
 
 # Lines of at most 998 octets (RFC 5321 section 4.5.3.1.6), everything else encoded to ASCII.
-# Its headers are strings: those of the newer policies are parsed, four times as long as the
-# rest takes, to come out as they went in.
+# compat32 keeps headers as strings: the newer policies parse them, which takes four times as long
+# as everything else and changes nothing.
 _POLICY = compat32.clone(linesep="\r\n", cte_type="7bit", max_line_length=78)
-_LINE = 57  # bytes that make a line of 76 characters of base64
-_ITSELF = bytes({*range(ord(" "), ord("~") + 1), *b"\t\r\n"} - {ord("=")})
-_PIECE = 1024 * _LINE  # encoded at a time, so that lines of a large file are never all in memory
-# In quotes as it is; all else is apt to be read in different ways.
+_LINE = 57  # bytes per base64 line of 76 characters
+_QP_LITERALS = bytes({*range(ord(" "), ord("~") + 1), *b"\t\r\n"} - {ord("=")})
+_CHUNK = 1024 * _LINE  # encoded at a time, so a large file is never in memory as single lines
+# Safe as a quoted string; parsers disagree on anything else.
 _PLAIN_NAME = re.compile(r"(?! )[A-Za-z0-9 ._+@(),&-]{1,60}(?<! )")
-_NAME_PIECE = 48  # characters of an encoded file name a line
+_NAME_CHUNK = 48  # characters of an encoded file name per line
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ class Part:
 
 
 def build(email: Email, attachments: Sequence[Part] = ()) -> bytes:
-    """The message as it is handed to the provider. Bcc is nowhere in it.
+    """The message as the provider gets it, without Bcc.
 
-    As far as there are such parts: mixed(alternative(text, related(html, inline...)),
-    attachment...). The pieces are joined once, however large they are.
+    The structure, as far as there are such parts: mixed(alternative(text, related(html,
+    inline...)), attachment...). The chunks are joined only once, since they may be large.
     """
     fields = "".join(f"{each}\r\n" for each in _fields(email)).encode("ascii")
     return b"".join([fields, b"MIME-Version: 1.0\r\n", *_content(email, attachments)])
@@ -56,10 +56,14 @@ def own_message_id(email: Email) -> str:
 
 
 def _fields(email: Email) -> list[str]:
-    given = (("To", email.to), ("Cc", email.cc), ("Reply-To", email.reply_to))
+    address_fields = (("To", email.to), ("Cc", email.cc), ("Reply-To", email.reply_to))
     return [
         address_field("From", [parse(email.sender)]),
-        *(address_field(name, [parse(each) for each in boxes]) for name, boxes in given if boxes),
+        *(
+            address_field(name, [parse(each) for each in boxes])
+            for name, boxes in address_fields
+            if boxes
+        ),
         text_field("Subject", email.subject),
         f"Date: {format_datetime(timezone.now())}",
         f"Message-ID: {own_message_id(email)}",
@@ -71,32 +75,32 @@ def _fields(email: Email) -> list[str]:
 def _content(email: Email, attachments: Sequence[Part]) -> list[bytes]:
     inline = [part for part in attachments if part.row.content_id and email.html]
     others = [part for part in attachments if part not in inline]
-    body = _written(email.text or as_text(email.html) or " ", "plain")
+    body = _text_part(email.text or html_to_text(email.html) or " ", "plain")
     if email.html:
-        html = _written(email.html, "html")
+        html = _text_part(email.html, "html")
         if inline:
-            html = _multipart("related", [html, *map(_attached, inline)], root="text/html")
+            html = _multipart("related", [html, *map(_attachment_part, inline)], root="text/html")
         body = _multipart("alternative", [body, html])
-    return _multipart("mixed", [body, *map(_attached, others)]) if others else body
+    return _multipart("mixed", [body, *map(_attachment_part, others)]) if others else body
 
 
-def _written(text: str, subtype: str) -> list[bytes]:
+def _text_part(text: str, subtype: str) -> list[bytes]:
     part = EmailMessage(policy=_POLICY)
-    # Without it the first lines decide, and what suits them can make three bytes of every other.
-    cte = "base64" if _is_foreign(text) else None
+    # By default only the first lines decide on the encoding: quoted-printable could then triple
+    # the size of the rest.
+    cte = "base64" if _is_shorter_in_base64(text) else None
     part.set_content(text, subtype=subtype, cte=cte, content_manager=raw_data_manager)
     del part["MIME-Version"]
     return [part.as_bytes()]
 
 
-def _is_foreign(text: str) -> bool:
-    """Whether so much of a text is beyond what stands for itself in quoted-printable (RFC 2045
-    section 6.7) that it is shorter in base64."""
+def _is_shorter_in_base64(text: str) -> bool:
+    """Whether too many octets need escaping in quoted-printable (RFC 2045 section 6.7)."""
     octets = text.encode()
-    return len(octets.translate(None, _ITSELF)) * 8 > len(octets)
+    return len(octets.translate(None, _QP_LITERALS)) * 8 > len(octets)
 
 
-def _attached(part: Part) -> list[bytes]:
+def _attachment_part(part: Part) -> list[bytes]:
     row = part.row
     fields = [
         f"Content-Type: {row.content_type}",
@@ -115,36 +119,37 @@ def disposition(attachment: EmailAttachment) -> Literal["inline", "attachment"]:
 def _multipart(subtype: str, parts: Iterable[list[bytes]], *, root: str = "") -> list[bytes]:
     """`root` is the type of the first part (RFC 2387 section 3.1).
 
-    The boundary can't be in base64 or quoted-printable, and nobody could have guessed it.
+    The boundary can't occur in base64 or quoted-printable, and it can't be guessed.
     """
     boundary = f"=_{uuid4().hex}"
-    of = f';\r\n type="{root}"' if root else ""
-    pieces = [f'Content-Type: multipart/{subtype};\r\n boundary="{boundary}"{of}\r\n\r\n'.encode()]
+    root_type = f';\r\n type="{root}"' if root else ""
+    content_type = f'multipart/{subtype};\r\n boundary="{boundary}"{root_type}'
+    chunks = [f"Content-Type: {content_type}\r\n\r\n".encode()]
     for part in parts:
-        pieces += [f"--{boundary}\r\n".encode(), *part, b"\r\n"]
-    return [*pieces, f"--{boundary}--\r\n".encode()]
+        chunks += [f"--{boundary}\r\n".encode(), *part, b"\r\n"]
+    return [*chunks, f"--{boundary}--\r\n".encode()]
 
 
 def _base64(content: bytes) -> Iterator[bytes]:
     view = memoryview(content)
-    for start in range(0, len(content), _PIECE):
-        piece = view[start : start + _PIECE]
+    for start in range(0, len(content), _CHUNK):
+        chunk = view[start : start + _CHUNK]
         yield b"".join(
-            b2a_base64(piece[line : line + _LINE], newline=False) + b"\r\n"
-            for line in range(0, len(piece), _LINE)
+            b2a_base64(chunk[line : line + _LINE], newline=False) + b"\r\n"
+            for line in range(0, len(chunk), _LINE)
         )
 
 
 def _filename(name: str) -> str:
-    """The parameter of Content-Disposition; RFC 2231 sections 3 and 4 for what isn't plain."""
+    """The parameter of Content-Disposition; encoded by RFC 2231 sections 3 and 4 unless plain."""
     if _PLAIN_NAME.fullmatch(name):
         return f';\r\n filename="{name}"'
     encoded = quote(name, safe="")
-    # A piece doesn't end within a %XX: every piece is decoded by itself.
-    pieces = re.findall(rf"(?:%..|[^%]){{1,{_NAME_PIECE // 3}}}", encoded)
-    if len(pieces) == 1:
-        return f";\r\n filename*=utf-8''{pieces[0]}"
-    first, *more = pieces
+    # Never split a %XX: parsers decode each chunk separately.
+    chunks = re.findall(rf"(?:%..|[^%]){{1,{_NAME_CHUNK // 3}}}", encoded)
+    if len(chunks) == 1:
+        return f";\r\n filename*=utf-8''{chunks[0]}"
+    first, *more = chunks
     lines = [f"filename*0*=utf-8''{first}"]
-    lines += [f"filename*{number}*={piece}" for number, piece in enumerate(more, start=1)]
+    lines += [f"filename*{number}*={chunk}" for number, chunk in enumerate(more, start=1)]
     return "".join(f";\r\n {line}" for line in lines)

@@ -1,12 +1,12 @@
-"""What mail is given on its way out, where its domain or its sender asks for it.
+"""Adds tracking and List-Unsubscribe to the copy of an email that is sent.
 
-Its row stays as the caller wrote it: this is about the copy that goes to the provider.
+The row stays as the caller wrote it.
 """
 
 from copy import copy
 
 from emails.api.bodies import UNSUBSCRIBE_HEADER, UNSUBSCRIBE_URL
-from emails.content.html_to_text import as_text
+from emails.content.html_to_text import html_to_text
 from emails.models import Email, EmailRecipient
 from tracking.html_rewriting import Addressee, our_url, rewrite
 from tracking.tokens import Unsubscribe, sign_unsubscribe
@@ -14,48 +14,51 @@ from tracking.tokens import Unsubscribe, sign_unsubscribe
 _LIST_UNSUBSCRIBE = "List-Unsubscribe"
 
 
-def prepared(email: Email, only: EmailRecipient | None) -> Email:
-    """The email with tracked links, a picture that tells when it is opened, and a way out.
+def add_tracking(email: Email, sole_recipient: EmailRecipient | None) -> Email:
+    """A copy with tracked links, an open pixel and List-Unsubscribe, as far as it asks for them.
 
-    `only` is the one who gets this message; None when several do, who are not told apart then.
+    `sole_recipient` is None if several recipients get this message: hits are then not attributed
+    to any of them.
     """
     if not (email.open_tracking or email.click_tracking or email.unsubscribe):
         return email
-    sent = copy(email)
-    if email.unsubscribe and only:
-        _offer_a_way_out(sent, only)
+    outgoing = copy(email)
+    if email.unsubscribe and sole_recipient:
+        _add_list_unsubscribe(outgoing, sole_recipient)
     if email.html and (email.open_tracking or email.click_tracking):
-        sent.text = sent.text or as_text(sent.html)
-        sent.html = _tracked(sent, only)
-    return sent
+        outgoing.text = outgoing.text or html_to_text(outgoing.html)
+        outgoing.html = _rewrite_html(outgoing, sole_recipient)
+    return outgoing
 
 
-def _offer_a_way_out(sent: Email, only: EmailRecipient) -> None:
-    """RFC 8058: by one click in the mail program, and wherever the sender has put the address."""
-    said = Unsubscribe(sent.workspace_id, sent.pk, only.address)
-    url = our_url(f"u/{sign_unsubscribe(said)}")
-    sent.html = sent.html.replace(UNSUBSCRIBE_URL, url)
-    sent.text = sent.text.replace(UNSUBSCRIBE_URL, url)
-    given = {
-        name: value for name, value in sent.headers.items() if name.lower() != UNSUBSCRIBE_HEADER
+def _add_list_unsubscribe(outgoing: Email, recipient: EmailRecipient) -> None:
+    """One-click unsubscribe (RFC 8058), and the URL in place of the sender's placeholders."""
+    request = Unsubscribe(outgoing.workspace_id, outgoing.pk, recipient.address)
+    url = our_url(f"u/{sign_unsubscribe(request)}")
+    outgoing.html = outgoing.html.replace(UNSUBSCRIBE_URL, url)
+    outgoing.text = outgoing.text.replace(UNSUBSCRIBE_URL, url)
+    kept = {
+        name: value
+        for name, value in outgoing.headers.items()
+        if name.lower() != UNSUBSCRIBE_HEADER
     }
-    sent.headers = given | {
+    outgoing.headers = kept | {
         _LIST_UNSUBSCRIBE: f"<{url}>",
         f"{_LIST_UNSUBSCRIBE}-Post": "List-Unsubscribe=One-Click",
     }
 
 
-def _tracked(sent: Email, only: EmailRecipient | None) -> str:
+def _rewrite_html(outgoing: Email, sole_recipient: EmailRecipient | None) -> str:
     return rewrite(
-        sent.html,
-        Addressee(sent.pk, only.pk if only else None),
-        opens=sent.open_tracking,
-        clicks=sent.click_tracking,
-        untouched=_ways_out(sent.headers),
+        outgoing.html,
+        Addressee(outgoing.pk, sole_recipient.pk if sole_recipient else None),
+        opens=outgoing.open_tracking,
+        clicks=outgoing.click_tracking,
+        untouched=_unsubscribe_urls(outgoing.headers),
     )
 
 
-def _ways_out(headers: dict[str, str]) -> list[str]:
-    """The addresses in List-Unsubscribe: `<mailto:...>, <https://...>` (RFC 2369 section 3.2)."""
-    named = (value for name, value in headers.items() if name.lower() == "list-unsubscribe")
-    return [part.strip(" \t<>") for value in named for part in value.split(",")]
+def _unsubscribe_urls(headers: dict[str, str]) -> list[str]:
+    """The URLs in List-Unsubscribe: `<mailto:...>, <https://...>` (RFC 2369 section 3.2)."""
+    values = (value for name, value in headers.items() if name.lower() == "list-unsubscribe")
+    return [part.strip(" \t<>") for value in values for part in value.split(",")]

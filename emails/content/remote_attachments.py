@@ -1,4 +1,4 @@
-"""Attachments that are given by their address."""
+"""Fetches attachments that are given by URL."""
 
 from time import monotonic
 from typing import Any
@@ -11,41 +11,42 @@ from core.outbound import OutboundPolicy, fetch
 from emails.api.bodies import TOO_LARGE, SendEmail
 from emails.content.sizes import base64_size
 
-PATIENCE = 15.0  # seconds for all that one request of the API names
+FETCH_TIMEOUT = 15.0  # seconds for all files of one API request
 
 
-def are_named(data: Any) -> bool:
-    """Whether the body of a request, not read yet, names any file by its address."""
+def has_remote_attachments(data: Any) -> bool:
+    """Whether an unparsed request body has an attachment with a `path`."""
     bodies = data if isinstance(data, list) else [data]
-    given = [each.get("attachments") for each in bodies if isinstance(each, dict)]
-    files = [file for files in given if isinstance(files, list) for file in files]
+    lists = [each.get("attachments") for each in bodies if isinstance(each, dict)]
+    files = [file for files in lists if isinstance(files, list) for file in files]
     return any(isinstance(file, dict) and "path" in file for file in files)
 
 
-class Fetching:
-    """What one request of the API fetches: one file after the other, all in one span of time."""
+class AttachmentFetcher:
+    """Fetches the files of one API request, one after the other, within one shared timeout."""
 
     def __init__(self) -> None:
-        self._until = monotonic() + PATIENCE
+        self._until = monotonic() + FETCH_TIMEOUT
 
-    def fill(self, request: SendEmail, *, prefix: str = "") -> None:
-        """Give the attachments their bytes; ValidationFailed names the one that can't be had."""
-        for place, each in enumerate(request.attachments):
-            if each.path is not None:
+    def fetch(self, request: SendEmail, *, prefix: str = "") -> None:
+        """Fill in the attachments' content; ValidationFailed names the one that fails."""
+        for index, attachment in enumerate(request.attachments):
+            if attachment.path is not None:
                 room = request.room()
-                each.content = self._get(each.path, f"{prefix}attachments.{place}.path", room)
+                field = f"{prefix}attachments.{index}.path"
+                attachment.content = self._get(attachment.path, field, room)
 
     def _get(self, url: str, field: str, room: int) -> bytes:
         left = self._until - monotonic()
         if left <= 0:
-            raise ValidationFailed({field: f"could not be fetched: {PATIENCE:g} s were over"})
+            raise ValidationFailed({field: f"could not be fetched within {FETCH_TIMEOUT:g} s"})
         policy = OutboundPolicy(
             allow_http=settings.ATTACHMENT_ALLOW_HTTP,
             allowed_networks=tuple(settings.ATTACHMENT_ALLOWED_NETWORKS),
         )
         if not connection.in_atomic_block:
-            connection.close()  # others can have it while we wait
-        # One byte more than fits in any way, so that nothing is cut unnoticed.
+            connection.close()  # free it for other requests while this one waits
+        # One byte more than can fit, so that a truncated file is detected as too large.
         outcome = fetch(url, policy=policy, timeout=left, max_body=room + 1)
         if outcome.error is not None:
             raise ValidationFailed({field: f"could not be fetched: {outcome.message}"})

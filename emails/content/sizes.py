@@ -1,22 +1,22 @@
-"""How large a message becomes, from the lengths of what it is made of; nothing is encoded."""
+"""Upper bounds for the encoded size of a message, computed without encoding it."""
 
-MAX_MESSAGE = 40 * 1024 * 1024  # what SES takes, in bytes on the wire
-# Of those, what is kept free for the header fields that nobody gave, and for each attachment's.
-FIELDS = 48 * 1024
-PART_FIELDS = 2 * 1024
-_LINE = 57  # bytes that make a line of 76 characters of base64
+MAX_MESSAGE = 40 * 1024 * 1024  # the limit of SES, in bytes on the wire
+# Reserved for the header fields that the platform sets, and for those of each attachment.
+HEADER_RESERVE = 48 * 1024
+PART_HEADER_RESERVE = 2 * 1024
+_LINE = 57  # bytes per base64 line of 76 characters
 
 
 def base64_size(size: int) -> int:
-    """In lines, as files and texts are; texts that are shorter in another way are written so."""
+    """In lines; a text uses quoted-printable instead only where that is shorter."""
     return -(-size // _LINE) * 2 + -(-size // 3) * 4
 
 
 def field_size(value: str) -> int:
-    """At most: in encoded words (RFC 2047), folded."""
+    """Upper bound: as encoded words (RFC 2047), folded."""
     return 2 * len(value.encode()) + 16
 
 
 def text_size(text: str) -> int:
     octets = len(text) if text.isascii() else len(text.encode())
-    return base64_size(octets + text.count("\n"))  # lines end in CRLF
+    return base64_size(octets + text.count("\n"))  # line breaks become CRLF

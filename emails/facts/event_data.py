@@ -1,4 +1,4 @@
-"""What customers' software is told about an email."""
+"""The `data` of the email.* events."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ from core.times import iso
 from emails.models import Email
 
 
-def about(email: Email, *, recipient: str = "", **more: Any) -> dict[str, Any]:
-    """The `data` of every email.* event: a complete snapshot, and `more` under its own names."""
+def build_event_data(email: Email, *, recipient: str = "", **more: Any) -> dict[str, Any]:
+    """A complete snapshot of the email, plus `more`: the sub-objects of the event type."""
     data: dict[str, Any] = {
         "email_id": str(email.pk),
         "message_id": email.message_id,

@@ -1,8 +1,7 @@
-"""Taking in what is known about emails: facts, recipients' statuses and events in one transaction.
+"""Records facts about emails: fact rows, recipients' statuses and events in one transaction.
 
-The send worker reports what the provider answered, ingest what it said later. Rows of emails
-are locked in the order of their ids, so batches that share emails wait for each other and never
-deadlock.
+The send worker records the provider's answers, `ingest` what the provider reports later. Rows of
+emails are locked in the order of their ids, so batches that share emails never deadlock.
 """
 
 import hashlib
@@ -22,7 +21,7 @@ from contacts.suppressions import SIMULATOR, SuppressionRequest, suppress
 from core.db import bulk
 from core.db.ids import uuid7
 from emails.content.addresses import identity
-from emails.facts.event_data import about
+from emails.facts.event_data import build_event_data
 from emails.facts.soft_bounces import soft_bounce_suppressions
 from emails.facts.states import State, email_status, fold
 from emails.models import Email, EmailEvent, EmailRecipient
@@ -33,12 +32,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmailFact:
-    """One fact about one email, and what it means.
+    """One fact about one email, and its consequences.
 
-    `recipient` is an address or "" for all of them; `status` what it brings them, or "".
-    `key` tells this fact from others of its type (a feedback id, say); reports with the same
-    type, recipient and key are one fact. `webhook` are the sub-objects for the event's data.
-    `taken_at` is when the provider took the email, if the report proves that it did.
+    `recipient` is an address, or "" for all recipients; `status` is their new status, or "".
+    Facts with the same type, recipient and `key` (such as an SES feedback id) are duplicates.
+    `webhook` holds the sub-objects of the event's data. `taken_at` is when the provider accepted
+    the email, if the fact proves that it did.
     """
 
     email_id: UUID
@@ -63,119 +62,122 @@ class EmailFact:
         return hashlib.sha256(parts.encode()).hexdigest()
 
 
-def record_facts(reports: Sequence[EmailFact]) -> set[UUID]:
-    """Write what the reports bring; the ids of the emails that exist.
+def record_facts(facts: Sequence[EmailFact]) -> set[UUID]:
+    """Apply the facts; the ids of the emails that exist.
 
-    The number of statements doesn't grow with the batch. Reports that were taken in before
-    change nothing and publish nothing.
+    Duplicates of recorded facts change nothing and publish nothing. The number of statements
+    doesn't grow with the batch.
     """
-    if not reports:
+    if not facts:
         return set()
     with transaction.atomic():
-        emails = _locked({report.email_id for report in reports})
+        emails = _lock_emails({fact.email_id for fact in facts})
         if not emails:
             return set()
         before = {email.pk: _state(email) for email in emails.values()}
         recipients = _recipients(emails)
-        known = _spelled([each for each in reports if each.email_id in emails], recipients)
-        fresh = _keep(known, emails)
-        _identify(known, emails)
-        _advance(known, emails, recipients)
-        _write([email for email in emails.values() if _state(email) != before[email.pk]])
-        _count(list(fresh.values()))
-        _suppress(fresh, emails)
+        known = _use_spelling(
+            [fact for fact in facts if fact.email_id in emails],
+            recipients,
+        )
+        new = _insert_new(known, emails)
+        _update_provider_fields(known, emails)
+        _update_statuses(known, emails, recipients)
+        _update_emails([email for email in emails.values() if _state(email) != before[email.pk]])
+        _increment_counters(list(new.values()))
+        _suppress_recipients(new, emails)
         publish(
             [
-                _told(key, report, emails[report.email_id])
-                for key, report in fresh.items()
-                if report.is_published
+                _event(fact_id, fact, emails[fact.email_id])
+                for fact_id, fact in new.items()
+                if fact.is_published
             ]
         )
         if logger.isEnabledFor(logging.DEBUG):
-            transaction.on_commit(lambda: _log(fresh.values(), emails), robust=True)
+            transaction.on_commit(lambda: _log(new.values(), emails), robust=True)
         return set(emails)
 
 
-def _locked(ids: set[UUID]) -> dict[UUID, Email]:
+def _lock_emails(ids: set[UUID]) -> dict[UUID, Email]:
     rows = Email.objects.without_content().filter(pk__in=ids).order_by("pk")
     return {email.pk: email for email in rows.select_for_update(of=("self",))}
 
 
 def _recipients(emails: dict[UUID, Email]) -> dict[UUID, list[EmailRecipient]]:
-    found: defaultdict[UUID, list[EmailRecipient]] = defaultdict(list)
+    by_email: defaultdict[UUID, list[EmailRecipient]] = defaultdict(list)
     for recipient in EmailRecipient.objects.filter(email__in=list(emails)):
-        found[recipient.email_id].append(recipient)
-    return found
+        by_email[recipient.email_id].append(recipient)
+    return by_email
 
 
-def _spelled(
-    reports: Sequence[EmailFact], recipients: dict[UUID, list[EmailRecipient]]
+def _use_spelling(
+    facts: Sequence[EmailFact], recipients: dict[UUID, list[EmailRecipient]]
 ) -> list[EmailFact]:
-    """The reports with addresses as the mail has them, in lower case when it doesn't."""
+    """Spell addresses like the email's recipients; an address that is none becomes lower case."""
     spellings = {
-        (email_id, identity(each.address)): each.address
+        (email_id, identity(recipient.address)): recipient.address
         for email_id, group in recipients.items()
-        for each in group
+        for recipient in group
     }
     return [
-        replace(report, recipient=spellings.get((report.email_id, address), address))
-        if (address := identity(report.recipient))
-        else report
-        for report in reports
+        replace(fact, recipient=spellings.get((fact.email_id, address), address))
+        if (address := identity(fact.recipient))
+        else fact
+        for fact in facts
     ]
 
 
-def _keep(reports: Sequence[EmailFact], emails: dict[UUID, Email]) -> dict[UUID, EmailFact]:
-    """Insert the facts; those of the reports that were new, the first of each, by their ids."""
+def _insert_new(facts: Sequence[EmailFact], emails: dict[UUID, Email]) -> dict[UUID, EmailFact]:
+    """Insert the facts that are no duplicates; these, by the ids of their rows."""
     first: dict[tuple[UUID, str], EmailFact] = {}
-    for report in reports:
-        first.setdefault((report.email_id, report.fingerprint), report)
+    for fact in facts:
+        first.setdefault((fact.email_id, fact.fingerprint), fact)
     now = timezone.now()
-    by_id = {uuid7(): (fingerprint, report) for (_, fingerprint), report in first.items()}
+    by_id = {uuid7(): (fingerprint, fact) for (_, fingerprint), fact in first.items()}
     rows = [
         {
-            "id": key,
-            "email_id": report.email_id,
-            "workspace_id": emails[report.email_id].workspace_id,
-            "type": report.type,
-            "recipient": report.recipient,
-            "status": report.status,
+            "id": fact_id,
+            "email_id": fact.email_id,
+            "workspace_id": emails[fact.email_id].workspace_id,
+            "type": fact.type,
+            "recipient": fact.recipient,
+            "status": fact.status,
             "fingerprint": fingerprint,
-            "payload": report.payload,
-            "occurred_at": report.occurred_at,
+            "payload": fact.payload,
+            "occurred_at": fact.occurred_at,
             "received_at": now,
         }
-        for key, (fingerprint, report) in by_id.items()
+        for fact_id, (fingerprint, fact) in by_id.items()
     ]
-    written = bulk.insert_ignoring_conflicts(EmailEvent, rows)
-    return {key: report for key, (_, report) in by_id.items() if key in written}
+    inserted = bulk.insert_ignoring_conflicts(EmailEvent, rows)
+    return {fact_id: fact for fact_id, (_, fact) in by_id.items() if fact_id in inserted}
 
 
-def _identify(reports: Sequence[EmailFact], emails: dict[UUID, Email]) -> None:
-    """Note the provider's ids where they are not known yet, and when the email first left."""
-    for report in reports:
-        email = emails[report.email_id]
-        if report.provider_message_id and not email.provider_message_id:
-            email.provider_message_id = report.provider_message_id
-            email.message_id = report.message_id or email.message_id
-        if report.provider_response:
-            email.provider_response, email.last_error = report.provider_response, ""
-        if report.taken_at and (email.sent_at is None or report.taken_at < email.sent_at):
-            email.sent_at = report.taken_at
+def _update_provider_fields(facts: Sequence[EmailFact], emails: dict[UUID, Email]) -> None:
+    """The first provider ids win, and the earliest `sent_at`."""
+    for fact in facts:
+        email = emails[fact.email_id]
+        if fact.provider_message_id and not email.provider_message_id:
+            email.provider_message_id = fact.provider_message_id
+            email.message_id = fact.message_id or email.message_id
+        if fact.provider_response:
+            email.provider_response, email.last_error = fact.provider_response, ""
+        if fact.taken_at and (email.sent_at is None or fact.taken_at < email.sent_at):
+            email.sent_at = fact.taken_at
 
 
-def _advance(
-    reports: Sequence[EmailFact],
+def _update_statuses(
+    facts: Sequence[EmailFact],
     emails: dict[UUID, Email],
     recipients: dict[UUID, list[EmailRecipient]],
 ) -> None:
-    """Fold the reports into the recipients' statuses, and those into the emails'."""
-    facts = _facts(reports)
-    by_email = {email_id: recipients[email_id] for email_id, _ in facts if email_id in recipients}
+    """Fold the facts into the recipients' statuses, and these into the emails' statuses."""
+    states = _states(facts)
+    by_email = {email_id: recipients[email_id] for email_id, _ in states if email_id in recipients}
     changed: list[dict[str, Any]] = []
     for email_id, group in by_email.items():
         for recipient in group:
-            own = facts[email_id, identity(recipient.address)] + facts[email_id, ""]
+            own = states[email_id, identity(recipient.address)] + states[email_id, ""]
             before = State(recipient.status, recipient.status_at, recipient.detail)
             after = fold(before, own)
             if after != before:
@@ -188,24 +190,27 @@ def _advance(
                         "detail": after.detail,
                     }
                 )
-        _go_on(emails[email_id], group)
-    _write_recipients(changed)
+        _update_email_status(emails[email_id], group)
+    _update_recipients(changed)
 
 
-def _facts(reports: Sequence[EmailFact]) -> defaultdict[tuple[UUID, str], list[State]]:
-    """By email and address, or "" for all of them. What the provider reports it has sent, so a
-    bounce of one recipient proves that the email went to the others as well."""
-    facts: defaultdict[tuple[UUID, str], list[State]] = defaultdict(list)
-    for report in reports:
-        if report.taken_at:
-            facts[report.email_id, ""].append(State(Email.Status.SENT.value, report.taken_at))
-        if report.status:
-            state = State(report.status, report.occurred_at, report.detail[:1000])
-            facts[report.email_id, identity(report.recipient)].append(state)
-    return facts
+def _states(facts: Sequence[EmailFact]) -> defaultdict[tuple[UUID, str], list[State]]:
+    """By email and address, or "" for all recipients.
+
+    The provider reports only on accepted emails, so a bounce of one recipient proves that the
+    email was sent to the others as well.
+    """
+    states: defaultdict[tuple[UUID, str], list[State]] = defaultdict(list)
+    for fact in facts:
+        if fact.taken_at:
+            states[fact.email_id, ""].append(State(Email.Status.SENT.value, fact.taken_at))
+        if fact.status:
+            state = State(fact.status, fact.occurred_at, fact.detail[:1000])
+            states[fact.email_id, identity(fact.recipient)].append(state)
+    return states
 
 
-def _write_recipients(changed: list[dict[str, Any]]) -> None:
+def _update_recipients(changed: list[dict[str, Any]]) -> None:
     bulk.update_each(
         EmailRecipient,
         changed,
@@ -213,15 +218,15 @@ def _write_recipients(changed: list[dict[str, Any]]) -> None:
     )
 
 
-def _go_on(email: Email, recipients: Sequence[EmailRecipient]) -> None:
-    """An email that got anywhere is no longer due, even if it was about to be sent again."""
+def _update_email_status(email: Email, recipients: Sequence[EmailRecipient]) -> None:
+    """An email with any other status than queued is done, even if a retry was due."""
     status = email_status(recipient.status for recipient in recipients)
     if status != Email.Status.QUEUED:
         email.status, email.next_attempt_at = status, None
 
 
-_COUNTED = {"opened": "opens", "clicked": "clicks"}
-_WRITTEN = (
+_COUNTERS = {"opened": "opens", "clicked": "clicks"}
+_UPDATED_FIELDS = (
     *("status", "provider_message_id", "message_id"),
     *("sent_at", "provider_response", "last_error"),
 )
@@ -230,35 +235,35 @@ _WRITTEN = (
 def _state(email: Email) -> dict[str, Any]:
     return {
         "id": email.pk,
-        **{name: getattr(email, name) for name in _WRITTEN},
+        **{name: getattr(email, name) for name in _UPDATED_FIELDS},
         "is_done": email.next_attempt_at is None,
     }
 
 
-def _write(emails: Sequence[Email]) -> None:
-    own = sql.SQL(
+def _update_emails(emails: Sequence[Email]) -> None:
+    work_columns = sql.SQL(
         "next_attempt_at = CASE WHEN NOT new.is_done THEN old.next_attempt_at END,"
         " crashes = CASE WHEN new.is_done THEN 0 ELSE old.crashes END"
     )
-    columns = (sql.SQL("{0} = new.{0}").format(sql.Identifier(name)) for name in _WRITTEN)
+    columns = (sql.SQL("{0} = new.{0}").format(sql.Identifier(name)) for name in _UPDATED_FIELDS)
     bulk.update_each(
         Email,
         [_state(email) for email in emails],
-        sets=sql.SQL(", ").join([own, *columns]),
+        sets=sql.SQL(", ").join([work_columns, *columns]),
         carried={"is_done": "boolean"},
     )
 
 
-def _count(fresh: Sequence[EmailFact]) -> None:
-    """Add the opens and clicks; people's are those that no machine's sign was seen of."""
+def _increment_counters(new: Sequence[EmailFact]) -> None:
+    """Count the opens and clicks; those not classified as a machine's also count as human."""
     added: defaultdict[UUID, Counter[str]] = defaultdict(Counter)
-    for report in fresh:
-        if column := _COUNTED.get(report.type):
-            added[report.email_id][column] += 1
-            added[report.email_id][f"human_{column}"] += not report.payload.get("machine")
+    for fact in new:
+        if column := _COUNTERS.get(fact.type):
+            added[fact.email_id][column] += 1
+            added[fact.email_id][f"human_{column}"] += not fact.payload.get("machine")
     if not added:
         return
-    columns = [f"{kind}{name}" for name in _COUNTED.values() for kind in ("", "human_")]
+    columns = [f"{kind}{name}" for name in _COUNTERS.values() for kind in ("", "human_")]
     bulk.update_each(
         Email,
         [
@@ -271,34 +276,33 @@ def _count(fresh: Sequence[EmailFact]) -> None:
     )
 
 
-def _suppress(fresh: dict[UUID, EmailFact], emails: dict[UUID, Email]) -> None:
-    causes = [
+def _suppress_recipients(new: dict[UUID, EmailFact], emails: dict[UUID, Email]) -> None:
+    requests = [
         SuppressionRequest(
-            workspace_id=emails[report.email_id].workspace_id,
-            email=identity(report.recipient),
-            origin=report.suppress_as,
-            at=report.occurred_at,
-            email_id=report.email_id,
-            event_id=key,
+            workspace_id=emails[fact.email_id].workspace_id,
+            email=identity(fact.recipient),
+            origin=fact.suppress_as,
+            at=fact.occurred_at,
+            email_id=fact.email_id,
+            event_id=fact_id,
         )
-        for key, report in fresh.items()
-        if report.suppress_as and report.recipient
+        for fact_id, fact in new.items()
+        if fact.suppress_as and fact.recipient
     ]
-    soft = {
-        (emails[report.email_id].workspace_id, identity(report.recipient))
-        for report in fresh.values()
-        if report.status == "soft_bounced" and not identity(report.recipient).endswith(SIMULATOR)
+    soft_bounced = {
+        (emails[fact.email_id].workspace_id, identity(fact.recipient))
+        for fact in new.values()
+        if fact.status == "soft_bounced" and not identity(fact.recipient).endswith(SIMULATOR)
     }
-    suppress(causes + soft_bounce_suppressions(soft))
+    suppress(requests + soft_bounce_suppressions(soft_bounced))
 
 
-def _told(fact_id: UUID, report: EmailFact, email: Email) -> Fact:
-    named = report.recipient or _only_recipient(email)
-    data = about(email, recipient=named, **report.webhook)
+def _event(fact_id: UUID, fact: EmailFact, email: Email) -> Fact:
+    recipient = fact.recipient or _only_recipient(email)
     return Fact(
-        "email." + report.type,
+        "email." + fact.type,
         email.workspace_id,
-        data,
+        build_event_data(email, recipient=recipient, **fact.webhook),
         id=fact_id,
         domain_id=email.domain_id,
         request_id=email.request_id,
@@ -306,18 +310,18 @@ def _told(fact_id: UUID, report: EmailFact, email: Email) -> Fact:
 
 
 def _only_recipient(email: Email) -> str:
-    """An event that names nobody concerns the one recipient, if there is just one."""
+    """The address for a fact without a recipient, if the email has exactly one."""
     everybody = email.to + email.cc + email.bcc
     if len(everybody) != 1:
         return ""
     return everybody[0].rpartition("<")[2].rstrip(">")
 
 
-def _log(fresh: Iterable[EmailFact], emails: dict[UUID, Email]) -> None:
-    for report in fresh:
+def _log(new: Iterable[EmailFact], emails: dict[UUID, Email]) -> None:
+    for fact in new:
         extra = {
-            "request_id": emails[report.email_id].request_id,
-            "email": str(report.email_id),
-            "type": report.type,
+            "request_id": emails[fact.email_id].request_id,
+            "email": str(fact.email_id),
+            "type": fact.type,
         }
-        logger.debug("An email went on", extra=extra)
+        logger.debug("Email fact recorded", extra=extra)

@@ -1,4 +1,4 @@
-"""Three soft bounces on three distinct days within thirty: the address gets no more mail."""
+"""Suppress an address after soft bounces on three distinct days within thirty days."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from emails.models import EmailEvent
 DAYS = 3
 WITHIN = timedelta(days=30)
 
-_LOCK = crc32(b"soft bounces") >> 1  # advisory locks are told apart by a signed integer
+_LOCK = crc32(b"soft bounces") >> 1  # the namespace of an advisory lock is a signed integer
 _BUCKETS = 256
 
 
@@ -28,21 +28,21 @@ class Bounce(NamedTuple):
 
 
 def soft_bounce_suppressions(addresses: Iterable[tuple[UUID, str]]) -> list[SuppressionRequest]:
-    """Of these (workspace, lower-case address), the ones that have bounced softly too often.
+    """Suppressions for those (workspace, lower-case address) that have reached the limit.
 
-    The cause is the bounce that filled the measure first in time, so it doesn't depend on the
-    order in which bounces are reported.
+    The cause is the earliest bounce that reached it, so the result doesn't depend on the order
+    in which SES reports the bounces.
     """
-    wanted = set(addresses)
-    if not wanted:
+    bounced = set(addresses)
+    if not bounced:
         return []
-    _wait_for_others(wanted)
+    _lock_addresses(bounced)
     rows = (
         EmailEvent.objects.alias(address=Lower("recipient"))
         .filter(
             status="soft_bounced",
-            workspace__in={workspace for workspace, _ in wanted},
-            address__in={address for _, address in wanted},
+            workspace__in={workspace for workspace, _ in bounced},
+            address__in={address for _, address in bounced},
         )
         .order_by("occurred_at", "email_id", "pk")
     )
@@ -56,21 +56,21 @@ def soft_bounce_suppressions(addresses: Iterable[tuple[UUID, str]]) -> list[Supp
             workspace_id=workspace,
             email=address,
             origin=Suppression.Origin.SOFT_BOUNCES,
-            at=full.at,
-            email_id=full.email_id,
-            event_id=full.event_id,
+            at=cause.at,
+            email_id=cause.email_id,
+            event_id=cause.event_id,
         )
-        for workspace, address in sorted(wanted)
-        if (full := _filled(bounces[workspace, address]))
+        for workspace, address in sorted(bounced)
+        if (cause := _cause(bounces[workspace, address]))
     ]
 
 
-def _wait_for_others(wanted: set[tuple[UUID, str]]) -> None:
-    """Two transactions with a bounce each of one address would miss each other's: one waits.
+def _lock_addresses(addresses: set[tuple[UUID, str]]) -> None:
+    """Serialize transactions on one address: neither would see the other's uncommitted bounce.
 
-    The locks end with the transaction; a bucket each, so that their number is bounded.
+    The locks end with the transaction. Addresses are hashed into buckets to bound their number.
     """
-    names = (f"{workspace}\n{address}".encode() for workspace, address in wanted)
+    names = (f"{workspace}\n{address}".encode() for workspace, address in addresses)
     buckets = sorted({crc32(name) % _BUCKETS for name in names})
     with connection.cursor() as cursor:
         cursor.execute(
@@ -79,9 +79,9 @@ def _wait_for_others(wanted: set[tuple[UUID, str]]) -> None:
         )
 
 
-def _filled(bounces: list[Bounce]) -> Bounce | None:
+def _cause(bounces: list[Bounce]) -> Bounce | None:
     for last in bounces:
-        window = {each.at.date() for each in bounces if last.at - WITHIN <= each.at <= last.at}
-        if len(window) >= DAYS:
+        days = {each.at.date() for each in bounces if last.at - WITHIN <= each.at <= last.at}
+        if len(days) >= DAYS:
             return last
     return None

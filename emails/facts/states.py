@@ -1,7 +1,7 @@
-"""The rules by which facts become statuses. Order and repetition of the facts don't matter.
+"""How facts become statuses, independent of the order and the repetition of the facts.
 
-A recipient's status is the highest-ranked that any fact brought, and among equals the latest:
-a maximum, so any order of the same facts gives the same status.
+A recipient's status is the highest-ranked status of its facts, and the latest among equals.
+It is a maximum, so the same facts give the same status in any order.
 """
 
 from collections.abc import Iterable
@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import NamedTuple
 
 RANK = {
-    "queued": 0,  # also while the email is scheduled: nothing has happened to anybody yet
-    "cancelled": 5,  # anything that shows that it left after all speaks against it
+    "queued": 0,  # also while the email is scheduled or being sent
+    "cancelled": 5,  # any proof that the email was sent outranks it
     "sent": 10,
     "delivery_delayed": 20,  # SES: DeliveryDelay
     "soft_bounced": 30,
     "delivered": 40,
-    "suppressed": 45,  # never sent to, so nothing that comes after `sent` can be true of it
+    "suppressed": 45,  # never sent to, so it outranks everything up to `delivered`
     "failed": 50,
     "bounced": 60,
     "complained": 70,
@@ -24,7 +24,7 @@ FAILURES = frozenset({"soft_bounced", "suppressed", "failed", "bounced", "compla
 
 
 class State(NamedTuple):
-    """How far an email got with one recipient, when that was, and the reason given."""
+    """One recipient's status, since when, and the reason."""
 
     status: str
     at: datetime | None = None
@@ -41,8 +41,8 @@ def fold(current: State, facts: Iterable[State]) -> State:
 def email_status(recipients: Iterable[str]) -> str:
     """One email's status from its recipients'.
 
-    When the email failed with all of them, the highest-ranked failure; else the furthest that
-    it got with any of the others.
+    If all recipients failed, the highest-ranked failure; else the highest-ranked status of the
+    recipients that did not fail.
     """
     statuses = set(recipients)
     underway = statuses - FAILURES

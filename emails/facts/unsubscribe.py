@@ -1,45 +1,33 @@
-"""Unsubscribing by the link in a mail: one click, and no more mail of that workspace."""
+"""Unsubscribing by the link in an email: one click stops all mail of that workspace."""
 
 from dataclasses import replace
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from contacts.suppressions import SIMULATOR, record_unsubscribe, suppress, wish
 from core.addresses import identity
-from emails.facts.record import EmailFact, record_facts
+from emails.facts.constructors import unsubscribed
+from emails.facts.record import record_facts
 from tracking.tokens import Unsubscribe
 
 
-class NobodyToTell(Exception):
-    """The workspace that sent the mail is gone, and with it all that it could send."""
+class WorkspaceGone(Exception):
+    """The workspace that sent the email is deleted, so there is nothing to unsubscribe from."""
 
 
-def unsubscribe(said: Unsubscribe) -> None:
-    """Whatever it was before: the address is suppressed and its contact unsubscribed.
+def unsubscribe(request: Unsubscribe) -> None:
+    """Suppress the address and unsubscribe its contact; WorkspaceGone if there is no workspace.
 
-    Done again it changes nothing, unless somebody has subscribed the address meanwhile.
+    Idempotent, unless the address was subscribed again in between.
     """
-    address = identity(said.address)
+    address = identity(request.address)
     if address.endswith(SIMULATOR):
         return
     try:
         with transaction.atomic():
-            record_facts([_fact(said)])
-            # For a fact that was known before, or an email that is gone.
-            suppress([replace(wish(said.workspace_id, address), email_id=said.email_id)])
-            record_unsubscribe([(said.workspace_id, address)])
+            record_facts([unsubscribed(request)])
+            # record_facts suppresses nothing for a duplicate fact or a deleted email.
+            suppress([replace(wish(request.workspace_id, address), email_id=request.email_id)])
+            record_unsubscribe([(request.workspace_id, address)])
     except IntegrityError:
-        raise NobodyToTell from None
-
-
-def _fact(said: Unsubscribe) -> EmailFact:
-    """For the mail's own history; others are told of the contact and the suppression."""
-    return EmailFact(
-        email_id=said.email_id,
-        type="unsubscribed",
-        recipient=said.address,
-        occurred_at=timezone.now(),
-        suppress_as="unsubscribed",
-        is_published=False,
-    )
+        raise WorkspaceGone from None

@@ -1,4 +1,4 @@
-"""The one door through which mail leaves: small classes with one method."""
+"""The interface to email providers: what they get, answer and raise."""
 
 from dataclasses import dataclass, field
 from functools import cache
@@ -10,7 +10,7 @@ from django.utils.module_loading import import_string
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outbound:
-    """A message as the provider gets it. `recipients` is the envelope (RFC 5321 RCPT TO)."""
+    """A message as the provider gets it. `to`, `cc` and `bcc` are the envelope (RFC 5321)."""
 
     email_id: str
     sender: str
@@ -18,7 +18,7 @@ class Outbound:
     cc: list[str]
     bcc: list[str]
     mime: bytes
-    message_id: str  # the header's
+    message_id: str  # of the header
     region: str
     configuration_set: str
     tags: dict[str, str]
@@ -26,9 +26,9 @@ class Outbound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """The provider took the message. `message_id` is the header's, as recipients see it.
+    """The provider accepted the message. `message_id` is the header that recipients see.
 
-    `refused` are recipients that it did not take it for, with its words.
+    `refused` maps each recipient that it refused to its reason.
     """
 
     provider_message_id: str
@@ -37,36 +37,36 @@ class Accepted:
     refused: dict[str, str] = field(default_factory=dict)
 
 
-LONGEST_CALL = 45.0  # seconds: with what goes before it, less than SEND_LEASE
+MAX_CALL_SECONDS = 45.0  # together with the preparation less than SEND_LEASE
 
 
 class ProviderError(Exception):
-    """The provider did not take the message, or nobody knows."""
+    """The provider did not accept the message, or it is unknown whether it did."""
 
 
 class Refused(ProviderError):
-    """It never will: the message or its sender is at fault."""
+    """Permanent: the provider rejects the message or its sender."""
 
 
 class NotTaken(ProviderError):
-    """It surely didn't, for now: throttled, unreachable or broken. Worth another try."""
+    """Temporary: throttled, unreachable or broken. Not sent for certain, so safe to retry."""
 
 
 class Throttled(NotTaken):
-    """We were too fast; the message is as good as any."""
+    """The rate limit is exceeded; nothing is wrong with the message."""
 
 
 class QuotaExceeded(NotTaken):
-    """It takes no more today, whatever the message."""
+    """The daily quota is used up; nothing is wrong with the message."""
 
 
 class OutcomeUnknown(ProviderError):
-    """It may have: the request was handed over and no answer came."""
+    """The request was sent but not answered: the message may have been accepted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Recipients a second and in 24 hours (None: any number), and those of the last 24 hours."""
+    """Recipients per second and per 24 hours (None: unlimited); recipients of the last 24 hours."""
 
     rate: float
     daily_quota: float | None = None
@@ -77,21 +77,21 @@ class Provider(Protocol):
     name: str
 
     def bucket(self, region: str) -> str:
-        """The name of the rate that mail of the region is counted in, "" for no limit."""
+        """The name of the token bucket for mail of the region; "" for no limit."""
         ...
 
     def prepare(self, region: str) -> None:
-        """Make ready what the first messages would wait for, each with its place in the rate."""
+        """Set up what the first messages would otherwise wait for while holding their tokens."""
         ...
 
     def limits(self, region: str) -> Limits:
-        """What it takes in the region at present; any exception when it does not tell."""
+        """The current limits in the region; raises any exception if they can't be fetched."""
         ...
 
     def send(self, message: Outbound) -> Accepted:
-        """Hand one message over, within LONGEST_CALL; raises a ProviderError.
+        """Send one message within MAX_CALL_SECONDS; raises a ProviderError.
 
-        Called from many threads at once.
+        Called from many threads concurrently.
         """
         ...
 
@@ -104,9 +104,9 @@ _PATHS = {
 
 @cache
 def get_provider(name: str = "") -> Provider:
-    """The provider with this name; the installation's own for "" and for one that is gone.
+    """The provider with this name; the installation's default for "" and for an unknown name.
 
-    EMAIL_PROVIDER may be the dotted path of a class, which then stands for all of them.
+    EMAIL_PROVIDER may be the dotted path of a class, which then replaces all of them.
     """
     if "." in name:
         provider: Provider = import_string(name)()
@@ -118,6 +118,6 @@ def get_provider(name: str = "") -> Provider:
 
 
 def installed_provider() -> str:
-    """The name that new mail bears unless its domain says another."""
+    """The provider of new mail, unless its domain has another one."""
     installed: str = settings.EMAIL_PROVIDER
     return "ses" if "." in installed else installed

@@ -1,4 +1,4 @@
-"""Amazon SES, API v2, SendEmail with raw content."""
+"""Amazon SES API v2: SendEmail with raw content."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sesv2.type_defs import SendEmailRequestTypeDef
 
 EMAIL_TAG = "opensend_email_id"
-MAX_TAGS = 50  # of SES, with ours among them
+MAX_TAGS = 50  # the limit of SES, including EMAIL_TAG
 
-# Nothing can have been sent: there was no connection to say it over.
+# Without a connection nothing can have been sent.
 _NEVER_CONNECTED = (
     ConnectTimeoutError,
     EndpointConnectionError,
@@ -38,9 +38,9 @@ _NEVER_CONNECTED = (
     ProxyConnectionError,
     SSLError,
 )
-# SES API v2 Reference, SendEmail and Common Errors: what passes by itself or by an operator's
-# hand (a paused account, missing permissions), so the message must not be given up for it.
-_TOO_FAST = frozenset(
+# SES API v2 Reference, SendEmail and Common Errors: errors that pass on their own or that an
+# operator fixes (a paused account, missing permissions), so no message may fail for them.
+_THROTTLING = frozenset(
     {"TooManyRequestsException", "Throttling", "ThrottlingException", "RequestLimitExceeded"}
 )
 _TEMPORARY = frozenset(
@@ -74,32 +74,32 @@ class SesProvider:
         daily = quota["Max24HourSend"]
         return Limits(
             rate=quota["MaxSendRate"],
-            daily_quota=None if daily < 0 else daily,  # -1 is without a limit
+            daily_quota=None if daily < 0 else daily,  # -1 means unlimited
             sent_24h=quota["SentLast24Hours"],
         )
 
     def send(self, message: Outbound) -> Accepted:
         client = aws.ses(message.region)
         try:
-            answer = client.send_email(**_request(message))
+            response = client.send_email(**_request(message))
         except ClientError as error:
-            raise _refusal(error) from error
+            raise _classify(error) from error
         except _NEVER_CONNECTED as error:
             raise NotTaken(str(error)) from error
-        except BotoCoreError as error:  # no answer in time, or the connection broke
+        except BotoCoreError as error:  # a timeout, or the connection broke
             raise OutcomeUnknown(str(error)) from error
         return Accepted(
-            provider_message_id=answer["MessageId"],
-            message_id=wire_message_id(answer["MessageId"], message.region),
+            provider_message_id=response["MessageId"],
+            message_id=wire_message_id(response["MessageId"], message.region),
             provider_response={
-                "MessageId": answer["MessageId"],
-                "RequestId": answer["ResponseMetadata"].get("RequestId", ""),
+                "MessageId": response["MessageId"],
+                "RequestId": response["ResponseMetadata"].get("RequestId", ""),
             },
         )
 
 
 def wire_message_id(provider_message_id: str, region: str) -> str:
-    """The Message-ID header that SES puts in place of ours."""
+    """The Message-ID header with which SES replaces ours."""
     host = "email" if region == "us-east-1" else region
     return f"<{provider_message_id}@{host}.amazonses.com>"
 
@@ -109,7 +109,7 @@ def _request(message: Outbound) -> "SendEmailRequestTypeDef":
     tags += [{"Name": name, "Value": value} for name, value in message.tags.items()]
     request: Any = {
         "FromEmailAddress": message.sender,
-        # For raw content this replaces the headers as the envelope.
+        # The envelope; for raw content it takes precedence over the headers.
         "Destination": {
             "ToAddresses": message.to,
             "CcAddresses": message.cc,
@@ -124,18 +124,18 @@ def _request(message: Outbound) -> "SendEmailRequestTypeDef":
     return final
 
 
-def _refusal(error: ClientError) -> Exception:
+def _classify(error: ClientError) -> Exception:
     code = error.response.get("Error", {}).get("Code", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if (code in _TOO_FAST or code == "LimitExceededException") and _is_about_the_day(error):
+    if (code in _THROTTLING or code == "LimitExceededException") and _is_daily_quota(error):
         return QuotaExceeded("daily_quota")
-    if code in _TOO_FAST:
+    if code in _THROTTLING:
         return Throttled(str(error))
     if code in _TEMPORARY or status == 429 or status >= 500:
         return NotTaken(str(error))
     return Refused(str(error))
 
 
-def _is_about_the_day(error: ClientError) -> bool:
-    # "Daily message quota exceeded.", under the code that being too fast has as well.
+def _is_daily_quota(error: ClientError) -> bool:
+    # "Daily message quota exceeded." has the same error code as throttling.
     return "daily" in error.response.get("Error", {}).get("Message", "").lower()

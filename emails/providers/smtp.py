@@ -1,4 +1,4 @@
-"""Any relay that speaks SMTP (RFC 5321), with TLS. It tells no more after it took a message."""
+"""Any SMTP relay (RFC 5321) with TLS. It reports nothing after it accepted a message."""
 
 import smtplib
 import ssl
@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from django.conf import settings
 
 from emails.providers import (
-    LONGEST_CALL,
+    MAX_CALL_SECONDS,
     Accepted,
     Limits,
     NotTaken,
@@ -22,60 +22,59 @@ from emails.providers import (
     Refused,
 )
 
-TIMEOUT = 15.0  # seconds for each answer
-TEXT = 20.0  # seconds that must be left when the text is begun: after it there is no way back
-KEEP = 30.0  # seconds for which an idle connection is worth trying
+REPLY_TIMEOUT = 15.0  # seconds for each reply
+MIN_DATA_SECONDS = 20.0  # that must be left to start DATA: from there on it can't be undone
+KEEP_ALIVE = 30.0  # seconds for which an idle connection is reused
 _PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 
 
 class _Relay(smtplib.SMTP):
-    """A connection on which everything ends in time, however many recipients there are."""
+    """A connection with a deadline for the whole call, however many recipients there are."""
 
-    # By time.monotonic().
-    until = 0.0
+    deadline = 0.0  # by time.monotonic()
 
-    def hurry(self) -> None:
-        self.until = time.monotonic() + LONGEST_CALL
+    def start_deadline(self) -> None:
+        self.deadline = time.monotonic() + MAX_CALL_SECONDS
 
     @property
-    def left(self) -> float:
-        return self.until - time.monotonic()
+    def seconds_left(self) -> float:
+        return self.deadline - time.monotonic()
 
-    def connect(self, *where: Any, **options: Any) -> tuple[int, bytes]:
-        self.hurry()
-        return super().connect(*where, **options)
+    def connect(self, *address: Any, **options: Any) -> tuple[int, bytes]:
+        self.start_deadline()
+        return super().connect(*address, **options)
 
     def send(self, s: Any) -> None:
-        self._bound()
+        self._set_timeout()
         super().send(s)
 
     def getreply(self) -> tuple[int, bytes]:
-        self._bound()
+        self._set_timeout()
         return super().getreply()
 
-    def _bound(self) -> None:
+    def _set_timeout(self) -> None:
         if self.sock is not None:
-            if self.left <= 0:
-                raise TimeoutError("it took too long in all")
-            self.sock.settimeout(min(TIMEOUT, self.left))
+            if self.seconds_left <= 0:
+                raise TimeoutError("the whole call took too long")
+            self.sock.settimeout(min(REPLY_TIMEOUT, self.seconds_left))
 
 
 class _TlsRelay(_Relay, smtplib.SMTP_SSL):
-    """One that speaks TLS from the start."""
+    """TLS from the start of the connection."""
 
 
 class SmtpProvider:
     name = "smtp"
 
     def __init__(self) -> None:
-        # Idle connections and since when, the last used first; shared by all threads.
+        # Idle connections and since when, the last used at the end; shared by all threads.
         self._idle: deque[tuple[float, _Relay]] = deque()
 
     def bucket(self, region: str) -> str:
         return self.name if settings.SMTP_RATE else ""
 
     def prepare(self, region: str) -> None:
-        """Connections are made by those who need them."""
+        """Nothing: `send` connects."""
 
     def limits(self, region: str) -> Limits:
         return Limits(rate=settings.SMTP_RATE)
@@ -91,19 +90,19 @@ class SmtpProvider:
         return accepted
 
     def close(self) -> None:
-        """Give up the idle connections."""
+        """Close the idle connections."""
         while self._idle:
             self._idle.pop()[1].close()
 
     def _connection(self) -> _Relay:
-        """One that still answers, or a new one."""
+        """An idle connection that still works, or a new one."""
         while True:
             try:
                 since, relay = self._idle.pop()
             except IndexError:
                 return self._connect()
-            relay.hurry()
-            if time.monotonic() - since < KEEP and _answers(relay):
+            relay.start_deadline()
+            if time.monotonic() - since < KEEP_ALIVE and _is_alive(relay):
                 return relay
             relay.close()
 
@@ -111,24 +110,24 @@ class SmtpProvider:
         url = urlsplit(settings.SMTP_URL)
         relay = None
         try:
-            relay = self._greet(url)
+            relay = self._open(url)
             if url.username:
                 relay.login(unquote(url.username), unquote(url.password or ""))
         except (smtplib.SMTPException, OSError, ValueError) as error:
             if relay:
                 relay.close()
-            raise NotTaken(f"The SMTP relay: {error}") from error
+            raise NotTaken(f"SMTP relay: {error}") from error
         return relay
 
-    def _greet(self, url: SplitResult) -> _Relay:
+    def _open(self, url: SplitResult) -> _Relay:
         if url.scheme not in _PORTS or not url.hostname:
-            raise ValueError("SMTP_URL must begin with smtp+starttls://, smtps:// or smtp://")
+            raise ValueError("SMTP_URL must start with smtp+starttls://, smtps:// or smtp://")
         host, port = url.hostname, url.port or _PORTS[url.scheme]
-        if url.scheme == "smtp" and not _is_here(host):
-            raise ValueError("SMTP_URL may be smtp:// on this host only; elsewhere it needs TLS")
+        if url.scheme == "smtp" and not _is_loopback(host):
+            raise ValueError("SMTP_URL may be smtp:// for this host only; any other host needs TLS")
         if url.scheme == "smtps":
-            return _TlsRelay(host, port, timeout=TIMEOUT, context=self._tls)
-        relay = _Relay(host, port, timeout=TIMEOUT)
+            return _TlsRelay(host, port, timeout=REPLY_TIMEOUT, context=self._tls)
+        relay = _Relay(host, port, timeout=REPLY_TIMEOUT)
         if url.scheme == "smtp+starttls":
             try:
                 relay.starttls(context=self._tls)
@@ -142,13 +141,13 @@ class SmtpProvider:
         return ssl.create_default_context()
 
 
-def _is_here(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     with suppress(ValueError):
         return ip_address(host).is_loopback
     return host == "localhost"
 
 
-def _answers(relay: smtplib.SMTP) -> bool:
+def _is_alive(relay: smtplib.SMTP) -> bool:
     try:
         return relay.noop()[0] == 250
     except (smtplib.SMTPException, OSError):
@@ -156,21 +155,21 @@ def _answers(relay: smtplib.SMTP) -> bool:
 
 
 def _deliver(relay: _Relay, message: Outbound) -> Accepted:
-    """Until the text is handed over, whatever breaks means that nobody got anything."""
+    """Any failure before DATA is sent means that nobody got the message."""
     try:
-        refused = _address(relay, message)
+        refused = _send_envelope(relay, message)
     except (smtplib.SMTPException, OSError) as error:
-        raise NotTaken(f"The SMTP relay: {error}") from error
-    if relay.left < TEXT:
-        raise NotTaken("The SMTP relay: it took too long over the recipients")
+        raise NotTaken(f"SMTP relay: {error}") from error
+    if relay.seconds_left < MIN_DATA_SECONDS:
+        raise NotTaken("SMTP relay: accepting the recipients took too long")
     try:
         code, reply = relay.data(message.mime)
-    except smtplib.SMTPDataError as error:  # it did not want to begin
-        raise _refusal(error.smtp_code, error.smtp_error) from error
+    except smtplib.SMTPDataError as error:  # the relay refuses the DATA command
+        raise _classify(error.smtp_code, error.smtp_error) from error
     except (smtplib.SMTPException, OSError) as error:
-        raise OutcomeUnknown(f"The SMTP relay: {error}") from error
+        raise OutcomeUnknown(f"SMTP relay: {error}") from error
     if code != 250:
-        raise _refusal(code, reply)
+        raise _classify(code, reply)
     return Accepted(
         provider_message_id="",
         message_id=message.message_id,
@@ -179,30 +178,30 @@ def _deliver(relay: _Relay, message: Outbound) -> Accepted:
     )
 
 
-def _address(relay: smtplib.SMTP, message: Outbound) -> dict[str, str]:
-    """Name the sender and the recipients; those that were refused, with the relay's words."""
+def _send_envelope(relay: smtplib.SMTP, message: Outbound) -> dict[str, str]:
+    """MAIL FROM and RCPT TO; the refused recipients with the relay's replies."""
     relay.ehlo_or_helo_if_needed()
     options = [f"SIZE={len(message.mime)}"] if relay.has_extn("size") else []
     code, reply = relay.mail(message.sender, options)
     if code != 250:
-        raise _refusal(code, reply)
+        raise _classify(code, reply)
     recipients = [*message.to, *message.cc, *message.bcc]
     refused: dict[str, tuple[int, bytes]] = {}
     for address in recipients:
         code, reply = relay.rcpt(address)
-        if code == 421:  # it closes the connection (RFC 5321 section 3.8)
-            raise _refusal(code, reply)
+        if code == 421:  # the relay closes the connection (RFC 5321 section 3.8)
+            raise _classify(code, reply)
         if code not in (250, 251):
             refused[address] = code, reply
     if len(refused) == len(recipients):
-        # As long as one of them may be taken later, another try is worth it.
-        raise _refusal(*min(refused.values()))
+        # The lowest code decides: if any refusal is temporary (4xx), a retry may succeed.
+        raise _classify(*min(refused.values()))
     return {address: f"{code} {_text(reply)}" for address, (code, reply) in refused.items()}
 
 
-def _refusal(code: int, reply: bytes | str) -> Exception:
-    words = f"{code} {_text(reply)}"
-    return Refused(words) if 500 <= code < 600 else NotTaken(words)
+def _classify(code: int, reply: bytes | str) -> Exception:
+    reason = f"{code} {_text(reply)}"
+    return Refused(reason) if 500 <= code < 600 else NotTaken(reason)
 
 
 def _text(reply: bytes | str) -> str:

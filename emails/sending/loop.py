@@ -1,7 +1,7 @@
-"""The work behind `emails.tasks`: claimed emails go to the provider, many at a time.
+"""The send loop behind `emails.tasks`: claims due emails and sends them concurrently.
 
-A row is marked `sending` in the statement that claims it, and no more rows are claimed than can
-be handed over at once; so a worker that dies leaves at most that many sends in doubt.
+The claim itself marks a row as `sending`, and no more rows are claimed than there are free
+threads, so a worker that crashes leaves at most SEND_CONCURRENCY unknown sends.
 """
 
 import logging
@@ -22,7 +22,7 @@ from core import metrics
 from core.queue.worker_loop import stopping
 from emails.content import attachments, mime
 from emails.content.addresses import parse
-from emails.content.outgoing import prepared
+from emails.content.outgoing import add_tracking
 from emails.models import Email, EmailAttachment, EmailRecipient
 from emails.providers import (
     Accepted,
@@ -33,18 +33,18 @@ from emails.providers import (
     get_provider,
 )
 from emails.sending.send_limiter import SendLimiter
-from emails.sending.send_results import Outcome, settle
+from emails.sending.send_results import SendResult, save_results
 from emails.sending.suppression_check import drop_suppressed
 
 logger = logging.getLogger(__name__)
 
-_DEADLY = Refused("The worker died over this email each time it was claimed.")
+_POISONED = Refused("The worker crashed on every attempt to send this email.")
 _DB_DOWN = (InterfaceError, OperationalError)
-PAUSE = 0.5  # seconds before a database that didn't answer is asked again
-PATIENCE = 0.2  # seconds to wait for an answer before looking for more mail
-BATCHES_FIRST = 0.1  # of the claims
-READY = 0.25  # of the lease: the rest is for the call, which takes LONGEST_CALL at most
-GATHER = 0.01  # seconds in which further answers join the ones to be written
+DB_RETRY_PAUSE = 0.5  # seconds between attempts to reach a database that is down
+RESULT_TIMEOUT = 0.2  # seconds to wait for a result before claiming more mail
+BATCH_FIRST_SHARE = 0.1  # of the claims, in which mail of batches goes first
+PREPARE_SHARE = 0.25  # of the lease; the call itself takes up to MAX_CALL_SECONDS
+COLLECT_FOR = 0.01  # seconds in which further results join the batch to be saved
 
 _OPEN = "next_attempt_at IS NOT NULL AND status IN ('queued', 'scheduled')"
 _LANES = f"""
@@ -62,16 +62,15 @@ _LANES = f"""
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """One email and the envelope it goes out with."""
+    """One email and its envelope."""
 
     email: Email
     to: list[str]
     cc: list[str]
     bcc: list[str]
     attachments: list[EmailAttachment]
-    # The one who gets it, when it is one.
-    only: EmailRecipient | None
-    # By time.monotonic(), until when the call must have begun to end within the lease.
+    sole_recipient: EmailRecipient | None
+    # By time.monotonic(): a call that starts later may outlive the lease.
     begin_by: float
 
     @property
@@ -80,76 +79,75 @@ class Send:
 
 
 def send_due() -> int:
-    """Send until nothing is due; how many provider calls were made.
+    """Send until nothing is due; the number of provider calls.
 
-    Mail that only the rate holds back is waited for.
+    Waits for mail that only the rate limit holds back.
     """
-    made = in_flight = 0
-    finished: SimpleQueue[Future[Outcome]] = SimpleQueue()
+    calls = in_flight = 0
+    finished: SimpleQueue[Future[SendResult]] = SimpleQueue()
     with ThreadPoolExecutor(settings.SEND_CONCURRENCY, thread_name_prefix="send") as pool:
         limiter = SendLimiter(pool)
         while True:
             free = settings.SEND_CONCURRENCY - in_flight
             for send in _claim(limiter, free, busy=in_flight > 0):
-                pool.submit(_hand_over, send).add_done_callback(finished.put)
+                pool.submit(_call_provider, send).add_done_callback(finished.put)
                 in_flight += 1
             if not in_flight:
                 pause = limiter.pause()
                 if pause is None or stopping.wait(pause):
-                    return made
+                    return calls
                 continue
-            outcomes = [future.result() for future in _some_of(finished)]
-            in_flight -= len(outcomes)
-            made += len(outcomes)
-            limiter.record_throttles(outcomes)
-            _write(outcomes)
+            results = [future.result() for future in _collect(finished)]
+            in_flight -= len(results)
+            calls += len(results)
+            limiter.record_throttles(results)
+            _save(results)
 
 
-def _write(outcomes: Sequence[Outcome]) -> None:
-    """Again and again while the database is away: a mail that was taken must not go twice.
+def _save(results: Sequence[SendResult]) -> None:
+    """Retry while the database is down: an accepted email must not be sent twice.
 
-    After the lease the rows are in doubt anyway, and the error is raised.
+    After the lease the rows become unknown anyway, so the error is raised then.
     """
     until = time.monotonic() + settings.SEND_LEASE.total_seconds()
     while True:
         try:
-            return settle(outcomes)
+            return save_results(results)
         except _DB_DOWN as error:
             connection.close()
             if time.monotonic() >= until:
                 raise
-            logger.warning("The database does not answer", extra={"reason": str(error)})
-            time.sleep(PAUSE)
+            logger.warning("Database unavailable, retrying", extra={"reason": str(error)})
+            time.sleep(DB_RETRY_PAUSE)
 
 
-def _some_of(finished: "SimpleQueue[Future[Outcome]]") -> list[Future[Outcome]]:
-    """Those that have finished; none when that takes longer than a moment."""
+def _collect(finished: "SimpleQueue[Future[SendResult]]") -> list[Future[SendResult]]:
+    """A batch of finished calls; empty if none finishes within RESULT_TIMEOUT."""
     try:
-        first = finished.get(timeout=PATIENCE)
+        first = finished.get(timeout=RESULT_TIMEOUT)
     except Empty:
         return []
-    time.sleep(GATHER)
+    time.sleep(COLLECT_FOR)
     return [first, *(finished.get() for _ in range(finished.qsize()))]
 
 
 def _claim(limiter: SendLimiter, free: int, *, busy: bool) -> list[Send]:
-    """Nothing is due, or nothing may leave, when the list is empty or there is no place for it.
+    """Up to `free` sends; none if nothing is due or the rate limit holds everything back.
 
-    While calls are in flight a database that is away is no error: their results must not be
-    lost for it.
+    While calls are in flight an unavailable database is no error: their results must be saved.
     """
     if free <= 0 or stopping.is_set():
         return []
     try:
         limiter.flush()
         while True:
-            begin_by = time.monotonic() + settings.SEND_LEASE.total_seconds() * READY
+            begin_by = time.monotonic() + settings.SEND_LEASE.total_seconds() * PREPARE_SHARE
             if not (emails := _lease(limiter, free)):
                 return []
-            settle([Outcome(email, _DEADLY) for email in emails if email.is_poisoned])
-            sends = _envelopes([email for email in emails if not email.is_poisoned], begin_by)
+            save_results([SendResult(email, _POISONED) for email in emails if email.is_poisoned])
+            sends = _sends([email for email in emails if not email.is_poisoned], begin_by)
             limiter.release_unused(emails, {send.email.pk: send.recipients for send in sends})
-            # None is left of a batch when all its recipients were suppressed meanwhile.
+            # Claim again if all recipients of this batch were suppressed since accept.
             if sends:
                 return sends
     except _DB_DOWN:
@@ -160,31 +158,31 @@ def _claim(limiter: SendLimiter, free: int, *, busy: bool) -> list[Send]:
 
 
 def _lease(limiter: SendLimiter, free: int) -> list[Email]:
-    """As many as there are places and tokens for, by turns between regions."""
-    taken: list[Email] = []
+    """Lease up to `free` emails, as far as the rate allows, shared evenly between the lanes."""
+    emails: list[Email] = []
     lanes = _lanes()
-    for place, (provider, region) in enumerate(lanes):
-        # What a lane leaves over goes to those after it.
-        share = ceil((free - len(taken)) / (len(lanes) - place))
+    for index, (provider, region) in enumerate(lanes):
+        # What one lane does not use is left to the lanes after it.
+        share = ceil((free - len(emails)) / (len(lanes) - index))
         if share:
-            taken += limiter.acquire(provider, region, share, partial(_lease_in, provider, region))
-    return taken
+            emails += limiter.acquire(provider, region, share, partial(_lease_in, provider, region))
+    return emails
 
 
-def _lease_in(provider: str, region: str, places: int) -> list[Email]:
-    """By turns between workspaces, and single mails before those of batches.
+def _lease_in(provider: str, region: str, limit: int) -> list[Email]:
+    """Round-robin between workspaces; single emails before those of batches.
 
-    Now and then it is the batches' turn: single mails without end would else keep them for good.
+    A share of the claims takes batches first: a steady flow of single emails would starve them.
     """
-    is_batch_first = random.random() < BATCHES_FIRST  # noqa: S311
-    first = _lease_of(provider, region, is_batch=is_batch_first, limit=places)
-    left = places - len(first)
+    is_batch_first = random.random() < BATCH_FIRST_SHARE  # noqa: S311
+    first = _lease_kind(provider, region, is_batch=is_batch_first, limit=limit)
+    left = limit - len(first)
     if not left:
         return first
-    return first + _lease_of(provider, region, is_batch=not is_batch_first, limit=left)
+    return first + _lease_kind(provider, region, is_batch=not is_batch_first, limit=left)
 
 
-def _lease_of(provider: str, region: str, *, is_batch: bool, limit: int) -> list[Email]:
+def _lease_kind(provider: str, region: str, *, is_batch: bool, limit: int) -> list[Email]:
     lane = sql.SQL("provider = {} AND region = {} AND is_batch = {}").format(
         sql.Literal(provider), sql.Literal(region), sql.Literal(is_batch)
     )
@@ -192,7 +190,9 @@ def _lease_of(provider: str, region: str, *, is_batch: bool, limit: int) -> list
         limit=limit,
         key="workspace_id",
         per_key=sql.Literal(limit),
-        turns=sql.SQL("random()"),  # a rate makes claims small: the oldest would be always first
+        turns=sql.SQL(
+            "random()"
+        ),  # claims are small: in order of age the same ones would always win
         lease=settings.SEND_LEASE,
         where=sql.SQL("status IN ('queued', 'scheduled') AND ") + lane,
         sets=sql.SQL(
@@ -202,49 +202,55 @@ def _lease_of(provider: str, region: str, *, is_batch: bool, limit: int) -> list
 
 
 def _lanes() -> list[tuple[str, str]]:
-    """The (provider, region) for which anything is on its way, by skipping through the index."""
+    """Each (provider, region) that has pending mail, by a skip scan of the index."""
     with connection.cursor() as cursor:
         cursor.execute(_LANES)
-        found: list[tuple[str, str]] = cursor.fetchall()
-    return found
+        lanes: list[tuple[str, str]] = cursor.fetchall()
+    return lanes
 
 
-def _envelopes(emails: Sequence[Email], begin_by: float) -> list[Send]:
-    """The emails with those recipients that nothing speaks against right now."""
+def _sends(emails: Sequence[Email], begin_by: float) -> list[Send]:
+    """The emails with their deliverable recipients."""
     sends = []
-    attached = attachments.of(emails)
+    attached = attachments.by_email(emails)
     for email, recipients in drop_suppressed(emails):
         by_kind: dict[str, list[str]] = {"to": [], "cc": [], "bcc": []}
         for recipient in recipients:
             by_kind[recipient.kind].append(recipient.address)
-        files = attached.get(email.pk, [])
-        only = recipients[0] if len(recipients) == 1 else None
-        sends.append(Send(email, **by_kind, attachments=files, only=only, begin_by=begin_by))
+        sends.append(
+            Send(
+                email,
+                **by_kind,
+                attachments=attached.get(email.pk, []),
+                sole_recipient=recipients[0] if len(recipients) == 1 else None,
+                begin_by=begin_by,
+            )
+        )
     return sends
 
 
-def _hand_over(send: Send) -> Outcome:
-    """One provider call; no transaction is open, and no exception leaves."""
+def _call_provider(send: Send) -> SendResult:
+    """One provider call, outside any transaction. Never raises."""
     provider = get_provider(send.email.provider)
-    clock = time.perf_counter()
+    started = time.perf_counter()
     try:
-        with attachments.loaded(send.attachments) as parts:
+        with attachments.load(send.attachments) as parts:
             message = _outbound(send, parts)
             if parts and time.monotonic() > send.begin_by:
                 raise NotTaken("Reading the attachments took too long.")
-            result: Accepted | Exception = provider.send(message)
+            answer: Accepted | Exception = provider.send(message)
     except (NotTaken, OutcomeUnknown, Refused) as error:
-        result = error
-    except Exception as error:  # a bug: patience, and somebody must look
+        answer = error
+    except Exception as error:  # a bug: log it and retry with backoff
         logger.exception(
-            "Sending email %s broke",
+            "Sending email %s failed unexpectedly",
             send.email.pk,
             extra={"request_id": send.email.request_id},
         )
-        result = NotTaken(str(error))
-    metrics.SEND_SECONDS.labels(provider.name).observe(time.perf_counter() - clock)
-    metrics.SENDS.labels(provider.name, type(result).__name__).inc()
-    return Outcome(send.email, result, send.recipients)
+        answer = NotTaken(str(error))
+    metrics.SEND_SECONDS.labels(provider.name).observe(time.perf_counter() - started)
+    metrics.SENDS.labels(provider.name, type(answer).__name__).inc()
+    return SendResult(send.email, answer, send.recipients)
 
 
 def _outbound(send: Send, parts: Sequence[mime.Part]) -> Outbound:
@@ -255,7 +261,7 @@ def _outbound(send: Send, parts: Sequence[mime.Part]) -> Outbound:
         to=send.to,
         cc=send.cc,
         bcc=send.bcc,
-        mime=mime.build(prepared(email, send.only), parts),
+        mime=mime.build(add_tracking(email, send.sole_recipient), parts),
         message_id=mime.own_message_id(email),
         region=email.region,
         configuration_set=email.configuration_set,

@@ -1,11 +1,10 @@
-"""Writing what the provider answered: a constant number of statements a batch."""
+"""Saves what the provider answered, with a constant number of statements per batch."""
 
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-import orjson
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
@@ -13,254 +12,206 @@ from django.db.models.functions import Coalesce, Greatest, Now
 from django.utils import timezone
 
 from core.queue.work import Settlement
-from emails.facts.record import EmailFact, record_facts
+from emails.facts.constructors import delayed, failed, refused, sent
+from emails.facts.record import record_facts
 from emails.models import Email, EmailQuerySet
 from emails.providers import Accepted, NotTaken, OutcomeUnknown, QuotaExceeded, Throttled
 from emails.sending.token_bucket import REFRESH_EVERY
 
 FIRST_DELAY = timedelta(seconds=5)
-LONGEST_DELAY = timedelta(minutes=15)
-TELL_EVERY = timedelta(hours=1)
+MAX_DELAY = timedelta(minutes=15)
+PUBLISH_DELAY_EVERY = timedelta(hours=1)
 
-_GIVEN_UP_AT_ONCE = 100
-_NEVER_SAID = OutcomeUnknown(
-    "The provider never said whether it took the mail, and nothing that it reported shows it."
+_GIVE_UP_BATCH = 100
+_NEVER_CONFIRMED = (
+    "The provider never confirmed the email, and none of its events shows that it was sent."
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of one provider call, for so many recipients."""
+class SendResult:
+    """The result of one provider call; `recipients` is the number of recipients of the call."""
 
     email: Email
-    result: Accepted | Exception
+    answer: Accepted | Exception
     recipients: int = 0
 
 
-def settle(outcomes: Sequence[Outcome]) -> None:
-    """One transaction for all of them; a worker that lost its lease writes only acceptances."""
-    accepted, defer, failed = _sorted(outcomes)
+def save_results(results: Sequence[SendResult]) -> None:
+    """Save all in one transaction; a worker that lost its lease writes only acceptances."""
+    accepted, deferred, failures = _classify(results)
     with transaction.atomic():
-        if len(accepted) < len(outcomes):
-            _lock([outcome.email for outcome in outcomes])
-        _write_accepted(accepted)
-        _write_deferred(defer)
-        _write_failed(failed)
+        if len(accepted) < len(results):
+            _lock([result.email for result in results])
+        _save_accepted(accepted)
+        _save_deferred(deferred)
+        _save_failed(failures)
 
 
 def resolve_unknown() -> int:
-    """Sends whose worker died become `unknown`; those that stayed so long enough are settled.
+    """Mark sends of crashed workers as `unknown`, and resolve those whose grace is over.
 
     By SEND_UNKNOWN_POLICY: `resend` makes them due again, up to SEND_GIVE_UP_AFTER, and `hold`
     leaves them to an operator.
     """
     with transaction.atomic():
-        found = _unlocked(Email.Status.SENDING).update(
+        crashed = _due_unlocked(Email.Status.SENDING).update(
             status=Email.Status.UNKNOWN,
             next_attempt_at=Now()
             + Greatest(settings.SEND_UNKNOWN_GRACE, Now() - F("unknown_since")),
             unknown_since=Coalesce("unknown_since", Now()),
         )
-        waited = _unlocked(Email.Status.UNKNOWN)
+        unresolved = _due_unlocked(Email.Status.UNKNOWN)
         if settings.SEND_UNKNOWN_POLICY == "hold":
-            return found + waited.update(next_attempt_at=None)
-        given_up = Q(first_attempt_at__lt=timezone.now() - settings.SEND_GIVE_UP_AFTER)
-        failed = _give_up(waited.filter(given_up))
-        return found + failed + waited.exclude(given_up).update(status=Email.Status.QUEUED)
+            return crashed + unresolved.update(next_attempt_at=None)
+        expired = Q(first_attempt_at__lt=timezone.now() - settings.SEND_GIVE_UP_AFTER)
+        given_up = _give_up(unresolved.filter(expired))
+        return crashed + given_up + unresolved.exclude(expired).update(status=Email.Status.QUEUED)
 
 
 def backoff(attempt: int) -> timedelta:
-    """Full jitter below a ceiling that doubles from 5 seconds to 15 minutes."""
-    ceiling: timedelta = min(FIRST_DELAY * 2 ** min(attempt - 1, 20), LONGEST_DELAY)
+    """Exponential backoff with full jitter; the ceiling doubles from 5 seconds to 15 minutes."""
+    ceiling: timedelta = min(FIRST_DELAY * 2 ** min(attempt - 1, 20), MAX_DELAY)
     return max(ceiling * random.random(), timedelta(seconds=1))  # noqa: S311
 
 
-def _delay(outcome: Outcome) -> timedelta:
-    """Being too fast says nothing about the email, so it goes again with the next ones."""
-    match outcome.result:
+def _delay(result: SendResult) -> timedelta:
+    """A throttled call says nothing about the email, so there is no backoff for it."""
+    match result.answer:
         case Throttled():
             return timedelta(seconds=random.uniform(1, 3))  # noqa: S311
         case QuotaExceeded():
             return timedelta(seconds=REFRESH_EVERY)
         case OutcomeUnknown():
-            return _grace(outcome.email)
+            return _grace(result.email)
         case _:
-            return backoff(outcome.email.claims)
+            return backoff(result.email.claims)
 
 
 def _grace(email: Email) -> timedelta:
-    """For how long evidence is waited for: each time twice as long as before.
+    """How long to wait for evidence that the email was sent; it doubles each time.
 
-    A provider that takes mail and never says so would else be given a copy every few minutes.
+    Otherwise a provider that accepts mail but never answers would get a copy every few minutes.
     """
     grace: timedelta = settings.SEND_UNKNOWN_GRACE
     return max(grace, timezone.now() - email.unknown_since) if email.unknown_since else grace
 
 
-def _sorted(
-    outcomes: Sequence[Outcome],
-) -> tuple[list[tuple[Email, Accepted]], list[Outcome], list[Outcome]]:
+def _classify(
+    results: Sequence[SendResult],
+) -> tuple[list[tuple[Email, Accepted]], list[SendResult], list[SendResult]]:
+    """The accepted, deferred and failed results."""
     accepted: list[tuple[Email, Accepted]] = []
-    defer: list[Outcome] = []
-    failed: list[Outcome] = []
-    for outcome in outcomes:
-        match outcome.result:
-            case Accepted() as receipt:
-                accepted.append((outcome.email, receipt))
-            case Throttled() | QuotaExceeded():  # of no email's making, so none fails for it
-                defer.append(outcome)
-            case OutcomeUnknown():  # given up, if at all, when no evidence came
-                defer.append(outcome)
-            case NotTaken() if not _given_up(outcome.email):
-                defer.append(outcome)
+    deferred: list[SendResult] = []
+    failures: list[SendResult] = []
+    for result in results:
+        match result.answer:
+            case Accepted() as answer:
+                accepted.append((result.email, answer))
+            case Throttled() | QuotaExceeded():  # not the email's fault, so it never fails for it
+                deferred.append(result)
+            case OutcomeUnknown():  # resolve_unknown gives up, if no evidence comes
+                deferred.append(result)
+            case NotTaken() if not _is_expired(result.email):
+                deferred.append(result)
             case _:
-                failed.append(outcome)
-    return accepted, defer, failed
+                failures.append(result)
+    return accepted, deferred, failures
 
 
-def _given_up(email: Email) -> bool:
+def _is_expired(email: Email) -> bool:
     since = email.first_attempt_at or email.created_at
-    too_long: bool = timezone.now() - since > settings.SEND_GIVE_UP_AFTER
-    return too_long
+    is_expired: bool = timezone.now() - since > settings.SEND_GIVE_UP_AFTER
+    return is_expired
 
 
-def _unlocked(status: Email.Status) -> EmailQuerySet:
-    """Due emails with this status; one that somebody is writing can wait for the next sweep."""
+def _due_unlocked(status: Email.Status) -> EmailQuerySet:
+    """Due emails with this status; a locked one is left to the next sweep."""
     due = Email.objects.due().filter(status=status).select_for_update(skip_locked=True)
     return Email.objects.filter(pk__in=due.values("pk"))
 
 
 def _lock(emails: Sequence[Email]) -> None:
-    # Callbacks about the same emails are taken in meanwhile. They lock rows in the order of
-    # the ids, an UPDATE of several rows in any order: the two could wait for each other.
+    # Events about the same emails are recorded concurrently. They lock rows in the order of the
+    # ids, while one UPDATE of several rows locks them in any order: the two could deadlock.
     rows = Email.objects.filter(pk__in=[email.pk for email in emails]).order_by("pk")
     list(rows.select_for_update(of=("self",)).values_list("pk"))
 
 
-def _write_accepted(accepted: Sequence[tuple[Email, Accepted]]) -> None:
-    """That the provider took a message is a fact, so no lease is asked after."""
+def _save_accepted(accepted: Sequence[tuple[Email, Accepted]]) -> None:
+    """Acceptance is a fact whether or not the worker still has its lease."""
     record_facts(
         [
-            report
-            for email, receipt in accepted
-            for report in (_sent(email, receipt), *_refused(email, receipt))
+            fact
+            for email, answer in accepted
+            for fact in (sent(email, answer), *refused(email, answer))
         ]
     )
 
 
-def _write_deferred(outcomes: Sequence[Outcome]) -> None:
-    if not outcomes:
+def _save_deferred(results: Sequence[SendResult]) -> None:
+    if not results:
         return
     now = timezone.now()
-    telling = [
-        outcome
-        for outcome in outcomes
-        if outcome.email.delay_published_at is None
-        or now - outcome.email.delay_published_at >= TELL_EVERY
+    published = [
+        result
+        for result in results
+        if result.email.delay_published_at is None
+        or now - result.email.delay_published_at >= PUBLISH_DELAY_EVERY
     ]
-    for outcome in telling:
-        outcome.email.delay_published_at = now
-    ours = Email.objects.settle([_defer(outcome) for outcome in outcomes])
-    record_facts([_delayed(outcome) for outcome in telling if outcome.email.pk in ours])
+    for result in published:
+        result.email.delay_published_at = now
+    ours = Email.objects.settle([_defer(result) for result in results])
+    record_facts(
+        [
+            delayed(result.email.pk, reason=_reason(result), key=str(result.email.claims))
+            for result in published
+            if result.email.pk in ours
+        ]
+    )
 
 
-def _defer(outcome: Outcome) -> Settlement:
-    email, is_unknown = outcome.email, isinstance(outcome.result, OutcomeUnknown)
-    # A day on which the provider takes nothing is no attempt at this email.
-    is_tried = not isinstance(outcome.result, QuotaExceeded)
+def _defer(result: SendResult) -> Settlement:
+    email, is_unknown = result.email, isinstance(result.answer, OutcomeUnknown)
+    # An exceeded quota does not count as an attempt at this email.
+    is_attempt = not isinstance(result.answer, QuotaExceeded)
     return Settlement(
         email,
-        retry_in=_delay(outcome),
+        retry_in=_delay(result),
         changes={
             "status": (Email.Status.UNKNOWN if is_unknown else Email.Status.QUEUED).value,
-            "last_error": _reason(outcome),
-            "first_attempt_at": email.first_attempt_at if is_tried else None,
+            "last_error": _reason(result),
+            "first_attempt_at": email.first_attempt_at if is_attempt else None,
             "delay_published_at": email.delay_published_at,
             "unknown_since": email.unknown_since or (timezone.now() if is_unknown else None),
         },
     )
 
 
-def _give_up(doubted: EmailQuerySet) -> int:
-    """Tell of them as failed: of some now, and of others the next time."""
-    emails = list(doubted.without_content().order_by("pk")[:_GIVEN_UP_AT_ONCE])
+def _give_up(expired: EmailQuerySet) -> int:
+    """Fail one batch of unknown sends; the rest follows with the next sweeps."""
+    emails = list(expired.without_content().order_by("pk")[:_GIVE_UP_BATCH])
     _lock(emails)
-    record_facts([_failed(Outcome(email, _NEVER_SAID)) for email in emails])
+    record_facts([failed(email.pk, reason=_NEVER_CONFIRMED) for email in emails])
     return len(emails)
 
 
-def _write_failed(outcomes: Sequence[Outcome]) -> None:
-    # The settlement tells which are still ours; the report then finishes them.
+def _save_failed(results: Sequence[SendResult]) -> None:
+    # The settlement returns the rows whose lease is still ours; the fact then finishes them.
     ours = Email.objects.settle(
         [
-            Settlement(
-                outcome.email, retry_in=timedelta(0), changes={"last_error": _reason(outcome)}
-            )
-            for outcome in outcomes
+            Settlement(result.email, retry_in=timedelta(0), changes={"last_error": _reason(result)})
+            for result in results
         ]
     )
-    record_facts([_failed(outcome) for outcome in outcomes if outcome.email.pk in ours])
-
-
-def _sent(email: Email, receipt: Accepted) -> EmailFact:
-    now = timezone.now()
-    return EmailFact(
-        email_id=email.pk,
-        type="sent",
-        status=Email.Status.SENT.value,
-        occurred_at=now,
-        taken_at=now,
-        provider_response=_shown(receipt),
-        provider_message_id=receipt.provider_message_id,
-        message_id=receipt.message_id,
+    record_facts(
+        [
+            failed(result.email.pk, reason=_reason(result))
+            for result in results
+            if result.email.pk in ours
+        ]
     )
 
 
-def _refused(email: Email, receipt: Accepted) -> list[EmailFact]:
-    """Recipients that the provider did not take the message for, while it did for others."""
-    return [
-        EmailFact(
-            email_id=email.pk,
-            type="failed",
-            recipient=address,
-            status=Email.Status.FAILED.value,
-            detail=reason[:1000],
-            occurred_at=timezone.now(),
-            payload={"reason": reason},
-            webhook={"failed": {"reason": reason}},
-        )
-        for address, reason in receipt.refused.items()
-    ]
-
-
-def _delayed(outcome: Outcome) -> EmailFact:
-    told = {"reason": _reason(outcome)}
-    return EmailFact(
-        email_id=outcome.email.pk,
-        type="delayed",
-        occurred_at=timezone.now(),
-        key=str(outcome.email.claims),
-        payload=told,
-        webhook={"delayed": told},
-    )
-
-
-def _failed(outcome: Outcome) -> EmailFact:
-    told = {"reason": _reason(outcome)}
-    return EmailFact(
-        email_id=outcome.email.pk,
-        type="failed",
-        status=Email.Status.FAILED.value,
-        detail=_reason(outcome),
-        occurred_at=timezone.now(),
-        payload=told,
-        webhook={"failed": told},
-    )
-
-
-def _reason(outcome: Outcome) -> str:
-    return str(outcome.result)[:1000].replace("\x00", "")
-
-
-def _shown(receipt: Accepted) -> str:
-    return orjson.dumps(receipt.provider_response, default=str).decode()[:2000]
+def _reason(result: SendResult) -> str:
+    return str(result.answer)[:1000].replace("\x00", "")

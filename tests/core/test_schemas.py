@@ -13,7 +13,7 @@ def _even(value: int) -> int:
     return value
 
 
-def _refused(value: str) -> str:
+def _reject(value: str) -> str:
     raise ValueError(f"`{value}` is not `y`")
 
 
@@ -34,13 +34,13 @@ def problems(data, **more):
     return caught.value.code, caught.value.details["fields"]
 
 
-def test_a_field_inside_a_list_is_named_by_its_path():
+def test_a_field_inside_a_list_is_reported_by_its_path():
     name, fields = problems({"to": "a", "attachments": [{"content": "x"}, {"content": 5}]})
     assert name == "validation_error"
     assert fields == {"attachments.1.content": "must be a string"}
 
 
-def test_all_wrong_fields_are_named_at_once():
+def test_all_invalid_fields_are_reported_at_once():
     _, fields = problems({"to": 5, "attachments": [{"size": 1}], "nonsense": True})
     assert fields["to"] == "must be a string"
     assert fields["attachments.0.content"] == "is required"
@@ -49,19 +49,19 @@ def test_all_wrong_fields_are_named_at_once():
     assert len(fields) == 4
 
 
-def test_only_missing_fields_have_a_name_of_their_own():
+def test_only_missing_fields_have_their_own_error_name():
     assert problems({}) == ("missing_required_field", {"to": "is required"})
     name, _ = problems({"nonsense": 1})
     assert name == "validation_error"
 
 
 @pytest.mark.parametrize("body", [[], "text", 5, None, True])
-def test_a_body_that_is_no_object_is_refused_as_the_body(body):
+def test_a_body_that_is_not_an_object_is_reported_as_body(body):
     _, fields = problems(body)
     assert set(fields) == {"body"}
 
 
-def test_a_prefix_stands_before_every_path():
+def test_a_prefix_is_prepended_to_every_path():
     assert set(problems({}, prefix="3.")[1]) == {"3.to"}
     assert set(problems([], prefix="3.")[1]) == {"3"}
 
@@ -73,11 +73,11 @@ def test_a_prefix_stands_before_every_path():
         ({"to": "a", "headers": {"X-A": "a\x00b"}}, "headers.X-A"),
     ],
 )
-def test_text_that_postgres_cannot_hold_is_refused(body, path):
+def test_text_that_postgresql_cannot_store_is_rejected(body, path):
     assert problems(body)[1] == {path: "must not contain the character U+0000"}
 
 
-def test_types_are_not_guessed():
+def test_types_are_not_coerced():
     class Flag(RequestBody):
         on: bool
         count: Annotated[int, Field(ge=1)]
@@ -87,14 +87,14 @@ def test_types_are_not_guessed():
     assert set(caught.value.details["fields"]) == {"on", "count"}
 
 
-def test_the_message_tells_every_problem_to_a_reader():
+def test_the_message_lists_every_problem():
     with pytest.raises(ValidationFailed) as caught:
         parse(Message, {"to": "a", "x": 1, "y": 2})
     assert "`x`: is not a field of this request; `y`:" in caught.value.message
 
 
 @pytest.mark.parametrize("name", ["str", "list", "int", "bool", "a[b]", "[key]", "Message", "0"])
-def test_fields_are_told_by_whatever_name_they_have(name):
+def test_a_field_of_any_name_is_reported(name):
     unknown = "is not a field of this request"
     assert problems({"to": "a", name: None})[1] == {name: unknown}
     assert problems({"to": "a", name: 1}, prefix="0.")[1] == {f"0.{name}": unknown}
@@ -104,12 +104,12 @@ def test_fields_are_told_by_whatever_name_they_have(name):
     assert problems({"to": "a", "headers": {name: 5}})[1] == {f"headers.{name}": "must be a string"}
 
 
-def test_a_field_without_a_name_is_shown_as_one():
+def test_a_field_with_an_empty_name_is_reported_as_quotes():
     assert problems({"to": "a", "": 1})[1] == {'""': "is not a field of this request"}
     assert problems({"to": "a", "headers": {"": 1}})[1] == {'headers.""': "must be a string"}
 
 
-def test_what_is_wrong_inside_is_told_there():
+def test_problems_inside_a_value_are_reported_by_their_path():
     def check(given):
         raise wrong({("b",): "must be c", ("d", 1): "must be e"})
 
@@ -121,7 +121,7 @@ def test_what_is_wrong_inside_is_told_there():
     assert caught.value.details["fields"] == {"3.a.b": "must be c", "3.a.d.1": "must be e"}
 
 
-def test_of_many_problems_a_hundred_are_told_and_the_others_counted():
+def test_a_hundred_problems_are_reported_and_the_rest_counted():
     _, fields = problems({"to": "a", "attachments": [5] * 1234}, prefix="7.")
     assert len(fields) == 101
     assert fields["7.attachments.99"] == "must be an object"
@@ -139,7 +139,7 @@ def test_of_many_problems_a_hundred_are_told_and_the_others_counted():
         ),
     ],
 )
-def test_a_flood_of_entries_is_one_problem(body, path):
+def test_too_many_entries_are_one_problem(body, path):
     assert problems(body)[1] == {path: "has more than 100 entries"}
 
 
@@ -151,9 +151,9 @@ def test_a_flood_of_entries_is_one_problem(body, path):
         {"to": "a", "quoted": "x" * 1_000_000},
     ],
 )
-def test_what_is_long_is_told_in_part(body):
+def test_long_names_and_values_are_truncated(body):
     class Quoting(Message):
-        quoted: Annotated[str, AfterValidator(_refused)] = ""
+        quoted: Annotated[str, AfterValidator(_reject)] = ""
 
     with pytest.raises(ValidationFailed) as caught:
         parse(Quoting, body)
@@ -173,7 +173,7 @@ def test_what_is_long_is_told_in_part(body):
         ({"pairs": {"a": "b", "c": "d"}}, "must have at most 1 entry"),
     ],
 )
-def test_lengths_are_those_of_what_was_given(body, problem):
+def test_lengths_are_validated(body, problem):
     class Lengths(RequestBody):
         text: Annotated[Text, Field(min_length=1, max_length=3)] = "a"
         texts: Annotated[list[Text], Field(min_length=1, max_length=2)] = []

@@ -1,4 +1,4 @@
-"""Mail on its way, and providers that answer what a test tells them."""
+"""Fixtures for accepted emails and scripted providers."""
 
 from datetime import timedelta
 
@@ -21,25 +21,25 @@ def message():
 
 @pytest.fixture
 def send(api, domain, message):
-    """`send(to=..., ...)` posts the message with changes; None takes a field away."""
+    """`send(to=..., ...)` posts the message with changes; None removes a field."""
 
     def post(**changes):
         changed = {"from" if name == "sender" else name: each for name, each in changes.items()}
-        whole = {name: each for name, each in (message | changed).items() if each is not None}
-        return api.post("/emails", whole)
+        body = {name: each for name, each in (message | changed).items() if each is not None}
+        return api.post("/emails", body)
 
     return post
 
 
 @pytest.fixture
 def accepted(send):
-    """The row of an email that was just accepted and is due."""
+    """`accepted(...)` posts a message; the row of the accepted email, which is due."""
     from emails.models import Email
 
     def accept(**changes):
         answer = send(**changes)
         assert answer.status_code == 200, answer.json()
-        # A test may be one transaction, in which now() stands still.
+        # now() does not advance within a transaction, and a test may be one.
         rows = Email.objects.filter(pk=answer.json()["id"])
         rows.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
         return rows.get()
@@ -49,7 +49,7 @@ def accepted(send):
 
 @pytest.fixture
 def provider(settings):
-    """The provider of this test."""
+    """A scripted provider for this test."""
     settings.EMAIL_PROVIDER = "scripted_provider.Scripted"
     get_provider.cache_clear()
     yield get_provider()
@@ -58,7 +58,7 @@ def provider(settings):
 
 @pytest.fixture
 def published(db):
-    """(type, data) of the events published so far, oldest first."""
+    """`published(*types)`: (type, data) of the events published so far, oldest first."""
     from events.models import Event
 
     def read(*types):

@@ -1,17 +1,17 @@
-"""A provider that answers what a test tells it."""
+"""A provider with scripted answers."""
 
 from emails.providers import Accepted
 
 
 class Scripted:
-    """A provider that keeps what it gets and plays its script: results, errors, functions."""
+    """Records the messages and answers by its script of results, exceptions and functions."""
 
     name = "scripted"
 
     def __init__(self):
         self.script = []
         self.sent = []
-        self.rate = None  # Limits, an exception, or None for as fast as it goes
+        self.rate = None  # Limits, an exception, or None for no limit
 
     def bucket(self, region):
         return "" if self.rate is None else region

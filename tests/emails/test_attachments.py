@@ -1,4 +1,4 @@
-"""Attachments from the request to the wire and to those who ask for them."""
+"""Attachments: validation, storage, fetching, sending, listing and cleanup."""
 
 import threading
 import time
@@ -41,14 +41,14 @@ def _own_folder(settings, tmp_path):
 @pytest.fixture
 def attach(send):
     """`attach({...}, ...)` posts a message with these attachments."""
-    return lambda *given, **changes: send(attachments=list(given), **changes)
+    return lambda *items, **changes: send(attachments=list(items), **changes)
 
 
 @pytest.fixture
-def away(blob_store, settings, tmp_path):
-    """Call it, and the store is out of order."""
+def break_blob_store(blob_store, settings, tmp_path):
+    """Call it to make the blob store unavailable."""
 
-    def take():
+    def break_it():
         if settings.BLOB_STORE.startswith("s3://"):
             faults = {"fail_calls": dict.fromkeys(["GetObject", "PutObject"], "AccessDenied")}
             requests.post(f"{settings.AWS_ENDPOINT_URL}/_twin/faults", json=faults, timeout=5)
@@ -56,12 +56,12 @@ def away(blob_store, settings, tmp_path):
             (tmp_path / "file").write_text("in the way")
             settings.BLOB_STORE = str(tmp_path / "file")
 
-    return take
+    return break_it
 
 
 @pytest.fixture
 def session_of():
-    """`session_of()`: PostgreSQL's id of our session; `session_of(id)`: None once it is closed."""
+    """`session_of()`: the backend pid of our session; `session_of(pid)`: None once it is closed."""
 
     def ours():
         with connection.cursor() as cursor:
@@ -71,38 +71,38 @@ def session_of():
     def find(pid):
         statement = "SELECT state FROM pg_stat_activity WHERE pid = %s"
         with psycopg.connect(**connection.get_connection_params(), autocommit=True) as another:
-            for _ in range(50):  # a session takes a moment to end
-                found = another.execute(statement, [pid]).fetchone()
-                if found is None:
+            for _ in range(50):  # closing a session takes a moment
+                state = another.execute(statement, [pid]).fetchone()
+                if state is None:
                     return None
                 time.sleep(0.02)
-        return found[0]
+        return state[0]
 
     return lambda pid=None: ours() if pid is None else find(pid)
 
 
 @pytest.fixture
 def web(settings):
-    """`web["/a.pdf"] = (status, body)`; `web.url(path)` is where it is.
+    """A web server: `web["/a.pdf"] = (status, body)`; `web.url(path)` is its URL.
 
-    `web.asked` has the paths that were fetched; `web.meanwhile()` is called at each.
+    `web.fetched` has the fetched paths; `web.on_fetch()` is called for each.
     """
     settings.ATTACHMENT_ALLOW_HTTP = True
     settings.ATTACHMENT_ALLOWED_NETWORKS = [ip_network("127.0.0.0/8")]
 
     class Pages(dict):
-        meanwhile = staticmethod(lambda: None)
+        on_fetch = staticmethod(lambda: None)
 
         def url(self, path):
             return f"http://127.0.0.1:{server.server_port}{path}"
 
     pages = Pages()
-    pages.asked = []
+    pages.fetched = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            pages.asked.append(self.path)
-            pages.meanwhile()
+            pages.fetched.append(self.path)
+            pages.on_fetch()
             status, body = pages[self.path]
             self.send_response(status)
             self.send_header("Location", "/elsewhere")
@@ -125,7 +125,7 @@ def base64(content):
     return b64encode(content).decode()
 
 
-def wrong(answer):
+def problems(answer):
     assert answer.status_code == 422, answer.json()
     return answer.json()["details"]["fields"]
 
@@ -135,7 +135,7 @@ def rows(answer):
     return list(EmailAttachment.objects.filter(email=answer.json()["id"]).order_by("position"))
 
 
-def files_left():
+def stored_keys():
     return blobs().keys("emails/", after="", limit=1000)
 
 
@@ -149,7 +149,7 @@ def test_an_attachment_is_a_row_and_a_blob(blob_store, attach, domain):
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("attachment", "expected"),
     [
         ({"filename": "a.pdf", "content": list(PDF)}, ("a.pdf", "application/pdf", "")),
         ({"filename": " a ", "content": ""}, ("a", "application/octet-stream", "")),
@@ -166,13 +166,13 @@ def test_an_attachment_is_a_row_and_a_blob(blob_store, attach, domain):
         ),
     ],
 )
-def test_what_is_known_of_an_attachment(attach, domain, given, expected):
-    (row,) = rows(attach(given))
+def test_filename_type_and_content_id(attach, domain, attachment, expected):
+    (row,) = rows(attach(attachment))
     assert (row.filename, row.content_type, row.content_id) == expected
 
 
 @pytest.mark.parametrize(
-    ("given", "field", "said"),
+    ("attachment", "field", "problem"),
     [
         ({"filename": "a"}, "", "either `content` or `path`"),
         (
@@ -216,37 +216,39 @@ def test_what_is_known_of_an_attachment(attach, domain, given, expected):
         ({"filename": "a", "content": "", "size": 1}, ".size", "not a field"),
     ],
 )
-def test_what_is_wrong_is_named(attach, domain, given, field, said):
+def test_invalid_attachments_are_rejected_by_field(attach, domain, attachment, field, problem):
     good = {"filename": "good", "content": ""}
-    fields = wrong(attach(good, given))
-    assert said in fields[f"attachments.1{field}"]
+    fields = problems(attach(good, attachment))
+    assert problem in fields[f"attachments.1{field}"]
     assert not Email.objects.exists()
-    assert not files_left()
+    assert not stored_keys()
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
-def test_base64_may_be_broken_into_lines(attach, domain, line_end):
+def test_base64_may_have_line_breaks(attach, domain, line_end):
     content = encodebytes(PDF * 20).decode().replace("\n", line_end)
 
     (row,) = rows(attach({"filename": "a.pdf", "content": content}))
     assert blobs().read(row.blob_key) == PDF * 20
 
 
-def test_two_inline_parts_must_not_have_one_id(attach, domain):
+def test_content_ids_must_be_unique(attach, domain):
     one = {"filename": "a", "content": "", "content_id": "a"}
-    assert "content_id" in wrong(attach(one, one))["attachments"]
+    assert "content_id" in problems(attach(one, one))["attachments"]
 
 
-def test_forty_mebibytes_in_all(attach, domain):
-    # 57 bytes are a line of 78; something is kept for header fields and the text.
+def test_attachments_are_limited_to_40_mib_in_total(attach, domain):
+    # 57 bytes become a line of 78; some space is reserved for header fields and the text.
     room = (40 * 1024 - 54) * 1024 // 78 * 57
     half = base64(b"a" * (room // 2))
     assert (
         "40 MiB"
-        in wrong(attach({"filename": "a", "content": base64(b"a" * (room + 4096))}))["attachments"]
+        in problems(attach({"filename": "a", "content": base64(b"a" * (room + 4096))}))[
+            "attachments"
+        ]
     )
     assert attach(*[{"filename": "a", "content": half}] * 2).status_code == 200
-    assert "40 MiB" in wrong(attach(*[{"filename": "a", "content": half}] * 3))["attachments"]
+    assert "40 MiB" in problems(attach(*[{"filename": "a", "content": half}] * 3))["attachments"]
 
 
 @pytest.mark.parametrize(
@@ -254,35 +256,35 @@ def test_forty_mebibytes_in_all(attach, domain):
     [
         ({"html": 41}, "html"),
         ({"text": 41}, "text"),
-        ({"html": 15, "text": ""}, "html"),  # of which a text is made
+        ({"html": 15, "text": ""}, "html"),  # which also becomes the text part
         ({"html": 10, "text": 20}, "text"),
         ({"html": 10, "attachments": 20}, "attachments"),
         ({"html": 20, "attachments": 10}, "html"),
     ],
 )
-def test_a_mail_that_is_too_large_in_all_is_refused(message, sizes, field):
+def test_a_message_larger_than_40_mib_is_rejected(message, sizes, field):
     def sized(name, mebibytes):
         text = "a" * (mebibytes * 1024 * 1024)
         return [{"filename": "a", "content": base64(text.encode())}] if name[0] == "a" else text
 
-    given = {name: sized(name, each) if each else each for name, each in sizes.items()}
+    fields = {name: sized(name, each) if each else each for name, each in sizes.items()}
     with pytest.raises(ValidationFailed, match="40 MiB") as refused:
-        parse_email(message | given)
+        parse_email(message | fields)
     assert list(refused.value.details["fields"]) == [field]
 
 
-def test_a_large_mail_is_taken(message):
+def test_a_message_just_below_40_mib_is_accepted(message):
     parse_email(message | {"html": "a" * 28_000_000})
     parse_email(message | {"html": "a" * 14_000_000, "text": "é" * 7_000_000})
 
 
-def test_a_file_must_fit_beside_the_texts(attach, domain, web):
+def test_a_remote_file_must_fit_with_the_texts(attach, domain, web):
     web["/a"] = (200, b"a" * (10 * 1024 * 1024))
-    fields = wrong(attach({"path": web.url("/a")}, html="a" * (20 * 1024 * 1024)))
+    fields = problems(attach({"path": web.url("/a")}, html="a" * (20 * 1024 * 1024)))
     assert "40 MiB" in fields["attachments.0.path"]
 
 
-def test_each_mail_of_a_batch_has_its_own(blob_store, api, domain, message):
+def test_each_email_of_a_batch_has_its_own_attachments(blob_store, api, domain, message):
     def one(*names):
         return message | {
             "attachments": [{"filename": name, "content": base64(name.encode())} for name in names]
@@ -297,41 +299,41 @@ def test_each_mail_of_a_batch_has_its_own(blob_store, api, domain, message):
     assert contents == [[b"a", b"b"], [], [b"c"]]
 
 
-def test_in_a_batch_the_mail_at_fault_is_named(api, domain, message):
+def test_an_invalid_attachment_in_a_batch_is_named_by_index(api, domain, message):
     answer = api.post("/emails/batch", [message, message | {"attachments": [{"filename": "a"}]}])
-    assert list(wrong(answer)) == ["1.attachments.0"]
+    assert list(problems(answer)) == ["1.attachments.0"]
 
 
-def test_a_mail_without_attachments_costs_no_statement(send, domain):
+def test_an_email_without_attachments_takes_no_extra_statement(send, domain):
     with CaptureQueriesContext(connection) as statements:
         assert send().status_code == 200
     assert not [each for each in statements if "email_attachments" in each["sql"]]
 
 
-def test_a_file_is_fetched_from_its_address(attach, domain, web):
+def test_a_remote_file_is_fetched(attach, domain, web):
     web["/files/a%20b.pdf"] = (200, PDF)
 
-    (row, named) = rows(
+    (row, renamed) = rows(
         attach(
             {"path": web.url("/files/a%20b.pdf")},
             {"path": web.url("/files/a%20b.pdf"), "filename": "c.txt"},
         )
     )
     assert (row.filename, row.content_type) == ("a b.pdf", "application/pdf")
-    assert (named.filename, named.content_type) == ("c.txt", "text/plain")
-    assert blobs().read(row.blob_key) == blobs().read(named.blob_key) == PDF
+    assert (renamed.filename, renamed.content_type) == ("c.txt", "text/plain")
+    assert blobs().read(row.blob_key) == blobs().read(renamed.blob_key) == PDF
 
 
 @pytest.mark.parametrize("status", [404, 302, 204, 500])
-def test_an_address_that_does_not_give_the_file(attach, domain, web, status):
+def test_a_failed_fetch_is_an_error(attach, domain, web, status):
     web["/a"] = (status, b"")
-    fields = wrong(attach({"filename": "a", "content": ""}, {"path": web.url("/a")}))
+    fields = problems(attach({"filename": "a", "content": ""}, {"path": web.url("/a")}))
     assert str(status) in fields["attachments.1.path"]
-    assert not files_left()
+    assert not stored_keys()
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "problem"),
     [
         ("http://example.com/a", "use https://"),
         ("https://127.0.0.1/a", "use a public host"),
@@ -340,16 +342,16 @@ def test_an_address_that_does_not_give_the_file(attach, domain, web, status):
         ("https://user:password@example.com/a", "password"),
     ],
 )
-def test_addresses_that_are_not_called(attach, domain, url, said):
-    assert said in wrong(attach({"filename": "a", "path": url}))["attachments.0.path"]
+def test_forbidden_urls_are_not_fetched(attach, domain, url, problem):
+    assert problem in problems(attach({"filename": "a", "path": url}))["attachments.0.path"]
 
 
-def test_a_file_that_is_too_large_is_not_read_to_its_end(attach, domain, web):
+def test_a_remote_file_that_is_too_large_is_rejected(attach, domain, web):
     web["/a"] = (200, b"a" * (31 * 1024 * 1024))
-    assert "40 MiB" in wrong(attach({"path": web.url("/a")}))["attachments.0.path"]
+    assert "40 MiB" in problems(attach({"path": web.url("/a")}))["attachments.0.path"]
 
 
-def test_a_permissive_batch_leaves_out_what_cannot_be_fetched(api, domain, message, web):
+def test_a_permissive_batch_rejects_only_the_email_with_a_failed_fetch(api, domain, message, web):
     web["/a"] = (404, b"")
     bad = message | {"attachments": [{"path": web.url("/a")}]}
     answer = api.post("/emails/batch", [bad, message], headers={"x-batch-validation": "permissive"})
@@ -357,8 +359,8 @@ def test_a_permissive_batch_leaves_out_what_cannot_be_fetched(api, domain, messa
     assert [each["index"] for each in answer.json()["errors"]] == [0]
 
 
-def test_nothing_is_accepted_when_the_store_is_away(away, attach, domain):
-    away()
+def test_nothing_is_accepted_while_the_blob_store_is_unavailable(break_blob_store, attach, domain):
+    break_blob_store()
 
     answer = attach({"filename": "a", "content": ""})
 
@@ -374,11 +376,11 @@ def test_an_idempotency_key_covers_attachments(api, domain, message):
     first = post(b"a")
     assert post(b"a").json() == first.json()
     assert post(b"b").status_code == 409
-    assert len(files_left()) == 1
+    assert len(stored_keys()) == 1
 
 
 @pytest.mark.parametrize("path", ["/emails", "/emails/batch"])
-def test_a_repetition_fetches_nothing(api, domain, message, web, path):
+def test_a_repeated_request_fetches_nothing(api, domain, message, web, path):
     web["/a"] = web["/b"] = (200, PDF)
 
     def post(name):
@@ -391,18 +393,16 @@ def test_a_repetition_fetches_nothing(api, domain, message, web, path):
 
     assert (first.status_code, again.json()) == (200, first.json())
     assert (again["Idempotent-Replayed"], other.status_code) == ("true", 409)
-    assert web.asked == ["/a"]
-    assert len(files_left()) == 1
+    assert web.fetched == ["/a"]
+    assert len(stored_keys()) == 1
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("mode", ["strict", "permissive"])
-def test_nothing_is_held_in_the_database_while_a_file_is_fetched(
-    api, domain, message, web, mode, session_of
-):
+def test_no_database_connection_is_held_during_a_fetch(api, domain, message, web, mode, session_of):
     web["/a"] = (200, PDF)
     ours, seen = session_of(), []
-    web.meanwhile = lambda: seen.append(session_of(ours))
+    web.on_fetch = lambda: seen.append(session_of(ours))
 
     answer = api.post(
         "/emails/batch",
@@ -414,8 +414,8 @@ def test_nothing_is_held_in_the_database_while_a_file_is_fetched(
     assert seen == [None]
 
 
-def test_two_at_once_with_one_key_are_one_mail(api, domain, message, web):
-    """The second comes while the first one's file is on its way."""
+def test_concurrent_requests_with_one_key_accept_one_email(api, domain, message, web):
+    """The second request arrives while the first one fetches its file."""
     web["/a"] = (200, PDF)
     body = message | {"attachments": [{"path": web.url("/a")}]}
     first = None
@@ -423,24 +423,24 @@ def test_two_at_once_with_one_key_are_one_mail(api, domain, message, web):
     def post():
         return api.post("/emails", body, headers={"Idempotency-Key": "one"})
 
-    fetch = remote_attachments.Fetching._get
+    fetch = remote_attachments.AttachmentFetcher._get
 
-    def overtaken(fetching, *given):
+    def get_after_another_request(fetcher, *args):
         nonlocal first
-        monkeypatch.setattr(remote_attachments.Fetching, "_get", fetch)
+        monkeypatch.setattr(remote_attachments.AttachmentFetcher, "_get", fetch)
         first = post()
-        return fetch(fetching, *given)
+        return fetch(fetcher, *args)
 
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(remote_attachments.Fetching, "_get", overtaken)
+        monkeypatch.setattr(remote_attachments.AttachmentFetcher, "_get", get_after_another_request)
         second = post()
 
     assert (second.status_code, second.json()) == (200, first.json())
     assert second["Idempotent-Replayed"] == "true"
-    assert (Email.objects.count(), len(files_left())) == (1, 1)
+    assert (Email.objects.count(), len(stored_keys())) == (1, 1)
 
 
-def test_the_recipient_gets_them(blob_store, accepted, provider):
+def test_attachments_are_sent(blob_store, accepted, provider):
     accepted(
         attachments=[
             {"filename": "logo.png", "content": base64(b"png"), "content_id": "logo"},
@@ -459,7 +459,7 @@ def test_the_recipient_gets_them(blob_store, accepted, provider):
     assert (logo["Content-ID"], logo.get_content()) == ("<logo>", b"png")
 
 
-def test_a_mail_whose_blob_is_gone_fails_and_says_why(blob_store, accepted, provider):
+def test_an_email_with_a_missing_blob_fails_with_the_reason(blob_store, accepted, provider):
     email = accepted(attachments=[{"filename": "a.pdf", "content": ""}])
     blobs().delete([email.attachments.get().blob_key])
 
@@ -467,12 +467,14 @@ def test_a_mail_whose_blob_is_gone_fails_and_says_why(blob_store, accepted, prov
 
     email.refresh_from_db()
     assert (email.status, provider.sent) == ("failed", [])
-    assert "a.pdf is gone" in email.last_error
+    assert "a.pdf is missing" in email.last_error
 
 
-def test_a_mail_waits_while_the_store_is_away(away, accepted, provider):
+def test_an_email_is_deferred_while_the_blob_store_is_unavailable(
+    break_blob_store, accepted, provider
+):
     email = accepted(attachments=[{"filename": "a.pdf", "content": ""}])
-    away()
+    break_blob_store()
 
     assert send_due() == 1
 
@@ -481,9 +483,9 @@ def test_a_mail_waits_while_the_store_is_away(away, accepted, provider):
     assert "could not be read" in email.last_error
 
 
-def test_large_mails_take_turns(attach, domain, settings, monkeypatch):
+def test_large_attachments_wait_for_memory(attach, domain, settings, monkeypatch):
     settings.ATTACHMENT_BYTES_IN_FLIGHT = 10
-    monkeypatch.setattr(attachments, "_TURN", 0.01)
+    monkeypatch.setattr(attachments, "_MEMORY_TIMEOUT", 0.01)
     large, small = rows(
         attach(
             {"filename": "a", "content": base64(b"a" * 11)},
@@ -491,11 +493,11 @@ def test_large_mails_take_turns(attach, domain, settings, monkeypatch):
         )
     )
 
-    with attachments.loaded([large]) as (part,):  # larger than all that may be: alone
+    with attachments.load([large]) as (part,):  # larger than the whole budget: sent alone
         assert part.content == b"a" * 11
-        with pytest.raises(NotTaken), attachments.loaded([small]):
+        with pytest.raises(NotTaken), attachments.load([small]):
             pass
-    with attachments.loaded([small]), attachments.loaded([small]):
+    with attachments.load([small]), attachments.load([small]):
         pass
 
 
@@ -529,7 +531,7 @@ def test_attachments_are_listed_with_links(blob_store, api, attach, domain, down
     assert api.get(path, {"limit": 1}).json()["has_more"]
 
 
-def test_others_see_no_attachments(api, stranger, attach, send, domain):
+def test_another_workspace_sees_no_attachments(api, stranger, attach, send, domain):
     answer = attach({"filename": "a.pdf", "content": ""})
     path = f"/emails/{answer.json()['id']}/attachments"
     (row,) = rows(answer)
@@ -542,34 +544,34 @@ def test_others_see_no_attachments(api, stranger, attach, send, domain):
     assert api.get(f"{other}/{row.pk}").status_code == 404
 
 
-def test_blobs_without_rows_are_deleted_after_a_day(blob_store, attach, domain):
+def test_orphaned_blobs_are_deleted_after_a_day(blob_store, attach, domain):
     kept = rows(attach({"filename": "a", "content": ""}))[0].blob_key
     gone = rows(attach({"filename": "b", "content": ""}))[0]
     blobs().put(attachments.blob_key(uuid7(), 0), b"its transaction was rolled back")
-    blobs().put(f"{kept}.0123.part", b"its process died")
+    blobs().put(f"{kept}.0123.part", b"its process crashed")
     Email.objects.filter(pk=gone.email_id).delete()
 
     assert orphan_blobs.delete_orphans() == 0
     with time_machine.travel(timezone.now() + timedelta(days=1, minutes=2)):
-        orphan_blobs._remember("")
+        orphan_blobs._save_position("")
         assert orphan_blobs.delete_orphans() == 3
-        assert files_left() == [kept]
+        assert stored_keys() == [kept]
 
 
-def test_the_walk_over_the_store_goes_on_where_it_stopped(blob_store, attach, domain, monkeypatch):
+def test_the_orphan_scan_resumes_at_its_position(blob_store, attach, domain, monkeypatch):
     monkeypatch.setattr(orphan_blobs, "_PAGE", 2)
     keys = [rows(attach({"filename": "a", "content": ""}))[0].blob_key for _ in range(3)]
     EmailAttachment.objects.all().delete()
 
     with time_machine.travel(timezone.now() + timedelta(days=1, minutes=2)):
-        orphan_blobs._remember(keys[0])
+        orphan_blobs._save_position(keys[0])
         assert orphan_blobs.delete_orphans() == 2
-        assert files_left() == keys[:1]
-        assert orphan_blobs.delete_orphans() == 0  # it rests, and begins anew on the next day
+        assert stored_keys() == keys[:1]
+        assert orphan_blobs.delete_orphans() == 0  # finished: the next scan starts a day later
 
 
-def test_a_batch_of_everything_at_once(blob_store, api, domain, message, web):
-    """Files of all kinds, mail for later, what is wrong left out, and all of it only once."""
+def test_a_batch_with_all_kinds_of_emails(blob_store, api, domain, message, web):
+    """All kinds of attachments, a scheduled email, invalid emails, and a repeated request."""
     web["/c.txt"], web["/gone"] = (200, b"c"), (404, b"")
     later = (timezone.now() + timedelta(hours=1)).isoformat()
     batch = [
@@ -577,8 +579,8 @@ def test_a_batch_of_everything_at_once(blob_store, api, domain, message, web):
         message | {"attachments": [{"path": web.url("/gone")}]},
         message | {"attachments": [{"path": web.url("/c.txt")}], "scheduled_at": later},
         message | {"scheduled_at": "the day before yesterday"},
-        message | {"from": "ada@not-ours.example", "attachments": [{"filename": "e"}]},
-        message | {"from": "ada@not-ours.example"},
+        message | {"from": "ada@other.example", "attachments": [{"filename": "e"}]},
+        message | {"from": "ada@other.example"},
         message,
     ]
     headers = {"Idempotency-Key": "one", "x-batch-validation": "permissive"}
@@ -596,6 +598,6 @@ def test_a_batch_of_everything_at_once(blob_store, api, domain, message, web):
     assert [email.attachment_count for email in emails] == [1, 1, 0]
     assert Email.objects.count() == 3
     kept = {row.blob_key: row.email_id for row in EmailAttachment.objects.all()}
-    assert sorted(kept) == files_left()
+    assert sorted(kept) == stored_keys()
     assert [blobs().read(key) for key in sorted(kept)] == [b"a", b"c"]
-    assert sorted(web.asked) == ["/c.txt", "/gone"]
+    assert sorted(web.fetched) == ["/c.txt", "/gone"]

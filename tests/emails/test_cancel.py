@@ -1,4 +1,4 @@
-"""Cancelling: a mail is cancelled or it is sent, and never both."""
+"""Cancelling: an email is cancelled or sent, never both."""
 
 import threading
 from datetime import timedelta
@@ -20,7 +20,7 @@ ROUNDS = 200
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("later", [None, "in 1 hour"])
-def test_a_mail_that_has_not_left_is_cancelled(later, send, api, provider, published):
+def test_an_email_that_was_not_sent_is_cancelled(later, send, api, provider, published):
     email_id = send(scheduled_at=later).json()["id"]
     before = published()
 
@@ -41,10 +41,10 @@ def test_a_mail_that_has_not_left_is_cancelled(later, send, api, provider, publi
 @pytest.mark.parametrize(
     "status", ["sending", "unknown", "sent", "delivered", "cancelled", "failed", "suppressed"]
 )
-def test_what_may_have_left_is_not_cancelled(status, send, api):
+def test_an_email_that_may_have_been_sent_is_not_cancelled(status, send, api):
     email_id = send(scheduled_at="in 1 hour").json()["id"]
-    on_its_way = status in ("sending", "unknown")
-    Email.objects.update(status=status, next_attempt_at=timezone.now() if on_its_way else None)
+    is_pending = status in ("sending", "unknown")
+    Email.objects.update(status=status, next_attempt_at=timezone.now() if is_pending else None)
 
     answer = api.post(f"/emails/{email_id}/cancel")
 
@@ -64,7 +64,7 @@ def test_what_may_have_left_is_not_cancelled(status, send, api):
         (OutcomeUnknown("no answer"), 409),
     ],
 )
-def test_a_mail_that_was_tried_is_cancelled_unless_it_may_have_left(
+def test_an_email_is_cancelled_after_an_attempt_unless_it_may_have_been_sent(
     answer, status, send, api, provider
 ):
     email_id = send().json()["id"]
@@ -81,7 +81,7 @@ def test_a_mail_that_was_tried_is_cancelled_unless_it_may_have_left(
 
 
 @pytest.mark.django_db
-def test_the_suppressed_stay_suppressed(send, api, workspace):
+def test_suppressed_recipients_stay_suppressed(send, api, workspace):
     from contacts.models import Suppression
 
     Suppression.objects.create(workspace=workspace, email="bob@example.net", origin="bounce")
@@ -96,7 +96,7 @@ def test_the_suppressed_stay_suppressed(send, api, workspace):
 
 
 @pytest.mark.django_db
-def test_proof_that_it_left_speaks_against_cancelled(send):
+def test_proof_that_it_was_sent_outranks_cancelled(send):
     send(scheduled_at="in 1 hour")
     email = Email.objects.get()
     cancel(email)
@@ -109,7 +109,7 @@ def test_proof_that_it_left_speaks_against_cancelled(send):
 
 
 @pytest.mark.django_db
-def test_only_full_access_to_the_workspace_cancels(send, stranger, workspace, client_for):
+def test_cancelling_needs_full_access_to_the_workspace(send, stranger, workspace, client_for):
     email_id = send(scheduled_at="in 1 hour").json()["id"]
     _, token = create_api_key(workspace=workspace, name="sender", permission="sending_access")
 
@@ -123,15 +123,15 @@ def test_only_full_access_to_the_workspace_cancels(send, stranger, workspace, cl
 
 
 @pytest.mark.django_db(transaction=True)
-def test_cancelled_or_sent_and_never_both(domain, api_key, provider):
-    """Two connections race for each mail: a sender and somebody who cancels."""
+def test_an_email_is_cancelled_or_sent_but_never_both(domain, api_key, provider):
+    """Two connections race for each email: a send worker and a cancel."""
     from emails.api.bodies import parse_email
     from emails.services import accept
 
-    wanted = {"from": "ada@example.com", "to": "bob@example.net", "subject": "Race", "text": "x"}
-    verdicts = {}
+    message = {"from": "ada@example.com", "to": "bob@example.net", "subject": "Race", "text": "x"}
+    outcomes = {}
     for number in range(ROUNDS):
-        request = parse_email(wanted | {"scheduled_at": "in 1 hour"})
+        request = parse_email(message | {"scheduled_at": "in 1 hour"})
         (draft,) = accept(api_key[0], [request])
         email = draft.email
         Email.objects.filter(pk=email.pk).update(
@@ -141,20 +141,20 @@ def test_cancelled_or_sent_and_never_both(domain, api_key, provider):
         sender = threading.Thread(target=_send, args=[start])
         sender.start()
         start.wait()
-        if number % 3:  # who is first without this is nearly always the same
+        if number % 3:  # otherwise nearly always the same side wins
             threading.Event().wait(0.0004 * (number % 20))
         try:
             cancel(email)
-            verdicts[str(email.pk)] = "cancelled"
+            outcomes[str(email.pk)] = "cancelled"
         except NotCancellable:
-            verdicts[str(email.pk)] = "sent"
+            outcomes[str(email.pk)] = "sent"
         sender.join()
 
-    taken = {message.email_id for message in provider.sent}
-    assert taken == {key for key, verdict in verdicts.items() if verdict == "sent"}
-    assert {str(pk): status for pk, status in Email.objects.values_list("pk", "status")} == verdicts
-    assert set(verdicts.values()) == {"cancelled", "sent"}, "nobody raced"
-    assert len(provider.sent) == len(taken)
+    sent = {message.email_id for message in provider.sent}
+    assert sent == {key for key, outcome in outcomes.items() if outcome == "sent"}
+    assert {str(pk): status for pk, status in Email.objects.values_list("pk", "status")} == outcomes
+    assert set(outcomes.values()) == {"cancelled", "sent"}, "one side won every race"
+    assert len(provider.sent) == len(sent)
     assert connection.in_atomic_block is False
 
 

@@ -1,4 +1,4 @@
-"""What goes over the wire says exactly what was asked for, whoever reads it."""
+"""The built message is valid on the wire and parses back to what was given."""
 
 import re
 from email import message_from_bytes
@@ -40,11 +40,11 @@ def read(mail):
     "text", ["a", "é", "=", "漢", "&nbsp;", "eé", "b" * 10 + "é", "a\n", "é\n"]
 )
 @pytest.mark.parametrize("head", ["", "a\n" * 12, "é\n" * 12])
-def test_a_text_is_no_larger_than_it_is_taken_for(head, text):
-    whole = head + text * 10_000
+def test_text_size_is_an_upper_bound(head, text):
+    long_text = head + text * 10_000
 
     fields = len(build(email(text="é")))
-    assert len(build(email(text=whole))) <= fields + text_size(whole)
+    assert len(build(email(text=long_text))) <= fields + text_size(long_text)
 
 
 def lines(text):
@@ -55,7 +55,7 @@ def content(message, kind):
     return lines(message.get_body(preferencelist=(kind,)).get_content())
 
 
-def test_a_whole_mail_reads_back():
+def test_a_complete_email_parses_back():
     mail = email(
         sender='"Lovelace, Ada" <ada@example.com>',
         to=["bob@example.net", "Jürgen Müller <juergen@xn--bcher-kva.example>"],
@@ -95,7 +95,7 @@ def test_a_whole_mail_reads_back():
     assert b"eve@" not in build(mail)
 
 
-def test_a_mail_with_text_only_is_one_part():
+def test_an_email_with_text_only_is_a_single_part():
     message = read(email())
 
     assert message.get_content_type() == "text/plain"
@@ -114,7 +114,7 @@ def test_a_mail_with_text_only_is_one_part():
         ("&lt;b&gt; &amp; co", "<b> & co"),
     ],
 )
-def test_html_alone_gets_a_text_beside_it(html, text):
+def test_html_only_gets_a_generated_text_part(html, text):
     message = read(email(html=html, text=""))
 
     assert message.get_content_type() == "multipart/alternative"
@@ -130,13 +130,13 @@ def test_html_alone_gets_a_text_beside_it(html, text):
 @example(" \t \n")
 @example("one\rtwo\r\nthree\n\nfour\x0cfive\u2028six")
 @example("--===============")
-def test_every_text_reads_back(text):
+def test_every_text_parses_back(text):
     assert content(read(email(text=text)), "plain") == lines(text)
 
 
 @given(TEXTS, TEXTS)
 @example("<p>" + "x" * 5000 + "</p>", "--boundary\r\n\r\n--boundary--")
-def test_every_pair_of_html_and_text_reads_back(html, text):
+def test_every_pair_of_html_and_text_parses_back(html, text):
     message = read(email(html=html, text=text))
 
     assert (content(message, "plain"), content(message, "html")) == (lines(text), lines(html))

@@ -1,4 +1,4 @@
-"""Python's parser and those of npm read in a mail what was put into it."""
+"""Python's parser and two npm parsers read back what was put into a message."""
 
 import json
 from base64 import b64decode, b64encode
@@ -36,16 +36,16 @@ def node():
 
 @pytest.fixture
 def readings(node):
-    """What each parser says of a mail, by its name."""
+    """`readings(raw)`: what each parser reads in a message, by the name of the parser."""
 
     def read(raw):
         print(b64encode(raw).decode(), file=node.stdin, flush=True)
-        found = json.loads(node.stdout.readline())
-        assert tuple(found) == LIBRARIES
-        for each in found.values():
+        by_library = json.loads(node.stdout.readline())
+        assert tuple(by_library) == LIBRARIES
+        for each in by_library.values():
             for file in each["files"]:
                 file["content"] = b64decode(file["content"])
-        return found | {"python": by_python(raw)}
+        return by_library | {"python": by_python(raw)}
 
     return read
 
@@ -54,13 +54,13 @@ def by_python(raw):
     message = message_from_bytes(raw, policy=default)
     assert not [part.defects for part in message.walk() if part.defects]
     bodies = {kind: message.get_body(preferencelist=(kind,)) for kind in ("plain", "html")}
-    said = {kind: body.get_content() if body else "" for kind, body in bodies.items()}
+    texts = {kind: body.get_content() if body else "" for kind, body in bodies.items()}
     return {
         "subject": message["Subject"],
         "from": boxes(message["From"]),
         "to": boxes(message["To"]),
-        "text": said["plain"],
-        "html": said["html"],
+        "text": texts["plain"],
+        "html": texts["html"],
         "files": [
             {
                 "name": part.get_filename(),
@@ -107,9 +107,9 @@ def file_of(part):
     }
 
 
-def as_read(mail, *parts, **changes):
-    """What everybody should read, lines of text ending as they do on the wire aside."""
-    said = {
+def expected_reading(mail, *parts, **changes):
+    """What every parser should read, apart from the line endings of texts."""
+    reading = {
         "subject": mail.subject,
         "from": [["Ada", "ada@example.com"]],
         "to": [["", "bob@example.net"]],
@@ -117,14 +117,14 @@ def as_read(mail, *parts, **changes):
         "html": mail.html,
         "files": [file_of(each) for each in parts],
     }
-    return said | changes
+    return reading | changes
 
 
 def check(readings, mail, *parts, **changes):
-    for library, found in readings(build(mail, parts)).items():
+    for library, reading in readings(build(mail, parts)).items():
         for kind in ("text", "html"):
-            found[kind] = found[kind].replace("\r\n", "\n").rstrip("\n")
-        assert found == as_read(mail, *parts, **changes), library
+            reading[kind] = reading[kind].replace("\r\n", "\n").rstrip("\n")
+        assert reading == expected_reading(mail, *parts, **changes), library
 
 
 LOGO = {"name": "logo.png", "content": b"png", "content_type": "image/png", "content_id": "l@x"}
@@ -199,10 +199,10 @@ def test_subject_and_names_that_are_not_ascii(readings):
 
 def test_a_type_with_parameters(readings):
     invitation = {"content_type": "text/calendar; method=REQUEST; charset=utf-8"}
-    for library, found in readings(
+    for library, reading in readings(
         build(email(), [part("a.ics", b"BEGIN:", **invitation)])
     ).items():
-        assert found["files"][0]["type"] == "text/calendar", library
+        assert reading["files"][0]["type"] == "text/calendar", library
 
 
 @settings(deadline=None)

@@ -1,4 +1,4 @@
-"""`POST /emails/batch`: all or nothing, or the good ones."""
+"""`POST /emails/batch`: strict and permissive validation."""
 
 import pytest
 
@@ -17,12 +17,12 @@ def post(api, domain):
     return batch
 
 
-def test_a_batch_answers_in_its_order(post, message):
+def test_the_answer_has_the_ids_in_the_order_of_the_batch(post, message):
     answer = post([message | {"subject": f"Number {number}"} for number in range(100)])
 
     assert answer.status_code == 200
-    found = [Email.objects.get(pk=each["id"]).subject for each in answer.json()["data"]]
-    assert found == [f"Number {number}" for number in range(100)]
+    subjects = [Email.objects.get(pk=each["id"]).subject for each in answer.json()["data"]]
+    assert subjects == [f"Number {number}" for number in range(100)]
     assert list(answer.json()) == ["data"]
 
 
@@ -35,7 +35,7 @@ def test_a_batch_has_1_to_100_emails(items, mode, post):
     assert list(answer.json()["details"]["fields"]) == ["body"]
 
 
-def test_one_bad_email_stops_a_strict_batch(post, message):
+def test_one_invalid_email_rejects_a_strict_batch(post, message):
     answer = post([message, message | {"to": ["bob@example.net", "nobody"]}])
 
     assert answer.status_code == 422
@@ -43,21 +43,21 @@ def test_one_bad_email_stops_a_strict_batch(post, message):
     assert not Email.objects.exists()
 
 
-def test_a_foreign_domain_stops_a_strict_batch(post, message):
+def test_a_foreign_domain_rejects_a_strict_batch(post, message):
     answer = post([message, message | {"from": "ada@example.org"}], "strict")
 
     assert (answer.status_code, answer.json()["name"]) == (403, "domain_not_verified")
     assert not Email.objects.exists()
 
 
-def test_an_unsupported_field_is_named_with_its_place(post, message):
+def test_an_unsupported_field_is_named_with_its_index(post, message):
     answer = post([message, message | {"topic_id": "news"}])
 
     assert answer.json()["name"] == "unsupported_field"
     assert list(answer.json()["details"]["fields"]) == ["1.topic_id"]
 
 
-def test_a_bad_time_is_named_with_its_place(post, message):
+def test_an_invalid_time_is_named_with_its_index(post, message):
     answer = post([message, message | {"scheduled_at": "yesterday"}])
 
     assert answer.json()["name"] == "validation_error"
@@ -66,7 +66,7 @@ def test_a_bad_time_is_named_with_its_place(post, message):
 
 
 @pytest.mark.parametrize("mode", ["strict", "permissive"])
-def test_mails_of_a_batch_are_known_as_such(mode, api, post, message):
+def test_emails_of_a_batch_are_marked_as_such(mode, api, post, message):
     api.post("/emails", message | {"subject": "Single"})
     post([message, message], mode)
 
@@ -74,7 +74,7 @@ def test_mails_of_a_batch_are_known_as_such(mode, api, post, message):
     assert list(rows) == [("Single", False), ("Hello", True), ("Hello", True)]
 
 
-def test_the_good_ones_of_a_permissive_batch_go(post, message):
+def test_the_valid_emails_of_a_permissive_batch_are_accepted(post, message):
     answer = post(
         [
             message | {"subject": ""},
@@ -88,8 +88,8 @@ def test_the_good_ones_of_a_permissive_batch_go(post, message):
     )
 
     assert answer.status_code == 200
-    found = [Email.objects.get(pk=each["id"]).subject for each in answer.json()["data"]]
-    assert found == ["Hello", "Another"]
+    subjects = [Email.objects.get(pk=each["id"]).subject for each in answer.json()["data"]]
+    assert subjects == ["Hello", "Another"]
     assert Email.objects.count() == 2
     errors = answer.json()["errors"]
     assert [error["index"] for error in errors] == [0, 2, 3, 4]
@@ -98,7 +98,7 @@ def test_the_good_ones_of_a_permissive_batch_go(post, message):
     assert "template" in errors[3]["message"]
 
 
-def test_a_permissive_batch_may_have_no_good_one(post, message):
+def test_a_permissive_batch_may_have_no_valid_email(post, message):
     answer = post([{}], "permissive")
 
     assert answer.status_code == 200
@@ -106,13 +106,13 @@ def test_a_permissive_batch_may_have_no_good_one(post, message):
     assert [error["index"] for error in answer.json()["errors"]] == [0]
 
 
-def test_there_are_two_modes(post, message):
+def test_an_unknown_mode_is_rejected(post, message):
     answer = post([message], "lenient")
 
     assert list(answer.json()["details"]["fields"]) == ["x-batch-validation"]
 
 
-def test_a_large_batch_takes_as_many_statements_as_a_small_one(
+def test_the_number_of_statements_does_not_grow_with_the_batch(
     post, message, django_assert_max_num_queries
 ):
     post([message])
@@ -122,7 +122,9 @@ def test_a_large_batch_takes_as_many_statements_as_a_small_one(
         post([message] * 100)
 
 
-def test_scheduling_adds_no_statement_for_each_mail(post, message, django_assert_max_num_queries):
+def test_the_number_of_statements_does_not_grow_with_scheduled_emails(
+    post, message, django_assert_max_num_queries
+):
     post([message | {"scheduled_at": "in 1 hour"}])
     with django_assert_max_num_queries(60) as few:
         post([message | {"scheduled_at": "in 1 hour"}] * bulk.FEW)

@@ -1,4 +1,4 @@
-"""`POST /emails`: every field, and what is said when it is wrong."""
+"""`POST /emails`: every field and its errors."""
 
 from time import process_time
 from uuid import UUID
@@ -11,8 +11,8 @@ from emails.models import Email, EmailRecipient
 pytestmark = pytest.mark.django_db
 
 
-def wrong(answer):
-    """The fields at fault, by their paths."""
+def problems(answer):
+    """The messages by field path."""
     assert answer.status_code == 422, answer.json()
     return answer.json()["details"]["fields"]
 
@@ -61,7 +61,7 @@ def test_an_email_is_stored_as_it_was_written(send, workspace, api_key, domain):
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("value", "expected"),
     [
         ("bob@example.net", "bob@example.net"),
         (" Bob@EXAMPLE.net ", "Bob@example.net"),
@@ -80,12 +80,12 @@ def test_an_email_is_stored_as_it_was_written(send, workspace, api_key, domain):
         ('"" <bob@example.net>', "bob@example.net"),
     ],
 )
-def test_mailboxes_are_read_in_all_their_forms(given, kept, send):
-    assert stored(send(to=given)).to == [kept]
+def test_all_forms_of_mailboxes_are_parsed(value, expected, send):
+    assert stored(send(to=value)).to == [expected]
 
 
 @pytest.mark.parametrize(
-    "given",
+    "value",
     [
         *("", "bob", "bob@", "@example.net", "bob@localhost", "bob brown@example.net"),
         *("bob@example..net", "bob@-example.net", "bob@exa mple.net", "a@b@example.net"),
@@ -99,8 +99,8 @@ def test_mailboxes_are_read_in_all_their_forms(given, kept, send):
         '"""' + '"' * 316 + f'" <{"b" * 64}@{".".join(["e" * 60] * 4)}>',
     ],
 )
-def test_what_is_no_mailbox_is_refused_by_its_place(given, send):
-    assert list(wrong(send(to=["eve@example.net", given]))) == ["to.1"]
+def test_an_invalid_mailbox_is_named_by_index(value, send):
+    assert list(problems(send(to=["eve@example.net", value]))) == ["to.1"]
     assert not Email.objects.exists()
 
 
@@ -150,23 +150,23 @@ def test_what_is_no_mailbox_is_refused_by_its_place(given, send):
         ({"sender_name": "Ada"}, "sender_name"),
     ],
 )
-def test_a_wrong_field_is_named_by_its_path(changes, path, send):
+def test_an_invalid_field_is_named_by_its_path(changes, path, send):
     answer = send(**changes)
 
-    assert list(wrong(answer)) == [path]
+    assert list(problems(answer)) == [path]
     assert answer.json()["message"].startswith(f"`{path}`: ")
     assert not Email.objects.exists()
 
 
 @pytest.mark.parametrize("field", ["sender", "to", "subject"])
-def test_a_missing_field_has_an_error_of_its_own(field, send):
+def test_a_missing_field_has_its_own_error_name(field, send):
     answer = send(**{field: None})
 
     assert answer.json()["name"] == "missing_required_field"
-    assert wrong(answer) == {"from" if field == "sender" else field: "is required"}
+    assert problems(answer) == {"from" if field == "sender" else field: "is required"}
 
 
-def test_each_address_is_named_once(send, api):
+def test_duplicate_addresses_are_removed(send, api):
     sent = send(
         to=["Bob <bob@example.net>", "BOB@example.net"],
         cc=["bob@example.net", "carla@example.net"],
@@ -183,56 +183,56 @@ def test_each_address_is_named_once(send, api):
     assert shown["reply_to"] == ["help@example.com"]
 
 
-def test_all_wrong_fields_are_named_at_once(send):
+def test_all_invalid_fields_are_named_at_once(send):
     answer = send(sender="nobody", to=["nobody"], subject="")
 
-    assert set(wrong(answer)) == {"from", "to.0", "subject"}
+    assert set(problems(answer)) == {"from", "to.0", "subject"}
 
 
 @pytest.mark.parametrize("body", [[], "Hello", 7, None])
-def test_a_body_that_is_no_object_is_refused(body, api, domain):
+def test_a_body_that_is_no_object_is_rejected(body, api, domain):
     answer = api.post("/emails", body)
 
     assert answer.status_code in (400, 422)
     assert not Email.objects.exists()
 
 
-@pytest.mark.parametrize("given", ["something", [], {}, "", False])
+@pytest.mark.parametrize("value", ["something", [], {}, "", False])
 @pytest.mark.parametrize("name", ["template", "topic_id"])
-def test_what_is_not_supported_yet_is_not_silently_dropped(name, given, send):
-    answer = send(**{name: given})
+def test_unsupported_fields_are_rejected(name, value, send):
+    answer = send(**{name: value})
 
     assert (answer.status_code, answer.json()["name"]) == (422, "unsupported_field")
-    assert list(wrong(answer)) == [name]
+    assert list(problems(answer)) == [name]
 
 
-def test_fields_that_are_null_are_not_given(api, domain, message):
+def test_null_means_absent(api, domain, message):
     absent = dict.fromkeys([*("cc", "html", "tags", "scheduled_at"), *("template", "topic_id")])
 
     assert stored(api.post("/emails", message | absent | {"attachments": []})).cc == []
 
 
-def test_an_unknown_field_is_refused_even_if_it_is_null(api, domain, message):
+def test_an_unknown_field_is_rejected_even_if_it_is_null(api, domain, message):
     answer = api.post("/emails", message | {"reply-to": None, "sender": None})
 
-    assert set(wrong(answer)) == {"reply-to", "sender"}
+    assert set(problems(answer)) == {"reply-to", "sender"}
 
 
-def test_a_name_that_is_long_without_end_takes_no_time(send):
-    began = process_time()
+def test_a_long_mailbox_is_parsed_quickly(send):
+    started = process_time()
 
-    assert list(wrong(send(to=" " * 1999))) == ["to.0"]
-    assert process_time() - began < 1
+    assert list(problems(send(to=" " * 1999))) == ["to.0"]
+    assert process_time() - started < 1
 
 
 def test_a_mailbox_has_up_to_2000_characters(send):
-    assert wrong(send(to="b" * 2001))["to.0"] == "must have at most 2,000 characters"
+    assert problems(send(to="b" * 2001))["to.0"] == "must have at most 2,000 characters"
 
 
-def test_a_long_address_is_quoted_in_part(send):
-    told = wrong(send(to="b" * 1999))["to.0"]
+def test_a_long_address_is_truncated_in_the_error(send):
+    problem = problems(send(to="b" * 1999))["to.0"]
 
-    assert told.startswith(f"`{'b' * 100}...` is not an email address")
+    assert problem.startswith(f"`{'b' * 100}...` is not an email address")
 
 
 @pytest.mark.parametrize(
@@ -243,8 +243,8 @@ def test_a_long_address_is_quoted_in_part(send):
         *("Received", "X-OpenSend-Email-ID", "x-opensend-anything"),
     ],
 )
-def test_headers_of_the_platform_cannot_be_given(name, send):
-    assert "set by the platform" in wrong(send(headers={name: "x"}))[f"headers.{name}"]
+def test_reserved_headers_are_rejected(name, send):
+    assert "set by the platform" in problems(send(headers={name: "x"}))[f"headers.{name}"]
 
 
 @pytest.mark.parametrize(
@@ -255,19 +255,19 @@ def test_headers_of_the_platform_cannot_be_given(name, send):
         *(("X-A", "x\x1b"), ("X-A", "x" * 4001)),
     ],
 )
-def test_headers_are_names_and_single_lines(name, value, send):
+def test_invalid_header_names_and_values_are_rejected(name, value, send):
     shown = f"{name[:100]}..." if len(name) > 100 else name or '""'
 
-    assert list(wrong(send(headers={"X-Good": "x", name: value}))) == [f"headers.{shown}"]
+    assert list(problems(send(headers={"X-Good": "x", name: value}))) == [f"headers.{shown}"]
 
 
-def test_every_wrong_header_is_named(send):
-    fields = wrong(send(headers={"To": "x", "X-A": "x", "X B": "x"}))
+def test_every_invalid_header_is_named(send):
+    fields = problems(send(headers={"To": "x", "X-A": "x", "X B": "x"}))
 
     assert set(fields) == {"headers.To", "headers.X B"}
 
 
-def test_the_usual_headers_can_be_given(send):
+def test_common_headers_are_accepted(send):
     headers = {
         "List-Unsubscribe": "<https://example.com/leave>",
         "In-Reply-To": "<x@example.net>",
@@ -288,24 +288,24 @@ def test_an_email_has_up_to_75_tags(send):
     assert len(stored(send(tags=tags)).tags) == 75
 
 
-def test_an_email_has_up_to_50_recipients_in_all(send):
+def test_an_email_has_up_to_50_recipients_in_total(send):
     def some(count, domain):
         return [f"r{number}@{domain}" for number in range(count)]
 
     most = {"to": some(20, "a.example"), "cc": some(20, "b.example"), "bcc": some(10, "c.example")}
     assert stored(send(**most)).recipients.count() == 50
-    assert "50" in wrong(send(**most | {"bcc": some(11, "c.example")}))["to"]
+    assert "50" in problems(send(**most | {"bcc": some(11, "c.example")}))["to"]
 
 
-@pytest.mark.parametrize("given", ["bob@example.net", "nobody"])
+@pytest.mark.parametrize("value", ["bob@example.net", "nobody"])
 @pytest.mark.parametrize(("field", "most"), [("to", 100), ("bcc", 100), ("reply_to", 50)])
-def test_a_list_that_is_too_long_is_not_looked_into(field, most, given, send):
-    fields = wrong(send(**{field: [given] * 10_000}))
+def test_a_list_that_is_too_long_is_not_parsed(field, most, value, send):
+    fields = problems(send(**{field: [value] * 10_000}))
 
     assert fields == {field: f"must have at most {most} items"}
 
 
-def test_nobody_gets_a_mail_twice(send):
+def test_a_recipient_is_unique_per_email(send):
     email = stored(
         send(
             to=["bob@example.net", "Bob <BOB@example.net>"],
@@ -330,18 +330,18 @@ def test_a_domain_must_be_ready_to_send(change, send, domain):
     assert not Email.objects.exists()
 
 
-def test_a_foreign_domain_says_how_to_make_it_ones_own(send):
+def test_the_error_of_an_unknown_domain_says_how_to_add_it(send):
     answer = send(sender="ada@example.org")
 
     assert (answer.status_code, answer.json()["name"]) == (403, "domain_not_verified")
     assert "POST /domains" in answer.json()["message"]
 
 
-def test_a_strangers_domain_is_as_good_as_none(stranger, domain, message):
+def test_a_domain_of_another_workspace_is_unknown(stranger, domain, message):
     assert stranger.post("/emails", message).json()["name"] == "domain_not_verified"
 
 
-def test_a_sender_of_a_domain_beyond_ascii_is_known(send, domain):
+def test_an_internationalised_sender_domain_is_found(send, domain):
     type(domain).objects.update(name="xn--bcher-kva.example")
 
     assert stored(send(sender="Ada <ada@Bücher.example>")).sender == (
@@ -360,7 +360,7 @@ def test_a_key_for_another_domain_may_not_send(send, api_key, domain, workspace)
     assert send().json()["name"] == "api_key_domain_restricted"
 
 
-def test_an_email_reads_back_as_it_was_given(api, send, stranger):
+def test_an_email_reads_back_as_it_was_sent(api, send, stranger):
     email_id = send(cc="Carla <carla@example.net>", tags=[{"name": "a", "value": "b"}]).json()["id"]
 
     shown = api.get(f"/emails/{email_id}").json()
@@ -386,7 +386,9 @@ def test_an_email_reads_back_as_it_was_given(api, send, stranger):
     assert [each["id"] for each in api.get("/emails").json()["data"]] == [email_id]
 
 
-def test_statements_do_not_grow_with_the_recipients(send, django_assert_max_num_queries):
+def test_the_number_of_statements_does_not_grow_with_the_recipients(
+    send, django_assert_max_num_queries
+):
     def send_to(count):
         send(to=[f"r{number}@example.net" for number in range(count)])
 

@@ -1,4 +1,4 @@
-"""`scheduled_at`: what is understood, when the mail goes, and how that is changed."""
+"""`scheduled_at`: parsing, sending when it is due, and rescheduling."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -37,7 +37,7 @@ def in_hours(number):
         ("9am", "2026-11-22T09:00:00Z"),
     ],
 )
-def test_a_moment_is_read(text, expected):
+def test_a_time_is_parsed(text, expected):
     assert parse_scheduled_at(text, now=NOW) == from_iso(expected)
 
 
@@ -68,18 +68,18 @@ def test_a_moment_is_read(text, expected):
         ("in 1 hour" + " " * 100, "100 characters"),
     ],
 )
-def test_what_is_no_moment_says_why(text, problem):
+def test_an_invalid_time_says_why(text, problem):
     with pytest.raises(ValueError, match=problem):
         parse_scheduled_at(text, now=NOW)
 
 
-def test_clocks_may_differ_by_a_few_seconds():
+def test_clock_skew_of_a_few_seconds_is_tolerated():
     assert parse_scheduled_at("2026-11-21T15:36:44Z", now=NOW) < NOW
     assert parse_scheduled_at("2026-12-21T15:36:52Z", now=NOW) > NOW + timedelta(days=30)
 
 
 @pytest.mark.django_db
-def test_a_scheduled_mail_waits_for_its_time(send, api, provider, published):
+def test_a_scheduled_email_waits_for_its_time(send, api, provider, published):
     at = in_hours(2)
 
     answer = send(scheduled_at=at)
@@ -101,7 +101,7 @@ def test_a_scheduled_mail_waits_for_its_time(send, api, provider, published):
 
 
 @pytest.mark.django_db
-def test_a_scheduled_mail_goes_when_it_is_due(send, provider, published):
+def test_a_scheduled_email_is_sent_when_it_is_due(send, provider, published):
     email_id = send(scheduled_at="in 1 hour").json()["id"]
     Email.objects.update(next_attempt_at=timezone.now() - timedelta(minutes=1))
 
@@ -112,9 +112,9 @@ def test_a_scheduled_mail_goes_when_it_is_due(send, provider, published):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("given", ["yesterday", "2020-01-01T00:00:00Z", 5, True, {"at": 1}])
-def test_a_bad_time_is_refused_with_its_name(given, send):
-    answer = send(scheduled_at=given)
+@pytest.mark.parametrize("value", ["yesterday", "2020-01-01T00:00:00Z", 5, True, {"at": 1}])
+def test_an_invalid_time_is_rejected_by_field(value, send):
+    answer = send(scheduled_at=value)
 
     assert (answer.status_code, answer.json()["name"]) == (422, "validation_error")
     assert list(answer.json()["details"]["fields"]) == ["scheduled_at"]
@@ -122,7 +122,7 @@ def test_a_bad_time_is_refused_with_its_name(given, send):
 
 
 @pytest.mark.django_db
-def test_who_is_suppressed_meanwhile_gets_nothing(send, workspace, provider):
+def test_a_recipient_suppressed_after_accept_gets_nothing(send, workspace, provider):
     send(scheduled_at="in 1 hour")
     Suppression.objects.create(workspace=workspace, email="bob@example.net", origin="bounce")
     Email.objects.update(next_attempt_at=timezone.now() - timedelta(minutes=1))
@@ -133,7 +133,7 @@ def test_who_is_suppressed_meanwhile_gets_nothing(send, workspace, provider):
 
 
 @pytest.mark.django_db
-def test_a_mail_for_nobody_is_not_scheduled(send, workspace, published):
+def test_an_email_without_deliverable_recipients_is_not_scheduled(send, workspace, published):
     Suppression.objects.create(workspace=workspace, email="bob@example.net", origin="bounce")
 
     assert send(scheduled_at="in 1 hour").json()["name"] == "recipient_suppressed"
@@ -144,7 +144,7 @@ def test_a_mail_for_nobody_is_not_scheduled(send, workspace, published):
 
 
 @pytest.mark.django_db
-def test_some_of_a_batch_may_be_for_later(api, domain, message, published):
+def test_a_batch_may_contain_scheduled_emails(api, domain, message, published):
     items = [message, message | {"scheduled_at": "in 2 hours"}]
 
     answer = api.post("/emails/batch", items)
@@ -155,7 +155,7 @@ def test_some_of_a_batch_may_be_for_later(api, domain, message, published):
 
 
 @pytest.mark.django_db
-def test_a_mail_can_be_rescheduled_there_and_back(send, api, published):
+def test_an_email_can_be_rescheduled_repeatedly(send, api, published):
     first, second = in_hours(2), in_hours(1)
     email_id = send(scheduled_at=first).json()["id"]
 
@@ -166,15 +166,15 @@ def test_a_mail_can_be_rescheduled_there_and_back(send, api, published):
         assert answer.json() == {"object": "email", "id": email_id}
         email = Email.objects.get()
         assert (iso(email.scheduled_at), iso(email.next_attempt_at)) == (at, at)
-    told = [data["scheduled_at"] for _, data in published("email.scheduled")]
-    assert told == [first, second, first]
+    times = [data["scheduled_at"] for _, data in published("email.scheduled")]
+    assert times == [first, second, first]
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     "body", [{"scheduled_at": "2020-01-01T00:00:00Z"}, {"scheduled_at": None}, {}, {"html": "x"}]
 )
-def test_a_bad_new_time_changes_nothing(body, send, api, published):
+def test_an_invalid_new_time_changes_nothing(body, send, api, published):
     at = in_hours(2)
     email_id = send(scheduled_at=at).json()["id"]
 
@@ -188,7 +188,7 @@ def test_a_bad_new_time_changes_nothing(body, send, api, published):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("status", ["queued", "sending", "unknown"])
-def test_what_is_on_its_way_cannot_be_rescheduled(status, send, api, published):
+def test_an_unscheduled_email_cannot_be_rescheduled(status, send, api, published):
     email_id = send().json()["id"]
     Email.objects.update(status=status)
 
@@ -201,7 +201,7 @@ def test_what_is_on_its_way_cannot_be_rescheduled(status, send, api, published):
 
 
 @pytest.mark.django_db
-def test_nobody_else_reschedules(send, stranger):
+def test_another_workspace_cannot_reschedule(send, stranger):
     email_id = send(scheduled_at="in 1 hour").json()["id"]
 
     answer = stranger.patch(f"/emails/{email_id}", {"scheduled_at": "in 2 hours"})

@@ -1,4 +1,4 @@
-"""From a due row to a provider's answer: retries, giving up, leases, turns and crashes."""
+"""The send loop: retries, giving up, leases, fairness and crashes."""
 
 import os
 import threading
@@ -19,7 +19,7 @@ from emails.models import Email, EmailEvent
 from emails.providers import Accepted, NotTaken, OutcomeUnknown, QuotaExceeded, Refused
 from emails.sending import loop, send_results
 from emails.sending.loop import send_due
-from emails.sending.send_results import Outcome, backoff, resolve_unknown, settle
+from emails.sending.send_results import SendResult, backoff, resolve_unknown, save_results
 from ingest.models import ProviderEvent
 from ingest.processing import process_due
 
@@ -30,8 +30,8 @@ def make_due(**changes):
     Email.objects.exclude(next_attempt_at=None).update(next_attempt_at=LONG_AGO, **changes)
 
 
-def report(email, kind="Send", recipients=()):
-    """SES tells of the email, by the tag that it was sent with."""
+def process_event(email, kind="Send", recipients=()):
+    """Process an event of SES that identifies the email by its tag."""
     import orjson
 
     event = {
@@ -59,7 +59,7 @@ def report(email, kind="Send", recipients=()):
 
 
 @pytest.mark.django_db
-def test_an_accepted_mail_is_sent(accepted, provider, published):
+def test_an_accepted_email_is_sent(accepted, provider, published):
     email = accepted()
 
     assert send_due() == 1
@@ -79,28 +79,28 @@ def test_an_accepted_mail_is_sent(accepted, provider, published):
 
 
 @pytest.mark.django_db
-def test_ses_saying_sent_again_is_not_told_twice(accepted, provider, published):
+def test_a_send_event_of_ses_publishes_no_second_sent(accepted, provider, published):
     email = accepted()
     send_due()
 
-    report(email)
+    process_event(email)
 
     assert [kind for kind, _ in published()] == ["email.sent"]
 
 
 @pytest.mark.django_db
-def test_ses_can_say_sent_before_we_know_it_ourselves(accepted, provider, published):
+def test_a_send_event_may_precede_the_answer(accepted, provider, published):
     email = accepted()
     Email.objects.update(status="sending", claims=1)
     claimed = Email.objects.get()
-    report(email)
+    process_event(email)
     email.refresh_from_db()
     assert (email.status, email.next_attempt_at) == ("sent", None)
 
     receipt = Accepted(
         provider_message_id="0100-theirs", message_id="<x@y>", provider_response={"a": "b"}
     )
-    settle([Outcome(claimed, receipt)])
+    save_results([SendResult(claimed, receipt)])
 
     email.refresh_from_db()
     assert (email.status, email.provider_message_id) == ("sent", "0100-theirs")
@@ -109,7 +109,7 @@ def test_ses_can_say_sent_before_we_know_it_ourselves(accepted, provider, publis
 
 
 @pytest.mark.django_db
-def test_what_was_not_taken_is_tried_again_and_told_once_an_hour(accepted, provider, published):
+def test_a_temporary_error_is_retried_and_published_once_an_hour(accepted, provider, published):
     email = accepted()
     provider.script = [NotTaken("Maximum sending rate exceeded.")] * 3
 
@@ -122,8 +122,8 @@ def test_what_was_not_taken_is_tried_again_and_told_once_an_hour(accepted, provi
         assert email.last_error == "Maximum sending rate exceeded."
         make_due()
         if expected == 1 and len(provider.sent) == 2:
-            told = email.delay_published_at - timedelta(minutes=61)
-            Email.objects.update(delay_published_at=told)
+            an_hour_ago = email.delay_published_at - timedelta(minutes=61)
+            Email.objects.update(delay_published_at=an_hour_ago)
     assert published("email.delayed")[0][1]["delayed"]["reason"] == "Maximum sending rate exceeded."
     send_due()
 
@@ -132,7 +132,7 @@ def test_what_was_not_taken_is_tried_again_and_told_once_an_hour(accepted, provi
 
 
 @pytest.mark.parametrize("attempt", [1, 2, 5, 8, 9, 50, 10_000])
-def test_the_pause_doubles_from_5_seconds_to_15_minutes_at_most(attempt):
+def test_backoff_doubles_from_5_seconds_to_15_minutes(attempt):
     ceiling = min(5 * 2 ** min(attempt - 1, 30), 900)
     pauses = [backoff(attempt).total_seconds() for _ in range(300)]
 
@@ -141,7 +141,7 @@ def test_the_pause_doubles_from_5_seconds_to_15_minutes_at_most(attempt):
 
 
 @pytest.mark.django_db
-def test_what_is_refused_fails_at_once(accepted, provider, published):
+def test_a_permanent_error_fails_at_once(accepted, provider, published):
     email = accepted(cc="carla@example.net")
     provider.script = [Refused("Email address is not verified.")]
 
@@ -158,7 +158,7 @@ def test_what_is_refused_fails_at_once(accepted, provider, published):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("hours", "status"), [(23, "queued"), (25, "failed")])
-def test_after_a_day_of_trying_a_mail_is_given_up(hours, status, accepted, provider, published):
+def test_retries_end_after_a_day(hours, status, accepted, provider, published):
     email = accepted()
     since = timezone.now() - timedelta(hours=hours)
     Email.objects.update(first_attempt_at=since, created_at=since)
@@ -172,18 +172,16 @@ def test_after_a_day_of_trying_a_mail_is_given_up(hours, status, accepted, provi
 
 
 def pass_time(email):
-    """Until the email is due: its times are as much further back."""
+    """Move the times of the email back until it is due."""
     email.refresh_from_db()
     waited = max(email.next_attempt_at - timezone.now(), timedelta(0))
-    noted = ("first_attempt_at", "unknown_since", "delay_published_at")
-    Email.objects.update(**{name: F(name) - waited for name in noted}, next_attempt_at=LONG_AGO)
+    times = ("first_attempt_at", "unknown_since", "delay_published_at")
+    Email.objects.update(**{name: F(name) - waited for name in times}, next_attempt_at=LONG_AGO)
     return waited
 
 
 @pytest.mark.django_db
-def test_a_provider_that_never_answers_gets_a_few_copies_and_then_it_is_given_up(
-    accepted, provider, published
-):
+def test_unknown_sends_are_retried_with_growing_grace_and_then_fail(accepted, provider, published):
     email = accepted()
     provider.script = [OutcomeUnknown("Read timeout")] * 100
     waits = []
@@ -199,14 +197,14 @@ def test_a_provider_that_never_answers_gets_a_few_copies_and_then_it_is_given_up
     email.refresh_from_db()
     assert (email.status, email.next_attempt_at) == ("failed", None)
     delayed = published("email.delayed")
-    assert len(delayed) == 6  # not those that came within an hour of another
+    assert len(delayed) == 6  # at most one per hour
     assert delayed[0][1]["delayed"]["reason"] == "Read timeout"
-    ((_, told),) = published("email.failed")
-    assert "never said" in told["failed"]["reason"]
+    ((_, data),) = published("email.failed")
+    assert "never confirmed" in data["failed"]["reason"]
 
 
 @pytest.mark.django_db
-def test_a_worker_that_dies_again_is_waited_for_twice_as_long(accepted, settings):
+def test_the_grace_doubles_when_a_worker_crashes_again(accepted, settings):
     email = accepted()
     for _ in range(2):
         Email.objects.update(status="sending", next_attempt_at=LONG_AGO)
@@ -222,10 +220,10 @@ def test_a_worker_that_dies_again_is_waited_for_twice_as_long(accepted, settings
 
 
 @pytest.mark.django_db
-def test_many_that_are_given_up_at_once_fail_by_and_by_and_none_goes_again(
+def test_expired_unknown_sends_fail_in_batches_and_are_not_sent_again(
     accepted, provider, monkeypatch
 ):
-    monkeypatch.setattr(send_results, "_GIVEN_UP_AT_ONCE", 2)
+    monkeypatch.setattr(send_results, "_GIVE_UP_BATCH", 2)
     for _ in range(3):
         accepted()
     Email.objects.update(status="unknown", first_attempt_at=LONG_AGO, next_attempt_at=LONG_AGO)
@@ -238,7 +236,7 @@ def test_many_that_are_given_up_at_once_fail_by_and_by_and_none_goes_again(
 
 
 @pytest.mark.django_db
-def test_a_day_without_quota_is_no_attempt(accepted, provider):
+def test_an_exceeded_quota_is_no_attempt(accepted, provider):
     email = accepted()
     provider.script = [QuotaExceeded("daily_quota"), NotTaken("503")]
     send_due()
@@ -255,11 +253,11 @@ def test_a_day_without_quota_is_no_attempt(accepted, provider):
 
 
 @pytest.mark.django_db
-def test_attachments_that_come_too_late_leave_no_call_beyond_the_lease(
+def test_slow_attachments_defer_the_send_instead_of_outliving_the_lease(
     accepted, provider, monkeypatch
 ):
     email = accepted(attachments=[{"filename": "a.txt", "content": "YQ=="}])
-    monkeypatch.setattr(loop, "READY", -1)
+    monkeypatch.setattr(loop, "PREPARE_SHARE", -1)
 
     send_due()
 
@@ -269,7 +267,7 @@ def test_attachments_that_come_too_late_leave_no_call_beyond_the_lease(
 
 
 @pytest.mark.django_db
-def test_a_bug_in_a_provider_is_no_reason_to_lose_mail(accepted, provider, caplog):
+def test_an_unexpected_exception_of_a_provider_is_retried(accepted, provider, caplog):
     email = accepted()
     provider.script = [KeyError("MessageId")]
 
@@ -288,21 +286,21 @@ def test_a_worker_that_lost_its_lease_changes_nothing(result, accepted, publishe
     Email.objects.update(claims=2)
     before = Email.objects.values().get()
 
-    settle([Outcome(stale, result)])
+    save_results([SendResult(stale, result)])
 
     assert Email.objects.values().get() == before
     assert not published()
 
 
 @pytest.mark.django_db
-def test_that_the_provider_took_a_mail_is_true_without_a_lease(accepted, published):
+def test_an_acceptance_is_saved_even_without_a_lease(accepted, published):
     accepted()
     Email.objects.update(status="sending", claims=1)
     stale = Email.objects.get()
     Email.objects.update(claims=2, status="queued")
 
     receipt = Accepted(provider_message_id="m", message_id="<m@x>", provider_response={})
-    settle([Outcome(stale, receipt)])
+    save_results([SendResult(stale, receipt)])
 
     email = Email.objects.get()
     assert (email.status, email.next_attempt_at, email.provider_message_id) == ("sent", None, "m")
@@ -310,7 +308,7 @@ def test_that_the_provider_took_a_mail_is_true_without_a_lease(accepted, publish
 
 
 @pytest.mark.django_db
-def test_a_mail_that_kills_its_workers_fails(accepted, provider, published):
+def test_a_poisoned_email_fails(accepted, provider, published):
     email = accepted()
     Email.objects.update(crashes=5)
 
@@ -318,16 +316,16 @@ def test_a_mail_that_kills_its_workers_fails(accepted, provider, published):
 
     email.refresh_from_db()
     assert email.status == "failed"
-    assert "worker died" in published("email.failed")[0][1]["failed"]["reason"]
+    assert "worker crashed" in published("email.failed")[0][1]["failed"]["reason"]
 
 
 @pytest.mark.django_db
-def test_ten_thousand_mails_of_one_workspace_do_not_delay_anothers(
+def test_ten_thousand_emails_of_one_workspace_do_not_delay_another_workspace(
     accepted, provider, settings, workspace
 ):
-    copied = accepted()
+    original = accepted()
     other = create_workspace(name="Bob's")
-    pile_up(copied, 10_000)
+    insert_copies(original, 10_000)
     late = accepted()
     Email.objects.filter(pk=late.pk).update(workspace=other)
     settings.SEND_CONCURRENCY = 32
@@ -338,19 +336,19 @@ def test_ten_thousand_mails_of_one_workspace_do_not_delay_anothers(
     finally:
         stopping.clear()
 
-    # It is the youngest of all, and in the first hands full nevertheless.
+    # The newest email is among the first ones sent nevertheless.
     assert str(late.pk) in [sent.email_id for sent in provider.sent[:32]]
     assert len(provider.sent) < 200
 
 
-def pile_up(email, count):
-    """Copies of an email, due and older than it."""
+def insert_copies(email, count):
+    """Insert due copies of an email that are older than it."""
     columns = [field.column for field in Email._meta.concrete_fields]
-    kept = ", ".join(f'"{name}"' for name in columns if name not in ("id", "next_attempt_at"))
+    copied = ", ".join(f'"{name}"' for name in columns if name not in ("id", "next_attempt_at"))
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO emails (id, next_attempt_at, {kept})"
-            f" SELECT gen_random_uuid(), next_attempt_at - interval '1 hour', {kept}"
+            f"INSERT INTO emails (id, next_attempt_at, {copied})"
+            f" SELECT gen_random_uuid(), next_attempt_at - interval '1 hour', {copied}"
             f" FROM emails, generate_series(1, {count}) WHERE id = %s",
             [email.pk],
         )
@@ -363,8 +361,8 @@ def pile_up(email, count):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_workers_never_send_one_mail_twice(accepted, provider):
-    pile_up(accepted(), 150)
+def test_two_workers_never_send_an_email_twice(accepted, provider):
+    insert_copies(accepted(), 150)
     barrier = threading.Barrier(2)
 
     def work():
@@ -387,8 +385,8 @@ def test_two_workers_never_send_one_mail_twice(accepted, provider):
 
 
 @pytest.fixture
-def crashed(accepted, provider):
-    """A mail whose worker, a real process, died between the provider's yes and its own commit."""
+def crashed_send(accepted, provider):
+    """An email whose worker, a real process, crashed after the provider call, before its commit."""
     email = accepted(cc="carla@example.net")
     connections.close_all()
     provider.script = [lambda _: os._exit(7)]
@@ -402,7 +400,7 @@ def crashed(accepted, provider):
     provider.script = []
     email.refresh_from_db()
     assert email.status == "sending"
-    assert resolve_unknown() == 0  # its lease still runs
+    assert resolve_unknown() == 0  # its lease has not expired
     make_due()
     assert resolve_unknown() == 1
     email.refresh_from_db()
@@ -417,15 +415,15 @@ def crashed(accepted, provider):
     ("kind", "recipients", "bounced"),
     [("Send", [], 0), ("Bounce", ["carla@example.net"], 1), ("Open", [], 0)],
 )
-def test_anything_that_ses_reports_settles_a_send_in_doubt(
-    kind, recipients, bounced, crashed, provider
+def test_any_event_of_ses_resolves_an_unknown_send(
+    kind, recipients, bounced, crashed_send, provider
 ):
-    report(crashed, kind, recipients)
+    process_event(crashed_send, kind, recipients)
 
-    crashed.refresh_from_db()
-    assert (crashed.status, crashed.next_attempt_at) == ("sent", None)
-    assert crashed.provider_message_id == "0100-theirs"
-    statuses = Counter(crashed.recipients.values_list("status", flat=True))
+    crashed_send.refresh_from_db()
+    assert (crashed_send.status, crashed_send.next_attempt_at) == ("sent", None)
+    assert crashed_send.provider_message_id == "0100-theirs"
+    statuses = Counter(crashed_send.recipients.values_list("status", flat=True))
     assert (statuses["bounced"], statuses["sent"]) == (bounced, 2 - bounced)
     make_due()
     assert resolve_unknown() == 0
@@ -433,46 +431,46 @@ def test_anything_that_ses_reports_settles_a_send_in_doubt(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_send_in_doubt_goes_out_again_when_nothing_is_heard(crashed, provider, settings):
+def test_an_unknown_send_is_repeated_when_there_is_no_event(crashed_send, provider, settings):
     settings.SEND_UNKNOWN_POLICY = "resend"
     make_due()
     assert resolve_unknown() == 1
     assert send_due() == 1
 
-    crashed.refresh_from_db()
-    assert crashed.status == "sent"
+    crashed_send.refresh_from_db()
+    assert crashed_send.status == "sent"
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_send_in_doubt_can_be_held_for_somebody_to_decide(crashed, provider, settings):
+def test_an_unknown_send_can_be_held_for_an_operator(crashed_send, provider, settings):
     settings.SEND_UNKNOWN_POLICY = "hold"
     make_due()
     assert resolve_unknown() == 1
     assert resolve_unknown() == 0
     assert send_due() == 0
-    crashed.refresh_from_db()
-    assert (crashed.status, crashed.next_attempt_at) == ("unknown", None)
+    crashed_send.refresh_from_db()
+    assert (crashed_send.status, crashed_send.next_attempt_at) == ("unknown", None)
 
-    report(crashed)
+    process_event(crashed_send)
 
-    crashed.refresh_from_db()
-    assert crashed.status == "sent"
+    crashed_send.refresh_from_db()
+    assert crashed_send.status == "sent"
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_the_provider_took_outlives_a_database_that_goes_away(accepted, provider):
+def test_an_acceptance_survives_a_lost_database_connection(accepted, provider):
     email = accepted()
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         (ours,) = cursor.fetchone()
 
-    def cut_us_off(_):
+    def terminate_session(_):
         with psycopg.connect(
             **connection.get_connection_params() | {"cursor_factory": None}
         ) as other:
             other.execute("SELECT pg_terminate_backend(%s)", [ours])
 
-    provider.script = [cut_us_off]
+    provider.script = [terminate_session]
 
     assert send_due() == 1
 
@@ -481,15 +479,15 @@ def test_what_the_provider_took_outlives_a_database_that_goes_away(accepted, pro
 
 
 @pytest.mark.django_db
-def test_a_batch_with_nobody_left_to_send_to_holds_nobody_up(
+def test_a_claim_of_fully_suppressed_emails_does_not_stop_the_loop(
     accepted, provider, workspace, settings
 ):
     settings.SEND_CONCURRENCY = 2
     for number in range(5):
-        email = accepted(to=[f"left{number}@example.net"])
+        email = accepted(to=[f"r{number}@example.net"])
         Email.objects.filter(pk=email.pk).update(next_attempt_at=LONG_AGO)
         Suppression.objects.create(
-            workspace=workspace, email=f"left{number}@example.net", origin="manual"
+            workspace=workspace, email=f"r{number}@example.net", origin="manual"
         )
     last = accepted()
 

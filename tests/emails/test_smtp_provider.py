@@ -1,4 +1,4 @@
-"""The SMTP provider and a real server on loopback, with STARTTLS and a login."""
+"""The SMTP provider against a real server on loopback, with STARTTLS and a login."""
 
 import asyncio
 import datetime
@@ -24,10 +24,10 @@ pytestmark = pytest.mark.django_db
 
 
 class Relay:
-    """Says what a test tells it to; `hang_up` closes the connection instead of answering DATA."""
+    """Replies as configured; `hangs_up` closes the connection instead of replying to DATA."""
 
     def __init__(self):
-        self.taken = []
+        self.accepted = []
         self.logins = []
         self.connections = 0
         self.at_recipient = {}
@@ -52,22 +52,22 @@ class Relay:
             server.transport.abort()
             return "250 lost"
         if self.at_data.startswith("250"):
-            self.taken.append((envelope.mail_from, envelope.rcpt_tos, envelope.content))
+            self.accepted.append((envelope.mail_from, envelope.rcpt_tos, envelope.content))
         return self.at_data
 
     def authenticate(self, server, session, envelope, mechanism, auth_data):
-        given = (auth_data.login, auth_data.password)
-        self.logins.append(given)
-        return AuthResult(success=given == (b"us er", b"p@ss"))
+        credentials = (auth_data.login, auth_data.password)
+        self.logins.append(credentials)
+        return AuthResult(success=credentials == (b"us er", b"p@ss"))
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """A file with a certificate for 127.0.0.1 that vouches for itself, and its key."""
+    """A file with a self-signed certificate for 127.0.0.1 and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "relay")])
     now = datetime.datetime.now(datetime.UTC)
-    made = (
+    cert = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -83,7 +83,7 @@ def certificate(tmp_path_factory):
     )
     path = tmp_path_factory.mktemp("relay") / "relay.pem"
     path.write_bytes(
-        made.public_bytes(serialization.Encoding.PEM)
+        cert.public_bytes(serialization.Encoding.PEM)
         + key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
@@ -128,13 +128,13 @@ def make_due():
     Email.objects.exclude(next_attempt_at=None).update(next_attempt_at="2026-01-01T00:00Z")
 
 
-def test_a_relay_takes_the_mail_over_tls_with_our_message_id(relay, accepted, published):
+def test_a_relay_accepts_the_email_over_tls_with_our_message_id(relay, accepted, published):
     email = accepted(cc="carla@example.net", bcc="eve@example.net", text=".dot\n..dots")
     assert email.provider == "smtp"
 
     assert send_due() == 1
 
-    ((sender, recipients, content),) = relay.taken
+    ((sender, recipients, content),) = relay.accepted
     assert sender == "ada@example.com"
     assert recipients == ["bob@example.net", "carla@example.net", "eve@example.net"]
     message = message_from_bytes(content, policy=default)
@@ -148,7 +148,7 @@ def test_a_relay_takes_the_mail_over_tls_with_our_message_id(relay, accepted, pu
     assert [kind for kind, _ in published()] == ["email.sent"]
 
 
-def test_a_connection_is_used_again_unless_it_died(relay, accepted):
+def test_a_connection_is_reused_unless_it_is_dead(relay, accepted):
     for _ in range(3):
         accepted()
         send_due()
@@ -158,25 +158,25 @@ def test_a_connection_is_used_again_unless_it_died(relay, accepted):
     accepted()
     send_due()
 
-    assert (relay.connections, len(relay.taken)) == (2, 4)
+    assert (relay.connections, len(relay.accepted)) == (2, 4)
 
 
-def test_a_relay_that_takes_its_time_over_recipients_is_left_in_time(relay, accepted, monkeypatch):
-    monkeypatch.setattr(smtp, "LONGEST_CALL", 1.0)
-    monkeypatch.setattr(smtp, "TEXT", 0.2)
+def test_a_slow_relay_is_abandoned_within_the_deadline(relay, accepted, monkeypatch):
+    monkeypatch.setattr(smtp, "MAX_CALL_SECONDS", 1.0)
+    monkeypatch.setattr(smtp, "MIN_DATA_SECONDS", 0.2)
     relay.delay = 0.2
     email = accepted(to=[f"{n}@example.net" for n in range(20)])
-    began = time.monotonic()
+    started = time.monotonic()
 
     send_due()
 
-    assert time.monotonic() - began < 3  # not the four seconds of twenty answers
+    assert time.monotonic() - started < 3  # not the four seconds of twenty answers
     email.refresh_from_db()
-    assert (email.status, relay.taken) == ("queued", [])
+    assert (email.status, relay.accepted) == ("queued", [])
     assert "timed out" in email.last_error or "too long" in email.last_error
 
 
-def test_only_a_relay_on_this_host_is_spoken_to_without_tls(relay, accepted, settings):
+def test_only_a_relay_on_this_host_works_without_tls(relay, accepted, settings):
     settings.SMTP_URL = "smtp://user:pass@relay.example.com"
     email = accepted()
 
@@ -187,7 +187,7 @@ def test_only_a_relay_on_this_host_is_spoken_to_without_tls(relay, accepted, set
     assert "needs TLS" in email.last_error
 
 
-def test_a_certificate_that_nobody_vouches_for_is_not_trusted(relay, accepted, monkeypatch):
+def test_an_untrusted_certificate_is_rejected(relay, accepted, monkeypatch):
     monkeypatch.delenv("SSL_CERT_FILE")
     email = accepted()
 
@@ -222,7 +222,7 @@ def test_only_the_refused_recipient_fails(relay, accepted, published):
         ({"bob@example.net": "550 no", "carla@example.net": "450 later"}, "queued"),
     ],
 )
-def test_when_all_are_refused_one_that_may_be_taken_later_counts(
+def test_when_all_are_refused_one_temporary_refusal_causes_a_retry(
     recipients, expected, relay, accepted
 ):
     relay.at_recipient = recipients
@@ -232,14 +232,14 @@ def test_when_all_are_refused_one_that_may_be_taken_later_counts(
 
     email.refresh_from_db()
     assert email.status == expected
-    assert relay.taken == []
+    assert relay.accepted == []
 
 
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [("554 5.7.1 spam", "failed"), ("451 4.3.0 try again", "queued"), ("421 bye", "queued")],
 )
-def test_four_is_for_now_and_five_for_good(answer, expected, relay, accepted):
+def test_4xx_is_temporary_and_5xx_permanent(answer, expected, relay, accepted):
     relay.at_data = answer
     email = accepted()
 
@@ -255,7 +255,7 @@ def test_four_is_for_now_and_five_for_good(answer, expected, relay, accepted):
         assert email.status == "sent"
 
 
-def test_a_connection_that_breaks_after_the_text_leaves_a_doubt(relay, accepted):
+def test_a_connection_lost_after_data_makes_the_send_unknown(relay, accepted):
     relay.hangs_up = True
     email = accepted()
 
@@ -268,7 +268,7 @@ def test_a_connection_that_breaks_after_the_text_leaves_a_doubt(relay, accepted)
 @pytest.mark.parametrize(
     "url", ["smtp+starttls://127.0.0.1:1", "smtps://127.0.0.1:1", "http://127.0.0.1", ""]
 )
-def test_a_relay_that_cannot_be_reached_is_tried_again(url, relay, accepted, settings):
+def test_an_unreachable_relay_is_retried(url, relay, accepted, settings):
     settings.SMTP_URL = url
     email = accepted()
 
@@ -279,7 +279,7 @@ def test_a_relay_that_cannot_be_reached_is_tried_again(url, relay, accepted, set
     assert "SMTP" in email.last_error
 
 
-def test_a_relay_has_a_rate_of_its_own_if_told(relay, accepted, settings):
+def test_a_relay_has_its_own_rate_limit_if_configured(relay, accepted, settings):
     settings.SMTP_RATE = 20.0
     accepted()
 

@@ -1,4 +1,4 @@
-"""Statuses are a maximum over facts: order, grouping and repetition don't matter."""
+"""A status is a maximum over facts, independent of their order, grouping and repetition."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
@@ -19,30 +19,30 @@ STATES = st.builds(
 
 
 @given(STATES, STATES)
-def test_two_facts_may_come_in_any_order(one, other):
+def test_fold_is_commutative(one, other):
     assert fold(one, [other]) == fold(other, [one])
 
 
 @given(STATES, STATES, STATES)
-def test_facts_may_be_folded_in_any_grouping(one, two, three):
+def test_fold_is_associative(one, two, three):
     assert fold(fold(one, [two]), [three]) == fold(one, [fold(two, [three])])
 
 
 @given(STATES)
-def test_a_repeated_fact_changes_nothing(state):
+def test_fold_is_idempotent(state):
     assert fold(state, [state, state]) == state == fold(state, [])
 
 
 @given(STATES, st.lists(STATES))
-def test_a_status_never_goes_down(before, facts):
+def test_a_status_never_decreases_in_rank(before, facts):
     assert RANK[fold(before, facts).status] >= RANK[before.status]
 
 
 @given(STATES, st.lists(STATES, max_size=4))
-def test_every_permutation_ends_alike(start, facts):
-    ends = {fold(start, order) for order in permutations(facts)}
+def test_every_permutation_gives_the_same_status(start, facts):
+    results = {fold(start, order) for order in permutations(facts)}
 
-    assert len(ends) == 1
+    assert len(results) == 1
 
 
 @pytest.mark.parametrize(
@@ -56,11 +56,11 @@ def test_every_permutation_ends_alike(start, facts):
         ("suppressed", "delivered", "suppressed"),
     ],
 )
-def test_what_has_the_higher_rank_stays(earlier, later, final):
+def test_the_higher_rank_wins(earlier, later, final):
     assert fold(State(earlier, NOON), [State(later, NOON + timedelta(days=1))]).status == final
 
 
-def test_among_equals_the_latest_stays():
+def test_the_latest_of_equal_ranks_wins():
     later = State("delivery_delayed", NOON + timedelta(hours=1), "again")
 
     assert fold(later, [State("delivery_delayed", NOON, "first")]) == later
@@ -80,12 +80,12 @@ def test_among_equals_the_latest_stays():
         (["suppressed", "suppressed"], "suppressed"),
     ],
 )
-def test_an_email_failed_only_when_it_failed_with_all(recipients, status):
+def test_an_email_fails_only_if_all_recipients_fail(recipients, status):
     assert email_status(recipients) == status
 
 
 @given(st.lists(st.sampled_from(sorted(RANK)), min_size=1))
-def test_an_emails_status_is_one_of_its_recipients(recipients):
+def test_an_emails_status_is_the_status_of_one_of_its_recipients(recipients):
     status = email_status(recipients)
 
     assert status in recipients

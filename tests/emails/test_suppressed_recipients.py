@@ -21,7 +21,9 @@ def statuses(email):
     return dict(email.recipients.values_list("address", "status"))
 
 
-def test_an_email_to_nobody_else_is_refused_kept_and_told(send, suppress, published, provider, api):
+def test_an_email_to_suppressed_recipients_only_is_rejected_stored_and_published(
+    send, suppress, published, provider, api
+):
     suppress("bob@example.net", "complaint")
 
     answer = send(to="Bob@example.net")
@@ -40,7 +42,7 @@ def test_an_email_to_nobody_else_is_refused_kept_and_told(send, suppress, publis
     assert api.get(f"/emails/{email.pk}/events").json()["data"][0]["type"] == "suppressed"
 
 
-def test_the_others_still_get_the_mail(accepted, suppress, published, provider):
+def test_the_other_recipients_still_get_the_email(accepted, suppress, published, provider):
     suppress("bob@example.net")
     suppress("eve@example.net", "unsubscribed")
 
@@ -90,7 +92,7 @@ def test_an_email_whose_last_recipient_was_suppressed_is_not_sent(
     assert [kind for kind, _ in published()] == ["email.suppressed"]
 
 
-def test_a_retry_leaves_out_who_was_suppressed_meanwhile(accepted, suppress, provider):
+def test_a_retry_drops_recipients_suppressed_in_between(accepted, suppress, provider):
     from emails.providers import NotTaken
 
     accepted(to=["bob@example.net", "ann@example.net"])
@@ -106,7 +108,7 @@ def test_a_retry_leaves_out_who_was_suppressed_meanwhile(accepted, suppress, pro
     ]
 
 
-def test_a_strangers_suppression_is_nothing_to_us(accepted, provider, db):
+def test_suppressions_of_another_workspace_do_not_apply(accepted, provider, db):
     from accounts.services import create_workspace
 
     Suppression.objects.create(
@@ -117,7 +119,7 @@ def test_a_strangers_suppression_is_nothing_to_us(accepted, provider, db):
     assert send_due() == 1
 
 
-def test_a_batch_keeps_an_email_to_nobody_and_sends_the_others(
+def test_a_batch_stores_a_fully_suppressed_email_and_accepts_the_others(
     api, domain, message, suppress, published
 ):
     suppress("bob@example.net")
@@ -125,6 +127,6 @@ def test_a_batch_keeps_an_email_to_nobody_and_sends_the_others(
     answer = api.post("/emails/batch", [message, message | {"to": "ann@example.net"}])
 
     assert answer.status_code == 200
-    found = [Email.objects.get(pk=each["id"]).status for each in answer.json()["data"]]
-    assert found == ["suppressed", "queued"]
+    email_statuses = [Email.objects.get(pk=each["id"]).status for each in answer.json()["data"]]
+    assert email_statuses == ["suppressed", "queued"]
     assert len(published("email.suppressed")) == 1

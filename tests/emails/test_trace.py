@@ -1,4 +1,4 @@
-"""`GET /emails/{id}/trace`: where a mail is, from the request to the webhooks."""
+"""`GET /emails/{id}/trace`: the history of an email, from the request to the webhooks."""
 
 from datetime import timedelta
 
@@ -26,13 +26,13 @@ def traced(api):
     return get
 
 
-def due():
+def make_due():
     Email.objects.exclude(next_attempt_at=None).update(
         next_attempt_at=timezone.now() - timedelta(minutes=1)
     )
 
 
-def owed(workspace, event, **changes):
+def create_delivery(workspace, event, **changes):
     endpoint = Endpoint.objects.create(
         workspace=workspace, url="https://example.com/hook", event_types=["*"]
     )
@@ -40,33 +40,36 @@ def owed(workspace, event, **changes):
     return Delivery.objects.create(endpoint=endpoint, event=event, **values)
 
 
-def test_a_mail_is_traced_from_its_request_to_its_webhooks(
+def test_a_trace_covers_the_request_the_send_and_the_webhooks(
     api, domain, message, traced, provider, workspace, api_key
 ):
     provider.script = [NotTaken("Maximum sending rate exceeded.")]
     email_id = api.post(
         "/emails",
         message | {"scheduled_at": "in 1 hour"},
-        headers={"x-request-id": "where-is-it"},
+        headers={"x-request-id": "trace-me-1"},
     ).json()["id"]
     for _ in range(2):
-        due()
+        make_due()
         send_due()
     event = Event.objects.get(type="email.sent")
-    delivery = owed(workspace, event, attempts=2, last_status_code=204)
+    delivery = create_delivery(workspace, event, attempts=2, last_status_code=204)
 
-    found = traced(email_id)
+    body = traced(email_id)
 
-    assert (found["object"], found["id"], found["status"]) == ("email_trace", email_id, "sent")
-    assert found["accepted"]["request_id"] == "where-is-it"
-    assert found["accepted"]["api_key"] == {"id": str(api_key[0].pk), "name": "alice"}
-    assert [each["type"] for each in found["entries"]] == ["scheduled", "delayed", "sent"]
-    assert found["entries"][1]["data"] == {"reason": "Maximum sending rate exceeded."}
-    assert found["sending"]["attempts"] == 2
-    assert found["sending"]["provider_message_id"] == f"0100-{email_id}"
-    assert found["sending"]["last_error"] is None
-    assert found["next"] == {"at": None, "what": "The provider tells what became of it."}
-    last = found["entries"][-1]["event"]
+    assert (body["object"], body["id"], body["status"]) == ("email_trace", email_id, "sent")
+    assert body["accepted"]["request_id"] == "trace-me-1"
+    assert body["accepted"]["api_key"] == {"id": str(api_key[0].pk), "name": "alice"}
+    assert [each["type"] for each in body["entries"]] == ["scheduled", "delayed", "sent"]
+    assert body["entries"][1]["data"] == {"reason": "Maximum sending rate exceeded."}
+    assert body["sending"]["attempts"] == 2
+    assert body["sending"]["provider_message_id"] == f"0100-{email_id}"
+    assert body["sending"]["last_error"] is None
+    assert body["next"] == {
+        "at": None,
+        "what": "Waiting for the provider to report the delivery or a bounce.",
+    }
+    last = body["entries"][-1]["event"]
     assert (last["id"], last["type"], last["dispatched"]) == (event.public_id, "email.sent", False)
     assert last["deliveries"] == [
         {
@@ -78,45 +81,45 @@ def test_a_mail_is_traced_from_its_request_to_its_webhooks(
             "next_attempt_at": None,
         }
     ]
-    assert found["has_more"] is False
+    assert body["has_more"] is False
 
 
 @pytest.mark.parametrize(
-    ("status", "is_due", "words"),
+    ("status", "is_due", "expected"),
     [
-        ("queued", True, "handed"),
-        ("sending", True, "right now"),
-        ("unknown", True, "Evidence"),
+        ("queued", True, "sent to the provider"),
+        ("sending", True, "in flight"),
+        ("unknown", True, "evidence"),
         ("unknown", False, "operator"),
         ("delivered", False, None),
         ("failed", False, None),
     ],
 )
-def test_what_happens_next_is_told(status, is_due, words, accepted, traced):
+def test_the_trace_says_what_happens_next(status, is_due, expected, accepted, traced):
     email = accepted()
     at = timezone.now() if is_due else None
     Email.objects.update(status=status, next_attempt_at=at)
 
-    following = traced(email.pk)["next"]
+    next_step = traced(email.pk)["next"]
 
-    assert (following is None) == (words is None)
-    if following:
-        assert words in following["what"]
-        assert (following["at"] is not None) == is_due
+    assert (next_step is None) == (expected is None)
+    if next_step:
+        assert expected in next_step["what"]
+        assert (next_step["at"] is not None) == is_due
 
 
-def test_a_cancelled_mail_says_so(send, api, traced):
+def test_the_trace_of_a_cancelled_email(send, api, traced):
     email_id = send(scheduled_at="in 1 hour").json()["id"]
     api.post(f"/emails/{email_id}/cancel")
 
-    found = traced(email_id)
+    body = traced(email_id)
 
-    assert [each["type"] for each in found["entries"]] == ["scheduled", "cancelled"]
-    assert found["entries"][1]["event"] is None
-    assert found["next"] is None
+    assert [each["type"] for each in body["entries"]] == ["scheduled", "cancelled"]
+    assert body["entries"][1]["event"] is None
+    assert body["next"] is None
 
 
-def test_facts_are_in_the_order_in_which_they_happened(accepted, traced):
+def test_entries_are_in_the_order_in_which_they_happened(accepted, traced):
     email, now = accepted(), timezone.now()
     record_facts(
         [
@@ -130,14 +133,14 @@ def test_facts_are_in_the_order_in_which_they_happened(accepted, traced):
         ]
     )
 
-    found = [each["type"] for each in traced(email.pk)["entries"]]
-    assert found == ["sent", "delayed", "delivered"]
+    types = [each["type"] for each in traced(email.pk)["entries"]]
+    assert types == ["sent", "delayed", "delivered"]
 
 
-def test_a_deleted_webhook_is_not_shown(accepted, provider, workspace, traced):
+def test_deliveries_of_a_deleted_webhook_are_omitted(accepted, provider, workspace, traced):
     email = accepted()
     send_due()
-    delivery = owed(workspace, Event.objects.get(type="email.sent"))
+    delivery = create_delivery(workspace, Event.objects.get(type="email.sent"))
     Endpoint.objects.filter(pk=delivery.endpoint_id).update(
         deleted_at=timezone.now(), status="disabled"
     )
@@ -145,27 +148,25 @@ def test_a_deleted_webhook_is_not_shown(accepted, provider, workspace, traced):
     assert traced(email.pk)["entries"][0]["event"]["deliveries"] == []
 
 
-def test_a_trace_is_bounded_and_takes_few_statements(
-    accepted, traced, django_assert_max_num_queries
-):
+def test_a_trace_is_bounded_and_takes_few_queries(accepted, traced, django_assert_max_num_queries):
     email = accepted()
-    opened(email, 0)
+    add_open(email, 0)
     with django_assert_max_num_queries(30) as one:
         traced(email.pk)
     for number in range(1, MAX_FACTS + 1):
-        opened(email, number)
+        add_open(email, number)
     with django_assert_max_num_queries(len(one)):
-        found = traced(email.pk)
+        body = traced(email.pk)
 
-    assert found["has_more"] is True
-    assert [each["data"]["number"] for each in found["entries"]] == list(range(1, MAX_FACTS + 1))
+    assert body["has_more"] is True
+    assert [each["data"]["number"] for each in body["entries"]] == list(range(1, MAX_FACTS + 1))
 
 
-def test_others_trace_nothing(accepted, stranger):
+def test_another_workspace_gets_404(accepted, stranger):
     assert stranger.get(f"/emails/{accepted().pk}/trace").status_code == 404
 
 
-def opened(email, number):
+def add_open(email, number):
     EmailEvent.objects.create(
         email=email,
         workspace_id=email.workspace_id,

@@ -1,4 +1,4 @@
-"""Links that nobody but us can have made."""
+"""Signing and verifying the tokens in links."""
 
 import pytest
 from django.test import override_settings
@@ -30,8 +30,8 @@ READ = {
 anything = opens | clicks | unsubscribes
 
 
-def signed(said):
-    return SIGN[type(said)](said)
+def sign(content):
+    return SIGN[type(content)](content)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -41,56 +41,56 @@ def _keys():
 
 
 @given(anything)
-def test_what_is_signed_is_read_again(said):
-    token = signed(said)
-    assert READ[type(said)](token) == said
+def test_a_signed_token_can_be_read(content):
+    token = sign(content)
+    assert READ[type(content)](token) == content
     assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
 @given(anything, st.data())
-def test_no_character_of_a_token_can_be_changed(said, data):
-    token = signed(said)
-    place = data.draw(st.integers(0, len(token) - 1))
-    other = data.draw(st.characters(codec="ascii").filter(lambda each: each != token[place]))
+def test_changing_any_character_invalidates_a_token(content, data):
+    token = sign(content)
+    index = data.draw(st.integers(0, len(token) - 1))
+    other = data.draw(st.characters(codec="ascii").filter(lambda each: each != token[index]))
     with pytest.raises(BadToken):
-        READ[type(said)](token[:place] + other + token[place + 1 :])
+        READ[type(content)](token[:index] + other + token[index + 1 :])
 
 
 @given(anything, st.data())
-def test_a_token_can_be_neither_cut_nor_lengthened(said, data):
-    token = signed(said)
+def test_truncating_or_extending_a_token_invalidates_it(content, data):
+    token = sign(content)
     cut = data.draw(st.integers(0, len(token) - 1))
     more = data.draw(st.text(min_size=1, max_size=5))
     for other in (token[:cut], token + more, token + "=", more + token):
         with pytest.raises(BadToken):
-            READ[type(said)](other)
+            READ[type(content)](other)
 
 
 @given(anything)
-def test_a_token_is_good_for_one_purpose(said):
+def test_a_token_is_valid_for_one_purpose(content):
     for kind, read in READ.items():
-        if kind is not type(said):
+        if kind is not type(content):
             with pytest.raises(BadToken):
-                read(signed(said))
+                read(sign(content))
 
 
-@given(st.text() | st.binary().map(lambda octets: octets.decode("latin-1")))
-def test_what_is_no_token_is_refused(text):
+@given(st.text() | st.binary().map(lambda data: data.decode("latin-1")))
+def test_other_text_is_refused(text):
     for read in READ.values():
         with pytest.raises(BadToken):
             read(text)
 
 
-@given(said=anything)
-def test_old_keys_open_and_the_newest_signs(said):
+@given(content=anything)
+def test_every_key_verifies_and_the_newest_signs(content):
     with override_settings(TRACKING_KEYS=["old"]):
-        old = signed(said)
-    assert READ[type(said)](old) == said
-    assert signed(said) != old
+        old = sign(content)
+    assert READ[type(content)](old) == content
+    assert sign(content) != old
     for keys in (["new"], ["older"], ["new", "older"]):
         with override_settings(TRACKING_KEYS=keys), pytest.raises(BadToken):
-            READ[type(said)](old)
+            READ[type(content)](old)
 
 
 def test_a_link_is_not_much_longer_than_its_target():
-    assert len(signed(Click(uuid7(), uuid7(), 1, 1, ""))) == 75
+    assert len(sign(Click(uuid7(), uuid7(), 1, 1, ""))) == 75

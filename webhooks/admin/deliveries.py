@@ -1,4 +1,4 @@
-"""What is owed to endpoints, and every try at it."""
+"""Admin pages for deliveries and attempts."""
 
 from typing import Any, ClassVar
 
@@ -21,12 +21,12 @@ from core.admin.base import (
 )
 from events.admin import EventAdmin
 from webhooks import replay, services
-from webhooks.admin.sections import SEALED, attempts, deliveries_of
+from webhooks.admin.sections import ENDPOINT_SECRETS, attempts, deliveries_of
 from webhooks.models import Attempt, Delivery
 
-_REPLAYED = (
-    "Each goes out at once, also where it was received before, with the event's id as it was."
-    " What disabled endpoints are owed, and what is being sent at this moment, is left alone."
+_REPLAY_CONSEQUENCE = (
+    "Each is sent immediately with the same event id, even if it was received before."
+    " Deliveries of disabled endpoints and deliveries in flight are skipped."
 )
 
 
@@ -37,7 +37,7 @@ def failing(deliveries: "QuerySet[Delivery]") -> "QuerySet[Delivery]":
 class DeliveryFilter(WorkFilter):
     questions: ClassVar[Any] = WorkFilter.questions | {
         "failing": ("Failing", failing),
-        "failed": ("Given up, among the newest", lambda rows: recent(rows, Q(status="failed"))),
+        "failed": ("Failed, among the newest", lambda rows: recent(rows, Q(status="failed"))),
     }
 
 
@@ -65,14 +65,14 @@ class DeliveryAdmin(RecordAdmin[Delivery]):
     panels: ClassVar[Any] = [attempts]
 
     def find(self, term: str) -> Q:
-        found = super().find(term)
+        query = super().find(term)
         if (identifier := as_uuid(term)) is None:
-            return found
-        return found | Q(event=identifier)
+            return query
+        return query | Q(event=identifier)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
         deliveries = super().get_queryset(request).select_related("endpoint", "event")
-        return deliveries.defer(*SEALED, "event__body")
+        return deliveries.defer(*ENDPOINT_SECRETS, "event__body")
 
     @admin.display(description="endpoint")
     def endpoint_url(self, delivery: Delivery) -> str:
@@ -84,15 +84,15 @@ class DeliveryAdmin(RecordAdmin[Delivery]):
 
     @admin.action(description="Deliver now", permissions=["operate"])
     def deliver_now(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
-        self.say(request, services.deliver_now(picked(queryset)), "will be tried now")
+        self.say(request, services.deliver_now(picked(queryset)), "will be attempted now")
 
     @admin.action(description="Replay", permissions=["operate"])
     def replay(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> HttpResponse | None:
         deliveries = picked(queryset)
         if len(deliveries) > 1:
             question = f"Send {len(deliveries):,} deliveries again?"
-            if asked := self.ask(request, question, _REPLAYED):
-                return asked
+            if confirmation := self.ask(request, question, _REPLAY_CONSEQUENCE):
+                return confirmation
         self.say(request, replay.replay(deliveries), "will be sent again")
         return None
 
@@ -103,10 +103,10 @@ class AttemptAdmin(RecordAdmin[Attempt]):
     raw_id_fields = ["delivery"]
 
     def find(self, term: str) -> Q:
-        found = super().find(term)
+        query = super().find(term)
         if (identifier := as_uuid(term)) is None:
-            return found
-        return found | Q(delivery=identifier)
+            return query
+        return query | Q(delivery=identifier)
 
 
 EventAdmin.panels.append(deliveries_of)

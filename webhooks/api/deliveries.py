@@ -1,4 +1,4 @@
-"""`/webhooks/{id}/...`: what an endpoint was sent, sending it again, and samples."""
+"""`/webhooks/{id}/...`: deliveries and their attempts, replay, recovery and test events."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -25,10 +25,10 @@ from core.times import from_iso, iso
 from webhooks import replay
 from webhooks.api.endpoints import find
 from webhooks.models import Attempt, Delivery, Endpoint, Recovery
-from webhooks.send_test import TEST, send_sample
+from webhooks.send_test import TEST, send_test_event
 
 _PREFIX = "whd_"
-# Those that an index finds: any others are found by reading all that an endpoint ever got.
+# Statuses with an index. Filtering by `success` would scan all deliveries of an endpoint.
 _STATUSES = {
     "pending": Q(status=Delivery.Status.PENDING, next_attempt_at__isnull=False),
     "attempting": Q(status=Delivery.Status.ATTEMPTING),
@@ -36,19 +36,19 @@ _STATUSES = {
 }
 
 
-def _moment(given: Any) -> datetime:
-    if not isinstance(given, str):
+def _parse_time(value: Any) -> datetime:
+    if not isinstance(value, str):
         raise ValueError("must be text: a time in ISO 8601, like 2026-05-10T00:00:00Z")
-    return from_iso(given)
+    return from_iso(value)
 
 
-Moment = Annotated[datetime, BeforeValidator(_moment)]
+IsoTime = Annotated[datetime, BeforeValidator(_parse_time)]
 
 
 class WebhookEventOut(BaseModel):
-    """`id` is that of the body and its headers. `status` is pending, attempting, success or
-    failed, and `next_attempt_at` null once it is one of the last two. `last_status_code` and
-    `last_error` are of the last attempt."""
+    """`id` is the event's id, as in the body and the headers. `status` is pending, attempting,
+    success or failed; `next_attempt_at` is null for the last two. `last_status_code` and
+    `last_error` are those of the last attempt."""
 
     object: Literal["webhook_event"] = "webhook_event"
     id: str
@@ -62,14 +62,14 @@ class WebhookEventOut(BaseModel):
 
 
 class WebhookEventDetail(WebhookEventOut):
-    """`payload` is the body that was, or will be, sent."""
+    """`payload` is the body of every request for this event."""
 
     payload: dict[str, Any]
 
 
 class WebhookAttemptOut(BaseModel):
-    """`error` is null for a success, `http_500` and the like for an answer that was none, and
-    else why there was no answer. `response` is the start of the answer's body."""
+    """`error` is null for a success, `http_<status>` for any response other than 2xx, otherwise
+    the reason why there was no response. `response` is the start of the response body."""
 
     object: Literal["webhook_attempt"] = "webhook_attempt"
     id: str
@@ -84,17 +84,17 @@ class WebhookAttemptOut(BaseModel):
 
 
 class RecoverWebhook(RequestBody):
-    """Events from `since` on and before `until`, which is now unless given. `failed` takes what
-    failed and what was missed, `all` also what succeeded."""
+    """Events from `since` (inclusive) to `until` (exclusive, by default now). `failed` sends
+    failed and missed events, `all` also those that succeeded."""
 
-    since: Moment
-    until: Moment | None = None
+    since: IsoTime
+    until: IsoTime | None = None
     only: Literal["failed", "all"] = "failed"
 
 
 class RecoveryOut(BaseModel):
-    """`status` is pending, done or failed, which `error` explains; `recovered` counts the events
-    that are sent again."""
+    """`status` is pending, done or failed; `error` says why it failed. `recovered` is the number
+    of events sent again."""
 
     object: Literal["webhook_recovery"] = "webhook_recovery"
     id: str
@@ -109,13 +109,13 @@ class RecoveryOut(BaseModel):
 
 
 class SendTestEvent(RequestBody):
-    """The type of event to send an example of."""
+    """`type` is the event type to send an example of."""
 
     type: Text = TEST
 
 
 class TestEventSent(BaseModel):
-    """`error` and `response` are as an attempt has them."""
+    """`error`, `message` and `response` are as in an attempt."""
 
     object: Literal["webhook_test"] = "webhook_test"
     id: str
@@ -136,7 +136,7 @@ _EVENT_PAGE = [
     ),
 ]
 _STATUS = OpenApiParameter(
-    "status", OpenApiTypes.STR, enum=list(_STATUSES), description="only those in this state"
+    "status", OpenApiTypes.STR, enum=list(_STATUSES), description="only events with this status"
 )
 
 
@@ -156,13 +156,13 @@ class WebhookEventsView(ApiView):
             raise ValidationFailed({"status": f"must be one of {', '.join(_STATUSES)}"})
         rows = rows.filter(_STATUSES[status])
         if status == Delivery.Status.PENDING:
-            # The planner would look for these among all that was ever delivered, the newest
-            # first. In the order of an expression it reads the few that are open.
+            # Ordering by the plain column would make the planner scan all deliveries, newest
+            # first. Ordering by an expression makes it read the few unfinished ones.
             return self._page(rows.annotate(place=Coalesce("event_id", "event_id")), "place")
         return self._page(rows)
 
     def _page(self, rows: "QuerySet[Delivery]", column: str = "event_id") -> Response:
-        return Response(page(self.request, rows, _shown, column=column, prefix=_PREFIX))
+        return Response(page(self.request, rows, _event_out, column=column, prefix=_PREFIX))
 
 
 class WebhookEventView(ApiView):
@@ -170,7 +170,7 @@ class WebhookEventView(ApiView):
     def get(self, request: ApiRequest, webhook_id: str, event_id: str) -> Response:
         rows = _deliveries(find(request, webhook_id)).select_related("event")
         delivery = _find_event(rows, event_id)
-        return Response(_shown(delivery) | {"payload": orjson.loads(delivery.event.body)})
+        return Response(_event_out(delivery) | {"payload": orjson.loads(delivery.event.body)})
 
 
 class WebhookAttemptsView(ApiView):
@@ -182,7 +182,7 @@ class WebhookAttemptsView(ApiView):
     )
     def get(self, request: ApiRequest, webhook_id: str, event_id: str) -> Response:
         delivery = _find_event(_deliveries(find(request, webhook_id)), event_id)
-        return Response(page(request, Attempt.objects.filter(delivery=delivery), _attempt_shown))
+        return Response(page(request, Attempt.objects.filter(delivery=delivery), _attempt_out))
 
 
 class ReplayEventView(ApiView):
@@ -202,8 +202,8 @@ class ReplayEventView(ApiView):
     def _replay(self, endpoint: Endpoint, delivery: Delivery) -> Response:
         replay.require_enabled(endpoint)
         replay.replay([delivery])
-        again = _find_event(_with_types(_deliveries(endpoint)), str(delivery.event_id))
-        return Response(_shown(again), status=202)
+        replayed = _find_event(_with_types(_deliveries(endpoint)), str(delivery.event_id))
+        return Response(_event_out(replayed), status=202)
 
 
 class RecoverWebhookView(ApiView):
@@ -217,15 +217,15 @@ class RecoverWebhookView(ApiView):
     )
     def post(self, request: ApiRequest, webhook_id: str) -> Response:
         endpoint = find(request, webhook_id)
-        wanted = parse(RecoverWebhook, request.data)
+        body = parse(RecoverWebhook, request.data)
         route = f"POST /webhooks/{endpoint.pk}/recover"
-        return idempotent(request, route, lambda: self._recover(endpoint, wanted))
+        return idempotent(request, route, lambda: self._recover(endpoint, body))
 
-    def _recover(self, endpoint: Endpoint, wanted: RecoverWebhook) -> Response:
+    def _recover(self, endpoint: Endpoint, body: RecoverWebhook) -> Response:
         recovery = replay.start_recovery(
-            endpoint, since=wanted.since, until=wanted.until or timezone.now(), only=wanted.only
+            endpoint, since=body.since, until=body.until or timezone.now(), only=body.only
         )
-        return Response(_recovery_shown(recovery), status=202)
+        return Response(_recovery_out(recovery), status=202)
 
 
 class RecoveriesView(ApiView):
@@ -237,32 +237,32 @@ class RecoveriesView(ApiView):
     )
     def get(self, request: ApiRequest, webhook_id: str) -> Response:
         rows = Recovery.objects.filter(endpoint=find(request, webhook_id))
-        return Response(page(request, rows, _recovery_shown))
+        return Response(page(request, rows, _recovery_out))
 
 
 class RecoveryView(ApiView):
     @describe("Get a recovery of a webhook", response=RecoveryOut, tag="Webhooks")
     def get(self, request: ApiRequest, webhook_id: str, recovery_id: str) -> Response:
         rows = Recovery.objects.filter(endpoint=find(request, webhook_id))
-        return Response(_recovery_shown(views.find(rows, recovery_id, "recovery")))
+        return Response(_recovery_out(views.find(rows, recovery_id, "recovery")))
 
 
 class SendTestEventView(ApiView):
     @describe("Test a webhook", request=SendTestEvent, response=TestEventSent, tag="Webhooks")
     def post(self, request: ApiRequest, webhook_id: str) -> Response:
         endpoint = find(request, webhook_id)
-        sample = send_sample(endpoint, parse(SendTestEvent, request.data).type)
-        tested = TestEventSent(
-            id=sample.event_id,
-            type=sample.type,
-            succeeded=sample.succeeded,
-            status_code=sample.status_code,
-            error=sample.error or None,
-            message=sample.message,
-            latency_ms=sample.latency_ms,
-            response=sample.response,
+        sent = send_test_event(endpoint, parse(SendTestEvent, request.data).type)
+        result = TestEventSent(
+            id=sent.event_id,
+            type=sent.type,
+            succeeded=sent.succeeded,
+            status_code=sent.status_code,
+            error=sent.error or None,
+            message=sent.message,
+            latency_ms=sent.latency_ms,
+            response=sent.response,
         )
-        return Response(tested.model_dump())
+        return Response(result.model_dump())
 
 
 def _deliveries(endpoint: Endpoint) -> "QuerySet[Delivery]":
@@ -270,22 +270,22 @@ def _deliveries(endpoint: Endpoint) -> "QuerySet[Delivery]":
 
 
 def _with_types(rows: "QuerySet[Delivery]") -> "QuerySet[Delivery]":
-    """With their events' types, and without the bodies."""
+    """Join the events for their types, without loading the bodies."""
     return rows.select_related("event").defer("event__body")
 
 
-def _find_event(rows: "QuerySet[Delivery]", given: str) -> Delivery:
-    """The delivery of the event with this id, whose prefix may be missing."""
+def _find_event(rows: "QuerySet[Delivery]", event_id: str) -> Delivery:
+    """The delivery of this event; the `whd_` prefix of the id is optional."""
     try:
-        found = rows.filter(event=UUID(given.removeprefix(_PREFIX))).first()
+        delivery = rows.filter(event=UUID(event_id.removeprefix(_PREFIX))).first()
     except ValueError:
-        found = None
-    if found is None:
-        raise NotFound(f"There is no event `{given}` of this webhook.")
-    return found
+        delivery = None
+    if delivery is None:
+        raise NotFound(f"This webhook has no event `{event_id}`.")
+    return delivery
 
 
-def _shown(delivery: Delivery) -> dict[str, Any]:
+def _event_out(delivery: Delivery) -> dict[str, Any]:
     return WebhookEventOut(
         id=delivery.event.public_id,
         type=delivery.event.type,
@@ -298,7 +298,7 @@ def _shown(delivery: Delivery) -> dict[str, Any]:
     ).model_dump()
 
 
-def _attempt_shown(attempt: Attempt) -> dict[str, Any]:
+def _attempt_out(attempt: Attempt) -> dict[str, Any]:
     return WebhookAttemptOut(
         id=str(attempt.pk),
         number=attempt.number,
@@ -312,7 +312,7 @@ def _attempt_shown(attempt: Attempt) -> dict[str, Any]:
     ).model_dump()
 
 
-def _recovery_shown(recovery: Recovery) -> dict[str, Any]:
+def _recovery_out(recovery: Recovery) -> dict[str, Any]:
     return RecoveryOut(
         id=str(recovery.pk),
         webhook_id=str(recovery.endpoint_id),

@@ -1,4 +1,4 @@
-"""`/webhooks`: endpoints."""
+"""`/webhooks`: creating, listing, changing and deleting endpoints, and secret rotation."""
 
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -28,9 +28,9 @@ EventTypes = Annotated[
     Field(min_length=1, max_length=50, validation_alias=AliasChoices("events", "event_types")),
 ]
 Description = Annotated[Text, Field(max_length=500)]
-# Write-only: the values can be secrets. webhooks.dispatch.custom_headers knows what is allowed.
+# Write-only: values can be secrets. Validated by webhooks.dispatch.custom_headers.
 Headers = dict[str, str]
-# Not strict: JSON has no UUIDs, only text that spells them.
+# Not strict: JSON has no UUID type.
 Ids = Annotated[
     list[Annotated[UUID, Field(strict=False)]],
     Field(max_length=100),
@@ -40,8 +40,9 @@ RateLimit = Annotated[int, Field(ge=1, le=1000)]
 
 
 class CreateWebhook(AliasedBody):
-    """`headers` are sent along with every request. The ids leave out events about anything else.
-    `rate_limit` is in requests a second. `ed25519` adds v1a signatures, for `public_key`.
+    """`headers` are sent with every request. `domain_ids`, `pod_ids` and `inbox_ids` limit the
+    endpoint to events about these. `rate_limit` is in requests per second. `ed25519` adds v1a
+    signatures, which `public_key` verifies.
     """
 
     url: Url
@@ -56,12 +57,12 @@ class CreateWebhook(AliasedBody):
 
 
 class UpdateWebhook(AliasedBody):
-    """What isn't named stays as it is; `headers` and lists that are named are replaced whole.
+    """Omitted fields stay as they are; `headers` and lists are replaced as a whole.
 
-    `webhook_id` is the path's, and not looked at.
+    `webhook_id` is ignored: the path has the id.
     """
 
-    # Resend's Python client sends all it was given.
+    # Resend's Python client sends the id in the body as well.
     webhook_id: Text = Field(default="", max_length=100)
     url: Url = ""
     event_types: EventTypes = []
@@ -100,14 +101,14 @@ class WebhookCreated(WebhookOut):
 
 
 class WebhookChanged(WebhookOut):
-    """`recover_since` is told when a disabled webhook is enabled: what it missed and what failed
-    is sent by `POST /webhooks/{id}/recover` with this as its `since`."""
+    """`recover_since` is set when a disabled webhook is enabled: use it as `since` in
+    `POST /webhooks/{id}/recover` to send the missed and failed events."""
 
     recover_since: str | None
 
 
 class SecretRotated(BaseModel):
-    """`previous_secret_expires_at` is when the secret so far stops signing along."""
+    """`previous_secret_expires_at` is when requests stop being signed with the previous secret."""
 
     object: Literal["webhook"] = "webhook"
     id: str
@@ -137,21 +138,21 @@ class WebhooksView(ApiView):
     @describe("List webhooks", response=list_of(WebhookOut), parameters=PAGE, tag="Webhooks")
     def get(self, request: ApiRequest) -> Response:
         rows = visible(request).defer("encrypted_keyring", "encrypted_headers")
-        return Response(page(request, rows, shown))
+        return Response(page(request, rows, webhook_out))
 
     def _create(self, request: ApiRequest) -> Response:
-        wanted = parse(CreateWebhook, request.data)
+        body = parse(CreateWebhook, request.data)
         with CreateWebhook.in_words_of(request.data):
             endpoint, secret = services.create_endpoint(
-                workspace=request.auth.workspace, **wanted.model_dump()
+                workspace=request.auth.workspace, **body.model_dump()
             )
-        return Response(shown(endpoint) | {"signing_secret": secret}, status=201)
+        return Response(webhook_out(endpoint) | {"signing_secret": secret}, status=201)
 
 
 class WebhookView(ApiView):
     @describe("Get a webhook", response=WebhookOut, tag="Webhooks")
     def get(self, request: ApiRequest, webhook_id: str) -> Response:
-        return Response(shown(find(request, webhook_id)))
+        return Response(webhook_out(find(request, webhook_id)))
 
     @describe("Change a webhook", request=UpdateWebhook, response=WebhookChanged, tag="Webhooks")
     def patch(self, request: ApiRequest, webhook_id: str) -> Response:
@@ -161,9 +162,9 @@ class WebhookView(ApiView):
         )
         with UpdateWebhook.in_words_of(request.data):
             after = services.update_endpoint(before, changes)
-        is_back = before.status != after.status == Endpoint.Status.ENABLED
-        since = before.missed_since if is_back else None
-        return Response(shown(after) | {"recover_since": iso(since)})
+        was_enabled = before.status != after.status == Endpoint.Status.ENABLED
+        since = before.missed_since if was_enabled else None
+        return Response(webhook_out(after) | {"recover_since": iso(since)})
 
     @describe("Delete a webhook", response=WebhookDeleted, tag="Webhooks")
     def delete(self, request: ApiRequest, webhook_id: str) -> Response:
@@ -196,7 +197,7 @@ class RotateSecretView(ApiView):
 
 
 def visible(request: ApiRequest) -> EndpointQuerySet:
-    """The only way this API reaches endpoints: those of the caller's workspace."""
+    """The caller's endpoints. All views select endpoints through this function."""
     return Endpoint.objects.for_workspace(request.auth.workspace)
 
 
@@ -204,7 +205,7 @@ def find(request: ApiRequest, webhook_id: str) -> Endpoint:
     return views.find(visible(request), webhook_id, "webhook")
 
 
-def shown(endpoint: Endpoint) -> dict[str, Any]:
+def webhook_out(endpoint: Endpoint) -> dict[str, Any]:
     return WebhookOut(
         id=str(endpoint.pk),
         endpoint=endpoint.url,

@@ -1,4 +1,4 @@
-"""`/webhooks/event-types`: what endpoints can ask for, and what they get then."""
+"""`/webhooks/event-types`: the event types that endpoints can subscribe to."""
 
 from functools import cache
 from typing import Any, Literal
@@ -16,18 +16,18 @@ from events.catalogue import CATALOGUE
 class EventTypeOut(BaseModel):
     object: Literal["event_type"] = "event_type"
     type: str
-    group: str = Field(description="The pattern that subscribes to this type and its like.")
+    group: str = Field(description="The pattern that subscribes to all types of this group.")
     description: str
     emitted_by: str
     schema_: dict[str, Any] = Field(
         alias="schema",
-        description="JSON Schema (2020-12) of the whole body; fields may be added to it.",
+        description="JSON Schema (2020-12) of the complete body; fields may be added later.",
     )
-    example: dict[str, Any] = Field(description="A whole body.")
+    example: dict[str, Any] = Field(description="A complete body.")
 
 
 class EventTypesView(ApiView):
-    """All that this version has, in one answer: `limit`, `after` and `before` are refused."""
+    """All event types in one response: `limit`, `after` and `before` are refused."""
 
     @describe("List event types", response=list_of(EventTypeOut), tag="Webhooks")
     def get(self, request: ApiRequest) -> Response:

@@ -1,0 +1,88 @@
+"""Saving send results and recording events about the same emails does not deadlock."""
+
+import threading
+import time
+from contextlib import contextmanager
+from datetime import timedelta
+
+import psycopg
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from emails.models import Email
+from emails.providers import Accepted, NotTaken, OutcomeUnknown, Refused
+from emails.sending.send_results import SendResult, resolve_unknown, save_results
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+RECEIPT = Accepted(provider_message_id="0100-1", message_id="<0100-1@x>", provider_response={})
+
+
+@pytest.fixture
+def two_emails(api, domain):
+    """Two emails that are being sent, in the order of their ids."""
+    for address in ("bob@example.net", "eve@example.net"):
+        mail = {"from": "a@example.com", "to": address, "subject": "Hello", "text": "Hi"}
+        assert api.post("/emails", mail).status_code == 200
+    Email.objects.update(status="sending", claims=1)
+    return list(Email.objects.order_by("pk"))
+
+
+@contextmanager
+def another_connection():
+    parameters = connection.get_connection_params()
+    names = ("dbname", "host", "port", "user", "password")
+    chosen = {name: parameters[name] for name in names if parameters.get(name)}
+    with psycopg.connect(**chosen) as other:
+        yield other
+
+
+def lock(other, email, *, wait=True):
+    clause = "" if wait else " NOWAIT"
+    other.execute(f"SELECT id FROM emails WHERE id = %s FOR UPDATE{clause}", [email.pk])
+
+
+def wait_for_blocked_session(other):
+    end = time.monotonic() + 10
+    while not other.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()[0]:
+        assert time.monotonic() < end, "no session waits for the lock"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [RECEIPT, OutcomeUnknown("no answer"), NotTaken("throttled"), Refused("no such identity")],
+    ids=lambda answer: type(answer).__name__,
+)
+def test_save_results_locks_emails_in_the_order_of_their_ids(two_emails, answer):
+    first, second = two_emails
+    results = [SendResult(second, answer), SendResult(first, answer)]
+
+    def write():
+        save_results(results)
+        connection.close()
+
+    with another_connection() as other:
+        lock(other, first)
+        writer = threading.Thread(target=write)
+        writer.start()
+        wait_for_blocked_session(other)
+        lock(other, second, wait=False)  # otherwise this is a deadlock
+        other.commit()
+        writer.join()
+    assert not Email.objects.filter(status="sending").exists()
+
+
+@pytest.mark.parametrize("status", ["sending", "unknown"])
+def test_resolve_unknown_skips_a_locked_email(two_emails, status):
+    first, _ = two_emails
+    Email.objects.update(status=status, next_attempt_at=timezone.now() - timedelta(seconds=1))
+    with another_connection() as other:
+        lock(other, first)
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '2s'")
+        assert resolve_unknown() == 1
+        other.commit()
+    assert list(Email.objects.filter(status=status).values_list("pk", flat=True)) == [first.pk]
+    assert resolve_unknown() == 1
