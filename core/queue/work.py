@@ -12,7 +12,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from django.db import models
 from django.db.models.functions import Now
@@ -186,6 +186,9 @@ class WorkQuerySet(models.QuerySet[M]):
 
 
 class WorkItem(models.Model):
+    # Q conditions whose union is every due row, each served by a partial index.
+    DUE_CONDITIONS: ClassVar[Sequence[models.Q]] = (models.Q(),)
+
     next_attempt_at = models.DateTimeField(null=True, db_default=Now(), editable=False)
     claims = models.PositiveIntegerField(default=0, editable=False)
     crashes = models.PositiveIntegerField(default=0, editable=False)
