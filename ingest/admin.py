@@ -17,7 +17,7 @@ from core.admin.base import (
     pretty,
 )
 from emails.models import Email
-from ingest import services
+from ingest import queues, services
 from ingest.models import ProviderEvent
 
 Kind, State = ProviderEvent.Kind, ProviderEvent.State
@@ -68,7 +68,7 @@ class ProviderEventAdmin(RecordAdmin[ProviderEvent]):
     actions = ["reprocess"]
 
     def find(self, term: str) -> Q:
-        condition = Q(source=services.SES, event_id=term.lower())
+        condition = Q(source=queues.SES, event_id=term.lower())
         if (identifier := as_uuid(term)) is not None:
             condition |= Q(pk=identifier) | Q(email_id=identifier)
         return condition

@@ -72,9 +72,9 @@ class ProviderEvent(WorkItem):
             ),
         ]
         indexes = [
-            # For claiming: contains unfinished rows only.
+            # For claiming from one source: contains unfinished rows only.
             models.Index(
-                fields=["next_attempt_at"],
+                fields=["source", "next_attempt_at"],
                 name="provider_events_due",
                 condition=Q(next_attempt_at__isnull=False),
             ),

@@ -21,7 +21,7 @@ from emails.sending import loop, send_results
 from emails.sending.loop import send_due
 from emails.sending.send_results import SendResult, backoff, resolve_unknown, save_results
 from ingest.models import ProviderEvent
-from ingest.processing import process_due
+from ingest.processing import process_ses
 
 LONG_AGO = "2026-01-01T00:00Z"
 
@@ -55,7 +55,7 @@ def process_event(email, kind="Send", recipients=()):
         body=orjson.dumps({"Message": orjson.dumps(event).decode()}).decode(),
         next_attempt_at=LONG_AGO,
     )
-    assert process_due() == 1
+    assert process_ses().claimed == 1
 
 
 @pytest.mark.django_db
