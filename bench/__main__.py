@@ -11,7 +11,17 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from bench import callbacks, isolation, million, results, retention, scheduled, sending, webhooks
+from bench import (
+    callbacks,
+    isolation,
+    million,
+    results,
+    retention,
+    scheduled,
+    sending,
+    sources,
+    webhooks,
+)
 from bench.results import Figure
 from bench.system import System, TimedOut, remove_external_settings
 
@@ -21,6 +31,7 @@ PARTS: dict[str, Callable[[System], Iterator[Figure]]] = {
     "c": webhooks.delivered,
     "d": sending.accepted,
     "e": sending.sent,
+    "g": sources.beside_another_source,
     "i": isolation.isolated,
     "m": million.with_million_pending,
     "r": retention.constant_load,

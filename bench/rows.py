@@ -61,6 +61,19 @@ def write_callbacks(system: System, events: Sequence[Event], *, topic_arn: str) 
     )
 
 
+def write_callbacks_of_another_source(system: System, source: str, *, count: int) -> None:
+    """Callbacks that no worker processes; they became due an hour ago."""
+    system.database.execute(
+        "INSERT INTO provider_events (id, source, event_id, kind, topic_arn, body, state, reason,"
+        " type, request_id, received_at, next_attempt_at, claims, crashes)"
+        " SELECT uuidv7(), %s, number, 'notification', '', repeat('x', 2000), 'received', '', '',"
+        " '', due, due, 0, 0 FROM (SELECT number,"
+        "  now() - make_interval(secs => 3600 - number / 1000.0) AS due"
+        "  FROM generate_series(1, %s) AS number) AS dated",
+        [source, count],
+    )
+
+
 def write_deliveries(system: System, endpoints: Sequence[UUID], *, count: int) -> None:
     """Dispatched events with one pending delivery each, round-robin over the endpoints."""
     workspace, _ = _tenant(system)

@@ -27,7 +27,12 @@ _EXTERNAL = (
 )
 _OVERRIDES = {"PORT": "0", "API_RATE_LIMIT": "0", "LOG_LEVEL": "WARNING"}
 # The local stack is set up with LOCAL_MODE; the measured processes run as in production.
-_PRODUCTION = {"LOCAL_MODE": "false"}
+_PRODUCTION = {
+    "LOCAL_MODE": "false",
+    # Only for links in mail; requests go to the stack's own URL.
+    "BASE_URL": "https://mail.example.com",
+    "TRACKING_KEYS": "benchmark",
+}
 
 _QUEUES = {
     "ingest.tasks.process_due_events": "database",

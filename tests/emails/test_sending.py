@@ -24,7 +24,7 @@ from emails.sending.loop import send_due
 from emails.sending.send_results import BACKOFF, SendResult, resolve_unknown, save_results
 from emails.tasks import send_due_emails
 from ingest.models import ProviderEvent
-from ingest.processing import process_due
+from ingest.processing import process_ses
 
 LONG_AGO = "2026-01-01T00:00Z"
 
@@ -58,7 +58,7 @@ def process_event(email, kind="Send", recipients=()):
         body=orjson.dumps({"Message": orjson.dumps(event).decode()}).decode(),
         next_attempt_at=LONG_AGO,
     )
-    assert process_due() == 1
+    assert process_ses().claimed == 1
 
 
 @pytest.mark.django_db

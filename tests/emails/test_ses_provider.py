@@ -22,7 +22,7 @@ from emails.providers.ses import _request, wire_message_id
 from emails.sending.loop import send_due
 from emails.sending.send_results import resolve_unknown
 from ingest.models import ProviderEvent
-from ingest.processing import process_due
+from ingest.processing import process_ses
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG_AGO = "2026-01-01T00:00Z"
@@ -276,7 +276,7 @@ def send_event(mail):
         body=orjson.dumps({"Message": orjson.dumps(event).decode()}).decode(),
         next_attempt_at=LONG_AGO,
     )
-    assert process_due() == 1
+    assert process_ses().claimed == 1
 
 
 def test_many_emails_are_sent_concurrently(twin, api, domain, message):
