@@ -167,7 +167,7 @@ class _Run:
             return idempotent(self.request, self.act, variant=variant)
         if kept := kept_answer(self.request, variant=variant):
             return kept
-        return idempotent(self.request, partial(self.act, self._body()), variant=variant)
+        return idempotent(self.request, partial(self.act, *self._body()), variant=variant)
 
     def act(self, *body: Any) -> Any:
         arguments = dict(self.path)

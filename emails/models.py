@@ -10,7 +10,8 @@ from django.db.models import Q
 from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
-from accounts.models import ApiKey, Workspace
+from accounts.access import Access, Scope
+from accounts.models import TenantQuerySet, Workspace
 from core.db.ids import uuid7
 from core.queue.work import WorkItem, WorkQuerySet
 
@@ -20,11 +21,13 @@ _UNRESOLVED = ["sending", "unknown", "held"]
 _UNSENT = ["queued", "scheduled", "held"]
 
 
-class EmailQuerySet(WorkQuerySet["Email"]):
-    def for_key(self, key: ApiKey) -> Self:
-        """What this key may read: its whole workspace, or only what it sent itself."""
-        emails = self.filter(workspace=key.workspace)
-        return emails.filter(api_key=key) if key.is_restricted else emails
+class EmailQuerySet(TenantQuerySet["Email"], WorkQuerySet["Email"]):  # type: ignore[override]
+    def visible_to(self, access: Access) -> Self:  # type: ignore[override]
+        """Its whole workspace, or only what its API key has sent."""
+        emails = super().visible_to(access)
+        if access.has(Scope.EMAILS_READ):
+            return emails
+        return emails.filter(api_key=access.api_key_id) if access.api_key_id else emails.none()
 
     def owned_by(self, owner: str) -> Self:
         """Mail of one owner that is not sent yet; nothing for "", which is no owner."""
@@ -66,7 +69,7 @@ class Email(WorkItem):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="+", db_index=False)
-    api_key = models.ForeignKey(ApiKey, models.SET_NULL, null=True, related_name="+")
+    api_key = models.ForeignKey("accounts.ApiKey", models.SET_NULL, null=True, related_name="+")
     # Not a foreign key: the email outlives its domain.
     domain_id: "models.UUIDField[UUID | None, UUID | None]" = models.UUIDField(null=True)
     # Fixed at accept, from the domain or the installation.

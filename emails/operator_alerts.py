@@ -2,17 +2,18 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from django.conf import settings
 
 from accounts.models import Workspace
-from core.api.bodies import parse
 from core.errors import DomainError
 from core.times import iso
 from domains.models import Domain
 from domains.services import require_sending
-from emails.api.bodies import SendEmail
+from emails.content.addresses import Mailbox, parse
+from emails.content.outgoing_message import OutgoingMessage
 from emails.services import accept_internal
 from events.models import Event
 
@@ -22,26 +23,25 @@ _MAX_SUBJECT = 200  # a URL may have 2,048 characters; the text contains all of 
 
 
 def alert_operators(events: Sequence[Event]) -> None:
-    """One email per event, to all operators; the number of statements is constant.
+    """One email per event of ALERTED_TYPES, to all operators; the number of statements is constant.
 
     The email has the event's id, so dispatching an event again sends no second email. Broken
-    settings must not raise: the other subscribers still need the events.
+    settings must not raise: the events are dispatched all the same.
     """
-    alerts = [event for event in events if event.type in _TEXTS]
-    if not alerts or not settings.OPERATOR_EMAILS:
+    if not settings.OPERATOR_EMAILS:
         return
     try:
         template, domain = _template()
     except DomainError as error:
         logger.error(
             "Could not alert the operators about failing webhook endpoints",
-            extra={"reason": str(error), "events": [str(event.pk) for event in alerts]},
+            extra={"reason": str(error), "events": [str(event.pk) for event in events]},
         )
         return
-    names = _workspace_names({event.workspace_id for event in alerts})
+    names = _workspace_names({event.workspace_id for event in events})
     accept_internal(
         domain,
-        {event.pk: _alert(template, event, names[event.workspace_id]) for event in alerts},
+        {event.pk: _alert(template, event, names[event.workspace_id]) for event in events},
     )
 
 
@@ -56,27 +56,39 @@ def find_problems() -> list[str]:
     return []
 
 
-def _template() -> tuple[SendEmail, Domain]:
+def _template() -> tuple[OutgoingMessage, Domain]:
     """An alert without subject and text, and its From domain.
 
     DomainError if the settings contain an invalid mailbox or a domain that can't send.
     """
-    addresses = {"from": settings.OPERATOR_EMAIL_FROM, "to": settings.OPERATOR_EMAILS}
+    sender = _mailbox("OPERATOR_EMAIL_FROM", settings.OPERATOR_EMAIL_FROM)
+    operators = [_mailbox("OPERATOR_EMAILS", each) for each in settings.OPERATOR_EMAILS]
+    template = OutgoingMessage(sender=sender, to=operators, subject="-", text="-")
     try:
-        template = parse(SendEmail, addresses | {"subject": "-", "text": "-"})
+        template.check()
     except DomainError as error:
-        raise DomainError(f"OPERATOR_EMAIL_FROM or OPERATOR_EMAILS: {error}") from None
-    name = template.sender.domain
+        raise DomainError(f"OPERATOR_EMAILS: {error}") from None
     # Domain names are unique in the installation, so no workspace is needed.
-    domain = Domain.objects.filter(name=name, deleted_at=None).select_related("workspace").first()
-    return template, require_sending(domain, name)
+    domain = (
+        Domain.objects.filter(name=sender.domain, deleted_at=None)
+        .select_related("workspace")
+        .first()
+    )
+    return template, require_sending(domain, sender.domain)
+
+
+def _mailbox(setting: str, value: str) -> Mailbox:
+    try:
+        return parse(value)
+    except ValueError as error:
+        raise DomainError(f"{setting}: {error}") from None
 
 
 def _workspace_names(ids: set[UUID]) -> dict[UUID, str]:
     return dict(Workspace.objects.filter(pk__in=ids).values_list("pk", "name"))
 
 
-def _alert(template: SendEmail, event: Event, workspace: str) -> SendEmail:
+def _alert(template: OutgoingMessage, event: Event, workspace: str) -> OutgoingMessage:
     subject, text = _TEXTS[event.type]
     data = event.data()
     details = {
@@ -88,11 +100,11 @@ def _alert(template: SendEmail, event: Event, workspace: str) -> SendEmail:
         "id": data["webhook_id"],
         "admin": f"{settings.BASE_URL}/admin/webhooks/endpoint/{data['webhook_id']}/change/",
     }
-    content = {
-        "subject": subject.format(**details)[:_MAX_SUBJECT],
-        "text": text.format(**details),
-    }
-    return template.model_copy(update=content)
+    return replace(
+        template,
+        subject=subject.format(**details)[:_MAX_SUBJECT],
+        text=text.format(**details),
+    )
 
 
 _TEXTS = {
@@ -130,3 +142,4 @@ In the admin: {admin}
 """,
     ),
 }
+ALERTED_TYPES = frozenset(_TEXTS)

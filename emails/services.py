@@ -11,7 +11,8 @@ from django.db.models import Case, F, Value, When
 from django.db.models.functions import Greatest, Now
 from django.utils import timezone
 
-from accounts.models import ApiKey, Workspace
+from accounts.access import Access
+from accounts.models import Workspace
 from contacts.suppressions import find_suppressed_in
 from core.context import request_id
 from core.db import bulk
@@ -21,15 +22,13 @@ from core.queue.wake import wake
 from domains.models import Domain
 from domains.services import require_sending, sending_domains
 from emails import queues
-from emails.api.bodies import SendEmail
 from emails.content import attachments
 from emails.content.addresses import Mailbox, identity
+from emails.content.outgoing_message import OutgoingMessage
 from emails.facts.constructors import resolved, scheduled, suppressed
 from emails.facts.record import EmailFact, record_facts
 from emails.models import Email, EmailAttachment, EmailQuerySet, EmailRecipient
 from emails.providers import installed_provider
-
-SEND = "emails.tasks.send_due_emails"
 
 
 class ApiKeyDomainRestricted(DomainError):
@@ -59,49 +58,72 @@ class Draft:
         return len(self.suppressed()) == len(self.recipients)
 
 
-def accept(key: ApiKey, requests: Sequence[SendEmail], *, is_batch: bool = False) -> list[Draft]:
+class RecipientSuppressed(DomainError):
+    """The email is stored with status `suppressed` and is never sent."""
+
+    name = "recipient_suppressed"
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__(
+            "Every recipient is on the suppression list.",
+            details={"email_id": str(draft.email.pk), "recipients": draft.suppressed()},
+        )
+
+
+def accept(
+    access: Access, messages: Sequence[OutgoingMessage], *, is_batch: bool = False
+) -> list[Draft]:
     """Store all emails or none; a worker sends each when it is due.
 
     Suppressed recipients are dropped and published as `email.suppressed`; an email without any
     other recipient is stored with status `suppressed` and never sent. DomainNotVerified or
-    ApiKeyDomainRestricted if the key may not send from a domain.
+    ApiKeyDomainRestricted if the caller may not send from a domain. Messages are not validated
+    here: see OutgoingMessage.check.
     """
-    domains = _sending_domains(key, requests)
+    domains = require_domains(access, {message.sender.domain for message in messages})
     emails = [
         _build_email(
-            request, domains[request.sender.domain], pk=uuid7(), key=key, is_batch=is_batch
+            message, domains[message.sender.domain], pk=uuid7(), access=access, is_batch=is_batch
         )
-        for request in requests
+        for message in messages
     ]
-    stored = attachments.store(emails, requests)
-    return _insert(_drafts(key.workspace, emails, requests), stored)
+    stored = attachments.store(emails, messages)
+    return _insert(_drafts(access.workspace, emails, messages), stored)
 
 
-def accept_internal(domain: Domain, requests: Mapping[UUID, SendEmail]) -> list[Draft]:
+def accept_internal(domain: Domain, messages: Mapping[UUID, OutgoingMessage]) -> list[Draft]:
     """Store email of the installation itself, each under its given id, at most once.
 
-    Ids that already have an email are skipped. There is no lock: concurrent transactions must
-    not use the same ids.
+    It is not tracked. Ids that already have an email are skipped. There is no lock: concurrent
+    transactions must not use the same ids.
     """
-    known = set(Email.objects.filter(pk__in=list(requests)).values_list("pk", flat=True))
-    new = {pk: request for pk, request in requests.items() if pk not in known}
+    known = set(Email.objects.filter(pk__in=list(messages)).values_list("pk", flat=True))
+    new = {pk: message for pk, message in messages.items() if pk not in known}
     if not new:
         return []
-    emails = [_build_email(request, domain, pk=pk) for pk, request in new.items()]
-    return _insert(_drafts(domain.workspace, emails, list(new.values())))
+    emails = [_build_email(message, domain, pk=pk) for pk, message in new.items()]
+    stored = attachments.store(emails, list(new.values()))
+    return _insert(_drafts(domain.workspace, emails, list(new.values())), stored)
 
 
-def check_domains(key: ApiKey, requests: Sequence[SendEmail]) -> list[DomainError | None]:
-    """For each request, the error why the key may not send from its From domain, or None."""
-    domains = sending_domains(key.workspace, (request.sender.domain for request in requests))
+def check_domains(access: Access, names: Sequence[str]) -> list[DomainError | None]:
+    """For each From domain, the error why the caller may not send from it, or None."""
+    domains = sending_domains(access.workspace, names)
     problems: list[DomainError | None] = []
-    for request in requests:
+    for name in names:
         try:
-            _require_permission(key, domains.get(request.sender.domain), request.sender.domain)
+            _require_domain(access, domains.get(name), name)
             problems.append(None)
         except DomainError as error:
             problems.append(error)
     return problems
+
+
+def require_domains(access: Access, names: set[str]) -> dict[str, Domain]:
+    """The domains by name; DomainNotVerified or ApiKeyDomainRestricted unless the caller may send
+    from all of them."""
+    domains = sending_domains(access.workspace, names)
+    return {name: _require_domain(access, domains.get(name), name) for name in names}
 
 
 def retry_now(emails: Sequence[Email]) -> int:
@@ -114,7 +136,7 @@ def retry_now(emails: Sequence[Email]) -> int:
         count = retriable.update(
             status=Email.Status.QUEUED, next_attempt_at=Now(), first_attempt_at=None
         )
-        wake(SEND)
+        wake(queues.SEND.task)
     return count
 
 
@@ -154,15 +176,9 @@ def resolve(emails: Sequence[Email], *, was_sent: bool) -> int:
     return len(rows)
 
 
-def _sending_domains(key: ApiKey, requests: Sequence[SendEmail]) -> dict[str, Domain]:
-    names = {request.sender.domain for request in requests}
-    domains = sending_domains(key.workspace, names)
-    return {name: _require_permission(key, domains.get(name), name) for name in names}
-
-
-def _require_permission(key: ApiKey, domain: Domain | None, name: str) -> Domain:
+def _require_domain(access: Access, domain: Domain | None, name: str) -> Domain:
     usable = require_sending(domain, name)
-    if key.domain_id is not None and key.domain_id != usable.pk:
+    if access.domain_id is not None and access.domain_id != usable.pk:
         raise ApiKeyDomainRestricted(
             f"This API key may not send from `{name}`: it is restricted to another domain."
         )
@@ -170,9 +186,9 @@ def _require_permission(key: ApiKey, domain: Domain | None, name: str) -> Domain
 
 
 def _drafts(
-    workspace: Workspace, emails: Sequence[Email], requests: Sequence[SendEmail]
+    workspace: Workspace, emails: Sequence[Email], messages: Sequence[OutgoingMessage]
 ) -> list[Draft]:
-    mailboxes = [request.recipients() for request in requests]
+    mailboxes = [message.recipients() for message in messages]
     origins = find_suppressed_in(
         workspace, {identity(box.address) for boxes in mailboxes for _, box in boxes}
     )
@@ -197,7 +213,7 @@ def _insert(drafts: list[Draft], stored: Sequence[EmailAttachment] = ()) -> list
         )
         record_facts(facts)
         if any(draft.email.status == Email.Status.QUEUED for draft in drafts):
-            wake(SEND)
+            wake(queues.SEND.task)
     return drafts
 
 
@@ -213,40 +229,41 @@ def _initial_facts(draft: Draft) -> list[EmailFact]:
 
 
 def _build_email(
-    request: SendEmail,
+    message: OutgoingMessage,
     domain: Domain,
     *,
     pk: UUID,
-    key: ApiKey | None = None,
+    access: Access | None = None,
     is_batch: bool = False,
 ) -> Email:
-    now, at = timezone.now(), request.scheduled_at
+    now, at = timezone.now(), message.scheduled_at
     by_kind: dict[str, list[str]] = {"to": [], "cc": [], "bcc": []}
-    for kind, box in request.recipients():
+    for kind, box in message.recipients():
         by_kind[kind].append(str(box))
-    may_track = key is not None  # email of the installation itself is not tracked
+    may_track = access is not None  # email of the installation itself is not tracked
     return Email(
         id=pk,
         workspace_id=domain.workspace_id,
-        api_key_id=key.pk if key else None,
+        api_key_id=access.api_key_id if access else None,
         domain_id=domain.pk,
         provider=domain.provider or installed_provider(),
         region=domain.region,
         configuration_set=domain.ses_configuration_set_name,
         is_batch=is_batch,
-        sender=str(request.sender),
+        owner=message.owner,
+        sender=str(message.sender),
         **by_kind,
-        reply_to=_unique(request.reply_to),
-        subject=request.subject,
-        html=request.html or "",
-        text=request.text or "",
-        headers=request.headers,
-        tags={tag.name: tag.value for tag in request.tags},
-        attachment_count=len(request.attachments),
+        reply_to=_unique(message.reply_to),
+        subject=message.subject,
+        html=message.html,
+        text=message.text,
+        headers=dict(message.headers),
+        tags=dict(message.tags),
+        attachment_count=len(message.attachments),
         open_tracking=may_track and domain.open_tracking,
         click_tracking=may_track and domain.click_tracking,
-        unsubscribe=request.unsubscribe,
-        message_id=f"<{pk}@{request.sender.domain}>",
+        unsubscribe=message.unsubscribe,
+        message_id=f"<{pk}@{message.sender.domain}>",
         request_id=request_id.get(),
         status=Email.Status.SCHEDULED if at else Email.Status.QUEUED,
         scheduled_at=at,

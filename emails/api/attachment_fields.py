@@ -2,7 +2,6 @@
 
 import re
 from base64 import b64decode
-from collections.abc import Sequence
 from mimetypes import guess_type
 from typing import Annotated, Any, Self
 from urllib.parse import unquote, urlsplit
@@ -12,7 +11,7 @@ from pydantic.json_schema import WithJsonSchema
 
 from core.api.bodies import RequestBody, Text
 from emails.content.addresses import CONTROL
-from emails.content.sizes import base64_size
+from emails.content.outgoing_message import OutgoingAttachment
 
 MAX_ATTACHMENTS = 100
 _DEFAULT_TYPE = "application/octet-stream"
@@ -111,10 +110,13 @@ class Attachment(RequestBody):
     def cid(self) -> str:
         return self.content_id or self.inline_content_id or ""
 
-
-def encoded_size(attachments: Sequence[Attachment]) -> int:
-    """Bytes on the wire; a `path` that is not fetched yet counts as 0."""
-    return sum(base64_size(len(each.content or b"")) for each in attachments)
+    def to_outgoing(self) -> OutgoingAttachment:
+        return OutgoingAttachment(
+            filename=self.name,
+            content=self.content or b"",
+            content_type=self.type,
+            content_id=self.cid,
+        )
 
 
 def _unique_content_ids(attachments: list[Attachment]) -> list[Attachment]:

@@ -1,73 +1,39 @@
 """`/emails/{id}/attachments`: attachments of an email, with download links."""
 
-from datetime import datetime
-from typing import Any, Literal
+from functools import partial
 
+from django.db.models import QuerySet
 from django.utils import timezone
-from pydantic import BaseModel
-from rest_framework.response import Response
 
 from accounts import views
-from accounts.authentication import ApiRequest
-from accounts.permissions import SendingAccess
+from accounts.access import Access, Scope
+from accounts.operation import operation
 from accounts.views import ApiView
-from core.api.http import uncached
-from core.api.openapi import PAGE, describe, list_of
-from core.api.pagination import page
-from core.times import iso
+from core.api.dialects import Page
 from emails.api.emails import find
-from emails.content.attachments import LINK_LIFETIME, download_url
-from emails.content.mime import disposition
+from emails.api.representations import AttachmentOut, represent_attachment
+from emails.content.attachments import LINK_LIFETIME
 from emails.models import EmailAttachment
 
 
-class AttachmentOut(BaseModel):
-    """Anyone with `download_url` can download the file until `expires_at`."""
-
-    object: Literal["attachment"] = "attachment"
-    id: str
-    filename: str
-    content_type: str
-    content_disposition: Literal["inline", "attachment"]
-    content_id: str | None
-    size: int
-    download_url: str
-    expires_at: str
-
-
 class AttachmentsView(ApiView):
-    permission_classes = [SendingAccess]
+    tag = "Emails"
 
-    @describe(
-        "List the attachments of an email",
-        response=list_of(AttachmentOut),
-        parameters=PAGE,
-        tag="Emails",
-    )
-    def get(self, request: ApiRequest, email_id: str) -> Response:
+    @operation("List the attachments of an email", needs=Scope.EMAILS_READ_OWN, no_store=True)
+    def get(self, access: Access, email_id: str) -> Page[AttachmentOut]:
         expires_at = timezone.now() + LINK_LIFETIME
-        rows = EmailAttachment.objects.filter(email=find(request, email_id))
-        return uncached(Response(page(request, rows, lambda row: _serialize(row, expires_at))))
+        render = partial(represent_attachment, expires_at=expires_at)
+        return self.page(_attachments(access, email_id), render)
 
 
 class AttachmentView(ApiView):
-    permission_classes = [SendingAccess]
+    tag = "Emails"
 
-    @describe("Get an attachment of an email", response=AttachmentOut, tag="Emails")
-    def get(self, request: ApiRequest, email_id: str, attachment_id: str) -> Response:
-        rows = EmailAttachment.objects.filter(email=find(request, email_id))
-        row = views.find(rows, attachment_id, "attachment")
-        return uncached(Response(_serialize(row, timezone.now() + LINK_LIFETIME)))
+    @operation("Get an attachment of an email", needs=Scope.EMAILS_READ_OWN, no_store=True)
+    def get(self, access: Access, email_id: str, attachment_id: str) -> AttachmentOut:
+        row = views.find(_attachments(access, email_id), attachment_id, "attachment")
+        return represent_attachment(row, expires_at=timezone.now() + LINK_LIFETIME)
 
 
-def _serialize(row: EmailAttachment, expires_at: datetime) -> dict[str, Any]:
-    return AttachmentOut(
-        id=str(row.pk),
-        filename=row.filename,
-        content_type=row.content_type,
-        content_disposition=disposition(row),
-        content_id=row.content_id or None,
-        size=row.size,
-        download_url=download_url(row, expires_at=expires_at),
-        expires_at=iso(expires_at),
-    ).model_dump()
+def _attachments(access: Access, email_id: str) -> "QuerySet[EmailAttachment]":
+    return EmailAttachment.objects.filter(email=find(access, email_id))

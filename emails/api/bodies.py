@@ -1,43 +1,30 @@
-"""Validates the body of `POST /emails`, field by field."""
+"""Request bodies of `/emails`, validated field by field."""
 
 import re
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.json_schema import WithJsonSchema
 
-from core.api.bodies import FieldPath, RequestBody, Text, parse, wrong
+from core.api.bodies import FieldPath, RequestBody, Text, wrong
 from core.errors import UnsupportedField
-from emails.api.attachment_fields import Attachments, encoded_size
+from emails.api.attachment_fields import Attachments
 from emails.content import addresses
 from emails.content.addresses import CONTROL, Mailbox
-from emails.content.sizes import (
-    HEADER_RESERVE,
-    MAX_MESSAGE,
-    PART_HEADER_RESERVE,
-    field_size,
-    text_size,
+from emails.content.outgoing_message import (
+    UNSUBSCRIBE_HEADER,
+    UNSUBSCRIBE_URL,
+    OutgoingMessage,
 )
 from emails.providers.ses import EMAIL_TAG
 from emails.schedule_parsing import MAX_LENGTH, parse_scheduled_at
 
-MAX_RECIPIENTS = 50
 MAX_MAILBOXES = 100  # per field, before duplicates are removed
 MAX_REPLY_TO = 50
 MAX_TAGS = 75
 # Fields of the Resend clients that are not supported: rejected by name, not silently ignored.
 UNSUPPORTED = ("template", "topic_id")
-
-TOO_LARGE = (
-    "makes the email larger than 40 MiB, the limit of SES for `html`, `text` and attachments"
-    " after encoding; send a link to large files instead"
-)
-
-# Either one adds one-click unsubscribe to the email.
-UNSUBSCRIBE_HEADER = "x-opensend-unsubscribe"
-UNSUBSCRIBE_URL = "{{{OPENSEND_UNSUBSCRIBE_URL}}}"
 
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,200}")  # RFC 5322 section 2.2: printable, no colon
 _RESERVED = re.compile(
@@ -45,7 +32,6 @@ _RESERVED = re.compile(
     r"|(MIME|Content|DKIM|X-OpenSend)-.*)",
     re.IGNORECASE,
 )
-_LIST_HEADERS = frozenset({"list-unsubscribe", "list-unsubscribe-post"})
 _TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
 
@@ -171,7 +157,7 @@ def _unique_names(tags: list[Tag]) -> list[Tag]:
 
 
 def _allow_null(schema: dict[str, Any]) -> None:
-    """`parse_email` treats null as absent, even for the unsupported fields."""
+    """`SendEmail.parse` treats null as absent, even for the unsupported fields."""
     fields, null = schema["properties"], {"type": "null"}
     for name, field in fields.items():
         if name not in schema["required"] and null not in field.get("anyOf", []):
@@ -198,37 +184,28 @@ class SendEmail(RequestBody):
     attachments: Attachments = []
     scheduled_at: ScheduledAt | None = None
 
+    @classmethod
+    def parse(cls, data: Any, *, prefix: str = "") -> Self:
+        """One email of a request; ValidationFailed or UnsupportedField name the invalid fields."""
+        if isinstance(data, dict):
+            for name in UNSUPPORTED:
+                if data.get(name) is not None:
+                    raise UnsupportedField(
+                        f"`{prefix}{name}` is not supported by this version.",
+                        details={"fields": {prefix + name: "is not supported"}},
+                    )
+            data = {
+                name: value
+                for name, value in data.items()
+                if value is not None or name not in _NULLABLE
+            }
+        return super().parse(data, prefix=prefix)
+
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:
-        if problems := dict(self._problems()):
+        if problems := dict(self.to_message().problems()):
             raise wrong(problems)
         return self
-
-    def _problems(self) -> Iterator[tuple[FieldPath, str]]:
-        if not self.html and not self.text:
-            yield ("html",), "`html` or `text` is required, or both"
-        count = len(self.recipients())
-        if self.unsubscribe:
-            yield from self._unsubscribe_problems(count)
-        if count > MAX_RECIPIENTS:
-            yield ("to",), f"`to`, `cc` and `bcc` may have {MAX_RECIPIENTS} recipients in total"
-        if self._may_be_large() and self.room() < 0:
-            sizes = self._sizes()
-            yield (max(sizes, key=sizes.__getitem__),), TOO_LARGE
-
-    def _unsubscribe_problems(self, count: int) -> Iterator[tuple[FieldPath, str]]:
-        if count > 1:
-            yield (
-                ("to",),
-                f"an email with `X-OpenSend-Unsubscribe` or `{UNSUBSCRIBE_URL}` must have exactly"
-                " one recipient: the unsubscribe link is personal",
-            )
-        for name in self.headers:
-            if name.lower() in _LIST_HEADERS:
-                yield (
-                    ("headers", name),
-                    "is set by the platform for one-click unsubscribe and cannot be given as well",
-                )
 
     @property
     def unsubscribe(self) -> bool:
@@ -239,33 +216,23 @@ class SendEmail(RequestBody):
             or UNSUBSCRIBE_URL in (self.text or "")
         )
 
-    def room(self) -> int:
-        """Bytes on the wire that are left for remote attachments."""
-        return MAX_MESSAGE - HEADER_RESERVE - sum(self._sizes().values())
-
-    def _may_be_large(self) -> bool:
-        # A character is up to four bytes, which become six in base64.
-        return bool(self.attachments) or len(self.html or "") + len(self.text or "") > 1_000_000
-
-    def _sizes(self) -> dict[str, int]:
-        html, text = self.html or "", self.text or ""
-        return {
-            # HTML without a text also becomes the text part.
-            "html": text_size(html) * (1 if text else 2),
-            "text": text_size(text),
-            "attachments": encoded_size(self.attachments)
-            + PART_HEADER_RESERVE * len(self.attachments),
-            "headers": sum(field_size(name + value) for name, value in self.headers.items()),
-            "to": sum(field_size(str(box)) for _, box in self.recipients()),
-        }
-
-    def recipients(self) -> list[tuple[str, Mailbox]]:
-        """Each address once, with the kind of its first occurrence."""
-        first: dict[str, tuple[str, Mailbox]] = {}
-        for kind, mailboxes in (("to", self.to), ("cc", self.cc), ("bcc", self.bcc)):
-            for mailbox in mailboxes:
-                first.setdefault(addresses.identity(mailbox.address), (kind, mailbox))
-        return list(first.values())
+    def to_message(self) -> OutgoingMessage:
+        """An attachment that is not fetched yet is empty."""
+        return OutgoingMessage(
+            sender=self.sender,
+            to=self.to,
+            cc=self.cc,
+            bcc=self.bcc,
+            reply_to=self.reply_to,
+            subject=self.subject,
+            html=self.html or "",
+            text=self.text or "",
+            headers=self.headers,
+            tags={tag.name: tag.value for tag in self.tags},
+            attachments=[each.to_outgoing() for each in self.attachments],
+            scheduled_at=self.scheduled_at,
+            unsubscribe=self.unsubscribe,
+        )
 
 
 class Reschedule(RequestBody):
@@ -277,20 +244,3 @@ class Reschedule(RequestBody):
 
 # Fields that may be null: clients send null for absent fields.
 _NULLABLE = {field.alias or name for name, field in SendEmail.model_fields.items()} | {*UNSUPPORTED}
-
-
-def parse_email(data: Any, *, prefix: str = "") -> SendEmail:
-    """One email of a request; ValidationFailed or UnsupportedField name the invalid fields."""
-    if isinstance(data, dict):
-        for name in UNSUPPORTED:
-            if data.get(name) is not None:
-                raise UnsupportedField(
-                    f"`{prefix}{name}` is not supported by this version.",
-                    details={"fields": {prefix + name: "is not supported"}},
-                )
-        data = {
-            name: value
-            for name, value in data.items()
-            if value is not None or name not in _NULLABLE
-        }
-    return parse(SendEmail, data, prefix=prefix)

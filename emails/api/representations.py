@@ -1,20 +1,24 @@
-"""The JSON of emails and their events."""
+"""The JSON of emails, their events and their attachments."""
 
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 from core.times import iso
-from emails.models import Email, EmailEvent, EmailRecipient
+from emails.content.attachments import download_url
+from emails.content.mime import disposition
+from emails.models import Email, EmailAttachment, EmailEvent, EmailRecipient
 
 # `last_event` as the Resend clients spell it, where it differs from our status.
 _LAST_EVENT = {
     "soft_bounced": "bounced",
     "cancelled": "canceled",
+    "held": "queued",
     "sending": "queued",
     "unknown": "queued",
 }
-_UNSENT = frozenset({"scheduled", "sending", "unknown"})
+_UNSENT = frozenset({"scheduled", "held", "sending", "unknown"})
 
 
 class EmailAccepted(BaseModel):
@@ -33,7 +37,11 @@ class BatchError(BaseModel):
 
 class BatchAccepted(BaseModel):
     data: list[EmailAccepted]
-    errors: list[BatchError] | None = Field(None, description="Only with permissive validation.")
+    errors: list[BatchError] | None = Field(
+        None,
+        description="Only with permissive validation.",
+        exclude_if=lambda errors: errors is None,
+    )
 
 
 class RecipientOut(BaseModel):
@@ -86,15 +94,25 @@ class EmailEventOut(BaseModel):
     data: dict[str, Any]
 
 
-def serialize_changed(email: Email) -> dict[str, Any]:
-    return EmailChanged(id=str(email.pk)).model_dump()
+class AttachmentOut(BaseModel):
+    """Anyone with `download_url` can download the file until `expires_at`."""
+
+    object: Literal["attachment"] = "attachment"
+    id: str
+    filename: str
+    content_type: str
+    content_disposition: Literal["inline", "attachment"]
+    content_id: str | None
+    size: int
+    download_url: str
+    expires_at: str
 
 
-def serialize_list_item(email: Email) -> dict[str, Any]:
-    return EmailListed(**_common(email)).model_dump(by_alias=True)
+def represent_listed(email: Email) -> EmailListed:
+    return EmailListed(**_common(email))
 
 
-def serialize_email(email: Email) -> dict[str, Any]:
+def represent(email: Email) -> EmailOut:
     """One query, for the recipients."""
     return EmailOut(
         **_common(email),
@@ -111,10 +129,10 @@ def serialize_email(email: Email) -> dict[str, Any]:
         clicks=email.clicks,
         human_clicks=email.human_clicks,
         recipients=[_recipient(each, email) for each in email.recipients.order_by("pk")],
-    ).model_dump(by_alias=True)
+    )
 
 
-def serialize_event(event: EmailEvent) -> dict[str, Any]:
+def represent_event(event: EmailEvent) -> EmailEventOut:
     return EmailEventOut(
         id=str(event.pk),
         type=event.type,
@@ -122,7 +140,20 @@ def serialize_event(event: EmailEvent) -> dict[str, Any]:
         occurred_at=iso(event.occurred_at),
         received_at=iso(event.received_at),
         data=event.payload,
-    ).model_dump()
+    )
+
+
+def represent_attachment(row: EmailAttachment, *, expires_at: datetime) -> AttachmentOut:
+    return AttachmentOut(
+        id=str(row.pk),
+        filename=row.filename,
+        content_type=row.content_type,
+        content_disposition=disposition(row),
+        content_id=row.content_id or None,
+        size=row.size,
+        download_url=download_url(row, expires_at=expires_at),
+        expires_at=iso(expires_at),
+    )
 
 
 def _common(email: Email) -> dict[str, Any]:

@@ -22,12 +22,13 @@ MAX_DELIVERIES = 1000
 _NEXT = {
     "scheduled": "It is sent at its scheduled time.",
     "queued": "It is sent to the provider.",
+    "held": "It fails unless it is released before.",
     "sending": "The provider call is in flight; without a result by then the outcome is unknown.",
     "unknown": "Waiting for evidence of whether the provider accepted it.",
     "sent": "Waiting for the provider to report the delivery or a bounce.",
     "delivery_delayed": "The provider keeps retrying.",
 }
-_HELD = "Held until an operator decides whether it was sent."
+_UNDECIDED = "Held until an operator decides whether it was sent."
 
 
 class TraceKey(BaseModel):
@@ -108,7 +109,7 @@ class EmailTrace(BaseModel):
     next: TraceNext | None
 
 
-def trace(email: Email) -> dict[str, Any]:
+def trace(email: Email) -> EmailTrace:
     """The newest MAX_FACTS facts in the order in which they happened; four queries."""
     newest = list(EmailEvent.objects.filter(email=email).order_by("-pk")[: MAX_FACTS + 1])
     facts = sorted(newest[:MAX_FACTS], key=lambda fact: (fact.occurred_at, fact.pk))
@@ -122,7 +123,7 @@ def trace(email: Email) -> dict[str, Any]:
         entries=[_entry(fact, events.get(fact.pk), deliveries.get(fact.pk, [])) for fact in facts],
         has_more=is_truncated or len(newest) > MAX_FACTS,
         next=_next(email),
-    ).model_dump()
+    )
 
 
 def _events(email: Email, facts: list[EmailEvent]) -> dict[UUID, Event]:
@@ -198,7 +199,7 @@ def _delivery(delivery: Delivery) -> TraceDelivery:
 def _next(email: Email) -> TraceNext | None:
     what = _NEXT.get(email.status)
     if email.status == Email.Status.UNKNOWN and email.next_attempt_at is None:
-        what = _HELD
+        what = _UNDECIDED
     elif email.status == Email.Status.SCHEDULED and email.next_attempt_at != email.scheduled_at:
         what = _NEXT["queued"]  # its time has passed and the attempt was deferred
     return TraceNext(at=iso(email.next_attempt_at), what=what) if what else None

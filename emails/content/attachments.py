@@ -13,9 +13,8 @@ from django.utils import timezone
 
 from core.blobs import BlobMissing, BlobStoreUnavailable, blobs
 from core.db.ids import time_of, uuid7
-from emails.api.attachment_fields import Attachment
-from emails.api.bodies import SendEmail
 from emails.content.mime import Part
+from emails.content.outgoing_message import OutgoingAttachment, OutgoingMessage, StoredBlob
 from emails.models import Email, EmailAttachment
 from emails.providers import NotTaken, Refused
 
@@ -25,24 +24,26 @@ _MAX_UPLOADS = 8  # concurrent blob writes per request
 _MEMORY_TIMEOUT = 10.0  # seconds; well within the part of a lease before the call
 
 
-def store(emails: Sequence[Email], requests: Sequence[SendEmail]) -> list[EmailAttachment]:
-    """Write the blobs of the emails' attachments; the rows to insert."""
-    rows = [
-        (_row(email, position, each, pk), each.content or b"")
-        for email, request in zip(emails, requests, strict=True)
-        if request.attachments
+def store(emails: Sequence[Email], messages: Sequence[OutgoingMessage]) -> list[EmailAttachment]:
+    """Write the blobs of the emails' attachments; the rows to insert.
+
+    BlobMissing if a StoredBlob is gone.
+    """
+    attachments = [
+        (email, position, attachment, pk)
+        for email, message in zip(emails, messages, strict=True)
+        if message.attachments
         # Lists of the API are newest first, so reversed ids keep the order of the request.
-        for (position, each), pk in zip(
-            enumerate(request.attachments),
-            reversed([uuid7() for _ in request.attachments]),
+        for (position, attachment), pk in zip(
+            enumerate(message.attachments),
+            reversed([uuid7() for _ in message.attachments]),
             strict=True,
         )
     ]
-    if rows:
-        put = blobs().put
-        with ThreadPoolExecutor(min(_MAX_UPLOADS, len(rows))) as pool:
-            list(pool.map(lambda pair: put(pair[0].blob_key, pair[1]), rows))
-    return [row for row, _ in rows]
+    if not attachments:
+        return []
+    with ThreadPoolExecutor(min(_MAX_UPLOADS, len(attachments))) as pool:
+        return list(pool.map(lambda each: _store(*each), attachments))
 
 
 def by_email(emails: Sequence[Email]) -> dict[UUID, list[EmailAttachment]]:
@@ -83,18 +84,24 @@ def blob_key(email_id: UUID, position: int) -> str:
     return f"{PREFIX}{time_of(email_id):%Y-%m-%d/%H-%M}/{email_id}.{position}"
 
 
-def _row(email: Email, position: int, attachment: Attachment, pk: UUID) -> EmailAttachment:
-    content = attachment.content or b""
+def _store(
+    email: Email, position: int, attachment: OutgoingAttachment, pk: UUID
+) -> EmailAttachment:
+    """Each email has blobs of its own: a row never names a blob that another app may delete."""
+    content, key = attachment.content, blob_key(email.pk, position)
+    if isinstance(content, StoredBlob):
+        content = blobs().read(content.key)
+    blobs().put(key, content)
     return EmailAttachment(
         id=pk,
         email_id=email.pk,
         position=position,
-        filename=attachment.name,
-        content_type=attachment.type,
-        content_id=attachment.cid,
+        filename=attachment.filename,
+        content_type=attachment.content_type,
+        content_id=attachment.content_id,
         size=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
-        blob_key=blob_key(email.pk, position),
+        blob_key=key,
     )
 
 

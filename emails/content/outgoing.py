@@ -5,8 +5,8 @@ The row stays as the caller wrote it.
 
 from copy import copy
 
-from emails.api.bodies import UNSUBSCRIBE_HEADER, UNSUBSCRIBE_URL
 from emails.content.html_to_text import html_to_text
+from emails.content.outgoing_message import UNSUBSCRIBE_HEADER, UNSUBSCRIBE_URL
 from emails.models import Email, EmailRecipient
 from tracking.html_rewriting import Addressee, our_url, rewrite
 from tracking.tokens import Unsubscribe, sign_unsubscribe

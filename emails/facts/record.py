@@ -21,7 +21,7 @@ from contacts.suppressions import SIMULATOR, SuppressionRequest, suppress
 from core.db import bulk
 from core.db.ids import uuid7
 from emails.content.addresses import identity
-from emails.facts.event_data import build_event_data
+from emails.event_types import build_event_data
 from emails.facts.soft_bounces import soft_bounce_suppressions
 from emails.facts.states import State, email_status, fold
 from emails.models import Email, EmailEvent, EmailRecipient

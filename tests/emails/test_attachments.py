@@ -22,8 +22,9 @@ from core.blobs import blobs
 from core.db.ids import uuid7
 from core.errors import ValidationFailed
 from emails import orphan_blobs
-from emails.api.bodies import parse_email
-from emails.content import attachments, remote_attachments
+from emails.api import remote_attachments
+from emails.api.bodies import SendEmail
+from emails.content import attachments
 from emails.models import Email, EmailAttachment
 from emails.providers import NotTaken
 from emails.sending.loop import send_due
@@ -269,13 +270,13 @@ def test_a_message_larger_than_40_mib_is_rejected(message, sizes, field):
 
     fields = {name: sized(name, each) if each else each for name, each in sizes.items()}
     with pytest.raises(ValidationFailed, match="40 MiB") as refused:
-        parse_email(message | fields)
+        SendEmail.parse(message | fields)
     assert list(refused.value.details["fields"]) == [field]
 
 
 def test_a_message_just_below_40_mib_is_accepted(message):
-    parse_email(message | {"html": "a" * 28_000_000})
-    parse_email(message | {"html": "a" * 14_000_000, "text": "é" * 7_000_000})
+    SendEmail.parse(message | {"html": "a" * 28_000_000})
+    SendEmail.parse(message | {"html": "a" * 14_000_000, "text": "é" * 7_000_000})
 
 
 def test_a_remote_file_must_fit_with_the_texts(attach, domain, web):

@@ -125,14 +125,15 @@ def test_cancelling_needs_full_access_to_the_workspace(send, stranger, workspace
 @pytest.mark.django_db(transaction=True)
 def test_an_email_is_cancelled_or_sent_but_never_both(domain, api_key, provider):
     """Two connections race for each email: a send worker and a cancel."""
-    from emails.api.bodies import parse_email
+    from accounts.access import Access
+    from emails.api.bodies import SendEmail
     from emails.services import accept
 
     message = {"from": "ada@example.com", "to": "bob@example.net", "subject": "Race", "text": "x"}
-    outcomes = {}
+    access, outcomes = Access.of_api_key(api_key[0]), {}
     for number in range(ROUNDS):
-        request = parse_email(message | {"scheduled_at": "in 1 hour"})
-        (draft,) = accept(api_key[0], [request])
+        body = SendEmail.parse(message | {"scheduled_at": "in 1 hour"})
+        (draft,) = accept(access, [body.to_message()])
         email = draft.email
         Email.objects.filter(pk=email.pk).update(
             next_attempt_at=timezone.now() - timedelta(seconds=1)

@@ -8,7 +8,8 @@ from django.db import connection
 
 from core.errors import ValidationFailed
 from core.outbound import OutboundPolicy, fetch
-from emails.api.bodies import TOO_LARGE, SendEmail
+from emails.api.bodies import SendEmail
+from emails.content.outgoing_message import TOO_LARGE
 from emails.content.sizes import base64_size
 
 FETCH_TIMEOUT = 15.0  # seconds for all files of one API request
@@ -28,11 +29,11 @@ class AttachmentFetcher:
     def __init__(self) -> None:
         self._until = monotonic() + FETCH_TIMEOUT
 
-    def fetch(self, request: SendEmail, *, prefix: str = "") -> None:
+    def fetch(self, body: SendEmail, *, prefix: str = "") -> None:
         """Fill in the attachments' content; ValidationFailed names the one that fails."""
-        for index, attachment in enumerate(request.attachments):
+        for index, attachment in enumerate(body.attachments):
             if attachment.path is not None:
-                room = request.room()
+                room = body.to_message().room()
                 field = f"{prefix}attachments.{index}.path"
                 attachment.content = self._get(attachment.path, field, room)
 

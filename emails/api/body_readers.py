@@ -1,0 +1,101 @@
+"""Reads the bodies of `POST /emails` and `POST /emails/batch`, with the files that they name.
+
+Remote files may be slow, so they are fetched before the transaction that holds the request's
+Idempotency-Key, and not at all for a repetition (accounts.operation.BodyReader).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.request import Request
+
+from accounts.access import Access
+from accounts.operation import BodyReader
+from core.errors import DomainError, ValidationFailed
+from emails import services
+from emails.api.bodies import SendEmail
+from emails.api.remote_attachments import AttachmentFetcher, has_remote_attachments
+from emails.api.representations import BatchError
+from emails.content.outgoing_message import OutgoingMessage
+
+MAX_BATCH = 100
+BATCH_VALIDATION = OpenApiParameter(
+    "x-batch-validation",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    enum=["strict", "permissive"],
+    description="strict (the default): all or nothing; permissive: the valid emails are accepted",
+)
+_BATCH_SCHEMA = {
+    "application/json": {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": MAX_BATCH,
+        "items": {"$ref": "#/components/schemas/SendEmailRequest"},
+    }
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """`errors` are those of the invalid emails of a permissive batch; None for a strict one."""
+
+    messages: Sequence[OutgoingMessage]
+    errors: list[BatchError] | None = None
+
+
+def _read_email(request: Request, access: Access) -> OutgoingMessage:
+    body = SendEmail.parse(request.data)
+    AttachmentFetcher().fetch(body)
+    return body.to_message()
+
+
+def _read_batch(request: Request, access: Access) -> Batch:
+    items = request.data
+    if not isinstance(items, list) or not 1 <= len(items) <= MAX_BATCH:
+        raise ValidationFailed({"body": f"must be a list of 1 to {MAX_BATCH} emails"})
+    if _mode(request) == "permissive":
+        return _read_valid(access, items)
+    bodies = [SendEmail.parse(item, prefix=f"{index}.") for index, item in enumerate(items)]
+    fetcher = AttachmentFetcher()
+    for index, body in enumerate(bodies):
+        fetcher.fetch(body, prefix=f"{index}.")
+    return Batch([body.to_message() for body in bodies])
+
+
+def _mode(request: Request) -> str:
+    mode: str = request.headers.get("x-batch-validation", "strict")
+    if mode not in ("strict", "permissive"):
+        raise ValidationFailed({"x-batch-validation": "must be `strict` or `permissive`"})
+    return mode
+
+
+def _read_valid(access: Access, items: list[Any]) -> Batch:
+    """The valid emails, and the errors of the others with their index in the batch."""
+    parsed: list[tuple[int, SendEmail]] = []
+    errors: dict[int, str] = {}
+    for index, item in enumerate(items):
+        try:
+            parsed.append((index, SendEmail.parse(item)))
+        except DomainError as error:
+            errors[index] = error.message
+    problems = services.check_domains(access, [body.sender.domain for _, body in parsed])
+    messages, fetcher = [], AttachmentFetcher()
+    for (index, body), problem in zip(parsed, problems, strict=True):
+        try:
+            if problem is not None:
+                raise problem
+            fetcher.fetch(body)
+            messages.append(body.to_message())
+        except DomainError as error:
+            errors[index] = error.message
+    return Batch(messages, [BatchError(index=at, message=errors[at]) for at in sorted(errors)])
+
+
+EMAIL = BodyReader(schema=SendEmail, read=_read_email, is_slow=has_remote_attachments)
+BATCH = BodyReader(
+    schema=_BATCH_SCHEMA, read=_read_batch, is_slow=has_remote_attachments, variant=_mode
+)
