@@ -33,6 +33,11 @@ class OperationSchema(AutoSchema):
         """The accounts.operation.Operation of the method that is described."""
         return getattr(self.view, self.method.lower()).operation
 
+    @property
+    def _api_view(self) -> Any:
+        """An accounts.views.ApiView, which imports this module."""
+        return self.view
+
     def get_operation_id(self) -> str:
         return operation_id(self._operation.summary)
 
@@ -46,7 +51,7 @@ class OperationSchema(AutoSchema):
         return cleandoc(handler.__doc__ or vars(type(self.view)).get("__doc__") or "")
 
     def get_tags(self) -> list[str]:
-        return [self.view.tag]
+        return [self._api_view.tag]
 
     def get_auth(self) -> list[dict[str, list[str]]]:
         needs = self._operation.needs
@@ -54,7 +59,7 @@ class OperationSchema(AutoSchema):
 
     def get_override_parameters(self) -> list[Any]:
         operation = self._operation
-        pages = self.view.dialect.page_parameters if operation.is_page else []
+        pages = self._api_view.dialect.page_parameters if operation.is_page else []
         keys = [IDEMPOTENCY_KEY] if operation.is_idempotent else []
         named = {each.name for each in operation.parameters}
         return [
@@ -68,7 +73,7 @@ class OperationSchema(AutoSchema):
         return operation.reader.schema if operation.reader else operation.body
 
     def get_response_serializers(self) -> Any:
-        operation, dialect = self._operation, self.view.dialect
+        operation, dialect = self._operation, self._api_view.dialect
         answer = dialect.page_model(operation.answer) if operation.is_page else operation.answer
         key: Any = operation.status
         if operation.media_type != "application/json":

@@ -25,12 +25,12 @@ _RELEASE = """
 
 
 def main(limit: int, count: int) -> list[float]:
-    from emails.sending.loop import _lease_in  # the claim of a worker, after the rate limiter
+    from emails.sending.loop import _lease_lane  # the claim of a worker, after the rate limiter
 
     times = []
     for _ in range(_WARM + count):
         began = time.perf_counter()
-        emails = _lease_in("ses", "us-east-1", limit)
+        emails = _lease_lane("ses", "us-east-1", limit)
         times.append((time.perf_counter() - began) * 1000)
         if not emails:
             raise RuntimeError("no email is due")

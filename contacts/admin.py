@@ -13,7 +13,7 @@ from accounts.models import Workspace
 from contacts import suppressions
 from contacts.addresses import parse_suppressible_address
 from contacts.models import Contact, Suppression
-from core.admin.base import BY_WORKSPACE, RecordAdmin, labelled, picked
+from core.admin.base import BY_WORKSPACE, RecordAdmin, badge_column, selected
 
 
 @admin.register(Contact)
@@ -44,7 +44,7 @@ class SuppressForm(forms.ModelForm[Suppression]):
 
 @admin.register(Suppression)
 class SuppressionAdmin(RecordAdmin[Suppression]):
-    list_display = ["email", labelled("origin"), "workspace", "created_at"]
+    list_display = ["email", badge_column("origin"), "workspace", "created_at"]
     list_select_related = ["workspace"]
     list_filter = [BY_WORKSPACE]
     form = SuppressForm
@@ -78,4 +78,4 @@ class SuppressionAdmin(RecordAdmin[Suppression]):
 
     @admin.action(description="Remove suppression (allow sending again)", permissions=["operate"])
     def unsuppress(self, request: HttpRequest, queryset: QuerySet[Suppression]) -> None:
-        self.say(request, len(suppressions.unsuppress(picked(queryset))), "removed")
+        self.report_count(request, len(suppressions.unsuppress(selected(queryset))), "removed")

@@ -5,7 +5,7 @@ from pydantic import BaseModel, Field
 from contacts.models import Contact, Suppression
 from core.times import iso
 from events.catalogue import EventType
-from events.payloads.base import Id, Payload, Time
+from events.payloads import Id, Payload, Time
 
 
 class ContactOut(BaseModel):

@@ -17,7 +17,7 @@ from contacts.suppressions import (
     contact_fact,
     delete_suppressions,
     suppress,
-    wish,
+    unsubscribe_request,
 )
 from core.addresses import identity
 from core.db import bulk
@@ -56,7 +56,7 @@ def create_contact(
     with transaction.atomic():
         contact.unsubscribed = unsubscribed or _has_unsubscribed(contact)
         if unsubscribed:
-            suppress([wish(workspace.pk, email)])
+            suppress([unsubscribe_request(workspace.pk, email)])
         row = {field.attname: getattr(contact, field.attname) for field in Contact._meta.fields}
         if not bulk.insert_ignoring_conflicts(Contact, [row]):
             raise _contact_exists(workspace.pk, email)
@@ -106,7 +106,7 @@ def _sync_suppressions(contact: Contact, changes: Mapping[str, Any]) -> None:
     """Add or delete suppressions before the contact is locked (see contacts.suppressions)."""
     email = changes.get("email", contact.email)
     if changes.get("unsubscribed", contact.unsubscribed):
-        suppress([wish(contact.workspace_id, email)])
+        suppress([unsubscribe_request(contact.workspace_id, email)])
     elif "unsubscribed" in changes:
         rows = Suppression.objects.filter(
             workspace=contact.workspace_id,

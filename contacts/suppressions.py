@@ -45,14 +45,16 @@ class SuppressionRequest:
     event_id: UUID | None = None
 
 
-def find_suppressed_in(workspace: Workspace, addresses: Iterable[str]) -> dict[str, str]:
+def find_suppressed_addresses(workspace: Workspace, addresses: Iterable[str]) -> dict[str, str]:
     """The suppressed ones of these lower-case addresses, with their origins."""
     with prepared.cursor() as cursor:
         cursor.execute(_SUPPRESSED_AMONG, [workspace.pk, list(addresses)])
         return dict(cursor)
 
 
-def find_suppressed(addresses: Iterable[tuple[UUID, str]]) -> dict[tuple[UUID, str], str]:
+def find_suppressed_recipients(
+    addresses: Iterable[tuple[UUID, str]],
+) -> dict[tuple[UUID, str], str]:
     """The suppressed ones of these (workspace, lower-case address) pairs, with their origins."""
     keys = set(addresses)
     with connection.cursor() as cursor:
@@ -139,7 +141,7 @@ def _sync_contacts(removed: Sequence[Suppression]) -> None:
         rows = Contact.objects.filter(pk__in=[contact.pk for contact in resubscribed])
         rows.update(unsubscribed=False)
     publish([contact_changed(contact, ["unsubscribed"]) for contact in resubscribed])
-    suppress([wish(*_key(contact)) for contact in contacts if contact.unsubscribed])
+    suppress([unsubscribe_request(*_key(contact)) for contact in contacts if contact.unsubscribed])
 
 
 def _lock_unsubscribed(keys: Collection[tuple[UUID, str]]) -> list[Contact]:
@@ -159,7 +161,7 @@ def _key(contact: Contact) -> tuple[UUID, str]:
     return contact.workspace_id, identity(contact.email)
 
 
-def wish(workspace_id: UUID, email: str) -> SuppressionRequest:
+def unsubscribe_request(workspace_id: UUID, email: str) -> SuppressionRequest:
     """A request to suppress an address that unsubscribes now."""
     origin = Suppression.Origin.UNSUBSCRIBED
     return SuppressionRequest(

@@ -19,7 +19,7 @@ METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}
 REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
 
 # CONTENT_LENGTH for a body without one. Code that reads a whole body enforces its own limit.
-UNTOLD = str(sys.maxsize)
+UNKNOWN_LENGTH = str(sys.maxsize)
 
 _CHUNK = 256 * 1024
 _DRAIN_SECONDS = 10.0  # for the rest of a body that no view read
@@ -82,7 +82,7 @@ def _accept_unsized_body(request: HttpRequest) -> None:
         return
     stream = io.BufferedReader(_RawBody(meta["wsgi.input"]))
     if stream.peek(1):
-        meta["CONTENT_LENGTH"] = UNTOLD
+        meta["CONTENT_LENGTH"] = UNKNOWN_LENGTH
         vars(request)["_stream"] = stream
 
 

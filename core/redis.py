@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 R = TypeVar("R")
 BACKOFF = 1.0  # seconds without a call after a failure
 
-_silent_until = 0.0
+_unavailable_until = 0.0
 
 
 def attempt(use: str, action: Callable[["redis.Redis"], R]) -> R | None:
@@ -27,12 +27,12 @@ def attempt(use: str, action: Callable[["redis.Redis"], R]) -> R | None:
     After a failure no call is made for a second, so a hanging Redis costs a process 50 ms per
     second rather than 50 ms per request. `use` labels the log line and the metric.
     """
-    global _silent_until
-    if time.monotonic() >= _silent_until:
+    global _unavailable_until
+    if time.monotonic() >= _unavailable_until:
         try:
             return action(client())
         except redis.RedisError:
-            _silent_until = time.monotonic() + BACKOFF
+            _unavailable_until = time.monotonic() + BACKOFF
             logger.warning("Redis is unavailable; continuing without it", extra={"use": use})
     metrics.REDIS_UNAVAILABLE.labels(use).inc()
     return None

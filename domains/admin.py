@@ -9,12 +9,12 @@ from django.http import HttpRequest
 
 from core.admin.base import (
     BY_WORKSPACE,
+    Badge,
     BoundedFilter,
-    Label,
     Panel,
     RecordAdmin,
-    labelled,
-    picked,
+    badge_column,
+    selected,
 )
 from domains import services
 from domains.models import DnsRecord, Domain
@@ -34,7 +34,7 @@ class DomainFilter(BoundedFilter):
     title = "state"
     parameter_name = "state"
     # There are few domains, so scanning the whole table is cheap.
-    questions: ClassVar[Any] = {
+    conditions: ClassVar[Any] = {
         "unverified": ("Not verified", lambda rows: rows.exclude(status="verified")),
         "verified": ("Verified", lambda rows: rows.filter(status="verified")),
         "troubled": ("Last SES check failed", lambda rows: rows.exclude(reason="")),
@@ -73,7 +73,7 @@ class SettingsForm(forms.ModelForm[Domain]):
 
 def _records_panel(domain: Domain) -> Panel:
     rows = [
-        [record.type, record.name, record.value, Label(record.status)]
+        [record.type, record.name, record.value, Badge(record.status)]
         for record in domain.records.order_by("pk")[:50]
     ]
     return Panel("DNS records", ["Type", "Name", "Value", "Status"], rows)
@@ -83,7 +83,7 @@ def _records_panel(domain: Domain) -> Panel:
 class DomainAdmin(RecordAdmin[Domain]):
     list_display = [
         "name",
-        labelled("status"),
+        badge_column("status"),
         "workspace",
         "region",
         "verified_at",
@@ -94,7 +94,7 @@ class DomainAdmin(RecordAdmin[Domain]):
     list_filter = [DomainFilter, BY_WORKSPACE]
     actions = ["check_now"]
     form = SettingsForm
-    panels: ClassVar[Any] = (_records_panel,)
+    bottom_panels: ClassVar[Any] = (_records_panel,)
 
     def find(self, term: str) -> Q:
         return super().find(term) | Q(name=term.lower())
@@ -121,12 +121,12 @@ class DomainAdmin(RecordAdmin[Domain]):
 
     @admin.action(description="Check status at SES now", permissions=["operate"])
     def check_now(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
-        self.say(request, services.check_now(picked(queryset)), "will be checked now")
+        self.report_count(request, services.check_now(selected(queryset)), "will be checked now")
 
 
 @admin.register(DnsRecord)
 class DnsRecordAdmin(RecordAdmin[DnsRecord]):
-    list_display = ["name", "type", "value", labelled("status"), "domain"]
+    list_display = ["name", "type", "value", badge_column("status"), "domain"]
     list_select_related = ["domain"]
 
     def find(self, term: str) -> Q:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from core.times import iso
 from domains.models import DnsRecord, Domain
 from events.catalogue import EventType
-from events.payloads.base import Id, Payload, Time
+from events.payloads import Id, Payload, Time
 
 Switch = Literal["enabled", "disabled"]
 

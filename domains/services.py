@@ -75,7 +75,7 @@ def create_domain(
     return domain
 
 
-def establish(domain: Domain) -> Domain:
+def verify_domain(domain: Domain) -> Domain:
     """Create the SES identity if necessary, then save its verification status.
 
     If SES is unavailable, the domain keeps its status and shows the reason, and the worker retries.

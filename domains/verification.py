@@ -9,7 +9,7 @@ from core.errors import NotFound
 from core.queue.queues import Batch
 from core.queue.work import Settlement
 from domains.models import Domain
-from domains.services import delete_identity, establish
+from domains.services import delete_identity, verify_domain
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def _process(domain: Domain) -> bool:
             _settle(domain, timedelta(minutes=1))
         return is_deleted
     try:
-        checked = establish(domain)
+        checked = verify_domain(domain)
     except NotFound:  # deleted meanwhile: the row is due again for its deletion
         return True
     _settle(domain, next_check(checked))  # the row as claimed: its fencing counter is ours

@@ -10,18 +10,18 @@ from django.utils.html import format_html
 from core.admin.base import (
     BY_WORKSPACE,
     Alert,
+    Badge,
     BoundedFilter,
-    Label,
     Panel,
     RecordAdmin,
     as_uuid,
+    badge_column,
     bounded_count,
-    folded,
-    labelled,
+    collapsible,
     link,
     list_url,
     overdue,
-    picked,
+    selected,
 )
 from emails import services
 from emails.content import attachments
@@ -48,7 +48,7 @@ def awaiting_operator(emails: "QuerySet[Email]") -> "QuerySet[Email]":
 class StateFilter(BoundedFilter):
     title = "state"
     parameter_name = "state"
-    questions: ClassVar[Any] = {
+    conditions: ClassVar[Any] = {
         "overdue": ("Overdue", overdue_emails),
         "held": ("Unknown, held for an operator", awaiting_operator),
         "exhausted": ("Crashing repeatedly", crashing_emails),
@@ -57,7 +57,7 @@ class StateFilter(BoundedFilter):
 
 def _recipients(email: Email) -> Panel:
     rows = [
-        [link(each, each.address), each.kind, Label(each.status), each.status_at, each.detail]
+        [link(each, each.address), each.kind, Badge(each.status), each.status_at, each.detail]
         for each in email.recipients.order_by("pk")[:MAX_ROWS]
     ]
     return Panel("Recipients", ["Address", "Kind", "Status", "Since", "Detail"], rows)
@@ -78,7 +78,7 @@ def _hits(email: Email) -> Panel:
     hits = Hit.objects.filter(email_id=email.pk).order_by("-at")
     rows = [
         [
-            *(link(each, f"{each.at:%Y-%m-%d %H:%M:%S}"), each.kind, Label(each.verdict or "due")),
+            *(link(each, f"{each.at:%Y-%m-%d %H:%M:%S}"), each.kind, Badge(each.verdict or "due")),
             *(", ".join(each.reasons), each.target, each.user_agent, each.network or ""),
         ]
         for each in hits[:MAX_ROWS]
@@ -90,20 +90,20 @@ def _hits(email: Email) -> Panel:
 def _timeline(email: Email) -> Panel:
     events = sorted(email.events.all()[:MAX_ROWS], key=lambda event: event.occurred_at)
     rows = [
-        [event.occurred_at, Label(event.type), event.recipient, _payload(event)] for event in events
+        [event.occurred_at, Badge(event.type), event.recipient, _payload(event)] for event in events
     ]
     return Panel("Timeline", ["At", "Event", "Recipient", "Payload"], rows, empty="No events yet.")
 
 
 def _payload(event: EmailEvent) -> str:
-    return folded("payload", event.payload) if event.payload else ""
+    return collapsible("payload", event.payload) if event.payload else ""
 
 
 @admin.register(Email)
 class EmailAdmin(RecordAdmin[Email]):
     list_display = [
         "subject_start",
-        labelled("status"),
+        badge_column("status"),
         "recipients_start",
         "workspace",
         "created_at",
@@ -140,7 +140,7 @@ class EmailAdmin(RecordAdmin[Email]):
     # The preview and the panels come before the columns of the row.
     change_form_outer_before_template = "emails/admin/email.html"
     change_form_outer_after_template = None
-    panels: ClassVar[Any] = (_recipients, _attachments, _timeline, _hits)
+    bottom_panels: ClassVar[Any] = (_recipients, _attachments, _timeline, _hits)
 
     def find(self, term: str) -> Q:
         if term.startswith("<") or "@" not in term:
@@ -185,30 +185,30 @@ class EmailAdmin(RecordAdmin[Email]):
 
     @admin.action(description="Send now", permissions=["operate"])
     def retry_now(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
-        self.say(request, services.retry_now(picked(queryset)), "will be sent now")
+        self.report_count(request, services.retry_now(selected(queryset)), "will be sent now")
 
     @admin.action(description="Hold", permissions=["operate"])
     def hold(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
-        self.say(request, services.hold_emails(picked(queryset), BY_OPERATOR), "held")
+        self.report_count(request, services.hold_emails(selected(queryset), BY_OPERATOR), "held")
 
     @admin.action(description="Release (held only)", permissions=["operate"])
     def release(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
-        self.say(request, services.release_emails(picked(queryset)), "released")
+        self.report_count(request, services.release_emails(selected(queryset)), "released")
 
     @admin.action(description="Mark as sent (unknown sends only)", permissions=["operate"])
     def mark_as_sent(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
-        count = services.resolve(picked(queryset), was_sent=True)
-        self.say(request, count, "marked as sent")
+        count = services.resolve(selected(queryset), was_sent=True)
+        self.report_count(request, count, "marked as sent")
 
     @admin.action(description="Mark as failed (unknown sends only)", permissions=["operate"])
     def mark_as_failed(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
-        count = services.resolve(picked(queryset), was_sent=False)
-        self.say(request, count, "marked as failed")
+        count = services.resolve(selected(queryset), was_sent=False)
+        self.report_count(request, count, "marked as failed")
 
 
 @admin.register(EmailRecipient)
 class EmailRecipientAdmin(RecordAdmin[EmailRecipient]):
-    list_display = ["address", "kind", labelled("status"), "status_at", "detail", "email_id"]
+    list_display = ["address", "kind", badge_column("status"), "status_at", "detail", "email_id"]
     raw_id_fields = ["email"]
     search_help_text = "Full address or email id"
 
@@ -234,7 +234,7 @@ class EmailAttachmentAdmin(RecordAdmin[EmailAttachment]):
 
 @admin.register(EmailEvent)
 class EmailEventAdmin(RecordAdmin[EmailEvent]):
-    list_display = ["type", "recipient", labelled("status"), "occurred_at", "email_id"]
+    list_display = ["type", "recipient", badge_column("status"), "occurred_at", "email_id"]
     raw_id_fields = ["email"]
     search_help_text = "Full email id"
 

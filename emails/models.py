@@ -139,7 +139,7 @@ class Email(WorkItem):
                     ~Q(status__in=["scheduled", "queued", "held", "sending", "unknown"])
                     & Q(next_attempt_at__isnull=True)
                 ),
-                name="emails_due_iff_on_its_way",
+                name="emails_due_while_pending",
             ),
         ]
         indexes = [
@@ -267,7 +267,7 @@ class EmailEvent(models.Model):
                 "workspace",
                 Lower("recipient"),
                 "occurred_at",
-                name="email_events_soft",
+                name="email_events_soft_bounces",
                 condition=Q(status="soft_bounced"),
             ),
         ]

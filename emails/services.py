@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.access import Access
 from accounts.models import Workspace
-from contacts.suppressions import find_suppressed_in
+from contacts.suppressions import find_suppressed_addresses
 from core.context import request_id
 from core.db import bulk
 from core.db.ids import uuid7
@@ -189,7 +189,7 @@ def _drafts(
     workspace: Workspace, emails: Sequence[Email], messages: Sequence[OutgoingMessage]
 ) -> list[Draft]:
     mailboxes = [message.recipients() for message in messages]
-    origins = find_suppressed_in(
+    origins = find_suppressed_addresses(
         workspace, {identity(box.address) for boxes in mailboxes for _, box in boxes}
     )
     drafts = []

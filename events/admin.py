@@ -6,13 +6,13 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from core.admin.base import BY_WORKSPACE, RecordAdmin, WorkFilter, picked, pretty
+from core.admin.base import BY_WORKSPACE, RecordAdmin, WorkFilter, json_block, selected
 from events import services
 from events.models import Event
 
 
 class EventWorkFilter(WorkFilter):
-    questions: ClassVar[Any] = WorkFilter.questions | {
+    conditions: ClassVar[Any] = WorkFilter.conditions | {
         "dead-lettered": (
             "Dead-lettered",
             lambda events: events.dead_lettered().order_by("-pk"),
@@ -46,8 +46,10 @@ class EventAdmin(RecordAdmin[Event]):
 
     @admin.display(description="body")
     def shown_body(self, event: Event) -> str:
-        return pretty(event.body)
+        return json_block(event.body)
 
     @admin.action(description="Dispatch again", permissions=["operate"])
     def dispatch_again(self, request: HttpRequest, queryset: QuerySet[Event]) -> None:
-        self.say(request, services.dispatch_again(picked(queryset)), "will be dispatched again")
+        self.report_count(
+            request, services.dispatch_again(selected(queryset)), "will be dispatched again"
+        )

@@ -19,7 +19,7 @@ class Envelope(StrEnum):
     MAILBOX = "mailbox"
 
 
-def sealed(
+def serialize(
     envelope: Envelope, type_name: str, *, event_id: str, at: datetime, data: dict[str, Any]
 ) -> str:
     """Serialize an event as JSON, truncated to the size limit."""

@@ -1,9 +1,8 @@
-"""Alerts for the admin's overview, and the event types that no other app lists."""
+"""What events offer to the admin's overview, and the event types of mailboxes."""
 
 from core.admin.base import Alert, bounded_count, list_url, overdue
 from events import event_types
 from events.models import Event
-from events.payloads.by_app import unlisted_types
 
 
 def overdue_events() -> Alert:
@@ -23,4 +22,4 @@ def dead_lettered_events() -> Alert:
 
 
 ALERTS = [overdue_events, dead_lettered_events]
-EVENT_TYPES = [*unlisted_types(), *event_types.EVENT_TYPES]
+EVENT_TYPES = event_types.EVENT_TYPES

@@ -16,7 +16,7 @@ from core.db.ids import uuid7
 from core.queue.wake import wake
 from events import queues, subscriptions
 from events.catalogue import CATALOGUE
-from events.envelopes import sealed
+from events.envelopes import serialize
 from events.models import Event
 
 
@@ -96,7 +96,7 @@ def _event(fact: Fact) -> Event:
     )
     if not event.pending:
         event.next_attempt_at = None
-    event.body = sealed(
+    event.body = serialize(
         kind.envelope,
         event.type,
         event_id=event.public_id,

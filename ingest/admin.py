@@ -12,9 +12,9 @@ from core.admin.base import (
     RecordAdmin,
     WorkFilter,
     as_uuid,
-    labelled,
+    badge_column,
+    json_block,
     link,
-    pretty,
 )
 from emails.models import Email
 from ingest import queues, services
@@ -27,7 +27,7 @@ HIDDEN = {"unsubscribeurl", "subscribeurl", "token"}
 class AttentionFilter(BoundedFilter):
     title = "attention"
     parameter_name = "odd"
-    questions: ClassVar[Any] = {
+    conditions: ClassVar[Any] = {
         "quarantined": ("Quarantined", lambda rows: rows.in_state(State.QUARANTINED)),
         "unmatched": ("Unmatched", lambda rows: rows.in_state(State.UNMATCHED)),
         "left": ("Unmatched, given up", lambda rows: rows.unmatched_given_up()),
@@ -46,7 +46,7 @@ class ProviderEventAdmin(RecordAdmin[ProviderEvent]):
         "event_id",
         "type",
         "kind",
-        labelled("state"),
+        badge_column("state"),
         "reason",
         "received_at",
         "processed_at",
@@ -85,19 +85,19 @@ class ProviderEventAdmin(RecordAdmin[ProviderEvent]):
 
     @admin.display(description="body")
     def shown_body(self, row: ProviderEvent) -> str:
-        return pretty(sanitised(row.body))
+        return json_block(redacted(row.body))
 
     @admin.action(description="Reprocess", permissions=["operate"])
     def reprocess(self, request: HttpRequest, queryset: QuerySet[ProviderEvent]) -> None:
-        self.say(request, services.reprocess(queryset), "will be reprocessed")
+        self.report_count(request, services.reprocess(queryset), "will be reprocessed")
 
 
-def sanitised(body: str) -> Any:
+def redacted(body: str) -> Any:
     """Redact what would let a reader confirm or delete an SNS subscription."""
     try:
         fields = orjson.loads(body)
         if isinstance(fields, dict) and isinstance(fields.get("Message"), str):
-            fields |= {"Message": sanitised(fields["Message"])}  # the SES event as JSON text
+            fields |= {"Message": redacted(fields["Message"])}  # the SES event as JSON text
         return _redact(fields)
     except orjson.JSONDecodeError:
         return _redact_urls(body)

@@ -1,6 +1,6 @@
 """Alerts about callbacks, and the callbacks on an email's admin page."""
 
-from core.admin.base import Alert, Label, Panel, bounded_count, link, list_url, overdue
+from core.admin.base import Alert, Badge, Panel, bounded_count, link, list_url, overdue
 from emails.models import Email
 from ingest.models import ProviderEvent
 
@@ -44,7 +44,7 @@ def unprocessed() -> Alert:
 
 def callbacks_panel(email: Email) -> Panel:
     rows = [
-        [link(row, row.event_id), row.type, Label(row.state), row.received_at]
+        [link(row, row.event_id), row.type, Badge(row.state), row.received_at]
         for row in ProviderEvent.objects.filter(email_id=email.pk)
         .defer("body")
         .order_by("received_at")[:MAX_ROWS]

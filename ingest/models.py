@@ -81,7 +81,7 @@ class ProviderEvent(WorkItem):
             # For the admin filter of failed callbacks.
             models.Index(
                 fields=["state", "-id"],
-                name="provider_events_odd",
+                name="provider_events_failed",
                 condition=Q(state__in=["unmatched", "quarantined"]),
             ),
             models.Index(

@@ -49,7 +49,7 @@ class SesEvent:
                 email_id=email_id,
                 provider_message_id=self.message_id,
                 message_id=wire_message_id(self.message_id, region),
-                taken_at=self.accepted_at,
+                accepted_at=self.accepted_at,
             )
             for draft in self.drafts
         ]
@@ -156,7 +156,7 @@ def _for_all_recipients(type_name: str, status: str, key: str) -> "Parser":
                 occurred_at=_required(at),
                 status=status,
                 payload=body,
-                webhook={key: body},
+                event_data={key: body},
             )
         ]
 
@@ -172,7 +172,7 @@ def _failed(key: str, reason: Callable[[dict[str, Any]], str]) -> "Parser":
                 type="failed",
                 occurred_at=_required(at),
                 payload=body,
-                webhook={key: body, "failed": {"reason": text}},
+                event_data={key: body, "failed": {"reason": text}},
                 status=Status.FAILED,
                 detail=text,
                 key=key,
@@ -189,7 +189,7 @@ def _delivery(body: dict[str, Any], at: datetime | None) -> list[Draft]:
             type="delivered",
             occurred_at=_required(at),
             payload=body,
-            webhook={"delivery": body},
+            event_data={"delivery": body},
             recipient=_address(address),
             status=Status.DELIVERED,
             detail=str(body.get("smtpResponse", ""))[:1000],
@@ -206,7 +206,7 @@ def _delay(body: dict[str, Any], at: datetime | None) -> list[Draft]:
             type="delivery_delayed",
             occurred_at=_required(at),
             payload=body,
-            webhook={"deliveryDelay": body},
+            event_data={"deliveryDelay": body},
             recipient=_address(recipient["emailAddress"]),
             status=Status.DELIVERY_DELAYED,
             detail=str(recipient.get("diagnosticCode") or body.get("delayType", ""))[:1000],
@@ -224,7 +224,7 @@ def _bounce(body: dict[str, Any], at: datetime | None) -> list[Draft]:
             type="bounced",
             occurred_at=_required(at),
             payload=body,
-            webhook={"bounce": _bounce_data(body, recipient)},
+            event_data={"bounce": _bounce_data(body, recipient)},
             recipient=_address(recipient["emailAddress"]),
             status=Status.BOUNCED if permanent else Status.SOFT_BOUNCED,
             detail=str(recipient.get("diagnosticCode") or body.get("bounceSubType", ""))[:1000],
@@ -266,7 +266,7 @@ def _complaint(body: dict[str, Any], at: datetime | None) -> list[Draft]:
             type="complained",
             occurred_at=_required(at),
             payload=body,
-            webhook={"complaint": body},
+            event_data={"complaint": body},
             recipient=_address(recipient["emailAddress"]),
             status=Status.COMPLAINED if is_complaint else "",
             detail=str(kind or body.get("complaintSubType") or ""),
@@ -302,7 +302,7 @@ def _open_or_click(type_name: str, key: str) -> "Parser":
                 occurred_at=_required(at),
                 key=fact_key,
                 payload=data,
-                webhook={key: data},
+                event_data={key: data},
             )
         ]
 

@@ -243,7 +243,7 @@ ATTACHMENT_BYTES_IN_FLIGHT = env.int("ATTACHMENT_BYTES_IN_FLIGHT", default=128 *
 OPERATOR_EMAILS = env.list("OPERATOR_EMAILS", default=[])
 OPERATOR_EMAIL_FROM = env.str("OPERATOR_EMAIL_FROM", default="")
 
-# --- Tracking and unsubscribing -------------------------------------------------------------
+# --- Tracking and unsubscribe_view -------------------------------------------------------------
 
 # Secrets that sign tokens in links, newest first: the first signs, all of them verify.
 TRACKING_KEYS = env.list("TRACKING_KEYS", default=[]) or ([SECRET_KEY] if LOCAL_MODE else [])

@@ -213,12 +213,12 @@ def opensend_module():
 
 
 @pytest.fixture(autouse=True)
-def _published_as_promised():
+def _published_events_match_catalogue():
     """Every event that a test publishes matches the catalogue."""
     from events import services
     from tests.event_schemas import check
 
-    original, errors = services.sealed, []
+    original, errors = services.serialize, []
 
     def checked(*args, **named):
         body = original(*args, **named)
@@ -229,9 +229,9 @@ def _published_as_promised():
             raise
         return body
 
-    services.sealed = checked
+    services.serialize = checked
     yield errors
-    services.sealed = original
+    services.serialize = original
     assert not errors, errors
 
 
@@ -263,5 +263,5 @@ def _fresh_redis():
     yield
     from core import redis
 
-    redis._silent_until = 0.0
+    redis._unavailable_until = 0.0
     redis.attempt("tests", lambda client: client.flushdb())

@@ -3,14 +3,22 @@
 from django.contrib import admin
 from django.db.models import Q
 
-from core.admin.base import RecordAdmin, WorkFilter, as_uuid, labelled
+from core.admin.base import RecordAdmin, WorkFilter, as_uuid, badge_column
 from tracking.models import Hit
 
 
 @admin.register(Hit)
 class HitAdmin(RecordAdmin[Hit]):
     list_display = [
-        *("at", labelled("kind"), labelled("verdict"), "reasons", "link", "target", "user_agent"),
+        *(
+            "at",
+            badge_column("kind"),
+            badge_column("verdict"),
+            "reasons",
+            "link",
+            "target",
+            "user_agent",
+        ),
         *("network", "email_id"),
     ]
     list_filter = [WorkFilter]

@@ -22,7 +22,7 @@ HONEYPOT_MEMORY = timedelta(minutes=1)
 # This many different links within the window, or all links of the email, are a burst.
 BURST_LINKS = 3
 # The most clicks that one call reads, newest first.
-MOST = 5000
+MAX_CLICKS_READ = 5000
 
 _Span = tuple[datetime, datetime]
 
@@ -71,7 +71,7 @@ def _clicks_around(hits: Sequence[Hit]) -> list[Hit]:
         at__lte=max(hit.at for hit in hits) + CLASSIFY_AFTER,
     )
     columns = ("kind", "email_id", "recipient_id", "link", "links", "network", "at")
-    return list(rows.only(*columns).order_by("-at")[:MOST])[::-1]
+    return list(rows.only(*columns).order_by("-at")[:MAX_CLICKS_READ])[::-1]
 
 
 def _client(hit: Hit) -> Hashable:

@@ -19,7 +19,7 @@ OPT_OUT = "data-opensend-no-track"
 
 
 @dataclass(frozen=True, slots=True)
-class Addressee:
+class TrackedRecipient:
     """The recipient the links belong to; `recipient_id` is None for a message to several."""
 
     email_id: UUID
@@ -33,15 +33,20 @@ class _Edit(NamedTuple):
 
 
 def rewrite(
-    html: str, addressee: Addressee, *, opens: bool, clicks: bool, untouched: Collection[str] = ()
+    html: str,
+    addressee: TrackedRecipient,
+    *,
+    opens: bool,
+    clicks: bool,
+    excluded_urls: Collection[str] = (),
 ) -> str:
     """The HTML with open tracking, click tracking or both.
 
-    Links to an address in `untouched`, to our own tracking URLs, or with "unsubscribe" in their
+    Links to an address in `excluded_urls`, to our own tracking URLs, or with "unsubscribe" in their
     address are not rewritten.
     """
     document = scan(html)
-    links = _trackable(html, document.links, untouched) if clicks else []
+    links = _trackable(html, document.links, excluded_urls) if clicks else []
     edits = [
         _Edit(link.start, link.end, _click_url(addressee, number, len(links), destination))
         for number, (link, destination) in enumerate(links, start=1)
@@ -56,9 +61,11 @@ def our_url(path: str) -> str:
     return f"{settings.BASE_URL}/t/{path}"
 
 
-def _trackable(html: str, links: list[Link], untouched: Collection[str]) -> list[tuple[Link, str]]:
+def _trackable(
+    html: str, links: list[Link], excluded_urls: Collection[str]
+) -> list[tuple[Link, str]]:
     """The links to rewrite, with their targets; only links that a real HTML parser also finds."""
-    excluded = {target(url) for url in untouched}
+    excluded = {target(url) for url in excluded_urls}
     tree = LexborHTMLParser(html).css("a[href], area[href]") if links else []
     parsed = {target(node.attributes["href"] or "") for node in tree} - excluded
     candidates = [(link, target(link.value)) for link in links if OPT_OUT not in link.attributes]
@@ -71,12 +78,12 @@ def _is_trackable(url: str) -> bool:
     return not url.startswith(our_url("")) and "unsubscribe" not in url.lower()
 
 
-def _click_url(addressee: Addressee, number: int, links: int, destination: str) -> str:
+def _click_url(addressee: TrackedRecipient, number: int, links: int, destination: str) -> str:
     click = Click(addressee.email_id, addressee.recipient_id, number, links, destination)
     return our_url(f"c/{sign_click(click)}")
 
 
-def _honeypot(addressee: Addressee, links: int) -> str:
+def _honeypot(addressee: TrackedRecipient, links: int) -> str:
     """A hidden link that only programs follow."""
     return (
         f'<a href="{_click_url(addressee, HONEYPOT, links, "")}" aria-hidden="true" tabindex="-1"'
@@ -84,7 +91,7 @@ def _honeypot(addressee: Addressee, links: int) -> str:
     )
 
 
-def _open_pixel(addressee: Addressee) -> str:
+def _open_pixel(addressee: TrackedRecipient) -> str:
     url = our_url(f"o/{sign_open(Open(addressee.email_id, addressee.recipient_id))}.gif")
     return f'<img src="{url}" alt="" width="1" height="1" style="border:0;width:1px;height:1px">'
 

@@ -52,7 +52,7 @@ class Hit(WorkItem):
             models.CheckConstraint(
                 condition=Q(verdict="", next_attempt_at__isnull=False)
                 | (~Q(verdict="") & Q(next_attempt_at__isnull=True)),
-                name="hits_due_until_judged",
+                name="hits_due_until_classified",
             ),
         ]
         indexes = [

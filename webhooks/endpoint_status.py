@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import urlencode
 
-from core.admin.base import Label, bounded_count, due_count, span
+from core.admin.base import Badge, bounded_count, due_count, format_duration
 from webhooks.health import DISABLED_AFTER, NOTIFY_AFTER, PROBE_AFTER
 from webhooks.models import Delivery, Endpoint
 
@@ -55,7 +55,7 @@ def recover_url(endpoints: list[Endpoint], since: datetime | None = None) -> str
 
 @dataclass(frozen=True, slots=True)
 class PendingDeliveries:
-    """Counts of unfinished deliveries, each up to core.admin.base.COUNTED."""
+    """Counts of unfinished deliveries, each up to core.admin.base.COUNT_LIMIT."""
 
     waiting: int
     due: int
@@ -70,7 +70,7 @@ class StatusPanel:
 
     template: ClassVar[str] = "webhooks/admin/status.html"
 
-    label: Label
+    label: Badge
     summary: str
     pending: str
     next_steps: list[str]
@@ -80,7 +80,7 @@ def status_panel(endpoint: Endpoint) -> StatusPanel:
     now = timezone.now()
     pending = _pending_deliveries(endpoint, now)
     return StatusPanel(
-        Label(state_of(endpoint)),
+        Badge(state_of(endpoint)),
         _summary(endpoint, now),
         f"{due_count(pending.waiting)} waiting, {due_count(pending.due)} of them due;"
         f" {pending.in_flight} in flight",
@@ -183,6 +183,6 @@ def _deliveries(count: int) -> str:
 
 def _when(moment: datetime, now: datetime) -> str:
     """`2026-11-26 10:00:00 (in 4 days)`, in UTC."""
-    distance = span(abs(moment - now))
+    distance = format_duration(abs(moment - now))
     relative = f"in {distance}" if moment > now else f"{distance} ago"
     return f"{moment:%Y-%m-%d %H:%M:%S} ({relative})"

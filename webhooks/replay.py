@@ -31,7 +31,7 @@ from webhooks.models import Delivery, Endpoint, Recovery
 logger = logging.getLogger(__name__)
 
 BATCH = 1000
-COUNTED = 100_000
+COUNT_LIMIT = 100_000
 
 # The time in an event's id is earlier than its `created_at` by at most this, even if a process
 # stalls in between.
@@ -98,7 +98,7 @@ def start_recovery(endpoint: Endpoint, *, since: datetime, until: datetime, only
 
 
 def count(endpoint: Endpoint, *, since: datetime, until: datetime, only: str) -> int:
-    """How many deliveries a recovery would send now, counting up to COUNTED."""
+    """How many deliveries a recovery would send now, counting up to COUNT_LIMIT."""
     delivery = Delivery.objects.filter(endpoint=endpoint, event=OuterRef("pk"))
     has_replayed_status = Q(delivery_status__in=_REPLAYED_STATUSES[Recovery.Only(only)])
     events = (
@@ -107,7 +107,7 @@ def count(endpoint: Endpoint, *, since: datetime, until: datetime, only: str) ->
         .annotate(delivery_status=Subquery(delivery.values("status")[:1]))
         .filter(has_replayed_status | Q(delivery_status=None) & _missed(endpoint, only))
     )
-    return events[:COUNTED].count()
+    return events[:COUNT_LIMIT].count()
 
 
 def recover_due() -> Batch:

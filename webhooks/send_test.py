@@ -12,7 +12,7 @@ from core.errors import ValidationFailed
 from core.outbound import OutboundClient, Outcome
 from core.queue.wake import wake
 from events.catalogue import CATALOGUE, EventType
-from events.envelopes import sealed
+from events.envelopes import serialize
 from webhooks import queues
 from webhooks.dispatch.outbound_policy import outbound_policy
 from webhooks.dispatch.signed_request import error_code, post, response_excerpt, storable
@@ -78,7 +78,7 @@ def _example(endpoint: Endpoint, kind: EventType) -> tuple[str, str]:
     if kind.name == TEST:
         data["webhook_id"] = str(endpoint.pk)
     event_id = f"whd_{uuid7()}"
-    body = sealed(kind.envelope, kind.name, event_id=event_id, at=timezone.now(), data=data)
+    body = serialize(kind.envelope, kind.name, event_id=event_id, at=timezone.now(), data=data)
     return event_id, body
 
 

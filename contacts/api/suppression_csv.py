@@ -18,7 +18,7 @@ from contacts import suppression_csv
 from contacts.api.representations import SuppressionImport, represent_import
 from contacts.api.suppressions import FILTERS, filtered
 from core.errors import ValidationFailed
-from core.middleware import UNTOLD
+from core.middleware import UNKNOWN_LENGTH
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class CsvParser(BaseParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> dict[str, suppression_csv.Readable]:
         length = (parser_context or {})["request"].META["CONTENT_LENGTH"]
-        return {"file": stream if length == UNTOLD else _CompleteBody(stream, int(length))}
+        return {"file": stream if length == UNKNOWN_LENGTH else _CompleteBody(stream, int(length))}
 
 
 class _CompleteBody:

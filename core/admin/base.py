@@ -1,7 +1,7 @@
 """Shared by all admin pages: fast read-only lists, panels, and buttons that call services.
 
 A list must open at once on ten million rows. It is ordered by primary key (UUIDv7, so newest
-first), counts no further than `COUNTED`, and filters and searches only by indexed columns or
+first), counts no further than `COUNT_LIMIT`, and filters and searches only by indexed columns or
 within a bounded number of rows.
 """
 
@@ -34,10 +34,10 @@ else:
 
 M = TypeVar("M", bound=Model)
 
-COUNTED = 10_000
-MOST = 10_000  # rows per action, and rows that a filter matches at most
-RECENT = 50_000  # newest rows that a filter without an index scans
-OVERDUE = timedelta(minutes=2)  # longer than any lease except that of a domain check
+COUNT_LIMIT = 10_000
+MAX_ROWS = 10_000  # rows per action, and rows that a filter matches at most
+RECENT_ROWS = 50_000  # newest rows that a filter without an index scans
+OVERDUE_AFTER = timedelta(minutes=2)  # longer than any lease except that of a domain check
 
 # An autocomplete field rather than a list: there may be thousands of workspaces.
 BY_WORKSPACE = ("workspace", AutocompleteSelectFilter)
@@ -79,7 +79,7 @@ COLOURS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
+class Badge:
     """A status rendered as a coloured badge."""
 
     text: str
@@ -89,7 +89,7 @@ class Label:
         return COLOURS.get(self.text, "")
 
 
-class Box(Protocol):
+class RecordPanel(Protocol):
     """A block on a record's page. Its template gets it as `panel`."""
 
     template: ClassVar[str]
@@ -120,11 +120,11 @@ class BoundedPaginator(Paginator[Any]):
     @cached_property
     def count(self) -> int:
         rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
-        return min(rows.order_by()[: COUNTED + 1].count(), COUNTED)
+        return min(rows.order_by()[: COUNT_LIMIT + 1].count(), COUNT_LIMIT)
 
     @property
-    def is_more(self) -> bool:
-        return self.count == COUNTED
+    def is_truncated(self) -> bool:
+        return self.count == COUNT_LIMIT
 
 
 class RecordAdmin(ModelAdmin[M]):
@@ -142,8 +142,8 @@ class RecordAdmin(ModelAdmin[M]):
     change_form_outer_after_template: str | None = "core/admin/panels.html"
     # Each builds a panel for a record: `heads` above its fields, `panels` below. Apps of higher
     # layers add theirs below by ADMIN_SECTIONS in their hooks.
-    heads: "ClassVar[Sequence[Callable[[Any], Box]]]" = ()
-    panels: "ClassVar[Sequence[Callable[[Any], Box]]]" = ()
+    top_panels: "ClassVar[Sequence[Callable[[Any], RecordPanel]]]" = ()
+    bottom_panels: "ClassVar[Sequence[Callable[[Any], RecordPanel]]]" = ()
     search_fields = ["pk"]  # enables the search box; `find` builds the query
     # Indexed text columns that a search matches exactly.
     exact: ClassVar[Sequence[str]] = ()
@@ -190,8 +190,10 @@ class RecordAdmin(ModelAdmin[M]):
         extra = extra_context or {}
         if record := self.get_object(request, object_id):
             extra = {
-                "heads": [head(record) for head in self.heads],
-                "panels": [panel(record) for panel in (*self.panels, *self._foreign_panels())],
+                "heads": [head(record) for head in self.top_panels],
+                "panels": [
+                    panel(record) for panel in (*self.bottom_panels, *self._foreign_panels())
+                ],
                 "buttons": self._buttons(request, record),
                 "record": record,
                 "list_url": list_url(self.model),
@@ -211,11 +213,11 @@ class RecordAdmin(ModelAdmin[M]):
             return HttpResponseRedirect(reverse(_url_name(self.model, "change"), args=[record]))
         return response
 
-    def is_offered(self, action: str, record: M) -> bool:
+    def is_available(self, action: str, record: M) -> bool:
         """Whether the action is available for the record in its current state."""
         return True
 
-    def ask(self, request: HttpRequest, question: str, consequence: str) -> HttpResponse | None:
+    def confirm(self, request: HttpRequest, question: str, consequence: str) -> HttpResponse | None:
         """A confirmation page to show before an action runs; None once it is confirmed.
 
         Its form repeats the fields of the list's form, so the action gets the same rows.
@@ -233,13 +235,13 @@ class RecordAdmin(ModelAdmin[M]):
         }
         return TemplateResponse(request, "core/admin/confirm.html", context)
 
-    def say(self, request: HttpRequest, count: int, done: str) -> None:
+    def report_count(self, request: HttpRequest, count: int, done: str) -> None:
         """Show how many rows were affected: "3 emails will be sent now."."""
         noun = self.opts.verbose_name if count == 1 else self.opts.verbose_name_plural
         level = messages.SUCCESS if count else messages.WARNING
         self.message_user(request, f"{count} {noun} {done}.", level)
 
-    def _foreign_panels(self) -> list[Callable[[Any], Box]]:
+    def _foreign_panels(self) -> list[Callable[[Any], RecordPanel]]:
         label = self.model._meta.label
         return [panel for model, panel in hooks.collect("ADMIN_SECTIONS") if model == label]
 
@@ -248,32 +250,32 @@ class RecordAdmin(ModelAdmin[M]):
         return [
             Button(name, str(action[2]))
             for name, action in actions.items()
-            if action and self.is_offered(name, record)
+            if action and self.is_available(name, record)
         ]
 
 
 class BoundedFilter(admin.SimpleListFilter):
-    """Operational filters ("overdue", "failed"), each served by an index, for at most MOST rows."""
+    """Operational filters ("overdue", "failed"), served by an index, for up to MAX_ROWS rows."""
 
-    questions: "ClassVar[dict[str, tuple[str, Callable[[QuerySet[Any]], QuerySet[Any]]]]]" = {}
+    conditions: "ClassVar[dict[str, tuple[str, Callable[[QuerySet[Any]], QuerySet[Any]]]]]" = {}
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, title) for name, (title, _) in self.questions.items()]
+        return [(name, title) for name, (title, _) in self.conditions.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        question = self.questions.get(self.value() or "")
+        question = self.conditions.get(self.value() or "")
         if question is None:
             return queryset
         rows = queryset.model._default_manager.all()
         # The LIMIT makes the planner run the inner query first, by its own index.
-        return queryset.filter(pk__in=question[1](rows).values("pk")[:MOST])
+        return queryset.filter(pk__in=question[1](rows).values("pk")[:MAX_ROWS])
 
 
 class WorkFilter(BoundedFilter):
     title = "work"
     parameter_name = "work"
 
-    questions: ClassVar[Any] = {
+    conditions: ClassVar[Any] = {
         "overdue": ("Overdue", lambda rows: overdue(rows)),
         "due": ("Due", lambda rows: rows.filter(next_attempt_at__lte=now())),
         "exhausted": (
@@ -284,22 +286,22 @@ class WorkFilter(BoundedFilter):
 
 
 def overdue(rows: "QuerySet[Any]") -> "QuerySet[Any]":
-    return rows.filter(next_attempt_at__lt=now() - OVERDUE).order_by("next_attempt_at")
+    return rows.filter(next_attempt_at__lt=now() - OVERDUE_AFTER).order_by("next_attempt_at")
 
 
-def recent(rows: "QuerySet[Any]", condition: Q) -> "QuerySet[Any]":
+def among_newest(rows: "QuerySet[Any]", condition: Q) -> "QuerySet[Any]":
     """The newest rows that match a condition without an index."""
-    newest = rows.order_by("-pk").values("pk")[:RECENT]
+    newest = rows.order_by("-pk").values("pk")[:RECENT_ROWS]
     return rows.filter(condition, pk__in=newest).order_by("-pk")
 
 
-def labelled(
-    column: str, title: str = "", *, of: Callable[[Any], str] | None = None
+def badge_column(
+    column: str, title: str = "", *, value: Callable[[Any], str] | None = None
 ) -> Callable[[Any], str]:
-    """A list column of coloured badges; `of` computes the value where no model field holds it."""
+    """A list column of coloured badges; `value` computes the value where no model field holds it."""
 
     def show(record: Any) -> str:
-        return str(of(record) if of else getattr(record, column))
+        return str(value(record) if value else getattr(record, column))
 
     show.label = COLOURS  # type: ignore[attr-defined]
     show.short_description = title or column.replace("_", " ")  # type: ignore[attr-defined]
@@ -308,14 +310,14 @@ def labelled(
 
 
 def due_count(count: int) -> str:
-    return f"{count:,}+" if count >= COUNTED else f"{count:,}"
+    return f"{count:,}+" if count >= COUNT_LIMIT else f"{count:,}"
 
 
 def bounded_count(rows: "QuerySet[Any]") -> int:
-    return rows.order_by()[:COUNTED].count()
+    return rows.order_by()[:COUNT_LIMIT].count()
 
 
-def span(length: timedelta) -> str:
+def format_duration(length: timedelta) -> str:
     """A duration in the largest unit that keeps two digits: `14 s`, `95 min`, `30 h`, `4 days`."""
     seconds = length.total_seconds()
     for unit, size in (("s", 1), ("min", 60), ("h", 3600)):
@@ -343,7 +345,7 @@ def anchor(url: str, text: str) -> SafeString:
     )
 
 
-def pretty(value: Any) -> SafeString:
+def json_block(value: Any) -> SafeString:
     """JSON as an indented code block; text that is not JSON unchanged."""
     if isinstance(value, str):
         try:
@@ -353,9 +355,11 @@ def pretty(value: Any) -> SafeString:
     return _code_block(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
 
 
-def folded(summary: str, value: Any) -> SafeString:
+def collapsible(summary: str, value: Any) -> SafeString:
     return format_html(
-        '<details><summary class="cursor-pointer">{}</summary>{}</details>', summary, pretty(value)
+        '<details><summary class="cursor-pointer">{}</summary>{}</details>',
+        summary,
+        json_block(value),
     )
 
 
@@ -366,14 +370,14 @@ def as_uuid(term: str) -> UUID | None:
         return None
 
 
-def picked(queryset: "QuerySet[Any]", *columns: str) -> list[Any]:
+def selected(queryset: "QuerySet[Any]", *columns: str) -> list[Any]:
     """The rows selected for an action, with these columns only."""
-    return list(queryset.select_related(None).only("pk", *columns)[:MOST])
+    return list(queryset.select_related(None).only("pk", *columns)[:MAX_ROWS])
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A condition that needs an operator's attention; `count` is capped at COUNTED."""
+    """A condition that needs an operator's attention; `count` is capped at COUNT_LIMIT."""
 
     text: str
     count: int

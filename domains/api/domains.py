@@ -64,4 +64,4 @@ def find(access: Access, domain_id: str) -> Domain:
 
 
 def _establish(access: Access, domain_id: str) -> DomainOut:
-    return represent(services.establish(find(access, domain_id)))
+    return represent(services.verify_domain(find(access, domain_id)))

@@ -183,11 +183,13 @@ def _lease(limiter: SendLimiter, free: int) -> list[Email]:
         # What one lane does not use is left to the lanes after it.
         share = ceil((free - len(emails)) / (len(lanes) - index))
         if share:
-            emails += limiter.acquire(provider, region, share, partial(_lease_in, provider, region))
+            emails += limiter.acquire(
+                provider, region, share, partial(_lease_lane, provider, region)
+            )
     return emails
 
 
-def _lease_in(provider: str, region: str, limit: int) -> list[Email]:
+def _lease_lane(provider: str, region: str, limit: int) -> list[Email]:
     """Round-robin between workspaces; single emails before those of batches.
 
     A share of the claims takes batches first: a steady flow of single emails would starve them.

@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from ingest.admin import sanitised
+from ingest.admin import redacted
 from ingest.models import ProviderEvent
 from tracking.models import Hit
 
@@ -132,9 +132,9 @@ def test_a_callback_hides_tokens_and_unsubscribe_urls():
         '{"Token": "t", "nested": [{"UnsubscribeURL": "u"}], "text": "To stop visit\\n'
         'https://sns.us-east-1.amazonaws.com/?Action=Unsubscribe&x=1\\nBye"}'
     )
-    assert sanitised(body) == {
+    assert redacted(body) == {
         "Token": "[hidden]",
         "nested": [{"UnsubscribeURL": "[hidden]"}],
         "text": "To stop visit\n[hidden]\nBye",
     }
-    assert sanitised("see https://sns/?Action=ConfirmSubscription&Token=t") == "[hidden]"
+    assert redacted("see https://sns/?Action=ConfirmSubscription&Token=t") == "[hidden]"

@@ -211,7 +211,7 @@ def test_a_list_can_be_filtered_by_workspace(operator, make_email, workspace, fi
 
 
 def test_counting_stops_early(fill, monkeypatch):
-    monkeypatch.setattr("core.admin.base.COUNTED", 4)
+    monkeypatch.setattr("core.admin.base.COUNT_LIMIT", 4)
     fill(6)
     paginator = BoundedPaginator(Email.objects.order_by("-pk"), 2)
     assert paginator.count == 4

@@ -11,8 +11,8 @@ from accounts.services import create_workspace
 from contacts.models import Contact, Suppression
 from contacts.suppressions import (
     SuppressionRequest,
-    find_suppressed,
-    find_suppressed_in,
+    find_suppressed_addresses,
+    find_suppressed_recipients,
     record_unsubscribe,
     suppress,
     unsuppress,
@@ -99,7 +99,7 @@ def test_addresses_are_compared_without_case(request_for, workspace):
     suppress([request_for(email="BOB@example.net")])
 
     assert suppressed() == [("bob@example.net", "complaint")]
-    assert find_suppressed_in(workspace, ["bob@example.net", "ann@example.net"]) == {
+    assert find_suppressed_addresses(workspace, ["bob@example.net", "ann@example.net"]) == {
         "bob@example.net": "complaint"
     }
 
@@ -115,8 +115,10 @@ def test_suppressions_belong_to_one_workspace(request_for, workspace):
     other = create_workspace(name="Bob's")
     suppress([request_for(), request_for("complaint", workspace=other)])
 
-    assert find_suppressed_in(workspace, ["bob@example.net"]) == {"bob@example.net": "bounce"}
-    assert find_suppressed_in(other, ["bob@example.net"]) == {"bob@example.net": "complaint"}
+    assert find_suppressed_addresses(workspace, ["bob@example.net"]) == {
+        "bob@example.net": "bounce"
+    }
+    assert find_suppressed_addresses(other, ["bob@example.net"]) == {"bob@example.net": "complaint"}
 
 
 def test_addresses_of_several_workspaces_are_looked_up_separately(request_for, workspace):
@@ -124,8 +126,8 @@ def test_addresses_of_several_workspaces_are_looked_up_separately(request_for, w
     suppress([request_for(), request_for(email="ann@example.net", workspace=other)])
 
     addresses = [(workspace.pk, "ann@example.net"), (other.pk, "bob@example.net")]
-    assert find_suppressed(addresses) == {}
-    assert find_suppressed([*addresses, (workspace.pk, "bob@example.net")]) == {
+    assert find_suppressed_recipients(addresses) == {}
+    assert find_suppressed_recipients([*addresses, (workspace.pk, "bob@example.net")]) == {
         (workspace.pk, "bob@example.net"): "bounce"
     }
 

@@ -44,7 +44,7 @@ def redis_at(url, monkeypatch):
     try:
         with monkeypatch.context() as patch:
             patch.setattr(settings, "REDIS_URL", url)
-            patch.setattr(redis, "_silent_until", 0.0)
+            patch.setattr(redis, "_unavailable_until", 0.0)
             yield
     finally:
         redis.client.cache_clear()
@@ -130,7 +130,7 @@ def test_an_unavailable_redis_hardly_delays_a_request(
 
 
 def _seconds_of_a_request(api):
-    redis._silent_until = 0.0  # call Redis again, as after the backoff
+    redis._unavailable_until = 0.0  # call Redis again, as after the backoff
     started = time.perf_counter()
     assert api.post("/api-keys", {"name": "through"}).status_code == 201
     with transaction.atomic():
@@ -153,8 +153,8 @@ def test_redis_is_used_again_after_the_backoff(db, monkeypatch, refusing_url):
     monkeypatch.setattr(redis, "BACKOFF", 0.05)
     with redis_at(refusing_url, monkeypatch):
         assert redis.attempt("test", lambda client: client.ping()) is None
-        silent_until = redis._silent_until
-    monkeypatch.setattr(redis, "_silent_until", silent_until)
+        silent_until = redis._unavailable_until
+    monkeypatch.setattr(redis, "_unavailable_until", silent_until)
     assert redis.attempt("test", lambda client: client.ping()) is None
     time.sleep(0.06)
     assert redis.attempt("test", lambda client: client.ping()) is True

@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.models import IdempotencyRecord
 from domains import services
 from domains.models import Domain
-from domains.services import establish
+from domains.services import verify_domain
 
 
 def post(client):
@@ -27,7 +27,7 @@ def test_a_repeated_request_conflicts_until_the_ses_calls_are_done(
     def slow(domain):
         started.set()
         assert proceed.wait(10)
-        return establish(domain)
+        return verify_domain(domain)
 
     def first():
         try:
@@ -35,7 +35,7 @@ def test_a_repeated_request_conflicts_until_the_ses_calls_are_done(
         finally:
             connection.close()
 
-    monkeypatch.setattr(services, "establish", slow)
+    monkeypatch.setattr(services, "verify_domain", slow)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(first)
         assert started.wait(10)
@@ -69,9 +69,9 @@ def test_the_record_is_leased_during_the_ses_calls(api, twin, monkeypatch):
 
     def observed(domain):
         leases.append(IdempotencyRecord.objects.get().unfinished_until)
-        return establish(domain)
+        return verify_domain(domain)
 
-    monkeypatch.setattr(services, "establish", observed)
+    monkeypatch.setattr(services, "verify_domain", observed)
     post(api)
     assert timedelta(seconds=80) < leases[0] - timezone.now() <= timedelta(minutes=2)
     assert IdempotencyRecord.objects.get().unfinished_until is None
@@ -82,7 +82,7 @@ def test_a_failure_after_the_commit_releases_the_key(api, twin, monkeypatch):
     def broken(domain):
         raise RuntimeError("killed")
 
-    monkeypatch.setattr(services, "establish", broken)
+    monkeypatch.setattr(services, "verify_domain", broken)
     api.raise_request_exception = False
     assert post(api).status_code == 500
     again = post(api)

@@ -261,7 +261,7 @@ def test_facts_about_held_mail_are_folded(owned, published):
     assert email.next_attempt_at > timezone.now()
 
     now = timezone.now()
-    record_facts([EmailFact(email_id=email.pk, type="sent", occurred_at=now, taken_at=now)])
+    record_facts([EmailFact(email_id=email.pk, type="sent", occurred_at=now, accepted_at=now)])
     email.refresh_from_db()
     assert (email.status, email.next_attempt_at) == ("sent", None)
     assert release(OWNER) == 0

@@ -161,7 +161,7 @@ def test_opens_reported_by_ses_are_counted(email):
     def opened(key, machine):
         data = {"machine": machine}
         fields = {"email_id": email.pk, "type": "opened", "occurred_at": timezone.now()}
-        return EmailFact(**fields, key=key, payload=data, webhook={"open": data})
+        return EmailFact(**fields, key=key, payload=data, event_data={"open": data})
 
     record_facts([opened("a", True)] * 2)
     record_facts([opened("a", True), opened("b", False)])
@@ -274,7 +274,7 @@ def test_a_burst_is_any_one_second(add_hit):
 
 
 def test_only_the_newest_clicks_are_considered(add_hit, monkeypatch):
-    monkeypatch.setattr(click_bursts, "MOST", 2)
+    monkeypatch.setattr(click_bursts, "MAX_CLICKS_READ", 2)
     for number in (1, 2, 3):
         add_hit(number, after=0.1 * number)
     record_hits()

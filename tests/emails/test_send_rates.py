@@ -426,7 +426,7 @@ def test_small_claims_reach_every_workspace(accepted, provider):
 
     owners = set()
     for _ in range(12):
-        owners |= {email.workspace_id for email in loop._lease_in("ses", "us-east-1", 1)}
+        owners |= {email.workspace_id for email in loop._lease_lane("ses", "us-east-1", 1)}
 
     assert len(old) == 12
     assert len(owners) > 2
@@ -443,6 +443,6 @@ def test_single_emails_go_before_batches_except_in_a_share_of_claims(
     make_due(is_batch=True)
     accepted()
 
-    claimed = [email for _ in range(3) for email in loop._lease_in("ses", "us-east-1", 1)]
+    claimed = [email for _ in range(3) for email in loop._lease_lane("ses", "us-east-1", 1)]
 
     assert [email.is_batch for email in claimed] == expected

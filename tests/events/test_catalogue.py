@@ -104,7 +104,7 @@ def test_the_test_suite_rejects_events_that_do_not_match_the_catalogue(workspace
         services._event(fact(workspace, n=1))
     with pytest.raises(AssertionError, match=r"\$\.data\.created_at"):
         services._event(fact(workspace, created_at="yesterday"))
-    request.getfixturevalue("_published_as_promised").clear()
+    request.getfixturevalue("_published_events_match_catalogue").clear()
 
 
 def test_benchmark_events_match_the_catalogue():

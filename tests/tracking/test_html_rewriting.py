@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from selectolax.lexbor import LexborHTMLParser
 
 from core.db.ids import uuid7
-from tracking.html_rewriting import OPT_OUT, Addressee, rewrite
+from tracking.html_rewriting import OPT_OUT, TrackedRecipient, rewrite
 from tracking.html_scanner import scan
 from tracking.link_targets import target
 from tracking.tokens import HONEYPOT, Click, Open, read_click, read_open
@@ -18,7 +18,7 @@ BASE = "https://mail.test"
 CLICK = re.compile(re.escape(BASE) + r"/t/c/([\w-]+)")
 HIDDEN_LINK = re.compile(r'<a href="https://mail\.test/t/c/[\w-]+" aria-hidden="true"[^>]*></a>')
 PIXEL = re.compile(r'<img src="https://mail\.test/t/o/([\w-]+)\.gif"[^>]*>')
-ADDRESSEE = Addressee(uuid7(), uuid7())
+ADDRESSEE = TrackedRecipient(uuid7(), uuid7())
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -117,7 +117,7 @@ def test_links_are_numbered():
     ],
 )
 def test_links_that_are_not_rewritten(html):
-    assert track_clicks(html, untouched=["https://a.test/leave?u=1&v"]) == html
+    assert track_clicks(html, excluded_urls=["https://a.test/leave?u=1&v"]) == html
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,10 @@ def test_click_tracking_adds_a_hidden_link():
 
 def test_links_to_several_recipients_name_none():
     changed = rewrite(
-        '<a href="https://a.test/">', Addressee(ADDRESSEE.email_id, None), opens=True, clicks=True
+        '<a href="https://a.test/">',
+        TrackedRecipient(ADDRESSEE.email_id, None),
+        opens=True,
+        clicks=True,
     )
     assert read_open(PIXEL.findall(changed)[0]).recipient_id is None
     assert {read_click(token).recipient_id for token in CLICK.findall(changed)} == {None}

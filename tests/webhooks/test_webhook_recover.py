@@ -313,7 +313,7 @@ def test_the_count_depends_on_the_delivery_status(past_events, endpoint, only, d
 
 def test_counting_is_bounded(past_events, endpoint, monkeypatch):
     past_events(5)
-    monkeypatch.setattr(replay, "COUNTED", 3)
+    monkeypatch.setattr(replay, "COUNT_LIMIT", 3)
     assert count(endpoint, **DAY, only="failed") == 3
 
 

@@ -9,10 +9,10 @@ from django.http import HttpRequest, HttpResponse
 from core.admin.base import (
     RecordAdmin,
     WorkFilter,
+    among_newest,
     as_uuid,
-    labelled,
-    picked,
-    recent,
+    badge_column,
+    selected,
 )
 from webhooks import replay, services
 from webhooks.admin.sections import ENDPOINT_SECRETS, attempts
@@ -29,9 +29,9 @@ def failing(deliveries: "QuerySet[Delivery]") -> "QuerySet[Delivery]":
 
 
 class DeliveryFilter(WorkFilter):
-    questions: ClassVar[Any] = WorkFilter.questions | {
+    conditions: ClassVar[Any] = WorkFilter.conditions | {
         "failing": ("Failing", failing),
-        "failed": ("Failed, among the newest", lambda rows: recent(rows, Q(status="failed"))),
+        "failed": ("Failed, among the newest", lambda rows: among_newest(rows, Q(status="failed"))),
     }
 
 
@@ -39,7 +39,7 @@ class DeliveryFilter(WorkFilter):
 class DeliveryAdmin(RecordAdmin[Delivery]):
     list_display = [
         "id",
-        labelled("status"),
+        badge_column("status"),
         "endpoint_url",
         "event_type",
         "attempts",
@@ -56,7 +56,7 @@ class DeliveryAdmin(RecordAdmin[Delivery]):
         "created_at",
     ]
     actions = ["deliver_now", "replay"]
-    panels: ClassVar[Any] = (attempts,)
+    bottom_panels: ClassVar[Any] = (attempts,)
 
     def find(self, term: str) -> Q:
         query = super().find(term)
@@ -78,16 +78,18 @@ class DeliveryAdmin(RecordAdmin[Delivery]):
 
     @admin.action(description="Deliver now", permissions=["operate"])
     def deliver_now(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
-        self.say(request, services.deliver_now(picked(queryset)), "will be attempted now")
+        self.report_count(
+            request, services.deliver_now(selected(queryset)), "will be attempted now"
+        )
 
     @admin.action(description="Replay", permissions=["operate"])
     def replay(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> HttpResponse | None:
-        deliveries = picked(queryset)
+        deliveries = selected(queryset)
         if len(deliveries) > 1:
             question = f"Send {len(deliveries):,} deliveries again?"
-            if confirmation := self.ask(request, question, _REPLAY_CONSEQUENCE):
+            if confirmation := self.confirm(request, question, _REPLAY_CONSEQUENCE):
                 return confirmation
-        self.say(request, replay.replay(deliveries), "will be sent again")
+        self.report_count(request, replay.replay(deliveries), "will be sent again")
         return None
 
 

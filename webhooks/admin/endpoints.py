@@ -14,8 +14,8 @@ from core.admin.base import (
     BoundedFilter,
     RecordAdmin,
     anchor,
-    labelled,
-    picked,
+    badge_column,
+    selected,
 )
 from webhooks import send_test, services
 from webhooks.admin import sections
@@ -43,7 +43,7 @@ class EndpointFilter(BoundedFilter):
     title = "state"
     parameter_name = "state"
     # The endpoints table is small enough for sequential scans.
-    questions: ClassVar[Any] = {
+    conditions: ClassVar[Any] = {
         "failing": ("Failing, including half-open", lambda rows: rows.filter(FAILING)),
         "failing_long": ("Failing for a day", lambda rows: rows.filter(failing_long())),
         "half_open": ("Half-open", lambda rows: rows.filter(HALF_OPEN)),
@@ -57,7 +57,7 @@ class EndpointFilter(BoundedFilter):
 class EndpointAdmin(RecordAdmin[Endpoint]):
     list_display = [
         "url",
-        labelled("state", of=state_of),
+        badge_column("state", value=state_of),
         "success_rate",
         "failing_since",
         "workspace",
@@ -77,8 +77,8 @@ class EndpointAdmin(RecordAdmin[Endpoint]):
     ]
     readonly_fields = ["filters", "limit", "signatures"]
     actions = ["enable", "disable", "send_test", "recover"]
-    heads: ClassVar[Any] = (status_panel, last_hours, sections.last_failures)
-    panels: ClassVar[Any] = (sections.last_deliveries, sections.recoveries)
+    top_panels: ClassVar[Any] = (status_panel, last_hours, sections.last_failures)
+    bottom_panels: ClassVar[Any] = (sections.last_deliveries, sections.recoveries)
 
     def find(self, term: str) -> Q:
         return super().find(term) | Q(url=term)
@@ -99,7 +99,7 @@ class EndpointAdmin(RecordAdmin[Endpoint]):
         view = self.admin_site.admin_view(self.recover_page)
         return [path("recover/", view, name="webhooks_endpoint_recover"), *super().get_urls()]
 
-    def is_offered(self, action: str, record: Endpoint) -> bool:
+    def is_available(self, action: str, record: Endpoint) -> bool:
         disabled = state_of(record) == State.DISABLED
         return {"enable": disabled, "disable": not disabled}.get(action, True)
 
@@ -139,7 +139,7 @@ class EndpointAdmin(RecordAdmin[Endpoint]):
 
     @admin.action(description="Send a test event", permissions=["operate"])
     def send_test(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
-        chosen = picked(queryset, "url")
+        chosen = selected(queryset, "url")
         if len(chosen) != 1:
             # Each may take until the request timeout, while the operator waits for the page.
             self.message_user(request, "Choose one endpoint to test.", messages.WARNING)
@@ -153,7 +153,7 @@ class EndpointAdmin(RecordAdmin[Endpoint]):
         self, request: HttpRequest, queryset: QuerySet[Endpoint]
     ) -> HttpResponseRedirect | None:
         """Redirect to the recover page, which counts before it starts anything."""
-        chosen = picked(queryset, "failing_since", "disabled_at")
+        chosen = selected(queryset, "failing_since", "disabled_at")
         if len(chosen) > MAX_ENDPOINTS:
             text = f"Choose at most {MAX_ENDPOINTS} endpoints: deliveries are counted for each."
             self.message_user(request, text, messages.WARNING)
@@ -167,7 +167,7 @@ class EndpointAdmin(RecordAdmin[Endpoint]):
         changing = list(queryset.exclude(status=status).select_related("workspace"))
         for endpoint in changing:
             services.update_endpoint(endpoint, {"status": status})
-        self.say(request, len(changing), status)
+        self.report_count(request, len(changing), status)
         if changing and status == Endpoint.Status.ENABLED:
             self._offer_recovery(request, changing)
 

@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
-from core.admin.base import Label, Panel, RecordAdmin, as_uuid, link, list_url
+from core.admin.base import Badge, Panel, RecordAdmin, as_uuid, link, list_url
 from core.errors import DomainError
 from webhooks import replay
 from webhooks.endpoint_status import State, missed_since, state_of
@@ -153,7 +153,7 @@ class RecoverPage:
 
 
 def _total(counts: list[DeliveryCount]) -> str:
-    more = " or more" if any(each.count >= replay.COUNTED for each in counts) else ""
+    more = " or more" if any(each.count >= replay.COUNT_LIMIT for each in counts) else ""
     return f"{sum(each.count for each in counts):,}{more}"
 
 
@@ -161,7 +161,7 @@ def _table(counts: list[DeliveryCount]) -> Panel:
     rows = [
         [
             link(each.endpoint, each.endpoint.url),
-            Label(state_of(each.endpoint)),
+            Badge(state_of(each.endpoint)),
             f"{each.text}, once it is enabled" if each.is_disabled else each.text,
         ]
         for each in counts

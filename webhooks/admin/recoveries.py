@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from core.admin.base import RecordAdmin, as_uuid, labelled
+from core.admin.base import RecordAdmin, as_uuid, badge_column
 from webhooks.admin.sections import ENDPOINT_SECRETS, state_of_recovery
 from webhooks.models import Recovery
 
@@ -14,7 +14,7 @@ class RecoveryAdmin(RecordAdmin[Recovery]):
     list_display = [
         "id",
         "endpoint",
-        labelled("state", of=state_of_recovery),
+        badge_column("state", value=state_of_recovery),
         "since",
         "until",
         "only",

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.utils.text import Truncator
 
-from core.admin.base import Label, Panel, folded, link, list_url
+from core.admin.base import Badge, Panel, collapsible, link, list_url
 from events.models import Event
 from webhooks.models import Attempt, Delivery, Endpoint, Recovery
 
@@ -41,7 +41,7 @@ def last_deliveries(endpoint: Endpoint) -> Panel:
     rows = [
         [
             link(delivery, delivery.event.type),
-            Label(delivery.status),
+            Badge(delivery.status),
             delivery.created_at,
             delivery.attempts,
             delivery.last_status_code or delivery.last_error,
@@ -58,7 +58,7 @@ def recoveries(endpoint: Endpoint) -> Panel:
             link(recovery, f"{recovery.since:%Y-%m-%d %H:%M:%S}"),
             recovery.until,
             recovery.only,
-            Label(state_of_recovery(recovery)),
+            Badge(state_of_recovery(recovery)),
             f"{recovery.recovered:,}",
             recovery.last_error,
         ]
@@ -79,7 +79,7 @@ def attempts(delivery: Delivery) -> Panel:
         [
             attempt.number,
             attempt.at,
-            attempt.status_code or Label(attempt.error),
+            attempt.status_code or Badge(attempt.error),
             f"{attempt.duration_ms} ms",
             attempt.response or attempt.message,
             attempt.address,
@@ -95,7 +95,7 @@ def deliveries_of(event: Event) -> Panel:
     rows = [
         [
             link(delivery, delivery.endpoint.url),
-            Label(delivery.status),
+            Badge(delivery.status),
             delivery.attempts,
             delivery.last_status_code or delivery.last_error,
             delivery.next_attempt_at,
@@ -116,7 +116,7 @@ def _failure(delivery: Delivery, last: Attempt | None) -> list[Any]:
     result = (last.status_code or last.error) if last else ""
     return [
         link(delivery, delivery.event.type),
-        Label(delivery.status),
+        Badge(delivery.status),
         delivery.attempts,
         result or delivery.last_error,
         _body(last),
@@ -134,4 +134,4 @@ def _body(attempt: Attempt | None) -> Any:
     """The response body, folded when it is longer than a line."""
     text = (attempt.response or attempt.message) if attempt else ""
     start = Truncator(" ".join(text.split())).chars(_SUMMARY_LENGTH)
-    return text if text == start else folded(start, text)
+    return text if text == start else collapsible(start, text)

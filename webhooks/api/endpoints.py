@@ -31,7 +31,7 @@ class WebhooksView(ApiView):
         no_store=True,
     )
     def post(self, access: Access, body: CreateWebhook) -> WebhookCreated:
-        with CreateWebhook.in_words_of(self.request.data):
+        with CreateWebhook.with_given_names(self.request.data):
             endpoint, secret = services.create_endpoint(
                 workspace=access.workspace, **body.model_dump()
             )
@@ -54,7 +54,7 @@ class WebhookView(ApiView):
     def patch(self, access: Access, body: UpdateWebhook, webhook_id: str) -> WebhookChanged:
         before = find(access, webhook_id)
         changes = body.model_dump(exclude_unset=True, exclude={"webhook_id"})
-        with UpdateWebhook.in_words_of(self.request.data):
+        with UpdateWebhook.with_given_names(self.request.data):
             after = services.update_endpoint(before, changes)
         was_enabled = before.status != after.status == Endpoint.Status.ENABLED
         since = before.missed_since if was_enabled else None

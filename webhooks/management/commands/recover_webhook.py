@@ -77,7 +77,7 @@ class Command(BaseCommand):
         replay.require_enabled(endpoint)
         counted = replay.count(endpoint, **span)
         if verbose:
-            more = " or more" if counted == replay.COUNTED else ""
+            more = " or more" if counted == replay.COUNT_LIMIT else ""
             self.stdout.write(f"{counted}{more} events would be sent to {endpoint.url}.")
         return counted
 
