@@ -55,7 +55,9 @@ class OperationSchema(AutoSchema):
 
     def get_auth(self) -> list[dict[str, list[str]]]:
         needs = self._operation.needs
-        return [{API_KEY_SCHEME: [needs.value] if needs else []}]
+        scopes = [needs.value] if needs else []
+        schemes = super().get_auth()  # describes them in the document
+        return [dict.fromkeys(scheme, scopes) for scheme in schemes]
 
     def get_override_parameters(self) -> list[Any]:
         operation = self._operation

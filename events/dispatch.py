@@ -54,7 +54,7 @@ class _Dispatch:
         error = "; ".join(f"{name}: {reason}" for name, reason in self.errors.items())
         return Settlement(
             self.event,
-            retry_in=BACKOFF.delay(failed_attempts) if can_retry else None,
+            retry_in=BACKOFF.after(failed_attempts) if can_retry else None,
             changes={
                 "pending": list(self.errors),
                 "failed_attempts": failed_attempts,

@@ -9,6 +9,7 @@ PROCESS_SES = Queue(
     task="ingest.tasks.process_due_events",
     model="ingest.ProviderEvent",
     process="ingest.processing.process_ses",
+    rows={"source": SES},
 )
 PURGE = Periodic("ingest.tasks.purge_old_provider_events")
 

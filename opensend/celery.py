@@ -1,9 +1,11 @@
 import os
+import sys
 import warnings
 
 from celery import Celery
 from celery.exceptions import SecurityWarning
 from celery.signals import beat_init, celeryd_init, setup_logging
+from django.core.exceptions import ImproperlyConfigured
 
 # Containers often run as root, which Celery warns about.
 warnings.filterwarnings("ignore", category=SecurityWarning)
@@ -24,7 +26,10 @@ def _keep_django_logging(**_: object) -> None:
 def _require_valid_settings(**_: object) -> None:
     from opensend.checks import require_valid_settings
 
-    require_valid_settings()
+    try:
+        require_valid_settings()
+    except ImproperlyConfigured as error:  # Celery only logs exceptions of signal handlers
+        sys.exit(str(error))
 
 
 app = Celery("opensend")

@@ -298,7 +298,7 @@ def among_newest(rows: "QuerySet[Any]", condition: Q) -> "QuerySet[Any]":
 def badge_column(
     column: str, title: str = "", *, value: Callable[[Any], str] | None = None
 ) -> Callable[[Any], str]:
-    """A list column of coloured badges; `value` computes the value where no model field holds it."""
+    """A list column of coloured badges; `value` computes what no model field holds."""
 
     def show(record: Any) -> str:
         return str(value(record) if value else getattr(record, column))

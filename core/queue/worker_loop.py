@@ -37,7 +37,7 @@ def run_pass(queue: Queue, *, seconds: float = PASS_SECONDS) -> Pass:
     Overlapping passes share the work by their leases.
     """
     done, _ = _work(queue, seconds)
-    return Pass(*done, remaining=backlog(apps.get_model(queue.model)).due)
+    return Pass(*done, remaining=backlog(apps.get_model(queue.model), queue.rows).due)
 
 
 def drain(queue: Queue, *, seconds: float = PASS_SECONDS) -> int:

@@ -78,7 +78,7 @@ def _delay(result: SendResult) -> timedelta:
         case OutcomeUnknown():
             return _grace(result.email)
         case _:
-            return BACKOFF.delay(result.email.claims)
+            return BACKOFF.after(result.email.claims)
 
 
 def _grace(email: Email) -> timedelta:

@@ -78,7 +78,7 @@ def _unmatched_retry(row: ProviderEvent) -> timedelta | None:
     """Backoff while the send may not have committed yet; None after INGEST_UNMATCHED_FOR."""
     if timezone.now() - row.received_at > settings.INGEST_UNMATCHED_FOR:
         return None
-    return _UNMATCHED_BACKOFF.delay(row.claims)
+    return _UNMATCHED_BACKOFF.after(row.claims)
 
 
 def record(callbacks: Sequence[Matched]) -> None:

@@ -215,9 +215,9 @@ def _break(request):
 
 class _Broken:
     urlpatterns = [path("broken", _break)]
-    handler400 = "core.errors.bad_request"
-    handler404 = "core.errors.not_found"
-    handler500 = "core.errors.server_error"
+    handler400 = "core.api.error_handlers.bad_request"
+    handler404 = "core.api.error_handlers.not_found"
+    handler500 = "core.api.error_handlers.server_error"
 
 
 def test_a_bug_is_a_500_that_exposes_only_the_request_id(settings):

@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
+from accounts.access import Scope
 from accounts.unsupported import UnsupportedEndpoint
 from core import health, redis
 from core.models import Heartbeat
@@ -110,10 +111,11 @@ def test_readyz_reports_when_beat_was_last_seen():
 def test_without_redis_the_process_is_still_ready(monkeypatch):
     monkeypatch.setattr(redis, "attempt", lambda use, action: None)
     answer = Client().get("/readyz")
-    assert (answer.status_code, answer.json()["redis"]) == (200, "away")
+    assert (answer.status_code, answer.json()["redis"]) == (200, "unavailable")
 
 
-def test_with_unapplied_migrations_the_process_is_not_ready(settings):
+def test_with_unapplied_migrations_the_process_is_not_ready(monkeypatch):
+    monkeypatch.setattr(health, "_is_migrated", False)
     from django.db.migrations.recorder import MigrationRecorder
 
     MigrationRecorder(connection).record_unapplied("core", "0001_initial")
@@ -129,7 +131,7 @@ def _unavailable(*args, **more):
 def test_without_a_database_the_process_is_not_ready(monkeypatch):
     monkeypatch.setattr(health.connection, "cursor", _unavailable)
     answer = Client().get("/readyz")
-    assert (answer.status_code, answer.json()["database"]) == (503, "away")
+    assert (answer.status_code, answer.json()["database"]) == (503, "unavailable")
 
 
 def test_readyz_warns_when_ses_events_are_rejected(settings):
@@ -202,7 +204,9 @@ def test_every_operation_describes_security_and_responses(schema):
     for url in OPEN:
         assert all(each["security"] == [] for each in schema["paths"][url].values())
     for operation in _operations(schema, but=OPEN):
-        assert operation["security"] == [{"api_key": []}], operation["operationId"]
+        ((scheme, scopes),) = operation["security"][0].items()
+        assert (scheme, len(scopes)) == ("api_key", 1), operation["operationId"]
+        assert scopes[0] in set(Scope)
         for status in ("4XX", "429", "500"):
             error = _resolved(schema, operation["responses"][status])
             content = error["content"]["application/json"]["schema"]

@@ -9,11 +9,18 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from django.utils import timezone
 
+from core import health
 from core.models import Heartbeat
 from core.tasks import tick
 from core.times import iso
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _new_process(monkeypatch):
+    """One that has not seen that everything is migrated."""
+    monkeypatch.setattr(health, "_is_migrated", False)
 
 
 @pytest.fixture

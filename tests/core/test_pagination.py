@@ -3,7 +3,7 @@ from rest_framework.request import Request
 
 from accounts.models import ApiKey
 from accounts.services import create_api_key, create_workspace
-from core.api.pagination import page
+from core.api.dialects import ROOT
 from core.db.ids import uuid7
 from core.errors import ValidationFailed
 
@@ -107,14 +107,14 @@ def by_workspace(rf, workspace):
         create_api_key(workspace=create_workspace(name=f"{number}"), name="key")
 
     def list_page(**query):
-        result = page(
+        result = ROOT.page(
             Request(rf.get("/", query)),
             ApiKey.objects.all(),
-            lambda key: {"id": f"ws_{key.workspace_id}"},
+            lambda key: f"ws_{key.workspace_id}",
             column="workspace_id",
             prefix="ws_",
         )
-        return [row["id"] for row in result["data"]], result["has_more"]
+        return result.data, result.position["has_more"]
 
     return list_page
 

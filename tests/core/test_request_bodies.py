@@ -3,7 +3,7 @@ from typing import Annotated
 import pytest
 from pydantic import AfterValidator, Field
 
-from core.api.bodies import RequestBody, Text, parse, wrong
+from core.api.bodies import RequestBody, Text, wrong
 from core.errors import ValidationFailed
 
 
@@ -30,8 +30,8 @@ class Message(RequestBody):
 
 def problems(data, **more):
     with pytest.raises(ValidationFailed) as caught:
-        parse(Message, data, **more)
-    return caught.value.code, caught.value.details["fields"]
+        Message.parse(data, **more)
+    return caught.value.name, caught.value.details["fields"]
 
 
 def test_a_field_inside_a_list_is_reported_by_its_path():
@@ -83,13 +83,13 @@ def test_types_are_not_coerced():
         count: Annotated[int, Field(ge=1)]
 
     with pytest.raises(ValidationFailed) as caught:
-        parse(Flag, {"on": "yes", "count": "1"})
+        Flag.parse({"on": "yes", "count": "1"})
     assert set(caught.value.details["fields"]) == {"on", "count"}
 
 
 def test_the_message_lists_every_problem():
     with pytest.raises(ValidationFailed) as caught:
-        parse(Message, {"to": "a", "x": 1, "y": 2})
+        Message.parse({"to": "a", "x": 1, "y": 2})
     assert "`x`: is not a field of this request; `y`:" in caught.value.message
 
 
@@ -117,7 +117,7 @@ def test_problems_inside_a_value_are_reported_by_their_path():
         a: Annotated[dict[str, str], AfterValidator(check)]
 
     with pytest.raises(ValidationFailed) as caught:
-        parse(Holder, {"a": {"d": "x"}}, prefix="3.")
+        Holder.parse({"a": {"d": "x"}}, prefix="3.")
     assert caught.value.details["fields"] == {"3.a.b": "must be c", "3.a.d.1": "must be e"}
 
 
@@ -156,7 +156,7 @@ def test_long_names_and_values_are_truncated(body):
         quoted: Annotated[str, AfterValidator(_reject)] = ""
 
     with pytest.raises(ValidationFailed) as caught:
-        parse(Quoting, body)
+        Quoting.parse(body)
     ((path, problem),) = caught.value.details["fields"].items()
     assert len(path) + len(problem) < 300
     assert "x" * 100 + "..." in path + problem
@@ -180,5 +180,5 @@ def test_lengths_are_validated(body, problem):
         pairs: Annotated[dict[str, str], Field(max_length=1)] = {}
 
     with pytest.raises(ValidationFailed) as caught:
-        parse(Lengths, body)
+        Lengths.parse(body)
     assert list(caught.value.details["fields"].values()) == [problem]
