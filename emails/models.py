@@ -98,11 +98,11 @@ class Email(WorkItem):
 
     # The opaque key of whoever may hold this mail, such as an inbox; unique in the installation.
     owner = models.CharField(max_length=100, blank=True, default="", db_default="")
-    # Why it is held, or was when that ended in cancelling or expiry.
-    hold_reason = models.CharField(max_length=200, blank=True, default="", db_default="")
 
     status = models.CharField(max_length=20, choices=Status, default=Status.QUEUED)
     last_error = models.TextField(blank=True)
+    # Why it is held, or was when it was cancelled or expired.
+    hold_reason = models.CharField(max_length=200, blank=True, default="", db_default="")
     provider_message_id = models.CharField(max_length=200, blank=True)
     provider_response = models.TextField(blank=True)
     # The Message-ID header: ours, until the provider replaces it with its own.

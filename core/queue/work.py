@@ -15,7 +15,6 @@ from datetime import timedelta
 from typing import Any, ClassVar, Self, TypeVar
 
 from django.db import models
-from django.db.models import Q
 from django.db.models.functions import Now
 from psycopg import sql
 
@@ -187,8 +186,8 @@ class WorkQuerySet(models.QuerySet[M]):
 
 
 class WorkItem(models.Model):
-    # Conditions whose union is every due row, each served by a partial index of its own.
-    DUE_CONDITIONS: ClassVar[Sequence[Q]] = (Q(),)
+    # Q conditions whose union is every due row, each served by a partial index.
+    DUE_CONDITIONS: ClassVar[Sequence[models.Q]] = (models.Q(),)
 
     next_attempt_at = models.DateTimeField(null=True, db_default=Now(), editable=False)
     claims = models.PositiveIntegerField(default=0, editable=False)
