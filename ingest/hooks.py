@@ -5,7 +5,7 @@ from emails.models import Email
 from ingest.models import ProviderEvent
 
 Kind, State = ProviderEvent.Kind, ProviderEvent.State
-MAX_ROWS = 100
+_MAX_ROWS = 100
 
 
 def quarantined() -> Alert:
@@ -47,7 +47,7 @@ def callbacks_panel(email: Email) -> Panel:
         [link(row, row.event_id), row.type, Badge(row.state), row.received_at]
         for row in ProviderEvent.objects.filter(email_id=email.pk)
         .defer("body")
-        .order_by("received_at")[:MAX_ROWS]
+        .order_by("received_at")[:_MAX_ROWS]
     ]
     return Panel("Provider callbacks", ["MessageId", "Type", "State", "Received"], rows)
 

@@ -66,8 +66,8 @@ def make_due(rows):
 
 def dispatch():
     make_due(Event.objects)
-    while dispatch_due():
-        pass
+    while Event.objects.due().exists():
+        dispatch_due()
 
 
 def send_all():

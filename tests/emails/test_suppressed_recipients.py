@@ -43,6 +43,23 @@ def test_an_email_to_suppressed_recipients_only_is_rejected_stored_and_published
     assert api.get(f"/emails/{email.pk}/events").json()["data"][0]["type"] == "suppressed"
 
 
+def test_a_rejected_email_does_not_use_up_its_idempotency_key(
+    api, domain, message, suppress, published
+):
+    suppress("bob@example.net")
+
+    def post():
+        return api.post("/emails", message, headers={"Idempotency-Key": "one"})
+
+    rejected = post()
+    assert (rejected.status_code, rejected.json()["name"]) == (422, "recipient_suppressed")
+    assert Email.objects.get(pk=rejected.json()["details"]["email_id"]).status == "suppressed"
+    assert len(published("email.suppressed")) == 1
+    Suppression.objects.all().delete()
+    assert post().status_code == 200
+    assert Email.objects.count() == 2
+
+
 def test_the_other_recipients_still_get_the_email(accepted, suppress, published, provider):
     suppress("bob@example.net")
     suppress("eve@example.net", "unsubscribed")
