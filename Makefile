@@ -49,7 +49,7 @@ test-chaos: .venv/.dev-stamp ## Kill real processes under load; ROUNDS=20 for lo
 bench: .venv/.stamp ## Measure throughput on this machine
 	$(PYTHON) -m bench
 
-requirements: .venv/.dev-stamp ## Pin requirements*.in anew, with hashes
+requirements: .venv/.dev-stamp ## Pin requirements*.in again, with hashes
 	$(COMPILE) requirements.in -o requirements.txt
 	$(COMPILE) requirements-local.in -o requirements-local.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt

@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 
 from accounts import services
 from accounts.models import ApiKey, IdempotencyRecord, Workspace
-from core.admin.base import RECENT, BoundedFilter, RecordAdmin, list_url, picked
+from core.admin.base import RECENT_ROWS, BoundedFilter, RecordAdmin, list_url, selected
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -61,7 +61,7 @@ class WorkspaceAdmin(RecordAdmin[Workspace]):
 class KeyFilter(BoundedFilter):
     title = "state"
     parameter_name = "state"
-    questions: ClassVar[Any] = {
+    conditions: ClassVar[Any] = {
         "live": ("Live", lambda keys: keys.filter(revoked_at=None)),
         "revoked": ("Revoked", lambda keys: keys.exclude(revoked_at=None)),
     }
@@ -122,10 +122,10 @@ class ApiKeyAdmin(RecordAdmin[ApiKey]):
 
     @admin.action(description="Revoke", permissions=["operate"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        live = [key for key in picked(queryset, "revoked_at") if key.revoked_at is None]
+        live = [key for key in selected(queryset, "revoked_at") if key.revoked_at is None]
         for key in live:
             services.revoke_api_key(key)
-        self.say(request, len(live), "revoked")
+        self.report_count(request, len(live), "revoked")
 
 
 @admin.register(IdempotencyRecord)
@@ -137,7 +137,7 @@ class IdempotencyRecordAdmin(RecordAdmin[IdempotencyRecord]):
     def find(self, term: str) -> Q:
         # The unique index begins with workspace and route, so a key alone is looked for among
         # the newest records; they are kept for a day.
-        newest = IdempotencyRecord.objects.order_by("-pk").values("pk")[:RECENT]
+        newest = IdempotencyRecord.objects.order_by("-pk").values("pk")[:RECENT_ROWS]
         return super().find(term) | Q(key=term, pk__in=newest)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[IdempotencyRecord]:

@@ -17,9 +17,9 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 from rest_framework.exceptions import ParseError
-from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.authentication import ApiRequest
 from accounts.models import IdempotencyRecord, Workspace
 from core.errors import Conflict, DomainError
 from core.security import crypto
@@ -27,6 +27,7 @@ from core.security import crypto
 RETRY_AFTER = 1
 FOLLOW_UP_LEASE = timedelta(minutes=2)  # longer than all calls to SES for one domain may take
 REPLAYED = "Idempotent-Replayed"
+MAX_ROUTE = 200  # characters of IdempotencyRecord.route
 _HEADER = "HTTP_IDEMPOTENCY_KEY"
 
 
@@ -47,7 +48,7 @@ class ConcurrentIdempotentRequests(Conflict):
         super().__init__("A request with this Idempotency-Key is still running. Try again.")
 
 
-def idempotent(request: Request, act: Callable[[], Response], *, variant: str = "") -> Response:
+def idempotent(request: ApiRequest, act: Callable[[], Response], *, variant: str = "") -> Response:
     """Run `act` once for this request's Idempotency-Key, if it has one.
 
     `act` raises to refuse with nothing written; a 4xx that it returns keeps what it wrote, and
@@ -70,14 +71,14 @@ def idempotent(request: Request, act: Callable[[], Response], *, variant: str = 
     return response
 
 
-def kept_answer(request: Request, *, variant: str = "") -> Response | None:
+def kept_answer(request: ApiRequest, *, variant: str = "") -> Response | None:
     """The answer to a repetition of this request, without waiting for a first one that runs."""
     key = request.META.get(_HEADER)
     kept = _find(request.auth.workspace, _route(request), key) if key else None
     return _replay(kept, _fingerprint(request.data, variant)) if kept else None
 
 
-def _route(request: Request) -> str:
+def _route(request: ApiRequest) -> str:
     """The method and the path, which is the same under /api/...: `POST /emails`."""
     match = request._request.resolver_match
     assert match is not None
@@ -85,10 +86,14 @@ def _route(request: Request) -> str:
     route = match.route.removeprefix("api/")
     for name, value in match.kwargs.items():
         route = route.replace(f"<str:{name}>", value)
-    return f"{request.method} /{route}"
+    named = f"{request.method} /{route}"
+    if len(named) <= MAX_ROUTE:
+        return named
+    # An id can be spelled at any length: Python's UUID() ignores hyphens.
+    return f"{request.method} {hashlib.sha256(named.encode()).hexdigest()}"
 
 
-def _once(request: Request, key: str, act: Callable[[], Response], variant: str) -> Response:
+def _once(request: ApiRequest, key: str, act: Callable[[], Response], variant: str) -> Response:
     # Granian hands over a header with any other character as an empty one.
     if not (1 <= len(key) <= 256 and key.isascii()):
         raise InvalidIdempotencyKey(

@@ -19,9 +19,7 @@ from inspect import signature
 from types import NoneType, UnionType
 from typing import (
     Any,
-    Concatenate,
     Generic,
-    ParamSpec,
     Protocol,
     TypeVar,
     Union,
@@ -32,17 +30,15 @@ from typing import (
 
 from drf_spectacular.utils import OpenApiParameter
 from pydantic import BaseModel
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import Access, Scope
+from accounts.authentication import ApiRequest
 from accounts.idempotency import idempotent, kept_answer
 from core.api.bodies import RequestBody
 from core.api.dialects import Page
 
 T = TypeVar("T")
-P = ParamSpec("P")
-V = TypeVar("V", bound="View")
 
 
 class View(Protocol):
@@ -75,9 +71,9 @@ class BodyReader:
     """
 
     schema: Any
-    read: Callable[[Request, Access], Any]
+    read: Callable[[ApiRequest, Access], Any]
     is_slow: Callable[[Any], bool] = lambda data: False
-    variant: Callable[[Request], str] = lambda request: ""
+    variant: Callable[[ApiRequest], str] = lambda request: ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,14 +106,14 @@ def operation(
     media_type: str = "application/json",
     parameters: Sequence[OpenApiParameter] = (),
     errors: Sequence[int] = (),
-) -> Callable[[Callable[Concatenate[V, P], Any]], Callable[..., Any]]:
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Describe, authorise, parse, make idempotent and render one method of an ApiView.
 
     The operation's id in the OpenAPI document is made of `summary`. `answers` describes what the
     return annotation doesn't; `errors` are statuses beside those that every operation may have.
     """
 
-    def decorate(method: Callable[Concatenate[V, P], Any]) -> Callable[..., Any]:
+    def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
         body, answer, is_page = _annotations(method)
         described = Operation(
             summary=summary,
@@ -136,7 +132,7 @@ def operation(
         takes_body = "body" in signature(method).parameters
 
         @wraps(method)
-        def handle(view: V, request: Request, **path: str) -> Any:
+        def handle(view: View, request: ApiRequest, **path: str) -> Any:
             run = _Run(view, request, described, partial(method, view), path, takes_body)
             response = run.once() if idempotent else run.act()
             if no_store:  # nothing on the way keeps a copy of a secret (RFC 9111, 5.2.2.5)
@@ -154,7 +150,7 @@ class _Run:
     """One call of an operation."""
 
     view: View
-    request: Request
+    request: ApiRequest
     operation: Operation
     method: Callable[..., Any]
     path: dict[str, str]

@@ -1,6 +1,6 @@
 """`python -m bench [part ...]`: measure, print a table, write `var/bench/results.json`.
 
-Fails when a part was not finished, or a figure missed what was promised of it.
+Exits with 1 if a part did not finish or a figure missed its limit.
 """
 
 import argparse
@@ -11,9 +11,19 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from bench import callbacks, isolation, million, results, retention, scheduled, sending, webhooks
+from bench import (
+    callbacks,
+    isolation,
+    million,
+    results,
+    retention,
+    scheduled,
+    sending,
+    sources,
+    webhooks,
+)
 from bench.results import Figure
-from bench.system import OutOfTime, System, without_foreign_settings
+from bench.system import System, TimedOut, remove_external_settings
 
 PARTS: dict[str, Callable[[System], Iterator[Figure]]] = {
     "a": callbacks.accepted,
@@ -21,17 +31,18 @@ PARTS: dict[str, Callable[[System], Iterator[Figure]]] = {
     "c": webhooks.delivered,
     "d": sending.accepted,
     "e": sending.sent,
+    "g": sources.beside_another_source,
     "i": isolation.isolated,
-    "m": million.kept_up,
-    "r": retention.steady,
-    "s": scheduled.kept_flat,
+    "m": million.with_million_pending,
+    "r": retention.constant_load,
+    "s": scheduled.with_million_scheduled,
 }
 
 
 def main() -> int:
     arguments = _arguments()
     signal.signal(signal.SIGTERM, _interrupt)
-    without_foreign_settings()
+    remove_external_settings()
     var_dir: Path = arguments.var_dir.resolve()
     var_dir.mkdir(parents=True, exist_ok=True)
     figures: list[Figure] = []
@@ -39,7 +50,7 @@ def main() -> int:
     with (var_dir / "bench.log").open("wb") as log:
         system = System(var_dir, log)
         try:
-            print(f"Starting; what the processes say goes to {log.name}", flush=True)
+            print(f"Starting; processes log to {log.name}", flush=True)
             system.start()
             for part in arguments.parts or PARTS:
                 system.empty()
@@ -49,7 +60,7 @@ def main() -> int:
                         print(results.line(figure), flush=True)
                         if figure.missed:
                             failed.append(part)
-                except OutOfTime as error:
+                except TimedOut as error:
                     failed.append(part)
                     print(f"{part}  not finished: {error}", flush=True)
         except KeyboardInterrupt:

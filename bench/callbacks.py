@@ -1,4 +1,4 @@
-"""(a) Callbacks accepted, (b) callbacks turned into facts and handed to webhooks."""
+"""(a) Callbacks accepted, (b) callbacks processed into facts and webhook deliveries."""
 
 import time
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from bench.results import Figure
 from bench.rows import add_endpoints, new_mails, write_callbacks, write_mails
 from bench.system import System, expect
 
-# Connections, requests and seconds at most.
+# Connections, maximum number of requests, maximum seconds.
 _LEVELS = ((1, 2_000, 4.0), (8, 6_000, 4.0), (32, 8_000, 6.0))
 _BACKLOG = 12_000
 _SUSTAINED = 8_000
@@ -27,10 +27,10 @@ _UNDELIVERED = "SELECT FROM webhook_deliveries WHERE next_attempt_at IS NOT NULL
 
 
 def accepted(system: System) -> Iterator[Figure]:
-    """POST /events/ses while no worker runs: verified, committed and answered with 200."""
-    path = _signed(system, count=_WARM + sum(count for _, count, _ in _LEVELS))
+    """POST /events/ses without a worker: verified, committed and answered with 200."""
+    path = _prepare(system, count=_WARM + sum(count for _, count, _ in _LEVELS))
     _post(system, path, first=0, count=_WARM, connections=4, seconds=20)
-    first = kept = _WARM
+    first = stored = _WARM
     for connections, count, seconds in _LEVELS:
         meter = CpuMeter(system.roots)
         result = _post(
@@ -38,8 +38,8 @@ def accepted(system: System) -> Iterator[Figure]:
         )
         spent = meter.spent() | {"load": result.cpu}
         first += count
-        kept += result.answered
-        expect(system, "SELECT count(*) FROM provider_events", kept)
+        stored += result.answered
+        expect(system, "SELECT count(*) FROM provider_events", stored)
         yield Figure(
             part="a",
             name=f"callbacks accepted, {connections} connections",
@@ -53,82 +53,82 @@ def accepted(system: System) -> Iterator[Figure]:
 
 
 def processed(system: System) -> Iterator[Figure]:
-    """From stored callbacks to deliveries; see the notes of each figure for the steps between."""
+    """From stored callbacks to deliveries; the notes of each figure have the intermediate steps."""
     yield from _drained(system)
     system.empty()
     yield from _sustained(system)
 
 
 def _drained(system: System) -> Iterator[Figure]:
-    """A stored backlog, worked off by the ordinary worker while the web processes are idle."""
-    with _listening(system) as sink_pid:
+    """A stored backlog, drained by the worker while the web processes are idle."""
+    with _worker_and_sink(system) as sink_pid:
         refs = new_mails((_WARM + _BACKLOG) // 2)
         events = events_for(refs, count=_WARM + _BACKLOG)
         topic = system.facts["sns_events_topic_arn"]
         write_mails(system, refs, status="sent")
         write_callbacks(system, events[:_WARM], topic_arn=topic)
         system.hint()
-        _all_done(system)
+        _wait_until_done(system)
         write_callbacks(system, events[_WARM:], topic_arn=topic)
         system.vacuum()
         meter, began = CpuMeter(system.roots | {"sink": sink_pid}), time.monotonic()
         system.hint()
-        written, told, delivered = _all_done(system)
+        recorded, fanned_out, delivered = _wait_until_done(system)
         spent = meter.spent()
         _check(system, callbacks=_WARM + _BACKLOG)
         yield Figure(
             part="b",
             name="callbacks processed, a stored backlog",
             operations=_BACKLOG,
-            seconds=told - began,
+            seconds=fanned_out - began,
             cpu=spent,
             target=1500,
             notes={
-                "facts written after s": round(written - began, 2),
-                "delivery rows after s": round(told - began, 2),
+                "facts written after s": round(recorded - began, 2),
+                "delivery rows after s": round(fanned_out - began, 2),
                 "delivered after s": round(delivered - began, 2),
             },
         )
 
 
 def _sustained(system: System) -> Iterator[Figure]:
-    """Callbacks arrive at 32 connections while the ordinary worker takes them in."""
-    with _listening(system) as sink_pid:
-        path = _signed(system, count=_WARM + _SUSTAINED)
+    """Callbacks arrive on 32 connections while the worker processes them."""
+    with _worker_and_sink(system) as sink_pid:
+        path = _prepare(system, count=_WARM + _SUSTAINED)
         _post(system, path, first=0, count=_WARM, connections=4, seconds=20)
-        _all_done(system)
+        _wait_until_done(system)
         meter, began = CpuMeter(system.roots | {"sink": sink_pid}), time.monotonic()
         result = _post(system, path, first=_WARM, count=_SUSTAINED, connections=32, seconds=30)
         answered = time.monotonic()
-        _, told, delivered = _all_done(system)
+        _, fanned_out, delivered = _wait_until_done(system)
         spent = meter.spent() | {"load": result.cpu}
         _check(system, callbacks=_WARM + _SUSTAINED)
         yield Figure(
             part="b",
             name="callbacks from POST to delivery rows",
             operations=result.answered,
-            seconds=told - began,
+            seconds=fanned_out - began,
             cpu=spent,
             p50=result.p50,
             p99=result.p99,
             notes={
                 "accepted/s meanwhile": round(result.answered / result.seconds),
-                "behind at the end s": round(told - answered, 2),
+                "behind at the end s": round(fanned_out - answered, 2),
                 "delivered after s": round(delivered - began, 2),
             },
         )
 
 
 @contextmanager
-def _listening(system: System) -> Iterator[int]:
-    """The worker, and a sink that wants `email.*`; the sink's process id."""
+def _worker_and_sink(system: System) -> Iterator[int]:
+    """A worker, and a sink subscribed to `email.*`; yields the sink's process id."""
     with sink(delay_ms=0) as (port, pid), system.worker():
         add_endpoints(system, port=port, count=1, events=["email.*"])
         yield pid
 
 
-def _signed(system: System, *, count: int) -> Path:
-    """Mails, and a file with that many callbacks about them."""
+def _prepare(system: System, *, count: int) -> Path:
+    """Insert mails, and write a file with signed callbacks about them."""
     refs = new_mails((count + 1) // 2)
     write_mails(system, refs, status="sent")
     requests = signed_requests(
@@ -157,12 +157,12 @@ def _post(
     return Load(job).result()
 
 
-def _all_done(system: System) -> list[float]:
+def _wait_until_done(system: System) -> list[float]:
     return system.until_none(_UNPROCESSED, _UNDISPATCHED, _UNDELIVERED, seconds=_BOUND)
 
 
 def _check(system: System, *, callbacks: int) -> None:
-    """Each callback became one fact, one event and one delivery with its attempt."""
+    """Each callback produced one fact, one event and one delivery with its attempt."""
     expect(system, "SELECT count(*) FROM provider_events WHERE state = 'processed'", callbacks)
     expect(system, "SELECT count(*) FROM email_events", callbacks)
     expect(system, "SELECT count(*) FROM events WHERE type LIKE 'email.%'", callbacks)

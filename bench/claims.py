@@ -1,7 +1,7 @@
-"""`python -m bench.claims <limit> <count>`: claim deliveries that often, one claim at a time.
+"""`python -m bench.claims <limit> <count>`: claim deliveries `count` times.
 
-Prints the milliseconds of each claim as JSON. What was claimed is released in between, outside
-the time.
+Prints the milliseconds of each claim as JSON. Claimed rows are released between claims, outside the
+measured time.
 """
 
 import json
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from webhooks.dispatch.claim import Job
 
 _WARM = 5
-# What is pending is due since it was created: see bench.rows.owe.
+# Restores the rows as bench.rows.create_deliveries wrote them: due since their creation.
 _RELEASE = """
     UPDATE webhook_deliveries
        SET status = 'pending', next_attempt_at = created_at, claims = 0, crashes = 0
@@ -28,15 +28,15 @@ _RELEASE = """
 def main(limit: int, count: int) -> list[float]:
     from webhooks.dispatch.claim import claim
 
-    taken = []
+    times = []
     for _ in range(_WARM + count):
         began = time.perf_counter()
         jobs = claim(limit, share=settings.WEBHOOK_PER_ENDPOINT)
-        taken.append((time.perf_counter() - began) * 1000)
+        times.append((time.perf_counter() - began) * 1000)
         if not jobs:
-            raise RuntimeError("nothing was due")
+            raise RuntimeError("no delivery is due")
         _release(jobs)
-    return taken[_WARM:]
+    return times[_WARM:]
 
 
 def _release(jobs: Sequence["Job"]) -> None:

@@ -1,5 +1,4 @@
-"""CPU seconds (user and system) by process of the product, so that figures of a busy machine
-can still be compared."""
+"""CPU seconds (user and system) of each process, which stay comparable on a busy machine."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -9,7 +8,7 @@ import psutil
 
 
 class CpuMeter:
-    """Counts from its making on; `roots` names the first process of each tree."""
+    """Measures from its creation; `roots` maps names to the root process of each tree."""
 
     def __init__(self, roots: Mapping[str, int]) -> None:
         self._roots = dict(roots)
@@ -31,13 +30,13 @@ class CpuMeter:
 
 
 def _seconds(process: psutil.Process) -> float:
-    # Children that have ended count with their parent: nothing gets lost between two looks.
+    # Includes exited children, so that nothing is lost between two measurements.
     times = process.cpu_times()
     return float(times.user + times.system + times.children_user + times.children_system)
 
 
 def _group(name: str, process: psutil.Process) -> str:
-    """The worker's processes by the queue that they serve."""
+    """Split the worker's processes by their queue."""
     if name != "worker":
         return name
     arguments = process.cmdline()

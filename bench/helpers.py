@@ -1,4 +1,4 @@
-"""Starting the load generator and the sink, which are processes of their own."""
+"""Starts the load generator and the sink as separate processes."""
 
 import json
 import signal
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
-from bench.load import Job, Result, parsed
+from bench.load import Job, Result, parse_result
 from core.processes import die_with_parent
 
 
 class Load:
-    """A run of the load generator; `result()` waits for its end."""
+    """A run of the load generator; `result()` waits for it to finish."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -38,8 +38,8 @@ class Load:
         finally:
             self._process.kill()
         if self._process.returncode:
-            raise RuntimeError("the load generator failed; see its lines above")
-        result = parsed(answer)
+            raise RuntimeError("the load generator failed; see its output above")
+        result = parse_result(answer)
         if result.errors or set(result.statuses) - {"200", "201", "202"}:
             raise RuntimeError(f"not all requests succeeded: {result.statuses} {result.errors}")
         return result
@@ -47,7 +47,7 @@ class Load:
 
 @contextmanager
 def sink(*, status: int = 204, delay_ms: int = 0) -> Iterator[tuple[int, int]]:
-    """A running sink: its port and its process id. Status 0: it never answers."""
+    """A running sink; yields its port and process id. With status 0 it never responds."""
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.sink", str(status), str(delay_ms)],
         stdout=subprocess.PIPE,

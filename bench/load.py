@@ -1,7 +1,7 @@
-"""A closed loop of HTTP requests from prebuilt bytes: `python -m bench.load` in its own process.
+"""A closed-loop HTTP load generator with prebuilt requests: `python -m bench.load`.
 
-Reads one JSON line that says what to do from stdin, writes one with the result to stdout. The
-requests are in a file, each after its length as four bytes; each is sent once.
+Reads a `Job` as one JSON line from stdin and writes a `Result` as one JSON line to stdout. The file
+of requests has each request after its length in four bytes; each is sent once.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ import uvloop
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """`first` and `count` choose among the file's requests; the loop ends with them or in time."""
+    """`first` and `count` select requests of the file; the run ends after `seconds` at most."""
 
     port: int
     requests: str
@@ -31,7 +31,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """Latencies in milliseconds, `cpu` in seconds; `seconds` from the first byte to the last."""
+    """Latencies in milliseconds, `cpu` in seconds; `seconds` until the last response."""
 
     answered: int
     seconds: float
@@ -77,7 +77,7 @@ class _Connection(asyncio.Protocol):
         self._sent = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's class is no subclass
 
     def send_next(self) -> None:
         request = self._run.next()
@@ -112,11 +112,11 @@ class _Connection(asyncio.Protocol):
 def main() -> None:
     job = Job(**json.loads(sys.stdin.readline()))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        result = runner.run(_work(job))
+        result = runner.run(_send_all(job))
     print(json.dumps(asdict(result)), flush=True)
 
 
-async def _work(job: Job) -> Result:
+async def _send_all(job: Job) -> Result:
     run = _Run(job)
     loop = asyncio.get_running_loop()
     connections = [
@@ -154,12 +154,12 @@ def _result(run: _Run, *, seconds: float, cpu: float) -> Result:
 
 
 def _read(path: Path) -> list[bytes]:
-    data, found, at = path.read_bytes(), [], 0
+    data, requests, at = path.read_bytes(), [], 0
     while at < len(data):
         size = int.from_bytes(data[at : at + 4], "big")
-        found.append(data[at + 4 : at + 4 + size])
+        requests.append(data[at + 4 : at + 4 + size])
         at += 4 + size
-    return found
+    return requests
 
 
 def _length(head: bytes) -> int:
@@ -167,7 +167,7 @@ def _length(head: bytes) -> int:
     return int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
 
 
-def parsed(line: str) -> Result:
+def parse_result(line: str) -> Result:
     fields: dict[str, Any] = json.loads(line)
     return Result(**fields)
 

@@ -1,7 +1,7 @@
-"""`python -m bench.mail_claims <limit> <count>`: claim due mail that often, one claim at a time.
+"""`python -m bench.mail_claims <limit> <count>`: claim due mail `count` times.
 
-Prints the milliseconds of each claim as JSON. What was claimed is released in between, outside
-the time.
+Prints the milliseconds of each claim as JSON. Claimed rows are released between claims, outside the
+measured time.
 """
 
 import json
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from emails.models import Email
 
 _WARM = 5
-# As bench.rows.schedule left it.
+# Restores the rows as bench.rows.schedule wrote them.
 _RELEASE = """
     UPDATE emails SET status = 'scheduled', next_attempt_at = scheduled_at, first_attempt_at = NULL,
            claims = 0, crashes = 0
@@ -25,17 +25,17 @@ _RELEASE = """
 
 
 def main(limit: int, count: int) -> list[float]:
-    from emails.sending.loop import _lease_in  # what a worker does once the rate lets it
+    from emails.sending.loop import _lease_lane  # the claim of a worker, after the rate limiter
 
-    taken = []
+    times = []
     for _ in range(_WARM + count):
         began = time.perf_counter()
-        emails = _lease_in("ses", "us-east-1", limit)
-        taken.append((time.perf_counter() - began) * 1000)
+        emails = _lease_lane("ses", "us-east-1", limit)
+        times.append((time.perf_counter() - began) * 1000)
         if not emails:
-            raise RuntimeError("nothing was due")
+            raise RuntimeError("no email is due")
         _release(emails)
-    return taken[_WARM:]
+    return times[_WARM:]
 
 
 def _release(emails: Sequence["Email"]) -> None:

@@ -1,4 +1,4 @@
-"""Mail as a customer would send it, and rows of it."""
+"""Typical customer mail, as an API request and as SES reports it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,7 @@ HTML = (
 
 @dataclass(frozen=True, slots=True)
 class MailRef:
-    """What events tell of a mail."""
+    """The fields of a mail that events contain."""
 
     id: UUID
     number: int
@@ -39,20 +39,20 @@ def address(number: int) -> str:
 
 def api_body(number: int) -> dict[str, Any]:
     """The body of `POST /emails`."""
-    shown = {"name": f"Customer {number}", "number": number}
+    values = {"name": f"Customer {number}", "number": number}
     return {
         "from": SENDER,
         "to": [f"Customer {number} <{address(number)}>"],
-        "subject": SUBJECT.format(**shown),
-        "html": HTML.format(**shown),
-        "text": TEXT.format(**shown),
+        "subject": SUBJECT.format(**values),
+        "html": HTML.format(**values),
+        "text": TEXT.format(**values),
         "tags": [{"name": "campaign", "value": "welcome"}],
         "headers": {"List-Unsubscribe": f"<https://shop.example.com/unsubscribe/{number}>"},
     }
 
 
 def wire_headers(mail: MailRef) -> bytes:
-    """The header block that SES quotes in its events."""
+    """The header block that SES includes in its events."""
     boundary = "=" * 15 + f"{mail.number:019d}=="
     lines = [
         f"From: {mail.sender}",

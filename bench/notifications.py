@@ -1,4 +1,4 @@
-"""SES events in SNS notifications, built and signed before the clock starts, as the twin does."""
+"""SES events in SNS notifications, built and signed like the twin does, before the clock starts."""
 
 import time
 from collections.abc import Sequence
@@ -23,14 +23,14 @@ _REGION = "us-east-1"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A callback to be: the mail it is about and what it tells of it."""
+    """A future callback: its mail and its SES event type."""
 
     mail: MailRef
     type: str
 
 
 def events_for(mails: Sequence[MailRef], *, count: int) -> list[Event]:
-    """Send and Delivery by turns, one in twenty mails bounces instead of being delivered."""
+    """Send and Delivery alternate; one in twenty mails bounces instead of being delivered."""
     events: list[Event] = []
     for number, mail in enumerate(mails):
         events.append(Event(mail, "SEND"))
@@ -65,9 +65,11 @@ def ses_message(event: Event) -> str:
 def signed_requests(
     events: Sequence[Event], *, twin_dir: Path, topic_arn: str, port: int
 ) -> list[bytes]:
-    """HTTP requests to `/events/ses`, each with a MessageId and a signature of its own."""
+    """HTTP requests to `/events/ses`, each with its own MessageId and signature."""
     chunks = [events[at : at + _CHUNK] for at in range(0, len(events), _CHUNK)]
-    context = get_context("spawn")  # a fork would inherit this process's threads half-way
+    context = get_context(
+        "spawn"
+    )  # a fork would copy this process's threads and locks in any state
     with ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
         futures = [pool.submit(_sign, chunk, twin_dir, topic_arn, port) for chunk in chunks]
         return [request for future in futures for request in future.result()]

@@ -1,4 +1,4 @@
-"""Figures as a table for people and as JSON for comparing."""
+"""Figures as a table for people and as JSON for comparison."""
 
 import json
 import os
@@ -11,16 +11,16 @@ from pathlib import Path
 
 import psutil
 
-FEW, MANY = 1_000, 1_000_000  # what is pending while claims are timed
-SLOWER = 2.0  # times that the p95 of a claim may grow between the two
+FEW, MANY = 1_000, 1_000_000  # pending rows while claims are timed
+MAX_RATIO = 2.0  # of the p95 of a claim between the two
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
     """`operations` done in `seconds`; `cpu` in seconds by process, latencies in milliseconds.
 
-    `target` is in operations a second, 0 where there is none. `missed` names a promise that was
-    not kept and fails the bench; "" when all is well.
+    `target` is in operations per second, 0 if there is none. A non-empty `missed` describes a limit
+    that was exceeded and fails the benchmark.
     """
 
     part: str
@@ -42,15 +42,17 @@ class Figure:
 
     @property
     def cpu_ms(self) -> dict[str, float]:
-        """Milliseconds of CPU for one operation."""
+        """Milliseconds of CPU per operation."""
         shares = {
             name: round(spent * 1000 / self.operations, 3) for name, spent in self.cpu.items()
         }
         return {name: share for name, share in shares.items() if share >= 0.005}
 
 
-def claims(part: str, name: str, times: Sequence[float], before: Sequence[float] = ()) -> Figure:
-    """Claims by their milliseconds, and whether they stay as fast as those with FEW pending."""
+def claim_figure(
+    part: str, name: str, times: Sequence[float], before: Sequence[float] = ()
+) -> Figure:
+    """The figure of claims from their milliseconds, compared with those at FEW pending rows."""
     p95 = _p95(times)
     ratio = p95 / _p95(before) if before else 0.0
     return Figure(
@@ -62,8 +64,8 @@ def claims(part: str, name: str, times: Sequence[float], before: Sequence[float]
         p50=statistics.median(times),
         p95=p95,
         slowest=max(times),
-        notes={f"p95 against {FEW:,}": f"{ratio:.2f} (at most {SLOWER:g})"} if before else {},
-        missed=f"the p95 is {ratio:.2f} times that at {FEW:,}" if ratio > SLOWER else "",
+        notes={f"p95 against {FEW:,}": f"{ratio:.2f} (at most {MAX_RATIO:g})"} if before else {},
+        missed=f"the p95 is {ratio:.2f} times that at {FEW:,}" if ratio > MAX_RATIO else "",
     )
 
 

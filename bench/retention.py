@@ -1,4 +1,4 @@
-"""(r) Whether the tables stop growing once as much is forgotten as is written."""
+"""(r) Whether the tables stop growing once as many rows are purged as written."""
 
 import time
 from collections.abc import Iterator
@@ -11,24 +11,24 @@ from bench.results import Figure
 from bench.rows import add_endpoints, write_deliveries
 from bench.system import System
 
-_KEPT = 20.0  # seconds
+_RETENTION = 20.0  # seconds
 _DURATION = 120.0
 _RATE = 1_000  # deliveries a second
-_PENDING = 2_000  # at most; a busy machine gets less work, not a queue of it
+_MAX_PENDING = 2_000  # a busy machine gets less work instead of a growing backlog
 _ENDPOINTS = 50
 _TICK = 0.25
-_SHOW = 15.0
-_CLEAN = 2.0  # seconds between looks for what is old; a minute of three months in production
-_OVER = 25.0  # percent that the last size may be over the plateau
+_PRINT_EVERY = 15.0
+_PURGE_EVERY = 2.0  # seconds; in production every minute, for retention of months
+_MAX_GROWTH = 25.0  # percent by which the final size may exceed the plateau
 
-_DAYS = str(_KEPT / 86_400)
+_DAYS = str(_RETENTION / 86_400)
 _SETTINGS = {"EVENT_RETENTION_DAYS": _DAYS, "ATTEMPT_RETENTION_DAYS": _DAYS}
 _UNDELIVERED = "SELECT count(*) FROM webhook_deliveries WHERE next_attempt_at IS NOT NULL"
 _TABLES = ("events", "webhook_deliveries", "webhook_attempts")
 
 
-def steady(system: System) -> Iterator[Figure]:
-    """A constant load with a retention of seconds: rows come and go at the same rate."""
+def constant_load(system: System) -> Iterator[Figure]:
+    """A constant load with a retention of seconds: rows are written and purged at the same rate."""
     with sink() as (port, pid), system.worker(**_SETTINGS):
         endpoints = add_endpoints(system, port=port, count=_ENDPOINTS, events=["email.*"])
         meter, began = CpuMeter(system.roots | {"sink": pid}), time.monotonic()
@@ -38,7 +38,7 @@ def steady(system: System) -> Iterator[Figure]:
         spent = meter.spent()
     yield Figure(
         part="r",
-        name=f"deliveries written and forgotten after {_KEPT:.0f} s",
+        name=f"deliveries written and forgotten after {_RETENTION:.0f} s",
         operations=load.written,
         seconds=seconds,
         cpu=spent,
@@ -53,28 +53,28 @@ class _Load:
     endpoints: list[UUID]
     began: float
     written: int = 0
-    sizes: list[tuple[float, int]] = field(default_factory=list)  # (seconds, bytes together)
+    sizes: list[tuple[float, int]] = field(default_factory=list)  # (seconds, total bytes)
 
     def run(self) -> None:
-        """Write at the rate for the time, and do what beat does meanwhile."""
-        before = cleaned = shown = 0.0
+        """Write at the rate for the duration, and trigger tasks like beat."""
+        before = purged = printed = 0.0
         while (elapsed := self._elapsed()) < _DURATION:
             self._write(int(_RATE * (elapsed - before)))
             before = elapsed
             self.system.hint()
-            if elapsed - cleaned > _CLEAN:
-                self.system.clean()
+            if elapsed - purged > _PURGE_EVERY:
+                self.system.purge()
                 self.sizes.append((elapsed, self._bytes()))
-                cleaned = elapsed
-            if elapsed - shown > _SHOW:
+                purged = elapsed
+            if elapsed - printed > _PRINT_EVERY:
                 print(self._state(elapsed), flush=True)
-                shown = elapsed
+                printed = elapsed
             time.sleep(_TICK)
 
     @property
     def plateau(self) -> int:
-        """The largest size while the second quarter lasted: deletion has begun, and space that
-        was freed is in use again."""
+        """The largest size in the second quarter: by then purging has begun, and freed space is
+        reused."""
         return max(size for at, size in self.sizes if _DURATION / 4 < at < _DURATION / 2)
 
     @property
@@ -82,31 +82,31 @@ class _Load:
         return self.sizes[-1][1]
 
     @property
-    def over(self) -> float:
+    def growth(self) -> float:
         """In percent of the plateau."""
         return 100 * (self.last / self.plateau - 1)
 
     @property
-    def kept(self) -> int:
+    def remaining(self) -> int:
         return self.system.count("SELECT count(*) FROM events")
 
     @property
     def missed(self) -> str:
-        if self.kept > 2 * self.written * _KEPT / _DURATION:
-            return f"{self.kept:,} of {self.written:,} events were kept"
-        return f"the tables grew by {self.over:.0f} %" if self.over > _OVER else ""
+        if self.remaining > 2 * self.written * _RETENTION / _DURATION:
+            return f"{self.remaining:,} of {self.written:,} events remain"
+        return f"the tables grew by {self.growth:.0f} %" if self.growth > _MAX_GROWTH else ""
 
     @property
     def notes(self) -> dict[str, float | str]:
         return {
-            "events at the end": f"{self.kept:,}",
+            "events at the end": f"{self.remaining:,}",
             "MB in the second quarter": round(self.plateau / 1e6, 1),
             "at the end": round(self.last / 1e6, 1),
-            "growth": f"{self.over:+.1f} % (at most {_OVER:.0f} %)",
+            "growth": f"{self.growth:+.1f} % (at most {_MAX_GROWTH:.0f} %)",
         }
 
     def _write(self, count: int) -> None:
-        if self.system.count(_UNDELIVERED) < _PENDING:
+        if self.system.count(_UNDELIVERED) < _MAX_PENDING:
             write_deliveries(self.system, self.endpoints, count=count)
             self.written += count
 

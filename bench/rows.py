@@ -1,4 +1,4 @@
-"""Backlogs, written with COPY as the product itself would have left them."""
+"""Backlogs, inserted with COPY in the state in which the product would leave them."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, LiteralString
@@ -38,7 +38,7 @@ def write_mails(system: System, refs: Sequence[MailRef], *, status: str) -> None
 
 
 def write_callbacks(system: System, events: Sequence[Event], *, topic_arn: str) -> None:
-    """Callbacks that were accepted and wait to be understood."""
+    """Accepted callbacks that are not processed yet."""
     _copy(
         system,
         "provider_events",
@@ -52,7 +52,7 @@ def write_callbacks(system: System, events: Sequence[Event], *, topic_arn: str) 
                     str(uuid4()),
                     "notification",
                     topic_arn,
-                    _posted(event, topic_arn),
+                    _envelope(event, topic_arn),
                 ),
                 *("received", "", "", "", "now", "now", 0, 0),
             )
@@ -61,8 +61,21 @@ def write_callbacks(system: System, events: Sequence[Event], *, topic_arn: str) 
     )
 
 
+def write_callbacks_of_another_source(system: System, source: str, *, count: int) -> None:
+    """Callbacks that no worker processes; they became due an hour ago."""
+    system.database.execute(
+        "INSERT INTO provider_events (id, source, event_id, kind, topic_arn, body, state, reason,"
+        " type, request_id, received_at, next_attempt_at, claims, crashes)"
+        " SELECT uuidv7(), %s, number, 'notification', '', repeat('x', 2000), 'received', '', '',"
+        " '', due, due, 0, 0 FROM (SELECT number,"
+        "  now() - make_interval(secs => 3600 - number / 1000.0) AS due"
+        "  FROM generate_series(1, %s) AS number) AS dated",
+        [source, count],
+    )
+
+
 def write_deliveries(system: System, endpoints: Sequence[UUID], *, count: int) -> None:
-    """Events that were dispatched, each owed to one endpoint, the endpoints by turns."""
+    """Dispatched events with one pending delivery each, round-robin over the endpoints."""
     workspace, _ = _tenant(system)
     ids = [uuid7() for _ in range(count)]
     _copy(
@@ -87,23 +100,23 @@ def write_deliveries(system: System, endpoints: Sequence[UUID], *, count: int) -
 
 
 def write_dispatched_events(system: System, *, count: int) -> None:
-    """Very many events, made by the database: to send it a gigabyte takes longer."""
+    """Many events, generated inside the database, which is faster than sending it a gigabyte."""
     workspace, _ = _tenant(system)
-    likeness = uuid7()
+    placeholder = uuid7()
     _in_bulk(
         system,
         "INSERT INTO events (id, workspace_id, type, body, request_id, last_error, created_at,"
         " next_attempt_at, claims, crashes)"
         " SELECT id, %s, 'email.delivered', replace(%s, %s, id::text), '', '', now(), NULL, 1, 0"
         " FROM (SELECT uuidv7() AS id FROM generate_series(1, %s)) AS new",
-        [workspace, _event_body(likeness, 0), str(likeness), count],
+        [workspace, _event_body(placeholder, 0), str(placeholder), count],
     )
 
 
 def create_deliveries(system: System, endpoints: Sequence[UUID], *, count: int) -> None:
-    """Nothing but one delivery for each of `count` events, the endpoints by turns.
+    """Replace all deliveries by one for each of `count` events, round-robin over the endpoints.
 
-    They became due a millisecond after each other, and `created_at` tells when.
+    They became due at intervals of a millisecond; `created_at` is the same time.
     """
     system.database.execute("TRUNCATE webhook_deliveries CASCADE")
     _in_bulk(
@@ -120,8 +133,8 @@ def create_deliveries(system: System, endpoints: Sequence[UUID], *, count: int) 
 
 
 def schedule(system: System, *, count: int, due: int) -> None:
-    """Scheduled mail of one workspace, without recipients: `due` of it since just now, the rest
-    within the coming 30 days."""
+    """Scheduled mail of one workspace, without recipients: `due` mails just became due, the rest
+    does within the next 30 days."""
     workspace, domain = _tenant(system)
     _in_bulk(
         system,
@@ -140,7 +153,7 @@ def schedule(system: System, *, count: int, due: int) -> None:
 
 
 def add_endpoints(system: System, *, port: int, count: int, events: list[str]) -> list[UUID]:
-    """Endpoints of the sink on that port, made by the API."""
+    """Create endpoints of the sink on that port through the API."""
     base = f"http://127.0.0.1:{port}/hooks"
     return [add_endpoint(system, f"{base}/{number}", events=events) for number in range(count)]
 
@@ -153,7 +166,7 @@ def add_endpoint(system: System, url: str, *, events: list[str]) -> UUID:
 
 
 def _tenant(system: System) -> tuple[UUID, UUID]:
-    """The workspace and the verified domain that every local stack has."""
+    """(workspace id, domain id) of the demo data that every local stack has."""
     row = system.database.execute(
         "SELECT workspace_id, id FROM domains WHERE name = 'demo.opensend.test'"
     ).fetchone()
@@ -174,8 +187,8 @@ def _mail_row(ref: MailRef, workspace: UUID, domain: UUID, *, status: str) -> tu
     )
 
 
-def _posted(event: Event, topic_arn: str) -> str:
-    """As SNS posts it; nobody looks at the signature of what was accepted."""
+def _envelope(event: Event, topic_arn: str) -> str:
+    """The SNS envelope; signatures are not verified again after acceptance."""
     envelope = {
         "Type": "Notification",
         "MessageId": str(uuid4()),
@@ -219,7 +232,7 @@ def _event_body(key: UUID, number: int) -> str:
 
 
 def _in_bulk(system: System, statement: LiteralString, values: Any) -> None:
-    """Without a look at the referenced table for each row: it is known to be there."""
+    """Run the statement without foreign key checks: the referenced rows exist."""
     with system.database.transaction():
         system.database.execute("SET LOCAL session_replication_role = replica")
         system.database.execute(statement, values)

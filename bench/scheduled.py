@@ -1,10 +1,10 @@
-"""(s) A million mails scheduled: what a claim takes then, and what accepting mail does."""
+"""(s) A million scheduled mails: the time of a claim, and the rate of accepting mail."""
 
 import json
 from collections.abc import Iterator
 
 from bench import mails
-from bench.results import FEW, MANY, Figure, claims
+from bench.results import FEW, MANY, Figure, claim_figure
 from bench.rows import schedule
 from bench.sending import post
 from bench.system import System, expect
@@ -16,8 +16,8 @@ _SINGLE = 2_000
 _WARM = 100
 
 
-def kept_flat(system: System) -> Iterator[Figure]:
-    """Claims and accepting with few and with very many scheduled, of which few are due."""
+def with_million_scheduled(system: System) -> Iterator[Figure]:
+    """Claiming and accepting with few and with many scheduled mails, of which few are due."""
     before: list[float] = []
     for count in (FEW, MANY):
         system.empty()
@@ -26,7 +26,7 @@ def kept_flat(system: System) -> Iterator[Figure]:
         system.vacuum()
         times = json.loads(system.run("bench.mail_claims", str(_LIMIT), str(_CLAIMS)))
         name = f"claims of {_LIMIT}, {count:,} scheduled, {_DUE} due"
-        yield claims("s", name, times, before)
+        yield claim_figure("s", name, times, before)
         yield _accepted(system, count=count)
         before = times
     system.empty()

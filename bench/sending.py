@@ -24,7 +24,7 @@ _UNSENT = "SELECT FROM emails WHERE next_attempt_at IS NOT NULL"
 
 
 def accepted(system: System) -> Iterator[Figure]:
-    """Validated, committed and answered, one by one and a hundred at a time; no worker runs."""
+    """Validated, committed and answered, one or a hundred per request; no worker runs."""
     singles = [mails.api_body(number) for number in range(_WARM + _SINGLE)]
     result, spent = post(system, "/emails", singles, connections=32, warm=_WARM)
     expect(system, "SELECT count(*) FROM emails", _WARM + result.answered)
@@ -59,7 +59,7 @@ def accepted(system: System) -> Iterator[Figure]:
 
 
 def sent(system: System) -> Iterator[Figure]:
-    """A backlog of queued mail, handed to a provider that answers at once or after 50 ms."""
+    """A backlog of queued mail, sent to a provider that responds at once or after 50 ms."""
     for latency_ms in (0, 50):
         system.twin(drop_events=1, latency_ms=latency_ms)
         try:
@@ -81,8 +81,8 @@ def _drained(system: System, *, latency_ms: int) -> Figure:
         system.hint()
         (ended,) = system.until_none(_UNSENT, seconds=_BOUND)
         spent = meter.spent()
-    taken = "SELECT count(*) FROM emails WHERE status = 'sent' AND provider_message_id <> ''"
-    expect(system, taken, len(refs))
+    query = "SELECT count(*) FROM emails WHERE status = 'sent' AND provider_message_id <> ''"
+    expect(system, query, len(refs))
     expect(system, "SELECT count(*) FROM events WHERE type = 'email.sent'", len(refs))
     return Figure(
         part="e",
@@ -102,13 +102,13 @@ def post(
     key = system.facts["api_key"]
     write_requests(file, [_request(path, body, port=port, key=key) for body in bodies])
 
-    def run(first: int, count: int, at_once: int) -> Result:
+    def run(first: int, count: int, connections: int) -> Result:
         job = Job(
             port=port,
             requests=str(file),
             first=first,
             count=count,
-            connections=at_once,
+            connections=connections,
             seconds=30,
         )
         return Load(job).result()

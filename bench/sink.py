@@ -1,7 +1,7 @@
-"""An endpoint of webhooks, its own process: `python -m bench.sink <status> <milliseconds>`.
+"""A webhook endpoint in its own process: `python -m bench.sink <status> <milliseconds>`.
 
-Prints its port; answers each request with that status, at once or after that time. With status 0
-it takes requests and never answers.
+Prints its port; responds to each request with that status after that delay. With status 0 it
+accepts requests and never responds.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ class _Requests(asyncio.Protocol):
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's class is no subclass
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data

@@ -1,4 +1,4 @@
-"""The product under test: a stack of its own, and a worker that can be switched on and off."""
+"""The product under test: its own stack, and a worker that can be started and stopped."""
 
 import os
 import signal
@@ -20,14 +20,19 @@ from devstack import Stack, commands
 from devstack.files import read_json
 from devstack.http import answers, request
 
-# Of the environment, what would lead the bench to data or services that are not its own.
-_FOREIGN = (
+# Environment variables that would point the benchmark at external data or services.
+_EXTERNAL = (
     *("DATABASE_URL", "REDIS_URL", "AWS_ENDPOINT_URL", "BASE_URL", "PORT", "TWIN_PORT"),
     *("REDIS_PORT", "BOOTSTRAP_FILE", "EMAIL_PROVIDER"),
 )
-_OURS = {"PORT": "0", "API_RATE_LIMIT": "0", "LOG_LEVEL": "WARNING"}
-# The local stack sets itself up with LOCAL_MODE; what is measured runs as in production.
-_PRODUCTION = {"LOCAL_MODE": "false"}
+_OVERRIDES = {"PORT": "0", "API_RATE_LIMIT": "0", "LOG_LEVEL": "WARNING"}
+# The local stack is set up with LOCAL_MODE; the measured processes run as in production.
+_PRODUCTION = {
+    "LOCAL_MODE": "false",
+    # Only for links in mail; requests go to the stack's own URL.
+    "BASE_URL": "https://mail.example.com",
+    "TRACKING_KEYS": "benchmark",
+}
 
 _QUEUES = {
     "ingest.tasks.process_due_events": "database",
@@ -35,7 +40,7 @@ _QUEUES = {
     "emails.tasks.send_due_emails": "sending",
     "webhooks.tasks.deliver_due_webhooks": "webhooks",
 }
-_CLEANERS = ("events.tasks.purge_old_events", "webhooks.tasks.purge_old_attempts")
+_PURGE_TASKS = ("events.tasks.purge_old_events", "webhooks.tasks.purge_old_attempts")
 _SWEEP_SECONDS = 5.0
 _READY_SECONDS = 60.0
 _TABLES = (
@@ -44,16 +49,16 @@ _TABLES = (
 )
 
 
-class OutOfTime(Exception):
-    """The product did not finish within the bound that the part gave it."""
+class TimedOut(Exception):
+    """The product did not finish within the time limit of the part."""
 
 
 class System:
-    """PostgreSQL, Redis, the twin and the web processes; the worker only inside `worker()`."""
+    """PostgreSQL, Redis, the twin and the web processes; the worker runs only inside `worker()`."""
 
     def __init__(self, var_dir: Path, log: BinaryIO) -> None:
         self._log = log
-        self._stack = Stack(var_dir, _OURS, services=("postgres", "redis", "twin"), output=log)
+        self._stack = Stack(var_dir, _OVERRIDES, services=("postgres", "redis", "twin"), output=log)
         self._started: dict[str, subprocess.Popen[bytes]] = {}
         self.var_dir = var_dir
 
@@ -61,14 +66,14 @@ class System:
         self._stack.start()
         self._celery = Celery(broker=self.env["REDIS_URL"])
         self.database = psycopg.connect(self.env["DATABASE_URL"], autocommit=True)
-        self._share_certificate()
+        self._cache_certificate()
         ports = self._stack.ports
         self._start("web", commands.command("web", var_dir=self.var_dir, ports=ports, env=self.env))
         self._until(lambda: answers(f"{self.base_url}/readyz"), "the web processes")
 
     def stop(self) -> None:
         for name in list(self._started):
-            self._end(name)
+            self._stop(name)
         if hasattr(self, "database"):
             self.database.close()
         self._stack.stop()
@@ -87,30 +92,30 @@ class System:
 
     @property
     def roots(self) -> dict[str, int]:
-        """The first process of each service, by name."""
-        found = {name: pid for name, pid in self._stack.pids.items() if pid is not None}
-        return found | {name: process.pid for name, process in self._started.items()}
+        """The root process of each service, by name."""
+        pids = {name: pid for name, pid in self._stack.pids.items() if pid is not None}
+        return pids | {name: process.pid for name, process in self._started.items()}
 
     @contextmanager
     def worker(self, **settings: str) -> Iterator[None]:
-        """The ordinary worker processes, idle and connected, for the time of the block."""
+        """Run the worker processes in this block; they are idle and connected at its start."""
         self._start("worker", [sys.executable, "-m", "opensend.worker"], **settings)
         try:
-            self._until(self._all_queues_answer, "the worker")
+            self._until(self._all_queues_respond, "the worker")
             yield
         finally:
-            self._end("worker")
+            self._stop("worker")
 
     def worker_pid(self, queue: str) -> int:
-        """The process that serves a queue, of the worker that is running."""
+        """The process of the running worker that consumes a queue."""
         for process in psutil.Process(self._started["worker"].pid).children(recursive=True):
             arguments = process.cmdline()
             if "-Q" in arguments and arguments[arguments.index("-Q") + 1] == queue:
                 return process.pid
-        raise LookupError(f"no worker serves the queue {queue}")
+        raise LookupError(f"no worker consumes the queue {queue}")
 
     def run(self, module: str, *arguments: str) -> bytes:
-        """What a module prints that runs with the settings of the product."""
+        """Run a module with the settings of the product and return its output."""
         argv = [sys.executable, "-m", module, *arguments]
         done = subprocess.run(
             argv, env=self.env | _PRODUCTION, stdout=subprocess.PIPE, stderr=self._log, check=True
@@ -118,12 +123,12 @@ class System:
         return done.stdout
 
     def empty(self) -> None:
-        """Forget mail, events and endpoints; tenants, keys and domains stay."""
+        """Truncate mail, events and endpoints; workspaces, keys and domains stay."""
         self.database.execute(f"TRUNCATE {', '.join(_TABLES)} CASCADE")
         self.database.execute("VACUUM")
 
     def vacuum(self) -> None:
-        """What autovacuum would have done by the time a real table is that large."""
+        """Vacuum, as autovacuum would have done by the time a real table is that large."""
         self.database.execute("VACUUM ANALYZE")
         self.database.execute("CHECKPOINT")
 
@@ -133,7 +138,7 @@ class System:
         )
 
     def twin(self, **faults: Any) -> None:
-        """Switch faults of the stand-in for AWS on; none: all off."""
+        """Set the faults of the stand-in for AWS; without arguments, clear them."""
         url = f"{self.env['AWS_ENDPOINT_URL']}/_twin/faults"
         status, answer = request("DELETE", url)
         if faults:
@@ -142,24 +147,24 @@ class System:
             raise RuntimeError(f"the twin answered {status} {answer!r}")
 
     def hint(self) -> None:
-        """What beat does in production: tell every worker to look for due rows."""
+        """Hint every worker to look for due rows, as beat does in production."""
         for task, queue in _QUEUES.items():
             self._celery.send_task(task, queue=queue, ignore_result=True)
 
-    def clean(self) -> None:
-        """What beat does in production, too: have the tables of webhooks rid of what is old."""
-        for task in _CLEANERS:
+    def purge(self) -> None:
+        """Purge old rows of the webhook tables, as beat does in production."""
+        for task in _PURGE_TASKS:
             self._celery.send_task(task, queue="database", ignore_result=True)
 
     def until_none(self, *conditions: str, seconds: float) -> list[float]:
-        """For each SQL query, the moment (monotonic) from which it found no row any more."""
+        """Wait until each query returns no rows; the moments (monotonic) at which each did."""
         began = swept = time.monotonic()
         moments: list[float] = []
         for condition in conditions:
             while self.database.execute(f"SELECT EXISTS ({condition})").fetchone() != (False,):
                 now = time.monotonic()
                 if now - began > seconds:
-                    raise OutOfTime(f"after {seconds:.0f} s there was still: {condition}")
+                    raise TimedOut(f"after {seconds:.0f} s there were still rows: {condition}")
                 if now - swept > _SWEEP_SECONDS:
                     self.hint()
                     swept = now
@@ -182,7 +187,7 @@ class System:
             preexec_fn=die_with_parent(signal.SIGTERM),
         )
 
-    def _end(self, name: str) -> None:
+    def _stop(self, name: str) -> None:
         process = self._started.pop(name)
         process.terminate()
         try:
@@ -191,14 +196,14 @@ class System:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
-    def _share_certificate(self) -> None:
-        """Where the processes keep SNS's certificate: in production no stand-in's is fetched."""
+    def _cache_certificate(self) -> None:
+        """Cache the twin's certificate: with production settings it cannot be fetched."""
         url = self.facts["sns_signing"]["cert_url"]
         pem = (self.var_dir / "twin" / "sns-cert.pem").read_bytes()
         with redis.Redis.from_url(self.env["REDIS_URL"]) as client:
             client.set(f"opensend:sns-certificate:{url}", pem)
 
-    def _all_queues_answer(self) -> bool:
+    def _all_queues_respond(self) -> bool:
         answered = self._celery.control.ping(timeout=0.5) or []
         queues = {queue for name in answered for queue in [next(iter(name)).partition("-")[0]]}
         return queues == set(_QUEUES.values())
@@ -207,18 +212,18 @@ class System:
         deadline = time.monotonic() + _READY_SECONDS
         while not condition():
             if time.monotonic() > deadline:
-                raise OutOfTime(f"{what} did not answer within {_READY_SECONDS:.0f} s")
+                raise TimedOut(f"{what} did not respond within {_READY_SECONDS:.0f} s")
             time.sleep(0.05)
 
 
 def expect(system: System, query: str, number: int) -> None:
-    """A figure of work that was not done would be worth nothing."""
-    found = system.count(query)
-    if found != number:
-        raise RuntimeError(f"{query}: {found}, expected {number}")
+    """Fail if work is missing: the figure would be worthless."""
+    count = system.count(query)
+    if count != number:
+        raise RuntimeError(f"{query}: {count}, expected {number}")
 
 
-def without_foreign_settings() -> None:
-    """Must come before anything else: the bench empties the tables that it is pointed to."""
-    for name in _FOREIGN:
+def remove_external_settings() -> None:
+    """Must run first: the benchmark truncates tables of the database it connects to."""
+    for name in _EXTERNAL:
         os.environ.pop(name, None)

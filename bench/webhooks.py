@@ -1,4 +1,4 @@
-"""(c) Webhook deliveries made, with every attempt recorded."""
+"""(c) Webhooks delivered, with every attempt recorded."""
 
 import time
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _UNDELIVERED = "SELECT FROM webhook_deliveries WHERE next_attempt_at IS NOT NULL
 
 
 def delivered(system: System) -> Iterator[Figure]:
-    """A backlog of deliveries to a sink that answers at once, and to one that takes 50 ms."""
+    """A backlog of deliveries to a sink that responds at once, and to one that takes 50 ms."""
     for delay_ms, target in ((0, 3000), (50, 2500)):
         yield _drained(system, delay_ms=delay_ms, target=target)
         system.empty()

@@ -1,4 +1,4 @@
-"""Addresses in requests and files, as contacts and suppressions keep them."""
+"""Validates the addresses of contacts and suppressions in requests and files."""
 
 from typing import Annotated
 
@@ -9,18 +9,20 @@ from core.addresses import identity, normalise
 from core.api.bodies import Text
 
 
-def contactable(given: str) -> str:
-    """With the domain in A-labels; ValueError says what is wrong with the address."""
-    return normalise(given.strip())
+def parse_contact_address(value: str) -> str:
+    """The address with its domain in A-labels; ValueError says why it is invalid."""
+    return normalise(value.strip())
 
 
-def suppressible(given: str) -> str:
-    """In lower case, too; ValueError for addresses that are never suppressed."""
-    address = identity(contactable(given))
+def parse_suppressible_address(value: str) -> str:
+    """The contact address in lower case; ValueError also for the SES simulator."""
+    address = identity(parse_contact_address(value))
     if address.endswith(SIMULATOR):
-        raise ValueError(f"`{address}` is of SES's simulator, which is never suppressed")
+        raise ValueError(
+            f"`{address}` belongs to the SES mailbox simulator, which cannot be suppressed"
+        )
     return address
 
 
-ContactAddress = Annotated[Text, AfterValidator(contactable)]
-SuppressibleAddress = Annotated[Text, AfterValidator(suppressible)]
+ContactAddress = Annotated[Text, AfterValidator(parse_contact_address)]
+SuppressibleAddress = Annotated[Text, AfterValidator(parse_suppressible_address)]

@@ -1,4 +1,4 @@
-"""People, and the addresses that get no more mail."""
+"""Contacts and suppressed addresses."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from accounts.models import Workspace
 from contacts import suppressions
-from contacts.addresses import suppressible
+from contacts.addresses import parse_suppressible_address
 from contacts.models import Contact, Suppression
-from core.admin.base import BY_WORKSPACE, RecordAdmin, labelled, picked
+from core.admin.base import BY_WORKSPACE, RecordAdmin, badge_column, selected
 
 
 @admin.register(Contact)
@@ -23,11 +23,11 @@ class ContactAdmin(RecordAdmin[Contact]):
     list_filter = [BY_WORKSPACE]
 
     def find(self, term: str) -> Q:
-        # The index begins with the workspace: named, it serves each of them.
-        same = Contact.objects.alias(lower=Lower("email")).filter(
+        # The index starts with the workspace: listing all workspaces lets PostgreSQL use it.
+        matching = Contact.objects.alias(lower=Lower("email")).filter(
             workspace__in=Workspace.objects.values("pk"), lower=term.lower()
         )
-        return super().find(term) | Q(pk__in=same.values("pk"))
+        return super().find(term) | Q(pk__in=matching.values("pk"))
 
 
 class SuppressForm(forms.ModelForm[Suppression]):
@@ -37,14 +37,14 @@ class SuppressForm(forms.ModelForm[Suppression]):
 
     def clean_email(self) -> str:
         try:
-            return suppressible(self.cleaned_data["email"])
+            return parse_suppressible_address(self.cleaned_data["email"])
         except ValueError as error:
             raise forms.ValidationError(str(error)) from None
 
 
 @admin.register(Suppression)
 class SuppressionAdmin(RecordAdmin[Suppression]):
-    list_display = ["email", labelled("origin"), "workspace", "created_at"]
+    list_display = ["email", badge_column("origin"), "workspace", "created_at"]
     list_select_related = ["workspace"]
     list_filter = [BY_WORKSPACE]
     form = SuppressForm
@@ -52,30 +52,30 @@ class SuppressionAdmin(RecordAdmin[Suppression]):
     actions = ["unsuppress"]
 
     def find(self, term: str) -> Q:
-        # The index begins with the workspace: named, it serves each of them.
-        every = Workspace.objects.values("pk")
-        same = Suppression.objects.filter(workspace__in=every, email=term.lower())
-        return super().find(term) | Q(pk__in=same.values("pk"))
+        # The index starts with the workspace: listing all workspaces lets PostgreSQL use it.
+        workspaces = Workspace.objects.values("pk")
+        matching = Suppression.objects.filter(workspace__in=workspaces, email=term.lower())
+        return super().find(term) | Q(pk__in=matching.values("pk"))
 
     def get_fields(self, request: HttpRequest, obj: Suppression | None = None) -> Any:
-        asked = ["workspace", "email"]
-        return (
-            asked if obj is None else ["id", *asked, "origin", "email_id", "event_id", "created_at"]
-        )
+        editable = ["workspace", "email"]
+        if obj is None:
+            return editable
+        return ["id", *editable, "origin", "email_id", "event_id", "created_at"]
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
         return request.user.has_perm("contacts.add_suppression")
 
     def save_model(self, request: HttpRequest, obj: Suppression, form: Any, change: bool) -> None:
-        cause = suppressions.SuppressionRequest(
+        suppression_request = suppressions.SuppressionRequest(
             workspace_id=obj.workspace_id,
             email=obj.email,
             origin=Suppression.Origin.MANUAL,
             at=timezone.now(),
         )
-        suppressions.suppress([cause])
+        suppressions.suppress([suppression_request])
         obj.pk = Suppression.objects.get(workspace=obj.workspace_id, email=obj.email).pk
 
-    @admin.action(description="Let mail go to them again", permissions=["operate"])
+    @admin.action(description="Remove suppression (allow sending again)", permissions=["operate"])
     def unsuppress(self, request: HttpRequest, queryset: QuerySet[Suppression]) -> None:
-        self.say(request, len(suppressions.unsuppress(picked(queryset))), "removed")
+        self.report_count(request, len(suppressions.unsuppress(selected(queryset))), "removed")

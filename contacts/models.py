@@ -1,4 +1,4 @@
-"""People, and the addresses that get no more mail."""
+"""Contacts and suppressed addresses."""
 
 from typing import Self
 from uuid import UUID
@@ -8,22 +8,19 @@ from django.db.models import Q, Value
 from django.db.models.functions import Lower
 from django.utils import timezone
 
-from accounts.models import Workspace
+from accounts.models import TenantQuerySet, Workspace
 from core.addresses import identity
 from core.db.ids import uuid7
 
 
-class ContactQuerySet(models.QuerySet["Contact"]):
-    def for_workspace(self, workspace: Workspace) -> Self:
-        return self.filter(workspace=workspace)
-
+class ContactQuerySet(TenantQuerySet["Contact"]):
     def at(self, email: str) -> Self:
-        """With this address, however it is spelled."""
+        """With this address, ignoring case."""
         return self.alias(identity=Lower("email")).filter(identity=identity(email))
 
 
 class Contact(models.Model):
-    """One person of a workspace, known by one address."""
+    """A person in a workspace, identified by one email address."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="+")
@@ -31,7 +28,7 @@ class Contact(models.Model):
     first_name = models.CharField(max_length=200, blank=True)
     last_name = models.CharField(max_length=200, blank=True)
     unsubscribed = models.BooleanField(default=False)
-    # The customer's own fields, by name.
+    # The customer's custom fields, by name.
     properties = models.JSONField(default=dict, db_default=Value({}, models.JSONField()))
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -48,17 +45,14 @@ class Contact(models.Model):
         return self.email
 
 
-class SuppressionQuerySet(models.QuerySet["Suppression"]):
-    def for_workspace(self, workspace: Workspace) -> Self:
-        return self.filter(workspace=workspace)
-
+class SuppressionQuerySet(TenantQuerySet["Suppression"]):
     def at(self, email: str) -> Self:
-        """Of this address, however it is spelled."""
+        """Of this address, ignoring case."""
         return self.filter(email=identity(email))
 
 
 class Suppression(models.Model):
-    """An address that a workspace no longer sends to, and why."""
+    """An address that a workspace no longer sends to, and the reason."""
 
     class Origin(models.TextChoices):
         UNSUBSCRIBED = "unsubscribed"
@@ -81,7 +75,7 @@ class Suppression(models.Model):
     # Lower case, so that equal addresses are equal rows.
     email = models.CharField(max_length=320)
     origin = models.CharField(max_length=20, choices=Origin)
-    # What caused it, on a higher floor: ids and no foreign keys.
+    # The cause. `emails` is a higher layer, so these are plain ids, not foreign keys.
     email_id: "models.UUIDField[UUID | None, UUID | None]" = models.UUIDField(
         null=True, blank=True, editable=False
     )
@@ -107,8 +101,8 @@ class Suppression(models.Model):
             ),
         ]
         indexes = [
-            # Lists are in the order of ids. The time is there to be looked at in the index: a
-            # page of an old period would else visit each newer row.
+            # Lists are ordered by id. `created_at` allows filtering inside the index: otherwise a
+            # page of an old period would visit every newer row.
             models.Index(fields=["workspace", "-id", "created_at"], name="suppressions_newest"),
             models.Index(
                 fields=["workspace", "origin", "-id", "created_at"], name="suppressions_by_origin"

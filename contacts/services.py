@@ -1,6 +1,6 @@
-"""The verbs on contacts. A contact that has unsubscribed is suppressed as such.
+"""Creates, updates and deletes contacts.
 
-So `unsubscribed` isn't only a note: the list of suppressions is what sending looks at.
+Sending checks only suppressions, so an unsubscribed contact always has one.
 """
 
 from collections.abc import Mapping
@@ -12,11 +12,17 @@ from django.db.models.functions import Collate
 
 from accounts.models import Workspace
 from contacts.models import Contact, Suppression
-from contacts.suppressions import contact_changed, contact_snapshot, lift, suppress, wish
+from contacts.suppressions import (
+    contact_changed,
+    contact_fact,
+    delete_suppressions,
+    suppress,
+    unsubscribe_request,
+)
 from core.addresses import identity
 from core.db import bulk
 from core.errors import Conflict, NotFound, ValidationFailed
-from events.services import Fact, publish
+from events.services import publish
 
 MAX_PROPERTIES = 50
 
@@ -36,9 +42,9 @@ def create_contact(
     unsubscribed: bool = False,
     properties: Mapping[str, Property | None] | None = None,
 ) -> Contact:
-    """Add a person; publishes `contact.created`. ContactExists when the address is taken.
+    """Create a contact; publishes `contact.created`. ContactExists when the address is taken.
 
-    Who had unsubscribed is added as unsubscribed: being added anew is no consent.
+    A contact who unsubscribed earlier stays unsubscribed: re-adding someone is not consent.
     """
     contact = Contact(
         workspace=workspace,
@@ -48,44 +54,44 @@ def create_contact(
         properties=_merged({}, properties or {}),
     )
     with transaction.atomic():
-        contact.unsubscribed = unsubscribed or _opted_out(contact)
+        contact.unsubscribed = unsubscribed or _has_unsubscribed(contact)
         if unsubscribed:
-            suppress([wish(workspace.pk, email)])
+            suppress([unsubscribe_request(workspace.pk, email)])
         row = {field.attname: getattr(contact, field.attname) for field in Contact._meta.fields}
         if not bulk.insert_ignoring_conflicts(Contact, [row]):
-            raise _taken(workspace.pk, email)
-        publish([Fact("contact.created", workspace.pk, contact_snapshot(contact))])
+            raise _contact_exists(workspace.pk, email)
+        publish([contact_fact("contact.created", contact)])
     return contact
 
 
 def update_contact(contact: Contact, changes: Mapping[str, Any]) -> Contact:
-    """Write the fields that `changes` names; publishes `contact.updated` if one is new.
+    """Update the fields in `changes`; publishes `contact.updated` if a value differs.
 
-    Properties are merged by name, and None takes one away. ContactExists when another contact
-    has the new address, NotFound when this one is gone.
+    Properties are merged by name; None removes one. ContactExists when another contact has the
+    new address, NotFound when this contact was deleted.
     """
-    while (updated := _update_as_seen(contact, changes)) is None:
-        contact = _current(contact)
+    while (updated := _update_if_unchanged(contact, changes)) is None:
+        contact = _reload(contact)
     return updated
 
 
 def delete_contact(contact: Contact) -> None:
-    """Forget a person; publishes `contact.deleted`. A suppression of the address stays."""
+    """Delete a contact; publishes `contact.deleted`. Keeps a suppression of the address."""
     with transaction.atomic():
-        last = _current(contact, lock=True)
-        Contact.objects.filter(pk=last.pk).delete()
-        publish([Fact("contact.deleted", last.workspace_id, contact_snapshot(last))])
+        current = _reload(contact, lock=True)
+        Contact.objects.filter(pk=current.pk).delete()
+        publish([contact_fact("contact.deleted", current)])
 
 
-def _update_as_seen(contact: Contact, changes: Mapping[str, Any]) -> Contact | None:
-    """None, with nothing written, when `contact` is out of date in what suppressions hang on."""
+def _update_if_unchanged(contact: Contact, changes: Mapping[str, Any]) -> Contact | None:
+    """None, with nothing written, when `contact` is stale in a field that affects suppressions."""
     try:
         with transaction.atomic():
-            decisive = {"email", "unsubscribed"} & changes.keys()
-            if decisive:
-                _follow(contact, changes)
-            current = _current(contact, lock=True)
-            if decisive and _decisive(current) != _decisive(contact):
+            affects_suppressions = {"email", "unsubscribed"} & changes.keys()
+            if affects_suppressions:
+                _sync_suppressions(contact, changes)
+            current = _reload(contact, lock=True)
+            if affects_suppressions and _suppression_state(current) != _suppression_state(contact):
                 transaction.set_rollback(True)
                 return None
             if changed := _apply(current, changes):
@@ -93,38 +99,38 @@ def _update_as_seen(contact: Contact, changes: Mapping[str, Any]) -> Contact | N
                 publish([contact_changed(current, changed)])
             return current
     except IntegrityError:
-        raise _taken(contact.workspace_id, changes["email"]) from None
+        raise _contact_exists(contact.workspace_id, changes["email"]) from None
 
 
-def _follow(contact: Contact, changes: Mapping[str, Any]) -> None:
-    """Suppress or lift, before the contact is locked (contacts.suppressions says why)."""
+def _sync_suppressions(contact: Contact, changes: Mapping[str, Any]) -> None:
+    """Add or delete suppressions before the contact is locked (see contacts.suppressions)."""
     email = changes.get("email", contact.email)
     if changes.get("unsubscribed", contact.unsubscribed):
-        suppress([wish(contact.workspace_id, email)])
+        suppress([unsubscribe_request(contact.workspace_id, email)])
     elif "unsubscribed" in changes:
         rows = Suppression.objects.filter(
             workspace=contact.workspace_id,
             email__in=sorted({identity(contact.email), identity(email)}),
             origin=Suppression.Origin.UNSUBSCRIBED,
         )
-        lift(list(rows.order_by(Collate("email", "C")).select_for_update()))
+        delete_suppressions(list(rows.order_by(Collate("email", "C")).select_for_update()))
 
 
 def _apply(contact: Contact, changes: Mapping[str, Any]) -> list[str]:
-    """Set what differs; the names of those fields."""
+    """Set the fields that differ; returns their names."""
     changed = []
     for name, value in changes.items():
         before = getattr(contact, name)
         after = _merged(before, value) if name == "properties" else value
-        if _differ(name, before, after):
+        if _differs(name, before, after):
             setattr(contact, name, after)
             changed.append(name)
     return changed
 
 
-def _differ(name: str, before: Any, after: Any) -> bool:
+def _differs(name: str, before: Any, after: Any) -> bool:
     match name:
-        case "email":  # Resend's clients name the contact by it, in any spelling
+        case "email":  # Resend's clients identify the contact by it, in any case
             return identity(before) != identity(after)
         case "properties":
             return _typed(before) != _typed(after)
@@ -133,40 +139,39 @@ def _differ(name: str, before: Any, after: Any) -> bool:
 
 
 def _typed(properties: Mapping[str, Property]) -> dict[str, tuple[bool, Property]]:
-    """For comparing: to Python, true is 1."""
+    """For comparing: in Python, True == 1."""
     return {name: (isinstance(value, bool), value) for name, value in properties.items()}
 
 
 def _merged(
     properties: Mapping[str, Property], given: Mapping[str, Property | None]
 ) -> dict[str, Property]:
-    both = {**properties, **given}
-    merged = {name: value for name, value in both.items() if value is not None}
+    merged = {name: value for name, value in {**properties, **given}.items() if value is not None}
     if len(merged) > MAX_PROPERTIES:
-        raise ValidationFailed({"properties": f"may be at most {MAX_PROPERTIES}"})
+        raise ValidationFailed({"properties": f"must have at most {MAX_PROPERTIES} entries"})
     return merged
 
 
-def _decisive(contact: Contact) -> tuple[str, bool]:
+def _suppression_state(contact: Contact) -> tuple[str, bool]:
     return identity(contact.email), contact.unsubscribed
 
 
-def _opted_out(contact: Contact) -> bool:
-    same = Suppression.objects.filter(workspace=contact.workspace_id).at(contact.email)
-    return same.filter(origin=Suppression.Origin.UNSUBSCRIBED).exists()
+def _has_unsubscribed(contact: Contact) -> bool:
+    rows = Suppression.objects.filter(workspace=contact.workspace_id).at(contact.email)
+    return rows.filter(origin=Suppression.Origin.UNSUBSCRIBED).exists()
 
 
-def _current(contact: Contact, *, lock: bool = False) -> Contact:
+def _reload(contact: Contact, *, lock: bool = False) -> Contact:
     rows = Contact.objects.filter(pk=contact.pk)
     current = (rows.select_for_update() if lock else rows).first()
     if current is None:
-        raise NotFound(f"There is no contact `{contact.pk}` any more.")
+        raise NotFound(f"The contact `{contact.pk}` was deleted.")
     return current
 
 
-def _taken(workspace_id: UUID, email: str) -> ContactExists:
-    there = Contact.objects.filter(workspace=workspace_id).at(email).first()
+def _contact_exists(workspace_id: UUID, email: str) -> ContactExists:
+    existing = Contact.objects.filter(workspace=workspace_id).at(email).first()
     return ContactExists(
-        f"There is a contact with the address `{email}`. Change that one.",
-        details={"id": str(there.pk)} if there else None,
+        f"A contact with the address `{email}` already exists. Update that one.",
+        details={"id": str(existing.pk)} if existing else None,
     )

@@ -1,8 +1,8 @@
-"""The list of suppressions as a CSV file (RFC 4180), in and out, whatever its length.
+"""Imports and exports suppressions as CSV files (RFC 4180) of any length.
 
-Files are read line by line: a line that is wrong is reported and costs no other. Neither way
-holds more than a batch in memory or in one transaction, so an import that breaks off has done its
-beginning; to repeat it changes nothing of that.
+Files are read line by line: an invalid line is reported and does not affect the others. Import and
+export hold at most one batch in memory and in a transaction. An interrupted import keeps what it
+has committed, and importing the same file again is safe.
 """
 
 import csv
@@ -17,7 +17,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Workspace
-from contacts.addresses import suppressible
+from contacts.addresses import parse_suppressible_address
 from contacts.models import Suppression, SuppressionQuerySet
 from contacts.suppressions import SuppressionRequest, suppress
 from core.errors import ValidationFailed
@@ -27,7 +27,7 @@ COLUMNS = ["email", "origin", "source_id", "created_at"]
 BATCH = 1000
 EXPORT_BATCH = 5000
 MAX_ERRORS = 100
-LONGEST_LINE = 10_000  # bytes
+MAX_LINE_LENGTH = 10_000  # bytes
 _CHUNK = 64 * 1024
 _ORIGINS = set(Suppression.Origin.values)
 
@@ -43,8 +43,8 @@ class BadLine:
 
 
 @dataclass(slots=True)
-class Report:
-    """What became of a file: how many lines, and the first of those that are wrong."""
+class ImportReport:
+    """The result of an import: line counts and the first invalid lines."""
 
     lines: int = 0
     added: int = 0
@@ -55,39 +55,39 @@ class Report:
     def already_suppressed(self) -> int:
         return self.lines - self.added - self.invalid
 
-    def refuse(self, line: int, message: str) -> None:
+    def add_error(self, line: int, message: str) -> None:
         self.invalid += 1
         if len(self.errors) < MAX_ERRORS:
             self.errors.append(BadLine(line, message))
 
 
 class _Columns(NamedTuple):
-    """Which cell of a line holds what."""
+    """The index of the cell that holds each value."""
 
     email: int
     origin: int | None = None
 
 
-def import_suppressions(workspace: Workspace, file: Readable) -> Iterator[Report]:
-    """Suppress the addresses of a file; publishes as `suppress` does. Works as it is iterated over.
+def import_suppressions(workspace: Workspace, file: Readable) -> Iterator[ImportReport]:
+    """Suppress the addresses in a file; publishes events as `suppress` does. Runs while iterated.
 
-    Yields its one report after each batch and at the end, when it is complete.
+    Yields the same report after each batch and once more at the end, when it is complete.
 
-    The first line names the columns `email` and, if there is one, `origin` or `reason`; other
-    columns are not read. A file of addresses alone, one a line, needs no first line.
-    ValidationFailed when it is neither.
+    The header line names the columns: `email` and optionally `origin` or `reason`; other columns
+    are ignored. A file with one plain address per line needs no header. ValidationFailed when the
+    file is neither.
     """
-    report = Report()
-    causes = _causes(workspace, file, report)
-    while batch := list(islice(causes, BATCH)):
+    report = ImportReport()
+    requests = _requests(workspace, file, report)
+    while batch := list(islice(requests, BATCH)):
         report.added += len(suppress(batch))
         yield report
     yield report
 
 
-def exported(rows: SuppressionQuerySet) -> Iterator[bytes]:
-    """The file in pieces, oldest first; rows that are added meanwhile come last."""
-    yield _written([COLUMNS])
+def export_suppressions(rows: SuppressionQuerySet) -> Iterator[bytes]:
+    """The file in chunks, oldest row first; rows added meanwhile come last."""
+    yield _csv_bytes([COLUMNS])
     last: UUID | None = None
     while True:
         following = rows.filter(pk__gt=last) if last else rows
@@ -97,17 +97,19 @@ def exported(rows: SuppressionQuerySet) -> Iterator[bytes]:
             ]
         )
         if not connection.in_atomic_block:
-            connection.close()  # whoever reads slowly holds none meanwhile
+            connection.close()  # a slow client must not hold a connection
         if not batch:
             return
         last = batch[-1][0]
-        yield _written(
+        yield _csv_bytes(
             [email, origin, str(source_id or ""), iso(at)]
             for _, email, origin, source_id, at in batch
         )
 
 
-def _causes(workspace: Workspace, file: Readable, report: Report) -> Iterator[SuppressionRequest]:
+def _requests(
+    workspace: Workspace, file: Readable, report: ImportReport
+) -> Iterator[SuppressionRequest]:
     at = timezone.now()
     numbered = ((number, raw) for number, raw in enumerate(_lines(file), 1) if raw.strip())
     first = next(numbered, None)
@@ -117,15 +119,15 @@ def _causes(workspace: Workspace, file: Readable, report: Report) -> Iterator[Su
     for number, raw in numbered if is_header else chain([first], numbered):
         report.lines += 1
         try:
-            email, origin = _read(raw, columns)
+            email, origin = _parse_line(raw, columns)
         except ValueError as error:
-            report.refuse(number, str(error))
+            report.add_error(number, str(error))
         else:
             yield SuppressionRequest(workspace_id=workspace.pk, email=email, origin=origin, at=at)
 
 
 def _columns(first: bytes) -> tuple[_Columns, bool]:
-    """What the first line says of the columns, and whether it is there for that alone."""
+    """The columns named by the first line, and whether that line is a header."""
     try:
         names = [cell.lower() for cell in _cells(first)]
     except ValueError as error:
@@ -135,26 +137,24 @@ def _columns(first: bytes) -> tuple[_Columns, bool]:
         return _Columns(names.index("email"), origin), True
     if len(names) == 1 and "@" in names[0]:
         return _Columns(0), False
-    raise ValidationFailed(
-        {"file": "must begin with a line that names its columns, `email` among them"}
-    )
+    raise ValidationFailed({"file": "must start with a header line that has an `email` column"})
 
 
-def _read(raw: bytes, columns: _Columns) -> tuple[str, str]:
-    """The address and the origin; ValueError says what is wrong with the line."""
+def _parse_line(raw: bytes, columns: _Columns) -> tuple[str, str]:
+    """The address and the origin of a line; ValueError says why it is invalid."""
     cells = _cells(raw)
     if len(cells) <= max(columns.email, columns.origin or 0):
-        raise ValueError("has fewer cells than the first line")
+        raise ValueError("has fewer cells than the header line")
     origin = cells[columns.origin].lower() if columns.origin is not None else ""
     if origin and origin not in _ORIGINS:
-        raise ValueError(f"`{origin[:100]}` is none of {', '.join(sorted(_ORIGINS))}")
-    return suppressible(cells[columns.email]), origin or Suppression.Origin.MANUAL
+        raise ValueError(f"`{origin[:100]}` is not one of {', '.join(sorted(_ORIGINS))}")
+    return parse_suppressible_address(cells[columns.email]), origin or Suppression.Origin.MANUAL
 
 
 def _cells(raw: bytes) -> list[str]:
-    """Each line by itself, so that a quote that is never closed doesn't swallow those after it."""
-    if len(raw) > LONGEST_LINE:
-        raise ValueError(f"has more than {LONGEST_LINE:,} bytes")
+    """Parses one line at a time, so that an unclosed quote doesn't swallow the following lines."""
+    if len(raw) > MAX_LINE_LENGTH:
+        raise ValueError(f"is longer than {MAX_LINE_LENGTH:,} bytes")
     text = raw.decode(errors="replace").lstrip("\ufeff")
     try:
         return [cell.strip() for cell in next(csv.reader([text], strict=True), [])]
@@ -163,17 +163,17 @@ def _cells(raw: bytes) -> list[str]:
 
 
 def _lines(file: Readable) -> Iterator[bytes]:
-    """Without their ends; of one that is too long, only as much as shows that."""
+    """The lines without their line ends; truncates one that exceeds MAX_LINE_LENGTH."""
     rest = b""
     while chunk := file.read(_CHUNK):
         *whole, rest = (rest + chunk).split(b"\n")
         yield from whole
-        rest = rest[: LONGEST_LINE + 1]
+        rest = rest[: MAX_LINE_LENGTH + 1]
     if rest:
         yield rest
 
 
-def _written(rows: Iterable[Sequence[str]]) -> bytes:
+def _csv_bytes(rows: Iterable[Sequence[str]]) -> bytes:
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)
     return text.getvalue().encode()

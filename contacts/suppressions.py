@@ -1,7 +1,7 @@
-"""The verbs on suppressions, and what people say themselves: that they want no more mail.
+"""Adds and removes suppressions, and records unsubscribes.
 
-Whoever writes suppressions and contacts in one transaction writes the suppressions first, so that
-two of them never wait for each other.
+A transaction that writes both suppressions and contacts writes the suppressions first, so that two
+of them never deadlock.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -15,12 +15,11 @@ from django.db.models.functions import Collate, Lower
 from django.utils import timezone
 
 from accounts.models import Workspace
+from contacts.event_types import contact_snapshot, suppression_snapshot
 from contacts.models import Contact, Suppression
 from core.addresses import identity
 from core.db import prepared
 from core.db.ids import uuid7
-from core.times import iso
-from events.payloads.contacts import ContactOut, SuppressionOut
 from events.services import Fact, publish
 
 SIMULATOR = "@simulator.amazonses.com"
@@ -36,7 +35,7 @@ _SUPPRESSED = """
 
 @dataclass(frozen=True, slots=True)
 class SuppressionRequest:
-    """Why an address is to be suppressed: `at` and the ids name the fact behind it."""
+    """A request to suppress an address: `at` and the ids identify the cause."""
 
     workspace_id: UUID
     email: str
@@ -46,151 +45,137 @@ class SuppressionRequest:
     event_id: UUID | None = None
 
 
-def find_suppressed_in(workspace: Workspace, addresses: Iterable[str]) -> dict[str, str]:
-    """Of these lower-case addresses, those that get no mail, with the origin."""
+def find_suppressed_addresses(workspace: Workspace, addresses: Iterable[str]) -> dict[str, str]:
+    """The suppressed ones of these lower-case addresses, with their origins."""
     with prepared.cursor() as cursor:
         cursor.execute(_SUPPRESSED_AMONG, [workspace.pk, list(addresses)])
         return dict(cursor)
 
 
-def find_suppressed(people: Iterable[tuple[UUID, str]]) -> dict[tuple[UUID, str], str]:
-    """Of these (workspace, lower-case address), those that get no mail, with the origin."""
-    wanted = set(people)
+def find_suppressed_recipients(
+    addresses: Iterable[tuple[UUID, str]],
+) -> dict[tuple[UUID, str], str]:
+    """The suppressed ones of these (workspace, lower-case address) pairs, with their origins."""
+    keys = set(addresses)
     with connection.cursor() as cursor:
         cursor.execute(
             _SUPPRESSED,
-            [[workspace for workspace, _ in wanted], [address for _, address in wanted]],
+            [[workspace for workspace, _ in keys], [address for _, address in keys]],
         )
         return {(workspace, address): origin for workspace, address, origin in cursor}
 
 
-def suppress(causes: Sequence[SuppressionRequest]) -> list[Suppression]:
-    """Suppress the addresses; publishes `suppression.added` for each that wasn't, returning those.
+def suppress(requests: Sequence[SuppressionRequest]) -> list[Suppression]:
+    """Suppress addresses; publishes `suppression.added` for each new row and returns the new rows.
 
-    The strongest cause of an address wins, and among equals the earliest, whatever the order
-    in which they come. SES's simulator is never suppressed.
+    The strongest origin of an address wins, then the earliest request, whatever order they arrive
+    in. Addresses of the SES mailbox simulator are never suppressed.
     """
     strongest: dict[tuple[UUID, str], SuppressionRequest] = {}
-    for cause in causes:
-        key = (cause.workspace_id, cause.email.lower())
+    for request in requests:
+        key = (request.workspace_id, request.email.lower())
         if not key[1].endswith(SIMULATOR):
-            strongest[key] = min(strongest.get(key, cause), cause, key=_weight)
+            strongest[key] = min(strongest.get(key, request), request, key=_precedence)
     if not strongest:
         return []
     with transaction.atomic():
         added = _upsert([strongest[key] for key in sorted(strongest)])
-        publish([Fact("suppression.added", row.workspace_id, snapshot(row)) for row in added])
+        publish([_suppression_fact("suppression.added", row) for row in added])
     return added
 
 
 def unsuppress(suppressions: Sequence[Suppression]) -> list[Suppression]:
-    """Let mail go to these addresses again; publishes `suppression.removed` for each.
+    """Remove suppressions; publishes `suppression.removed` for each. Returns the removed rows.
 
-    Contacts follow: who was suppressed as unsubscribed is subscribed again. Who was suppressed for
-    another reason, and unsubscribed besides, stays suppressed as that. Returns what was removed.
+    Removing an `unsubscribed` suppression resubscribes the contact. Removing any other one from an
+    unsubscribed contact leaves a new `unsubscribed` suppression in its place.
     """
     with transaction.atomic():
-        removed = lift(suppressions)
-        _settle_contacts(removed)
+        removed = delete_suppressions(suppressions)
+        _sync_contacts(removed)
     return removed
 
 
-def lift(suppressions: Sequence[Suppression]) -> list[Suppression]:
-    """As `unsuppress`, but the contacts are the caller's business. Wants a transaction."""
+def delete_suppressions(suppressions: Sequence[Suppression]) -> list[Suppression]:
+    """Like `unsuppress`, without updating contacts. The caller must be in a transaction."""
     rows = Suppression.objects.filter(pk__in=[row.pk for row in suppressions])
-    found = list(rows.order_by("workspace_id", Collate("email", "C")).select_for_update())
-    if found:
+    locked = list(rows.order_by("workspace_id", Collate("email", "C")).select_for_update())
+    if locked:
         rows.delete()
-    publish([Fact("suppression.removed", row.workspace_id, snapshot(row)) for row in found])
-    return found
+    publish([_suppression_fact("suppression.removed", row) for row in locked])
+    return locked
 
 
-def record_unsubscribe(people: Iterable[tuple[UUID, str]]) -> None:
-    """Note that the owners of (workspace, address) want no more mail.
+def record_unsubscribe(addresses: Iterable[tuple[UUID, str]]) -> None:
+    """Mark the contacts of these (workspace, address) pairs as unsubscribed.
 
-    Makes the contact when there is none; publishes contact.created or, when it was
-    subscribed, contact.updated.
+    Creates missing contacts. Publishes `contact.created`, or `contact.updated` for a contact that
+    was subscribed.
     """
-    # In one order everywhere, so that two workers with the same people never deadlock.
-    wanted = sorted({(workspace_id, email.lower()) for workspace_id, email in people})
-    if not wanted:
+    # Sorted, so that two workers with the same addresses never deadlock.
+    keys = sorted({(workspace_id, email.lower()) for workspace_id, email in addresses})
+    if not keys:
         return
     with transaction.atomic():
-        publish([_unsubscribed(*row) for row in _unsubscribe(wanted)])
+        publish([_unsubscribe_fact(*row) for row in _upsert_unsubscribed(keys)])
 
 
-def snapshot(suppression: Suppression) -> dict[str, Any]:
-    return SuppressionOut(
-        id=str(suppression.pk),
-        email=suppression.email,
-        origin=suppression.origin,
-        source_id=str(suppression.email_id) if suppression.email_id else None,
-        created_at=iso(suppression.created_at),
-    ).model_dump()
-
-
-def contact_snapshot(contact: Contact) -> dict[str, Any]:
-    return ContactOut(
-        id=str(contact.pk),
-        email=contact.email,
-        first_name=contact.first_name or None,
-        last_name=contact.last_name or None,
-        unsubscribed=contact.unsubscribed,
-        created_at=iso(contact.created_at),
-    ).model_dump()
+def contact_fact(type_name: str, contact: Contact, **more: Any) -> Fact:
+    data = contact_snapshot(contact).model_dump() | more
+    return Fact(type_name, contact.workspace_id, data)
 
 
 def contact_changed(contact: Contact, fields: Sequence[str]) -> Fact:
-    data = contact_snapshot(contact) | {"changed_fields": list(fields)}
-    return Fact("contact.updated", contact.workspace_id, data)
+    return contact_fact("contact.updated", contact, changed_fields=list(fields))
 
 
-def _settle_contacts(removed: Sequence[Suppression]) -> None:
-    """Keep contacts that have unsubscribed and the list of suppressions in step."""
+def _sync_contacts(removed: Sequence[Suppression]) -> None:
+    """Keep unsubscribed contacts consistent with their suppressions."""
     origins = {(row.workspace_id, row.email): row.origin for row in removed}
-    contacts = _unsubscribed_contacts(origins)
-    by_wish = Suppression.Origin.UNSUBSCRIBED
-    subscribed = [contact for contact in contacts if origins[_person(contact)] == by_wish]
-    for contact in subscribed:
+    contacts = _lock_unsubscribed(origins)
+    unsubscribed = Suppression.Origin.UNSUBSCRIBED
+    resubscribed = [contact for contact in contacts if origins[_key(contact)] == unsubscribed]
+    for contact in resubscribed:
         contact.unsubscribed = False
-    if subscribed:
-        rows = Contact.objects.filter(pk__in=[contact.pk for contact in subscribed])
+    if resubscribed:
+        rows = Contact.objects.filter(pk__in=[contact.pk for contact in resubscribed])
         rows.update(unsubscribed=False)
-    publish([contact_changed(contact, ["unsubscribed"]) for contact in subscribed])
-    suppress([wish(*_person(contact)) for contact in contacts if contact.unsubscribed])
+    publish([contact_changed(contact, ["unsubscribed"]) for contact in resubscribed])
+    suppress([unsubscribe_request(*_key(contact)) for contact in contacts if contact.unsubscribed])
 
 
-def _unsubscribed_contacts(people: Collection[tuple[UUID, str]]) -> list[Contact]:
-    """Those of (workspace, lower-case address) that are contacts who want no mail, locked."""
-    if not people:
+def _lock_unsubscribed(keys: Collection[tuple[UUID, str]]) -> list[Contact]:
+    """Lock the unsubscribed contacts of these (workspace, lower-case address) pairs."""
+    if not keys:
         return []
     rows = Contact.objects.alias(identity=Lower("email")).filter(
-        workspace__in={workspace_id for workspace_id, _ in people},
-        identity__in={address for _, address in people},
+        workspace__in={workspace_id for workspace_id, _ in keys},
+        identity__in={address for _, address in keys},
         unsubscribed=True,
     )
     ordered = rows.order_by("workspace_id", Collate("identity", "C"))
-    return [contact for contact in ordered.select_for_update() if _person(contact) in people]
+    return [contact for contact in ordered.select_for_update() if _key(contact) in keys]
 
 
-def _person(contact: Contact) -> tuple[UUID, str]:
+def _key(contact: Contact) -> tuple[UUID, str]:
     return contact.workspace_id, identity(contact.email)
 
 
-def wish(workspace_id: UUID, email: str) -> SuppressionRequest:
-    """The cause to suppress somebody who wants no more mail from now on."""
+def unsubscribe_request(workspace_id: UUID, email: str) -> SuppressionRequest:
+    """A request to suppress an address that unsubscribes now."""
     origin = Suppression.Origin.UNSUBSCRIBED
     return SuppressionRequest(
         workspace_id=workspace_id, email=email, origin=origin, at=timezone.now()
     )
 
 
-def _weight(cause: SuppressionRequest) -> tuple[int, datetime, str]:
-    return -Suppression.STRENGTH[Suppression.Origin(cause.origin)], cause.at, str(cause.email_id)
+def _precedence(request: SuppressionRequest) -> tuple[int, datetime, str]:
+    strength = Suppression.STRENGTH[Suppression.Origin(request.origin)]
+    return -strength, request.at, str(request.email_id)
 
 
-def _upsert(causes: list[SuppressionRequest]) -> list[Suppression]:
-    """One statement; the rows that it added (xmax is 0 only for a fresh row)."""
+def _upsert(requests: list[SuppressionRequest]) -> list[Suppression]:
+    """One statement; returns the inserted rows (xmax is 0 only for an insert)."""
     strengths = ", ".join(
         f"('{origin.value}', {strength})" for origin, strength in Suppression.STRENGTH.items()
     )
@@ -199,14 +184,14 @@ def _upsert(causes: list[SuppressionRequest]) -> list[Suppression]:
             *[
                 (
                     uuid7(),
-                    cause.workspace_id,
-                    cause.email.lower(),
-                    cause.origin,
-                    cause.email_id,
-                    cause.event_id,
-                    cause.at,
+                    request.workspace_id,
+                    request.email.lower(),
+                    request.origin,
+                    request.email_id,
+                    request.event_id,
+                    request.at,
                 )
-                for cause in causes
+                for request in requests
             ],
             strict=True,
         )
@@ -231,7 +216,7 @@ def _upsert(causes: list[SuppressionRequest]) -> list[Suppression]:
             """,  # noqa: S608 (only constants of this module)
             [list(column) for column in columns],
         )
-        found = cursor.fetchall()
+        rows = cursor.fetchall()
     return [
         Suppression(
             id=row[0],
@@ -242,14 +227,14 @@ def _upsert(causes: list[SuppressionRequest]) -> list[Suppression]:
             event_id=row[5],
             created_at=row[6],
         )
-        for row in found
+        for row in rows
         if row[7]
     ]
 
 
-def _unsubscribe(people: list[tuple[UUID, str]]) -> list[tuple[Contact, bool]]:
-    """One statement; the contacts that it added or changed, and whether it added them."""
-    rows = [(uuid7(), workspace_id, email) for workspace_id, email in people]
+def _upsert_unsubscribed(keys: list[tuple[UUID, str]]) -> list[tuple[Contact, bool]]:
+    """One statement; returns the inserted or changed contacts, and whether each was inserted."""
+    rows = [(uuid7(), workspace_id, email) for workspace_id, email in keys]
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -263,7 +248,7 @@ def _unsubscribe(people: list[tuple[UUID, str]]) -> list[tuple[Contact, bool]]:
             """,
             [list(column) for column in zip(*rows, strict=True)],
         )
-        found = cursor.fetchall()
+        written = cursor.fetchall()
     return [
         (
             Contact(
@@ -277,11 +262,16 @@ def _unsubscribe(people: list[tuple[UUID, str]]) -> list[tuple[Contact, bool]]:
             ),
             row[6],
         )
-        for row in found
+        for row in written
     ]
 
 
-def _unsubscribed(contact: Contact, created: bool) -> Fact:
+def _unsubscribe_fact(contact: Contact, created: bool) -> Fact:
     if created:
-        return Fact("contact.created", contact.workspace_id, contact_snapshot(contact))
+        return contact_fact("contact.created", contact)
     return contact_changed(contact, ["unsubscribed"])
+
+
+def _suppression_fact(type_name: str, suppression: Suppression) -> Fact:
+    data = suppression_snapshot(suppression).model_dump()
+    return Fact(type_name, suppression.workspace_id, data)

@@ -8,13 +8,13 @@ NO_GROUPS = UnsupportedEndpoint.as_view(
     " at /contacts. Leave `audience_id` and `segment_id` out."
 )
 NO_TOPICS = UnsupportedEndpoint.as_view(
-    because="There are no topics here: a contact takes mail, or is `unsubscribed`."
+    because="There are no topics here: a contact receives mail or is `unsubscribed`."
 )
 NO_IMPORTS = UnsupportedEndpoint.as_view(
     because="There are no imports of contacts here. Add each with `POST /contacts`."
 )
 
-# An address in a path may have slashes in it, so those come after what begins like them.
+# An address in a path may contain slashes, so the address routes come after the fixed ones.
 urlpatterns = [
     path("contacts", contacts.ContactsView.as_view()),
     path("contacts/imports", NO_IMPORTS),

@@ -1,4 +1,4 @@
-"""Bare email addresses (RFC 5321 section 4.1.2): where mail can go, and which two are the same."""
+"""Bare email addresses (RFC 5321 section 4.1.2): validation, normalisation and comparison."""
 
 import re
 from functools import lru_cache
@@ -10,17 +10,19 @@ _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
 
 def normalise(address: str) -> str:
-    """An address with its domain in lower-case A-labels; ValueError says what is wrong.
+    """The address with its domain in lower-case A-labels. ValueError carries the message.
 
-    Quoted local parts and local parts outside ASCII are refused: SES takes neither.
+    Quoted and non-ASCII local parts are rejected: SES accepts neither.
     """
     local, at, domain = address.rpartition("@")
     if not at or not local or not domain:
         raise ValueError(f"`{address}` is not an email address such as `name@example.com`")
     if not local.isascii():
-        raise ValueError(f"`{address}` has characters before the @ that SES doesn't deliver to")
+        raise ValueError(
+            f"`{address}` has non-ASCII characters before the @, which SES does not support"
+        )
     if not _LOCAL.fullmatch(local) or len(local) > 64:
-        raise ValueError(f"`{address}` is not an email address: look at the part before the @")
+        raise ValueError(f"`{address}` is not an email address: check the part before the @")
     try:
         return f"{local}@{_a_labels(domain)}"
     except ValueError as error:
@@ -28,7 +30,7 @@ def normalise(address: str) -> str:
 
 
 def identity(address: str) -> str:
-    """What makes two spellings of an address the same recipient: case doesn't count."""
+    """The key under which addresses are compared: case-insensitive."""
     return address.lower()
 
 
@@ -42,5 +44,5 @@ def _a_labels(domain: str) -> str:
             raise ValueError(f"has a malformed domain: {error}") from None
     labels = name.split(".")
     if len(labels) < 2 or len(name) > 253 or not all(map(_LABEL.fullmatch, labels)):
-        raise ValueError("is not an email address: look at the domain after the @")
+        raise ValueError("is not an email address: check the domain after the @")
     return name

@@ -1,4 +1,4 @@
-"""boto3 clients, one a process and service: they are thread-safe and slow to make."""
+"""boto3 clients, one per process and service: they are thread-safe and slow to create."""
 
 from functools import cache
 from threading import Lock
@@ -13,26 +13,26 @@ if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
     from mypy_boto3_sns import SNSClient
 
-_making = Lock()
+_creation_lock = Lock()
 
 
 def ses(region: str) -> "SESV2Client":
-    client: SESV2Client = _one("sesv2", region)
+    client: SESV2Client = _shared_client("sesv2", region)
     return client
 
 
 def sns(region: str) -> "SNSClient":
-    client: SNSClient = _one("sns", region)
+    client: SNSClient = _shared_client("sns", region)
     return client
 
 
 def s3(region: str) -> Any:
-    return _one("s3", region)
+    return _shared_client("s3", region)
 
 
 @cache
 def ses_regions() -> frozenset[str]:
-    """The regions where SES is, as far as botocore knows, and the installation's own."""
+    """The regions with SES according to botocore, plus this installation's region."""
     session = botocore.session.get_session()
     return frozenset(
         region
@@ -41,9 +41,9 @@ def ses_regions() -> frozenset[str]:
     ) | {settings.AWS_REGION}
 
 
-def _one(service: str, region: str) -> Any:
-    # Many threads may want the first one at once, and boto3 makes one at a time safely.
-    with _making:
+def _shared_client(service: str, region: str) -> Any:
+    # Creating a client is not thread-safe in boto3; several threads may need the first at once.
+    with _creation_lock:
         return _client(service, region)
 
 
@@ -54,16 +54,16 @@ def _client(service: str, region: str) -> Any:
         region_name=region,
         endpoint_url=settings.AWS_ENDPOINT_URL or None,
         config=Config(
-            # botocore's own, which names each feature in use, is made anew for each call and
-            # takes a tenth of it.
+            # botocore's default lists each feature in use: it is rebuilt for each call and takes
+            # a tenth of its time.
             user_agent=f"OpenSend/{settings.VERSION}",
             connect_timeout=5,
             read_timeout=15,
             max_pool_connections=max(10, settings.SEND_CONCURRENCY),
-            # A retry belongs to the row that is the job: a hidden second try could send twice.
-            # Blobs have no rows of their own, and to write one twice does no harm.
+            # Retries are scheduled on the job's row: a hidden retry could send an email twice.
+            # S3 calls have no row, and they are idempotent.
             retries={"total_max_attempts": 3 if service == "s3" else 1},
-            # Links to objects are signed for S3 as it is today.
+            # Regions opened since 2014 reject presigned URLs with an older signature.
             signature_version="s3v4" if service == "s3" else None,
             s3={"addressing_style": _s3_style()} if service == "s3" else None,
         ),
@@ -71,9 +71,10 @@ def _client(service: str, region: str) -> Any:
 
 
 def _s3_style() -> Literal["path", "virtual"]:
-    """Stand-ins have no names for each bucket. In AWS links by name lead to the region itself.
+    """Path style for a stand-in, which has no host name per bucket; otherwise virtual hosts.
 
-    By botocore's default they lead to S3's global endpoint, which knows nothing of buckets in
-    regions from 2019 on (Amazon S3 User Guide, "Legacy endpoints").
+    Virtual style makes presigned URLs use the regional endpoint. botocore's default is the global
+    one, which does not serve regions launched after 20 March 2019 (Amazon S3 User Guide, "Legacy
+    endpoints").
     """
     return "path" if settings.AWS_ENDPOINT_URL else "virtual"

@@ -1,4 +1,4 @@
-"""The id of the request that work is done for; it follows rows into the workers' logs."""
+"""The id of the current request. Rows store it, so the workers' logs carry it too."""
 
 from contextvars import ContextVar
 

@@ -14,7 +14,7 @@ from django.utils.module_loading import module_has_submodule
 
 # Name -> what its entries are, and who reads them.
 KNOWN = {
-    "ADMIN_SECTIONS": "(model label, function of a record -> Box) below a record (core.admin.base)",
+    "ADMIN_SECTIONS": "(model label, function of a record -> RecordPanel) (core.admin.base)",
     "ALERTS": "function -> Alert, for the admin's overview (core.admin.dashboard)",
     "DIALECT_PREFIXES": "(path prefix, dialect name) (core.api.dialects)",
     "DOMAIN_OWNERS": "function (workspace, domain id) -> bool (accounts.services)",

@@ -1,4 +1,4 @@
-"""One JSON object a line. Addresses, bodies, keys and secrets are never logged at INFO."""
+"""One JSON object per line. Never log addresses, bodies, keys or secrets at INFO or above."""
 
 import json
 import logging
@@ -27,5 +27,5 @@ class JsonFormatter(logging.Formatter):
             line["traceback"] = self.formatException(record.exc_info)
         try:
             return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
-        except TypeError:  # half a surrogate pair from a hostile mail, or an enormous number
+        except TypeError:  # a lone surrogate from a hostile email, or an integer beyond 64 bits
             return json.dumps(line, default=str)

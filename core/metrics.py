@@ -1,16 +1,22 @@
-"""Counters that the processes keep; what the database can tell is asked of it at scrape time."""
+"""Metrics counted in the processes. Queue sizes come from the database at scrape time."""
 
 from prometheus_client import Counter, Histogram
 
 HTTP_REQUESTS = Counter(
-    "opensend_http_requests", "HTTP requests answered", ["method", "route", "status"]
+    "opensend_http_requests",
+    "HTTP requests by method, route and status",
+    ["method", "route", "status"],
 )
 REDIS_UNAVAILABLE = Counter(
-    "opensend_redis_unavailable", "Uses of Redis that went without it", ["use"]
+    "opensend_redis_unavailable",
+    "Redis calls skipped or failed because it was unavailable",
+    ["use"],
 )
-CALLBACKS = Counter("opensend_callbacks", "Provider callbacks by answer", ["source", "answer"])
+CALLBACKS = Counter("opensend_callbacks", "Provider callbacks by response", ["source", "answer"])
 CALLBACKS_PROCESSED = Counter(
-    "opensend_callbacks_processed", "Provider callbacks turned into facts", ["source", "state"]
+    "opensend_callbacks_processed",
+    "Provider callbacks processed, by resulting state",
+    ["source", "state"],
 )
 SENDS = Counter("opensend_sends", "Provider calls by outcome", ["provider", "outcome"])
 SEND_SECONDS = Histogram("opensend_send_seconds", "Duration of provider calls", ["provider"])

@@ -1,4 +1,4 @@
-"""Around every request: its id, in and out, and the end of its body."""
+"""Request ids, and bodies that are complete before the response is sent."""
 
 import io
 import re
@@ -16,25 +16,24 @@ from core.context import request_id
 from core.db.ids import uuid7
 
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
-WELL_FORMED = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
+REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
 
-
-# The length of a body that doesn't tell it; whoever reads it all has a limit of his own.
-UNTOLD = str(sys.maxsize)
+# CONTENT_LENGTH for a body without one. Code that reads a whole body enforces its own limit.
+UNKNOWN_LENGTH = str(sys.maxsize)
 
 _CHUNK = 256 * 1024
-_PATIENCE = 10.0  # seconds for what nobody asked for
+_DRAIN_SECONDS = 10.0  # for the rest of a body that no view read
 
 
 class RequestIdMiddleware:
-    """`x-request-id` is taken from the caller when it is well-formed, else made here."""
+    """Accepts the caller's `x-request-id` if it is well-formed, otherwise generates one."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.META.get("HTTP_X_REQUEST_ID", "")
-        name = given if WELL_FORMED.fullmatch(given) else str(uuid7())
+        name = given if REQUEST_ID_PATTERN.fullmatch(given) else str(uuid7())
         token = request_id.set(name)
         try:
             response = self.get_response(request)
@@ -42,19 +41,18 @@ class RequestIdMiddleware:
             request_id.reset(token)
         response["x-request-id"] = name
         route = (request.resolver_match and request.resolver_match.route) or "unknown"
-        # Any caller can invent a method, and every label value is kept for good.
+        # Callers can invent methods, and Prometheus keeps every label value forever.
         method = request.method if request.method in METHODS else "other"
         metrics.HTTP_REQUESTS.labels(method, route, response.status_code).inc()
         return response
 
 
 class WholeBodyMiddleware:
-    """A body is there whether it tells its length or not, and its end is awaited.
+    """Makes bodies without Content-Length readable, and drains what the view left unread.
 
-    A refusal is answered once its request has come in whole.
-
-    The server closes a connection on which it left something unread, and a client that is still
-    sending then gets a reset instead of the answer (RFC 9112 section 9.6): no 401, no 429.
+    The server closes a connection that has unread input. A client that is still sending would
+    then get a connection reset instead of the response (RFC 9112 section 9.6), such as a 401 or
+    429.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -62,34 +60,34 @@ class WholeBodyMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if "CONTENT_LENGTH" not in request.META:
-            _let_read(request)
+            _accept_unsized_body(request)
         response = self.get_response(request)
-        # A streaming answer may still be reading; `_body` is a body that was read whole.
+        # A streaming response may still be reading. `_body` is set once the whole body was read.
         if not response.streaming:
             if not hasattr(request, "_body"):
                 with suppress(UnreadablePostError):
-                    _discard(request)
-            _forget(request)
+                    _drain(request)
+            _release_body(request)
         return response
 
 
-def _let_read(request: HttpRequest) -> None:
-    """Bodies in chunks, and those of HTTP/2, may leave it to the server to tell where they end.
+def _accept_unsized_body(request: HttpRequest) -> None:
+    """Chunked and HTTP/2 requests may have a body without Content-Length.
 
-    Django and DRF take them as empty, and what they ask for would be lost behind a 200.
+    Django and DRF treat such a body as empty: the request would succeed with its data lost.
     """
     meta = request.META
-    is_open = "HTTP_TRANSFER_ENCODING" in meta or meta.get("SERVER_PROTOCOL") == "HTTP/2"
-    if not is_open or not meta.get("wsgi.input_terminated"):
+    is_unsized = "HTTP_TRANSFER_ENCODING" in meta or meta.get("SERVER_PROTOCOL") == "HTTP/2"
+    if not is_unsized or not meta.get("wsgi.input_terminated"):
         return
-    stream = io.BufferedReader(_Raw(meta["wsgi.input"]))
+    stream = io.BufferedReader(_RawBody(meta["wsgi.input"]))
     if stream.peek(1):
-        meta["CONTENT_LENGTH"] = UNTOLD
+        meta["CONTENT_LENGTH"] = UNKNOWN_LENGTH
         vars(request)["_stream"] = stream
 
 
-class _Raw(io.RawIOBase):
-    """The server's stream, which can only be read, as Python's own."""
+class _RawBody(io.RawIOBase):
+    """Adapts the WSGI input stream, which only has `read`, to Python's raw IO."""
 
     def __init__(self, source: Any) -> None:
         self._source = source
@@ -103,16 +101,17 @@ class _Raw(io.RawIOBase):
         return len(chunk)
 
 
-def _discard(request: HttpRequest) -> None:
-    until, left = time.monotonic() + _PATIENCE, settings.API_MAX_BODY_BYTES
-    while left > 0 and (chunk := request.read(_CHUNK)) and time.monotonic() < until:
-        left -= len(chunk)
+def _drain(request: HttpRequest) -> None:
+    deadline, remaining = time.monotonic() + _DRAIN_SECONDS, settings.API_MAX_BODY_BYTES
+    while remaining > 0 and (chunk := request.read(_CHUNK)) and time.monotonic() < deadline:
+        remaining -= len(chunk)
 
 
-def _forget(request: HttpRequest) -> None:
-    """Requests are tied to themselves by Django, and only the collector unties them.
+def _release_body(request: HttpRequest) -> None:
+    """Drop the references to the body, which can hold 40 MiB of attachments.
 
-    What was read, up to 40 MiB of attachments, would stay in memory until then.
+    Django's request objects are part of reference cycles and live until the garbage collector
+    runs.
     """
     request.META.pop("wsgi.input", None)
     vars(request).pop("_stream", None)

@@ -2,7 +2,7 @@ from django.db import models
 
 
 class Heartbeat(models.Model):
-    """The last sign of life of a part that has no other: one row a name."""
+    """When a component without a database row of its own last ran: one row per name."""
 
     name = models.CharField(primary_key=True, max_length=50)
     at = models.DateTimeField()

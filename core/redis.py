@@ -1,4 +1,4 @@
-"""Redis for what may be lost: answers in milliseconds or is done without."""
+"""Redis for data that may be lost: a call returns within milliseconds or is skipped."""
 
 import logging
 import time
@@ -16,24 +16,24 @@ from core import metrics
 logger = logging.getLogger(__name__)
 
 R = TypeVar("R")
-REST = 1.0  # seconds without a try after Redis failed to answer
+BACKOFF = 1.0  # seconds without a call after a failure
 
-_silent_until = 0.0
+_unavailable_until = 0.0
 
 
 def attempt(use: str, action: Callable[["redis.Redis"], R]) -> R | None:
-    """What the action returns, or None when Redis doesn't answer within 50 ms.
+    """The result of `action`, or None when Redis fails or takes longer than 50 ms.
 
-    After a failure Redis is left alone for a second, so that a hanging one costs a process
-    50 ms a second and not 50 ms a request.
+    After a failure no call is made for a second, so a hanging Redis costs a process 50 ms per
+    second rather than 50 ms per request. `use` labels the log line and the metric.
     """
-    global _silent_until
-    if time.monotonic() >= _silent_until:
+    global _unavailable_until
+    if time.monotonic() >= _unavailable_until:
         try:
             return action(client())
         except redis.RedisError:
-            _silent_until = time.monotonic() + REST
-            logger.warning("Redis does not answer; going without it", extra={"use": use})
+            _unavailable_until = time.monotonic() + BACKOFF
+            logger.warning("Redis is unavailable; continuing without it", extra={"use": use})
     metrics.REDIS_UNAVAILABLE.labels(use).inc()
     return None
 

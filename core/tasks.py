@@ -6,5 +6,5 @@ from core.models import Heartbeat
 
 @shared_task
 def tick() -> None:
-    """Beat is alive, and so is a worker: /readyz tells when this was last so."""
+    """Heartbeat of beat and a worker; /readyz reports its age."""
     Heartbeat.objects.update_or_create(name="beat", defaults={"at": timezone.now()})

@@ -1,4 +1,4 @@
-"""Times as the API shows and reads them."""
+"""Formatting and parsing of API timestamps."""
 
 from datetime import UTC, datetime
 from typing import overload
@@ -16,11 +16,11 @@ def iso(moment: datetime | None) -> str | None:
 
 
 def from_iso(text: str) -> datetime:
-    """A moment in ISO 8601 with its zone, as UTC; ValueError says what is wrong."""
+    """Parse an ISO 8601 time that has a zone, to UTC. ValueError carries the message."""
     try:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is not None:
             return moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError("must be a time in ISO 8601, like 2026-05-10T00:00:00Z") from None
-    raise ValueError("must name its zone, like 2026-05-10T00:00:00Z")
+        raise ValueError("must be an ISO 8601 time, like 2026-05-10T00:00:00Z") from None
+    raise ValueError("must have a time zone, like 2026-05-10T00:00:00Z")

@@ -1,6 +1,6 @@
-"""The whole product on one machine: `python -m devstack`, and `Stack` for programs.
+"""All of OpenSend on one machine: `python -m devstack`, and `Stack` for use from code.
 
-Nothing here reads Django settings; what needs Django runs as a process of its own.
+Nothing here reads Django settings: everything that needs Django runs in a process of its own.
 """
 
 from devstack.errors import StackError

@@ -1,4 +1,4 @@
-"""`python -m devstack`: everything in the foreground, until Ctrl-C."""
+"""`python -m devstack`: run everything in the foreground until Ctrl-C."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ from pathlib import Path
 from types import FrameType
 
 from devstack.errors import StackError
-from devstack.run_info import welcome
+from devstack.run_info import banner
 from devstack.stack import Stack
 
 
@@ -17,7 +17,7 @@ def main() -> int:
     try:
         stack.start()
         if stack.is_up:
-            print(welcome(stack), flush=True)
+            print(banner(stack), flush=True)
         stack.wait()
     except StackError as error:
         print(f"opensend: {error}", file=sys.stderr)
@@ -26,7 +26,7 @@ def main() -> int:
 
 
 def _stop_on_signals(stack: Stack) -> None:
-    """The first signal stops in order, a second one kills."""
+    """The first signal stops gracefully, the second one kills."""
     received: list[int] = []
 
     def handle(number: int, _frame: FrameType | None) -> None:
@@ -38,7 +38,7 @@ def _stop_on_signals(stack: Stack) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handle)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
         signal.signal(signal.SIGHUP, handle)
 
 

@@ -1,17 +1,17 @@
-"""The command line of each process."""
+"""The command line of each service."""
 
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-# Modules, not the scripts beside the interpreter: those look in site-packages first.
+# Run modules instead of the scripts next to the interpreter: scripts search site-packages first.
 PYTHON = [sys.executable, "-m"]
 MANAGE = [sys.executable, "manage.py"]
 
-# Seconds that a process may take to finish what it has in hand. Work is leased, so one that
-# is killed later costs a lease, not a mail.
-PATIENCE = {"web": 10.0, "worker": 20.0, "beat": 5.0, "twin": 5.0}
+# Seconds to finish work in progress before a kill. Work is leased, so a kill delays emails by a
+# lease but loses none.
+STOP_SECONDS = {"web": 10.0, "worker": 20.0, "beat": 5.0, "twin": 5.0}
 
 
 def command(
@@ -27,7 +27,7 @@ def command(
     if name == "beat":
         schedule = str(var_dir / "celerybeat-schedule")
         return [*PYTHON, "celery", "-q", "-A", "opensend", "beat", "-s", schedule, "--pidfile="]
-    raise ValueError(f"no such service: {name}")
+    raise ValueError(f"unknown service: {name}")
 
 
 def _twin(*, port: int, var_dir: Path, env: Mapping[str, str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""`python -m devstack.env_example`: is `.env.example` what the settings read? 1 if not."""
+"""`python -m devstack.env_example`: check `.env.example` against the settings; exits 1 on drift."""
 
 import ast
 import re
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from devstack.services import ROOT
 
-# A line such as `NAME=value` or, for a default that need not be set, `# NAME=value`.
+# A line such as `NAME=value` or, for an optional setting with its default, `# NAME=value`.
 _ENTRY = re.compile(r"^(?:#\s*)?([A-Z][A-Z0-9_]*)=", re.MULTILINE)
 
 
@@ -19,7 +19,7 @@ def main() -> int:
 
 
 def differences() -> Iterator[str]:
-    """One line for each variable that is read and not listed, or listed and never read."""
+    """One line per variable that is read but not listed, or listed but never read."""
     listed = set(_ENTRY.findall((ROOT / ".env.example").read_text()))
     settings = _read_by_settings((ROOT / "opensend" / "settings.py").read_text())
     for name in sorted(settings - listed):
@@ -29,7 +29,7 @@ def differences() -> Iterator[str]:
 
 
 def _read_by_settings(source: str) -> set[str]:
-    """The names in calls such as `env.int("NAME", default=1)`."""
+    """The names in calls like `env.int("NAME", default=1)`."""
     return {
         node.args[0].value
         for node in ast.walk(ast.parse(source))
@@ -44,7 +44,7 @@ def _read_by_settings(source: str) -> set[str]:
 
 
 def _mentioned() -> set[str]:
-    """Whatever else looks like a variable in the code that starts the processes."""
+    """All strings in opensend/ that look like a variable: the process launchers read some."""
     text = "".join(path.read_text() for path in sorted((ROOT / "opensend").rglob("*.py")))
     return set(re.findall(r"\"([A-Z][A-Z0-9_]*)\"", text))
 

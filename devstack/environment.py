@@ -1,4 +1,4 @@
-"""The environment of the product's processes on a machine with nothing configured."""
+"""The default environment of the product's processes, for a machine without configuration."""
 
 import base64
 import re
@@ -16,7 +16,7 @@ _TOPIC = "arn:aws:sns:us-east-1:123456789012:opensend-"
 
 
 def local_settings(var_dir: Path, *, base_url: str, twin_url: str) -> dict[str, str]:
-    """Settings for a local run; the secrets among them are made once and kept in VAR_DIR."""
+    """Settings for a local run. Secrets are generated once and stored in VAR_DIR."""
     return {
         "LOCAL_MODE": "true",
         **_secrets(var_dir / "secrets.json"),
@@ -33,22 +33,24 @@ def local_settings(var_dir: Path, *, base_url: str, twin_url: str) -> dict[str, 
         "OPERATOR_EMAIL_FROM": "OpenSend <notices@demo.opensend.test>",
         "WEBHOOK_ALLOW_HTTP": "true",
         "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
-        "PROMETHEUS_MULTIPROC_DIR": str(_emptied(var_dir / "metrics")),
+        "PROMETHEUS_MULTIPROC_DIR": str(_recreate(var_dir / "metrics")),
     }
 
 
-def choose_port(var_dir: Path, name: str, *, wanted: str | None, default: int | None = None) -> int:
-    """The port that a variable asks for, or the one of the last run, or any free one.
+def choose_port(
+    var_dir: Path, name: str, *, requested: str | None, default: int | None = None
+) -> int:
+    """The requested port or `default`; without either, the port of the last run or any free one.
 
-    "0" asks for any. Raises StackError when the one asked for (or `default`) is taken.
+    A request for "0" means any free port. Raises StackError if the requested port is in use.
     """
-    asked = default if wanted is None else _as_port(wanted, name=name)
-    if asked:
-        if not port_is_free(asked):
+    port = default if requested is None else _parse_port(requested, name=name)
+    if port:
+        if not port_is_free(port):
             raise StackError(
-                f"port {asked} is in use by another program; choose another: {name}={asked + 1}"
+                f"port {port} is in use by another program; choose another: {name}={port + 1}"
             )
-        return asked
+        return port
     ports = read_json(var_dir / "ports.json")
     ports[name] = free_port(preferred=ports.get(name))
     write_json(var_dir / "ports.json", ports)
@@ -56,38 +58,38 @@ def choose_port(var_dir: Path, name: str, *, wanted: str | None, default: int | 
 
 
 def write_env_file(path: Path, settings: Mapping[str, str]) -> None:
-    """KEY=value lines, for a shell (`set -a; . var/env`) and for readers of .env files."""
-    lines = [f"{name}={_quoted(value)}\n" for name, value in sorted(settings.items())]
+    """KEY=value lines, for shells (`set -a; . var/env`) and .env parsers."""
+    lines = [f"{name}={_quote(value)}\n" for name, value in sorted(settings.items())]
     write_private(path, "".join(lines))
 
 
 def _secrets(path: Path) -> dict[str, str]:
-    known = read_json(path)
-    made = {
+    stored = read_json(path)
+    generated = {
         "SECRET_KEY": secrets.token_urlsafe(48),
         "ENCRYPTION_KEYS": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "INGESTER_INBOUND_TOKEN": secrets.token_urlsafe(24),
         "INGESTER_JOB_TOKEN": secrets.token_urlsafe(24),
     }
-    if not made.keys() <= known.keys():
-        known = {**made, **known}
-        write_json(path, known)
-    return {name: str(known[name]) for name in made}
+    if not generated.keys() <= stored.keys():
+        stored = {**generated, **stored}
+        write_json(path, stored)
+    return {name: str(stored[name]) for name in generated}
 
 
-def _emptied(directory: Path) -> Path:
-    # Each process writes a file of its own; those of processes gone would be summed for ever.
+def _recreate(directory: Path) -> Path:
+    # Each process writes its own file; the files of dead processes would be summed up forever.
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     return directory
 
 
-def _as_port(value: str, *, name: str) -> int:
+def _parse_port(value: str, *, name: str) -> int:
     if not value.isdigit() or int(value) > 65535:
-        raise StackError(f"{name}={value} is not a port")
+        raise StackError(f"{name}={value} is not a port number")
     return int(value)
 
 
-def _quoted(value: str) -> str:
-    """Plain where a shell reads it plain: an assignment expands no `?` and no `*`."""
+def _quote(value: str) -> str:
+    """Shell-quote only where needed: an assignment does not expand `?` and `*`."""
     return value if re.fullmatch(r"[\w@%+=:,./?*-]*", value) else shlex.quote(value)

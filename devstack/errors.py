@@ -1,2 +1,2 @@
 class StackError(Exception):
-    """The stack could not start; the message says why and what to do."""
+    """The stack could not start. The message says why and what to do."""

@@ -1,4 +1,4 @@
-"""Small files under VAR_DIR, some of them secret, that others read while we write."""
+"""Small files under VAR_DIR, some secret, written atomically for concurrent readers."""
 
 import json
 import os
@@ -7,9 +7,9 @@ from typing import Any
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace `path` in one step, readable by its owner only."""
+    """Replace `path` atomically; only its owner can read it."""
     draft = path.with_name(f"{path.name}.new")
-    draft.unlink(missing_ok=True)  # an old one could be open to others
+    draft.unlink(missing_ok=True)  # an old draft could be readable by others
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
@@ -21,7 +21,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in `path`; empty when there is no such file."""
+    """The JSON object in `path`; empty if the file does not exist."""
     try:
         content = json.loads(path.read_text())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Requests to our own processes on this machine."""
+"""HTTP requests to the stack's own processes."""
 
 import http.client
 import json
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 
 def answers(url: str) -> bool:
-    """Whether GET `url` gives 200 within five seconds."""
+    """Whether GET `url` responds with 200 within five seconds."""
     try:
         return request("GET", url)[0] == 200
     except (OSError, http.client.HTTPException):
@@ -17,9 +17,9 @@ def answers(url: str) -> bool:
 def request(
     method: str, url: str, *, body: Any = None, key: str | None = None, seconds: float = 5
 ) -> tuple[int, bytes]:
-    """The status and body that a JSON request to an http:// URL gets.
+    """The status and body of the response to a JSON request to an http:// URL.
 
-    Raises OSError or http.client.HTTPException when there is no answer.
+    Raises OSError or http.client.HTTPException if there is no response.
     """
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=seconds)

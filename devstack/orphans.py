@@ -1,4 +1,4 @@
-"""Processes of an earlier run whose supervisor was killed before it could stop them."""
+"""Cleanup of orphans: processes of an earlier run whose supervisor was killed."""
 
 import os
 import signal
@@ -8,45 +8,45 @@ from pathlib import Path
 
 import psutil
 
-from devstack.embedded import end
+from devstack.embedded import terminate
 from devstack.files import read_json, write_json
 
-# Start times are counted from a boot time that clock adjustments move a little.
+# Start times are relative to a boot time that shifts slightly with clock adjustments.
 _TOLERANCE = 2.0
 
 
-class Records:
-    """What was started under a var dir, by session and start time, in `children.json`.
+class ProcessRecords:
+    """The processes started for a var dir, by session and start time, in `children.json`.
 
-    Every command leads a session, and a session's number is given to no other process while
-    one of the session lives: that finds the children of a leader that is gone.
+    Every command leads a session, and the kernel does not reuse a session's id while one of its
+    processes is alive: that finds the children of a dead leader.
     """
 
     def __init__(self, var_dir: Path) -> None:
         self._var_dir = var_dir
         self._path = var_dir / "children.json"
-        self._known: dict[str, dict[str, float]] = {}
+        self._records: dict[str, dict[str, float]] = {}
 
     def add(self, name: str, pid: int) -> None:
         with suppress(psutil.NoSuchProcess):
-            self._known[name] = {"pid": pid, "created": psutil.Process(pid).create_time()}
-            write_json(self._path, self._known)
+            self._records[name] = {"pid": pid, "created": psutil.Process(pid).create_time()}
+            write_json(self._path, self._records)
 
     def clear(self) -> None:
-        self._known.clear()
+        self._records.clear()
         self._path.unlink(missing_ok=True)
 
-    def end_leftovers(self) -> list[str]:
-        """Kill what earlier records name and is still alive; the names."""
-        found = []
+    def kill_orphans(self) -> list[str]:
+        """Kill processes of an earlier run that are still alive; returns their names."""
+        killed = []
         for name, record in read_json(self._path).items():
-            members = list(self._session(int(record["pid"]), created=float(record["created"])))
-            for process in members:
-                end(process, signals=[(signal.SIGKILL, 5.0)])
-            if members:
-                found.append(name)
+            orphans = list(self._session(int(record["pid"]), created=float(record["created"])))
+            for process in orphans:
+                terminate(process, signals=[(signal.SIGKILL, 5.0)])
+            if orphans:
+                killed.append(name)
         self.clear()
-        return found
+        return killed
 
     def _session(self, leader: int, *, created: float) -> Iterator[psutil.Process]:
         for process in psutil.process_iter():
@@ -59,5 +59,5 @@ class Records:
     def _is_ours(self, process: psutil.Process, *, leader: int, created: float) -> bool:
         with suppress(psutil.NoSuchProcess):
             return abs(psutil.Process(leader).create_time() - created) < _TOLERANCE
-        # Without its leader to compare, a process tells by the environment we gave it.
+        # Without a leader to compare, identify the process by the environment we gave it.
         return process.environ().get("VAR_DIR") == str(self._var_dir)

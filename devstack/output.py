@@ -1,4 +1,4 @@
-"""The lines of all processes in one stream, each with the name of its process in front."""
+"""Merges the output of all processes into one stream, each line prefixed with its process."""
 
 import os
 import threading
@@ -10,7 +10,7 @@ _WIDTH = 10
 
 
 class Output:
-    """Writes whole lines to `stream`; names are coloured on a terminal unless NO_COLOR is set."""
+    """Writes whole lines to `stream`. Prefixes are coloured on terminals unless NO_COLOR is set."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -19,9 +19,9 @@ class Output:
         self._names: list[str] = []
 
     def pipe(self, name: str) -> int:
-        """The writing end of a new pipe whose lines appear as those of `name`.
+        """The write end of a new pipe whose lines are printed with the prefix `name`.
 
-        The caller closes it once the process that writes has it.
+        The caller closes it once the writing process has inherited it.
         """
         reader, writer = os.pipe()
         threading.Thread(target=self._copy, args=(name, reader), daemon=True).start()
@@ -29,7 +29,7 @@ class Output:
 
     def line(self, name: str, text: bytes) -> None:
         with self._lock, suppress(OSError, ValueError):
-            # A closed terminal must not block or end the processes: they are read on.
+            # A closed terminal must not block or kill the processes: their output is still read.
             self._stream.write(self._prefix(name) + text.rstrip(b"\r\n") + b"\n")
             self._stream.flush()
 

@@ -1,40 +1,40 @@
-"""Starting a dead process again, later each time that it does not last."""
+"""Restarts dead processes, with exponential backoff for those that keep dying."""
 
 import time
 
-from devstack.services import Member
+from devstack.services import ManagedProcess
 
 _FIRST_DELAY = 0.2
-_LONGEST_DELAY = 10.0
-_LASTING = 30.0  # seconds up after which a death is a first one again
+_MAX_DELAY = 10.0
+_STABLE_SECONDS = 30.0  # a process that ran this long restarts with the first delay again
 
 
-class Keeper:
-    """Watches one started member."""
+class Restarter:
+    """Watches one started process."""
 
-    def __init__(self, member: Member) -> None:
-        self.member = member
+    def __init__(self, process: ManagedProcess) -> None:
+        self.process = process
         self._delay = _FIRST_DELAY
         self._started = time.monotonic()
         self._due: float | None = None
 
     def is_down(self) -> bool:
-        """Notices a death; True until the member has been started again."""
-        if self._due is None and self.member.pid is None:
+        """Detects a death and schedules the restart; True until the process is restarted."""
+        if self._due is None and self.process.pid is None:
             now = time.monotonic()
-            if now - self._started > _LASTING:
+            if now - self._started > _STABLE_SECONDS:
                 self._delay = _FIRST_DELAY
-            self.postpone()
+            self.back_off()
         return self._due is not None
 
     def is_due(self) -> bool:
         return self._due is not None and time.monotonic() >= self._due
 
-    def revive(self) -> None:
-        self.member.start()
+    def restart(self) -> None:
+        self.process.start()
         self._started = time.monotonic()
         self._due = None
 
-    def postpone(self) -> None:
+    def back_off(self) -> None:
         self._due = time.monotonic() + self._delay
-        self._delay = min(self._delay * 2, _LONGEST_DELAY)
+        self._delay = min(self._delay * 2, _MAX_DELAY)

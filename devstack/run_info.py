@@ -1,4 +1,4 @@
-"""What a person and a program need to know of a running stack."""
+"""Connection details of a running stack: `run.json` for programs, a banner for people."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from devstack.stack import Stack
 
 
-def facts(stack: Stack, *, bootstrap: dict[str, Any]) -> dict[str, Any]:
-    """The content of `run.json`; null for what this run does not have."""
+def describe(stack: Stack, *, bootstrap: dict[str, Any]) -> dict[str, Any]:
+    """The content of `run.json`; null where this run has no such service."""
     env = stack.env
     return {
         "base_url": env.get("BASE_URL"),
@@ -23,7 +23,7 @@ def facts(stack: Stack, *, bootstrap: dict[str, Any]) -> dict[str, Any]:
         "job_token": env.get("INGESTER_JOB_TOKEN"),
         "sns_events_topic_arn": bootstrap.get("sns_events_topic_arn"),
         "sns_inbound_topic_arn": bootstrap.get("sns_inbound_topic_arn"),
-        "sns_signing": signing(stack.var_dir / "twin") if stack.has_twin else None,
+        "sns_signing": sns_signing(stack.var_dir / "twin") if stack.has_twin else None,
         "twin_url": env.get("AWS_ENDPOINT_URL"),
         "smtp_url": None,
         "database_url": env.get("DATABASE_URL"),
@@ -32,11 +32,11 @@ def facts(stack: Stack, *, bootstrap: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def welcome(stack: Stack) -> str:
-    """A short text for the terminal, with commands that can be pasted as they are."""
-    known = stack.facts
-    base, key = known["base_url"], known["api_key"]
-    admin = known["admin"] or {}
+def banner(stack: Stack) -> str:
+    """A short text for the terminal, with commands to copy and paste."""
+    info = stack.run_info
+    base, key = info["base_url"], info["api_key"]
+    admin = info["admin"] or {}
     authorization = f"-H 'Authorization: Bearer {key}'"
     mail = (
         '{"from": "hello@demo.opensend.test", "to": ["someone@example.com"],'
@@ -48,23 +48,23 @@ OpenSend is running. Ctrl-C stops it.
   app      {base}
   admin    {base}/admin/   {admin.get("username")} / {admin.get("password")}
   docs     {base}/docs
-  twin     {known["twin_url"]}   (plays AWS; GET /_twin/mail shows what was sent)
+  twin     {info["twin_url"]}   (simulates AWS; GET /_twin/mail lists sent mail)
   API key  {key}
   more     {stack.var_dir / "run.json"}
 
-Send an email (to somebody @bounce.twin.test it would bounce):
+Send an email (recipients at bounce.twin.test bounce):
   curl -s {base}/emails {authorization} -H 'Content-Type: application/json' -d '{mail}'
 
-See what happened to it:
+List its events:
   curl -s {base}/emails/EMAIL_ID/events {authorization}
 
-Watch webhooks arrive, in a second terminal:
+Print webhooks as they arrive, in a second terminal:
   {sys.executable} -m devstack.watch {stack.var_dir / "run.json"}
 """
 
 
-def signing(directory: Path) -> dict[str, str | None]:
-    """The key with which the twin signs SNS messages, and the URL it gives for its certificate."""
+def sns_signing(directory: Path) -> dict[str, str | None]:
+    """The key that signs the twin's SNS messages, and the SigningCertURL in them."""
     certificate = directory / "sns-cert.pem"
     url = None
     if certificate.exists():

@@ -1,4 +1,4 @@
-"""The processes of a stack: commands in sessions of their own, and the embedded servers."""
+"""The processes of a stack: commands, each in its own session, and the embedded servers."""
 
 import os
 import signal
@@ -16,8 +16,8 @@ from devstack.output import Output
 ROOT = Path(__file__).resolve().parent.parent
 
 
-class Member(Protocol):
-    """Something that runs, and is started again when it dies."""
+class ManagedProcess(Protocol):
+    """A process that the stack starts, stops, and restarts when it dies."""
 
     name: str
 
@@ -29,9 +29,9 @@ class Member(Protocol):
 
 
 class Command:
-    """A command in a session of its own, whose lines go to `output`.
+    """A command in its own session, with its output sent to `output`.
 
-    `stop()` asks its first process, waits `patience` seconds, and then ends the session.
+    `stop()` sends SIGTERM to the session leader, waits `stop_seconds`, then kills the session.
     """
 
     def __init__(
@@ -41,13 +41,13 @@ class Command:
         *,
         env: Mapping[str, str],
         output: Output,
-        patience: float = 5.0,
+        stop_seconds: float = 5.0,
     ) -> None:
         self.name = name
         self._argv = list(argv)
         self._env = env
         self._output = output
-        self._patience = patience
+        self._stop_seconds = stop_seconds
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -56,11 +56,11 @@ class Command:
 
     @property
     def exit_code(self) -> int | None:
-        """Of the first process, once it has ended; the others of its session are killed then."""
+        """The session leader's exit code once it exited; then the rest of the session is killed."""
         if self._process is None:
             return None
         if self._process.returncode is None and _has_exited(self._process.pid):
-            # Before the exit is collected: until then the kernel gives the id to nobody else.
+            # Before reaping the leader: until then the kernel does not reuse its id.
             _kill_group(self._process.pid)
             self._process.wait()
         return self._process.returncode
@@ -86,7 +86,7 @@ class Command:
         if self._process is None or self.exit_code is not None:
             return
         os.kill(self._process.pid, signal.SIGTERM)
-        deadline = time.monotonic() + self._patience
+        deadline = time.monotonic() + self._stop_seconds
         while self.exit_code is None and time.monotonic() < deadline:
             time.sleep(0.02)
         self.kill()
@@ -98,8 +98,8 @@ class Command:
                 time.sleep(0.01)
 
 
-class Embedded:
-    """An embedded server as a member; its lines go to `output` while we started it."""
+class EmbeddedServer:
+    """An embedded server as a managed process; it writes to `pipe` if we started it."""
 
     def __init__(self, name: str, server: Postgres | Redis, *, pipe: int) -> None:
         self.name = name
@@ -122,7 +122,7 @@ class Embedded:
         self._close()
 
     def _close(self) -> None:
-        # Taken before it is closed: a second signal may kill while the first still stops.
+        # Clear it before closing: a second signal may run kill() while stop() is still running.
         pipe, self._pipe = self._pipe, None
         if pipe is not None:
             os.close(pipe)

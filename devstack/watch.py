@@ -1,6 +1,6 @@
 """`python -m devstack.watch [var/run.json]`: print each webhook of a running stack.
 
-Listens on a free loopback port, creates an endpoint for it, and deletes that at the end.
+Listens on a free loopback port, creates an endpoint for it, and deletes the endpoint on exit.
 """
 
 import json
@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from devstack.demo_receiver import Hooks
+from devstack.demo_receiver import WebhookReceiver
 from devstack.files import read_json
 from devstack.http import request
 
-_LOOK = 3600.0  # seconds; a wait without end could not be interrupted everywhere
+_WAIT_SECONDS = 3600.0  # a wait without timeout is not interruptible on every platform
 
 
 def main() -> None:
@@ -22,33 +22,33 @@ def main() -> None:
     if not run:
         sys.exit(f"{path}: no such file; is the stack running?")
     signal.signal(signal.SIGTERM, _interrupt)
-    with Hooks() as hooks:
-        endpoint = _call(run, "POST", "/webhooks", {"endpoint": hooks.url, "events": ["*"]})
-        hooks.secret = endpoint["signing_secret"]
-        print(f"Endpoint {endpoint['id']} -> {hooks.url}; Ctrl-C deletes it.", flush=True)
+    with WebhookReceiver() as receiver:
+        endpoint = _call(run, "POST", "/webhooks", {"endpoint": receiver.url, "events": ["*"]})
+        receiver.secret = endpoint["signing_secret"]
+        print(f"Endpoint {endpoint['id']} -> {receiver.url}; Ctrl-C deletes it.", flush=True)
         try:
-            _print_all(hooks)
+            _print_all(receiver)
         except KeyboardInterrupt:
             print()
         finally:
             _call(run, "DELETE", f"/webhooks/{endpoint['id']}")
 
 
-def _print_all(hooks: Hooks) -> NoReturn:
+def _print_all(receiver: WebhookReceiver) -> NoReturn:
     while True:
-        if heard := hooks.next(seconds=_LOOK):
-            event, genuine = heard
-            note = "" if genuine else "  SIGNATURE WRONG"
+        if received := receiver.next(seconds=_WAIT_SECONDS):
+            event, is_valid = received
+            note = "" if is_valid else "  INVALID SIGNATURE"
             print(f"{event['type']:24} {json.dumps(event['data'])}{note}", flush=True)
 
 
 def _call(run: dict[str, Any], method: str, path: str, body: Any = None) -> dict[str, Any]:
-    status, answer = request(
+    status, content = request(
         method, f"{run['base_url']}{path}", body=body, key=run["api_key"], seconds=10
     )
     if status >= 300:
-        sys.exit(f"{method} {path}: {status} {answer.decode(errors='replace')}")
-    return dict(json.loads(answer)) if answer else {}
+        sys.exit(f"{method} {path}: {status} {content.decode(errors='replace')}")
+    return dict(json.loads(content)) if content else {}
 
 
 def _interrupt(*_: Any) -> NoReturn:

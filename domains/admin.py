@@ -1,4 +1,4 @@
-"""Sending domains, and what their owners are to publish."""
+"""Sending domains and the DNS records their owners must publish."""
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -9,16 +9,16 @@ from django.http import HttpRequest
 
 from core.admin.base import (
     BY_WORKSPACE,
+    Badge,
     BoundedFilter,
-    Label,
     Panel,
     RecordAdmin,
-    labelled,
-    picked,
+    badge_column,
+    selected,
 )
 from domains import services
 from domains.models import DnsRecord, Domain
-from domains.providers import available, in_words
+from domains.providers import label, require_available
 
 if TYPE_CHECKING:
     from django.forms import CheckboxInput as Checkbox
@@ -33,21 +33,21 @@ SETTINGS = ["provider", "open_tracking", "click_tracking"]
 class DomainFilter(BoundedFilter):
     title = "state"
     parameter_name = "state"
-    # There are few domains beside all else, so their table may be read as a whole.
-    questions: ClassVar[Any] = {
+    # There are few domains, so scanning the whole table is cheap.
+    conditions: ClassVar[Any] = {
         "unverified": ("Not verified", lambda rows: rows.exclude(status="verified")),
         "verified": ("Verified", lambda rows: rows.filter(status="verified")),
-        "troubled": ("SES did not answer well", lambda rows: rows.exclude(reason="")),
+        "troubled": ("Last SES check failed", lambda rows: rows.exclude(reason="")),
         "leaving": ("Being removed", lambda rows: rows.exclude(deleted_at=None)),
     }
 
 
 class SettingsForm(forms.ModelForm[Domain]):
-    """Only what differs from the page as it was opened is a change: others change domains too."""
+    """Saves only fields changed since the page was opened, to keep concurrent changes by others."""
 
     provider = forms.ChoiceField(
-        label="Mail is handed to",
-        choices=[(name, in_words(name)) for name in ("", *Domain.Provider.values)],
+        label="Provider",
+        choices=[(name, label(name)) for name in ("", *Domain.Provider.values)],
         required=False,
         show_hidden_initial=True,
         widget=Select,
@@ -66,16 +66,24 @@ class SettingsForm(forms.ModelForm[Domain]):
     def clean_provider(self) -> str:
         chosen: str = self.cleaned_data["provider"]
         try:
-            return available(chosen) if "provider" in self.changed_data else chosen
+            return require_available(chosen) if "provider" in self.changed_data else chosen
         except ValueError as error:
             raise forms.ValidationError(f"This {error}.") from None
+
+
+def _records_panel(domain: Domain) -> Panel:
+    rows = [
+        [record.type, record.name, record.value, Badge(record.status)]
+        for record in domain.records.order_by("pk")[:50]
+    ]
+    return Panel("DNS records", ["Type", "Name", "Value", "Status"], rows)
 
 
 @admin.register(Domain)
 class DomainAdmin(RecordAdmin[Domain]):
     list_display = [
         "name",
-        labelled("status"),
+        badge_column("status"),
         "workspace",
         "region",
         "verified_at",
@@ -86,18 +94,18 @@ class DomainAdmin(RecordAdmin[Domain]):
     list_filter = [DomainFilter, BY_WORKSPACE]
     actions = ["check_now"]
     form = SettingsForm
-    panels: ClassVar[Any] = []
+    bottom_panels: ClassVar[Any] = (_records_panel,)
 
     def find(self, term: str) -> Q:
         return super().find(term) | Q(name=term.lower())
 
     def has_change_permission(self, request: HttpRequest, obj: Domain | None = None) -> bool:
-        is_leaving = obj is not None and obj.deleted_at is not None
-        return self.has_operate_permission(request) and not is_leaving
+        is_being_deleted = obj is not None and obj.deleted_at is not None
+        return self.has_operate_permission(request) and not is_being_deleted
 
     def get_fields(self, request: HttpRequest, obj: Domain | None = None) -> Any:
         can_change = self.has_change_permission(request, obj)
-        settings = SETTINGS if can_change else ["handed_to", *SETTINGS[1:]]
+        settings = SETTINGS if can_change else ["provider_label", *SETTINGS[1:]]
         return [*settings, *self.get_readonly_fields(request, obj)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Domain | None = None) -> Any:
@@ -107,30 +115,19 @@ class DomainAdmin(RecordAdmin[Domain]):
         changes = {name: form.cleaned_data[name] for name in form.changed_data}
         services.update_domain(obj, changes)
 
-    @admin.display(description="mail is handed to")
-    def handed_to(self, domain: Domain) -> str:
-        return in_words(domain.provider)
+    @admin.display(description="provider")
+    def provider_label(self, domain: Domain) -> str:
+        return label(domain.provider)
 
-    @admin.action(description="Check at SES now", permissions=["operate"])
+    @admin.action(description="Check status at SES now", permissions=["operate"])
     def check_now(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
-        self.say(request, services.check_now(picked(queryset)), "will be checked now")
+        self.report_count(request, services.check_now(selected(queryset)), "will be checked now")
 
 
 @admin.register(DnsRecord)
 class DnsRecordAdmin(RecordAdmin[DnsRecord]):
-    list_display = ["name", "type", "value", labelled("status"), "domain"]
+    list_display = ["name", "type", "value", badge_column("status"), "domain"]
     list_select_related = ["domain"]
 
     def find(self, term: str) -> Q:
         return super().find(term) | Q(domain__name=term.lower())
-
-
-def _records(domain: Domain) -> Panel:
-    rows = [
-        [record.type, record.name, record.value, Label(record.status)]
-        for record in domain.records.order_by("pk")[:50]
-    ]
-    return Panel("DNS records", ["Type", "Name", "Value", "Status"], rows)
-
-
-DomainAdmin.panels.append(_records)

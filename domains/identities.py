@@ -1,4 +1,4 @@
-"""A domain's identity at SES (API v2: Create-, Get- and DeleteEmailIdentity)."""
+"""SES identities of domains (SES API v2: Create-, Get- and DeleteEmailIdentity)."""
 
 from dataclasses import dataclass
 
@@ -17,11 +17,11 @@ _STATUSES = {
 
 
 class IdentityUnavailable(Exception):
-    """SES did not do what was asked of it; the step is worth another try."""
+    """An SES call failed; retry it later."""
 
 
 class IdentityMissing(IdentityUnavailable):
-    """SES has no such identity (any more)."""
+    """The identity does not exist at SES."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class IdentityStatus:
 
 
 def create_domain_identity(domain: Domain) -> list[str]:
-    """Make the identity with Easy DKIM; its three DKIM tokens. One that exists is adopted."""
+    """Create the identity with Easy DKIM, or adopt an existing one; returns its DKIM tokens."""
     client = aws.ses(domain.region)
     try:
         answer = client.create_email_identity(EmailIdentity=domain.name)
@@ -45,7 +45,7 @@ def create_domain_identity(domain: Domain) -> list[str]:
 
 
 def check_domain_status(domain: Domain) -> IdentityStatus:
-    """What SES knows; only VerifiedForSendingStatus allows sending."""
+    """The identity's status at SES; only VerifiedForSendingStatus allows sending."""
     client = aws.ses(domain.region)
     try:
         answer = client.get_email_identity(EmailIdentity=domain.name)
@@ -55,17 +55,19 @@ def check_domain_status(domain: Domain) -> IdentityStatus:
         raise IdentityUnavailable(str(error)) from error
     dkim = answer.get("DkimAttributes", {})
     verified = answer.get("VerifiedForSendingStatus", False)
-    known = Domain.Status.VERIFIED if verified else _unverified(answer.get("VerificationStatus"))
+    status = (
+        Domain.Status.VERIFIED if verified else _unverified_status(answer.get("VerificationStatus"))
+    )
     return IdentityStatus(
         verified=verified,
-        status=known,
+        status=status,
         dkim_status=_STATUSES.get(dkim.get("Status", ""), Domain.Status.PENDING),
         dkim_tokens=dkim.get("Tokens", []),
     )
 
 
 def delete_domain_identity(domain: Domain) -> None:
-    """Remove the identity; one that isn't there is as good as removed."""
+    """Delete the identity; does nothing if it does not exist."""
     client = aws.ses(domain.region)
     try:
         client.delete_email_identity(EmailIdentity=domain.name)
@@ -75,7 +77,7 @@ def delete_domain_identity(domain: Domain) -> None:
         raise IdentityUnavailable(str(error)) from error
 
 
-def _unverified(status: str | None) -> str:
-    known = _STATUSES.get(status or "", Domain.Status.PENDING)
-    # SUCCESS without permission to send is an account matter, so not verified yet.
-    return Domain.Status.PENDING if known == Domain.Status.VERIFIED else known
+def _unverified_status(ses_status: str | None) -> str:
+    status = _STATUSES.get(ses_status or "", Domain.Status.PENDING)
+    # SUCCESS without permission to send is an account-level problem, so not verified yet.
+    return Domain.Status.PENDING if status == Domain.Status.VERIFIED else status

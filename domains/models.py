@@ -1,4 +1,4 @@
-"""Sending domains and the DNS records that prove them."""
+"""Sending domains and the DNS records that verify them."""
 
 from typing import Self
 
@@ -6,20 +6,21 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
-from accounts.models import Workspace
+from accounts.models import TenantQuerySet, Workspace
 from core.db.ids import uuid7
 from core.queue.work import WorkItem, WorkQuerySet
 
 
-class DomainQuerySet(WorkQuerySet["Domain"]):
-    def for_workspace(self, workspace: Workspace) -> Self:
-        return self.filter(workspace=workspace, deleted_at=None)
+class DomainQuerySet(TenantQuerySet["Domain"], WorkQuerySet["Domain"]):  # type: ignore[override]
+    def live(self) -> Self:
+        """Without those that wait for their SES identity to be deleted."""
+        return self.filter(deleted_at=None)
 
 
 class Domain(WorkItem):
-    """A name that a workspace sends from. It exists once in the installation.
+    """A domain that a workspace sends from, unique in the installation.
 
-    The row is due when its identity at SES is next to be made or looked at.
+    The row is due when its SES identity must next be created, checked or deleted.
     """
 
     class Status(models.TextChoices):
@@ -30,7 +31,7 @@ class Domain(WorkItem):
         FAILED = "failed"
 
     class Provider(models.TextChoices):
-        """Those of emails.providers that take the mail of a domain."""
+        """The providers in emails.providers that a domain can choose."""
 
         SES = "ses", "Amazon SES"
         SMTP = "smtp", "the SMTP relay"
@@ -40,12 +41,12 @@ class Domain(WorkItem):
     # A-labels (RFC 5890), lower case, so that equal names are equal rows.
     name = models.CharField(max_length=253, unique=True)
     status = models.CharField(max_length=20, choices=Status, default=Status.NOT_STARTED)
-    # What the last step at SES ran into; empty when it went well.
+    # The error of the last SES call; empty when it succeeded.
     reason = models.TextField(blank=True)
     region = models.CharField(max_length=30)
     sending = models.BooleanField(default=True)
     receiving = models.BooleanField(default=False)
-    # Which provider takes its mail; empty for the installation's own choice.
+    # The provider that sends its mail; empty for the installation's default.
     provider = models.CharField(max_length=10, blank=True, default="", db_default="")
     open_tracking = models.BooleanField(default=False, db_default=False)
     click_tracking = models.BooleanField(default=False, db_default=False)
@@ -53,7 +54,7 @@ class Domain(WorkItem):
     ses_configuration_set_name = models.CharField(max_length=64, blank=True)
     checks = models.PositiveIntegerField(default=0, editable=False)
     verified_at = models.DateTimeField(null=True, editable=False)
-    # Set while the identity at SES is still to be removed; the row goes once it is.
+    # Set until the SES identity is deleted; the row is deleted after that.
     deleted_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -92,7 +93,7 @@ class Domain(WorkItem):
 
 
 class DnsRecord(models.Model):
-    """One record that the owner of the domain is to publish, and whether it was found."""
+    """A DNS record that the domain's owner must publish, and whether it was found."""
 
     class Purpose(models.TextChoices):
         DKIM = "DKIM"
@@ -100,7 +101,7 @@ class DnsRecord(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     domain = models.ForeignKey(Domain, models.CASCADE, related_name="records")
     purpose = models.CharField(max_length=10, choices=Purpose)
-    # Longer than DNS allows: SES makes DKIM tokens for the longest of domain names as well.
+    # Longer than DNS allows: SES creates DKIM tokens even for domain names of maximum length.
     name = models.CharField(max_length=320)
     type = models.CharField(max_length=10)
     value = models.TextField()

@@ -1,4 +1,4 @@
-"""Domain names as callers write them, and as we keep them (RFC 1035, RFC 5891)."""
+"""Validates and normalises domain names (RFC 1035, RFC 5891)."""
 
 import re
 
@@ -9,9 +9,9 @@ _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _suffixes = PublicSuffixList()
 
 
-def normalise(given: str) -> str:
-    """The A-label form in lower case; ValueError says what is wrong with the name."""
-    name = given.strip().rstrip(".").lower()
+def normalise(value: str) -> str:
+    """The A-label form in lower case; ValueError says why the name is invalid."""
+    name = value.strip().rstrip(".").lower()
     if not name.isascii() or "xn--" in name:
         name = _to_ascii(name)
     if len(name) > 253:
@@ -22,7 +22,9 @@ def normalise(given: str) -> str:
     if labels[-1].isdigit():
         raise ValueError("must be a domain name, not an IP address")
     if _suffixes.get_tld(name) == name:
-        raise ValueError(f"`{name}` is a public suffix under which others have their domains")
+        raise ValueError(
+            f"`{name}` is a public suffix, under which other people register their domains"
+        )
     return name
 
 

@@ -1,4 +1,4 @@
-"""The verbs on domains. Every change and the event that tells it commit together."""
+"""Creates, verifies, updates and deletes domains. Each change commits with its event."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -14,18 +14,17 @@ from accounts.models import Workspace
 from core.db.hot_queries import Lookup
 from core.errors import Conflict, DomainError, NotFound
 from core.queue.wake import wake
-from domains import identities
+from domains import identities, queues
+from domains.event_types import snapshot
 from domains.identities import IdentityMissing, IdentityStatus, IdentityUnavailable
 from domains.models import DnsRecord, Domain
-from domains.snapshots import snapshot
 from events.services import Fact, publish
 
-CHECK = "domains.tasks.check_due_domains"
 _OF_WORKSPACE = Lookup(
     Domain,
     "row.workspace_id = %(workspace)s AND row.deleted_at IS NULL AND row.name = ANY(%(names)s)",
 )
-_SHOWN_AS = {"sending": "capabilities", "receiving": "capabilities"}
+_API_FIELDS = {"sending": "capabilities", "receiving": "capabilities"}
 
 
 class DomainTaken(Conflict):
@@ -48,9 +47,9 @@ def create_domain(
     click_tracking: bool = False,
     provider: str = "",
 ) -> Domain:
-    """Write the domain down; its identity at SES is made by `establish` or by the worker.
+    """Create the domain; `establish` or the worker creates its SES identity later.
 
-    DomainTaken when the name exists, whoever has it.
+    DomainTaken when the name exists in any workspace.
     """
     with transaction.atomic():
         try:
@@ -71,26 +70,26 @@ def create_domain(
             raise DomainTaken(
                 f"The domain `{name}` is already in use on this installation."
             ) from None
-        _tell("domain.created", domain)
-        wake(CHECK)
+        _publish("domain.created", domain)
+        wake(queues.CHECK.task)
     return domain
 
 
-def establish(domain: Domain) -> Domain:
-    """Make the identity at SES if need be and take over what SES says of it.
+def verify_domain(domain: Domain) -> Domain:
+    """Create the SES identity if necessary, then save its verification status.
 
-    When SES doesn't answer, the domain keeps its status and shows the reason; the worker tries
-    again. No transaction is open during the calls. NotFound when it was removed meanwhile.
+    If SES is unavailable, the domain keeps its status and shows the reason, and the worker retries.
+    No transaction is open during the calls. NotFound when the domain was removed meanwhile.
     """
     try:
         if not domain.dkim_tokens:
-            _make_identity(domain)
+            _create_identity(domain)
         try:
-            found = identities.check_domain_status(domain)
-        except IdentityMissing:  # somebody removed it at AWS
-            _make_identity(domain)
-            found = identities.check_domain_status(domain)
-        return take_over(domain, found)
+            identity = identities.check_domain_status(domain)
+        except IdentityMissing:  # it was deleted at AWS
+            _create_identity(domain)
+            identity = identities.check_domain_status(domain)
+        return save_status(domain, identity)
     except IdentityUnavailable as error:
         Domain.objects.filter(pk=domain.pk).update(reason=str(error)[:1000])
         domain.reason = str(error)[:1000]
@@ -98,63 +97,65 @@ def establish(domain: Domain) -> Domain:
 
 
 @transaction.atomic
-def take_over(domain: Domain, found: IdentityStatus) -> Domain:
-    """Write SES's verdict; publishes `domain.updated` when the status changed.
+def save_status(domain: Domain, identity: IdentityStatus) -> Domain:
+    """Save the status at SES; publishes `domain.updated` when it changed.
 
-    NotFound when the domain was removed while SES was asked.
+    NotFound when the domain was removed during the SES call.
     """
-    domain = _locked(domain)
-    previous, domain.status, domain.reason = domain.status, found.status, ""
-    if found.verified and domain.verified_at is None:
+    domain = _lock(domain)
+    previous, domain.status, domain.reason = domain.status, identity.status, ""
+    if identity.verified and domain.verified_at is None:
         domain.verified_at = timezone.now()
     domain.save(update_fields=["status", "reason", "verified_at"])
-    domain.records.filter(purpose=DnsRecord.Purpose.DKIM).update(status=found.dkim_status)
+    domain.records.filter(purpose=DnsRecord.Purpose.DKIM).update(status=identity.dkim_status)
     if domain.status != previous:
-        _tell("domain.updated", domain, previous_status=previous, changed_fields=["status"])
+        _publish("domain.updated", domain, previous_status=previous, changed_fields=["status"])
     return domain
 
 
 @transaction.atomic
 def update_domain(domain: Domain, changes: Mapping[str, Any]) -> Domain:
-    """Write the columns that `changes` names; publishes `domain.updated` if a value is new.
+    """Update the columns in `changes`; publishes `domain.updated` if a value differs.
 
-    Holds for mail that is accepted from then on. NotFound when the domain was removed.
+    Applies to mail accepted from now on. NotFound when the domain was removed.
     """
-    domain = _locked(domain)
+    domain = _lock(domain)
     changed = [name for name, value in changes.items() if getattr(domain, name) != value]
     for name in changed:
         setattr(domain, name, changes[name])
     if changed:
         domain.save(update_fields=changed)
-        # By the names that the API shows; several columns can be one of its fields.
-        fields = dict.fromkeys(_SHOWN_AS.get(name, name) for name in changed)
-        _tell("domain.updated", domain, previous_status=domain.status, changed_fields=list(fields))
+        # The API's field names; several columns can map to one field.
+        fields = dict.fromkeys(_API_FIELDS.get(name, name) for name in changed)
+        _publish(
+            "domain.updated", domain, previous_status=domain.status, changed_fields=list(fields)
+        )
     return domain
 
 
 def check_now(domains: Iterable[Domain]) -> int:
-    """Let a worker ask SES about the domains at once, not at their planned time; how many."""
+    """Make the domains due for a check by the worker now; returns how many."""
     with transaction.atomic():
-        wanted = Domain.objects.filter(pk__in=[domain.pk for domain in domains])
-        count = wanted.update(next_attempt_at=Now())
-        wake(CHECK)
+        rows = Domain.objects.filter(pk__in=[domain.pk for domain in domains])
+        count = rows.update(next_attempt_at=Now())
+        wake(queues.CHECK.task)
     return count
 
 
 def delete_domain(domain: Domain) -> None:
-    """Stop using the domain now; its identity at SES is removed here or by the worker."""
+    """Delete the domain now; its SES identity is deleted here or later by the worker."""
     with transaction.atomic():
-        live = Domain.objects.filter(pk=domain.pk, deleted_at=None)
-        # One claim more, so that a check in progress can't put the removal off.
+        live = Domain.objects.live().filter(pk=domain.pk)
+        # Increments the fencing counter, so that a running check can't defer the deletion.
         if not live.update(deleted_at=Now(), next_attempt_at=Now(), claims=F("claims") + 1):
             return
-        _tell("domain.deleted", domain)
-        wake(CHECK)
-    remove_identity(domain)
+        _publish("domain.deleted", domain)
+        wake(queues.CHECK.task)
+    delete_identity(domain)
 
 
-def remove_identity(domain: Domain) -> bool:
-    """Whether the domain of a deleted row is gone at SES, and so the row as well."""
+def delete_identity(domain: Domain) -> bool:
+    """Delete the SES identity, then the row; False when SES is unavailable."""
     try:
         identities.delete_domain_identity(domain)
     except IdentityUnavailable as error:
@@ -165,17 +166,17 @@ def remove_identity(domain: Domain) -> bool:
 
 
 def owns(workspace: Workspace, domain_id: UUID) -> bool:
-    return Domain.objects.for_workspace(workspace).filter(pk=domain_id).exists()
+    return Domain.objects.live().for_workspace(workspace).filter(pk=domain_id).exists()
 
 
 def sending_domains(workspace: Workspace, names: Iterable[str]) -> dict[str, Domain]:
-    """By name, those of the names that this workspace has; see `require_sending`."""
-    found = _OF_WORKSPACE(workspace=workspace.pk, names=list(set(names)))
-    return {domain.name: domain for domain in found}
+    """The workspace's domains among these names, by name; see `require_sending`."""
+    domains = _OF_WORKSPACE(workspace=workspace.pk, names=list(set(names)))
+    return {domain.name: domain for domain in domains}
 
 
 def require_sending(domain: Domain | None, name: str) -> Domain:
-    """The domain if mail may leave from it; else DomainNotVerified says what to do."""
+    """The domain if it can send mail; otherwise DomainNotVerified says what to do."""
     if domain is None:
         raise DomainNotVerified(
             f"The domain `{name}` is not one of yours. Add it with POST /domains and publish "
@@ -191,20 +192,20 @@ def require_sending(domain: Domain | None, name: str) -> Domain:
     return domain
 
 
-def _make_identity(domain: Domain) -> None:
-    _keep_tokens(domain, identities.create_domain_identity(domain))
+def _create_identity(domain: Domain) -> None:
+    _save_dkim_tokens(domain, identities.create_domain_identity(domain))
 
 
-def _locked(domain: Domain) -> Domain:
-    live = Domain.objects.select_for_update().filter(pk=domain.pk, deleted_at=None).first()
+def _lock(domain: Domain) -> Domain:
+    live = Domain.objects.live().select_for_update().filter(pk=domain.pk).first()
     if live is None:
         raise NotFound(f"The domain `{domain.name}` was removed.")
     return live
 
 
 @transaction.atomic
-def _keep_tokens(domain: Domain, tokens: list[str]) -> None:
-    domain = _locked(domain)
+def _save_dkim_tokens(domain: Domain, tokens: list[str]) -> None:
+    domain = _lock(domain)
     domain.dkim_tokens = tokens
     domain.save(update_fields=["dkim_tokens"])
     domain.records.filter(purpose=DnsRecord.Purpose.DKIM).delete()
@@ -223,6 +224,6 @@ def _keep_tokens(domain: Domain, tokens: list[str]) -> None:
     )
 
 
-def _tell(type_name: str, domain: Domain, **more: Any) -> None:
-    data = snapshot(domain) | more
+def _publish(type_name: str, domain: Domain, **more: Any) -> None:
+    data = snapshot(domain).model_dump() | more
     publish([Fact(type_name, domain.workspace_id, data, domain_id=domain.pk)])

@@ -1,10 +1,10 @@
 from celery import shared_task
 
 from core.queue.worker_loop import drain
-from domains.verification import check_due
+from domains import queues
 
 
 @shared_task
 def check_due_domains() -> int:
-    """Every domain that is due has been looked up at SES."""
-    return drain("domains.tasks.check_due_domains", check_due)
+    """Check all due domains at SES, and finish pending deletions."""
+    return drain(queues.CHECK)

@@ -3,7 +3,10 @@ from django.urls import path
 from accounts.unsupported import UnsupportedEndpoint
 from domains.api import domains
 
-NO_CLAIMS = "Domains cannot be claimed here: each is its workspace's until that removes it."
+NO_CLAIMS = (
+    "Domains cannot be claimed here: a domain belongs to its workspace until that workspace"
+    " removes it."
+)
 
 urlpatterns = [
     path("domains", domains.DomainsView.as_view()),

@@ -10,19 +10,18 @@ from django.utils.html import format_html
 from core.admin.base import (
     BY_WORKSPACE,
     Alert,
+    Badge,
     BoundedFilter,
-    Label,
     Panel,
     RecordAdmin,
-    alerts,
     as_uuid,
+    badge_column,
     bounded_count,
-    folded,
-    labelled,
+    collapsible,
     link,
     list_url,
     overdue,
-    picked,
+    selected,
 )
 from emails import services
 from emails.content import attachments
@@ -31,6 +30,7 @@ from emails.models import Email, EmailAttachment, EmailEvent, EmailRecipient, Se
 from tracking.models import Hit
 
 MAX_ROWS = 200
+BY_OPERATOR = "Held by an operator."
 
 
 def overdue_emails(emails: "QuerySet[Email]") -> "QuerySet[Email]":
@@ -41,25 +41,69 @@ def crashing_emails(emails: "QuerySet[Email]") -> "QuerySet[Email]":
     return _pending(emails).filter(next_attempt_at__isnull=False, crashes__gte=2)
 
 
-def held_emails(emails: "QuerySet[Email]") -> "QuerySet[Email]":
+def awaiting_operator(emails: "QuerySet[Email]") -> "QuerySet[Email]":
     return emails.filter(status=Email.Status.UNKNOWN, next_attempt_at=None).order_by("-pk")
 
 
 class StateFilter(BoundedFilter):
     title = "state"
     parameter_name = "state"
-    questions: ClassVar[Any] = {
+    conditions: ClassVar[Any] = {
         "overdue": ("Overdue", overdue_emails),
-        "held": ("Unknown, held for an operator", held_emails),
+        "held": ("Unknown, held for an operator", awaiting_operator),
         "exhausted": ("Crashing repeatedly", crashing_emails),
     }
+
+
+def _recipients(email: Email) -> Panel:
+    rows = [
+        [link(each, each.address), each.kind, Badge(each.status), each.status_at, each.detail]
+        for each in email.recipients.order_by("pk")[:MAX_ROWS]
+    ]
+    return Panel("Recipients", ["Address", "Kind", "Status", "Since", "Detail"], rows)
+
+
+def _attachments(email: Email) -> Panel:
+    rows = [
+        [
+            format_html('<a href="{}">{}</a>', attachments.download_url(each), each.filename),
+            *(each.content_type, each.size, each.content_id),
+        ]
+        for each in attachments.by_email([email]).get(email.pk, [])
+    ]
+    return Panel("Attachments", ["Filename", "Type", "Bytes", "Content-ID"], rows)
+
+
+def _hits(email: Email) -> Panel:
+    hits = Hit.objects.filter(email_id=email.pk).order_by("-at")
+    rows = [
+        [
+            *(link(each, f"{each.at:%Y-%m-%d %H:%M:%S}"), each.kind, Badge(each.verdict or "due")),
+            *(", ".join(each.reasons), each.target, each.user_agent, each.network or ""),
+        ]
+        for each in hits[:MAX_ROWS]
+    ]
+    headers = ["At", "Kind", "Verdict", "Reasons", "Link", "User agent", "Network"]
+    return Panel("Opens and clicks", headers, rows, more=list_url(Hit, q=str(email.pk)))
+
+
+def _timeline(email: Email) -> Panel:
+    events = sorted(email.events.all()[:MAX_ROWS], key=lambda event: event.occurred_at)
+    rows = [
+        [event.occurred_at, Badge(event.type), event.recipient, _payload(event)] for event in events
+    ]
+    return Panel("Timeline", ["At", "Event", "Recipient", "Payload"], rows, empty="No events yet.")
+
+
+def _payload(event: EmailEvent) -> str:
+    return collapsible("payload", event.payload) if event.payload else ""
 
 
 @admin.register(Email)
 class EmailAdmin(RecordAdmin[Email]):
     list_display = [
         "subject_start",
-        labelled("status"),
+        badge_column("status"),
         "recipients_start",
         "workspace",
         "created_at",
@@ -80,6 +124,7 @@ class EmailAdmin(RecordAdmin[Email]):
                     ("scheduled_at", "next_attempt_at"),
                     ("message_id", "provider_message_id"),
                     ("region", "configuration_set"),
+                    ("owner", "hold_reason"),
                     ("claims", "crashes"),
                     ("first_attempt_at", "unknown_since"),
                     ("tags", "request_id"),
@@ -91,11 +136,11 @@ class EmailAdmin(RecordAdmin[Email]):
             },
         ),
     ]
-    actions = ["retry_now", "mark_as_sent", "mark_as_failed"]
+    actions = ["retry_now", "hold", "release", "mark_as_sent", "mark_as_failed"]
     # The preview and the panels come before the columns of the row.
     change_form_outer_before_template = "emails/admin/email.html"
     change_form_outer_after_template = None
-    panels: ClassVar[Any] = []
+    bottom_panels: ClassVar[Any] = (_recipients, _attachments, _timeline, _hits)
 
     def find(self, term: str) -> Q:
         if term.startswith("<") or "@" not in term:
@@ -140,22 +185,30 @@ class EmailAdmin(RecordAdmin[Email]):
 
     @admin.action(description="Send now", permissions=["operate"])
     def retry_now(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
-        self.say(request, services.retry_now(picked(queryset)), "will be sent now")
+        self.report_count(request, services.retry_now(selected(queryset)), "will be sent now")
+
+    @admin.action(description="Hold", permissions=["operate"])
+    def hold(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
+        self.report_count(request, services.hold_emails(selected(queryset), BY_OPERATOR), "held")
+
+    @admin.action(description="Release (held only)", permissions=["operate"])
+    def release(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
+        self.report_count(request, services.release_emails(selected(queryset)), "released")
 
     @admin.action(description="Mark as sent (unknown sends only)", permissions=["operate"])
     def mark_as_sent(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
-        count = services.resolve(picked(queryset), was_sent=True)
-        self.say(request, count, "marked as sent")
+        count = services.resolve(selected(queryset), was_sent=True)
+        self.report_count(request, count, "marked as sent")
 
     @admin.action(description="Mark as failed (unknown sends only)", permissions=["operate"])
     def mark_as_failed(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
-        count = services.resolve(picked(queryset), was_sent=False)
-        self.say(request, count, "marked as failed")
+        count = services.resolve(selected(queryset), was_sent=False)
+        self.report_count(request, count, "marked as failed")
 
 
 @admin.register(EmailRecipient)
 class EmailRecipientAdmin(RecordAdmin[EmailRecipient]):
-    list_display = ["address", "kind", labelled("status"), "status_at", "detail", "email_id"]
+    list_display = ["address", "kind", badge_column("status"), "status_at", "detail", "email_id"]
     raw_id_fields = ["email"]
     search_help_text = "Full address or email id"
 
@@ -181,7 +234,7 @@ class EmailAttachmentAdmin(RecordAdmin[EmailAttachment]):
 
 @admin.register(EmailEvent)
 class EmailEventAdmin(RecordAdmin[EmailEvent]):
-    list_display = ["type", "recipient", labelled("status"), "occurred_at", "email_id"]
+    list_display = ["type", "recipient", badge_column("status"), "occurred_at", "email_id"]
     raw_id_fields = ["email"]
     search_help_text = "Full email id"
 
@@ -202,67 +255,19 @@ class SendRateAdmin(RecordAdmin[SendRate]):
     exact = ("name",)
 
 
-def _pending(emails: "QuerySet[Email]") -> "QuerySet[Email]":
-    """By status rather than next_attempt_at: there is an index on the status."""
-    return emails.filter(status__in=["queued", "scheduled", "sending", "unknown"])
+def overdue_alert() -> Alert:
+    count = bounded_count(overdue_emails(Email.objects.all()))
+    return Alert("emails are overdue", count, list_url(Email, state="overdue"))
 
 
-def _recipients(email: Email) -> Panel:
-    rows = [
-        [link(each, each.address), each.kind, Label(each.status), each.status_at, each.detail]
-        for each in email.recipients.order_by("pk")[:MAX_ROWS]
-    ]
-    return Panel("Recipients", ["Address", "Kind", "Status", "Since", "Detail"], rows)
-
-
-def _attachments(email: Email) -> Panel:
-    rows = [
-        [
-            format_html('<a href="{}">{}</a>', attachments.download_url(each), each.filename),
-            *(each.content_type, each.size, each.content_id),
-        ]
-        for each in attachments.by_email([email]).get(email.pk, [])
-    ]
-    return Panel("Attachments", ["Filename", "Type", "Bytes", "Content-ID"], rows)
-
-
-def _hits(email: Email) -> Panel:
-    hits = Hit.objects.filter(email_id=email.pk).order_by("-at")
-    rows = [
-        [
-            *(link(each, f"{each.at:%Y-%m-%d %H:%M:%S}"), each.kind, Label(each.verdict or "due")),
-            *(", ".join(each.reasons), each.target, each.user_agent, each.network or ""),
-        ]
-        for each in hits[:MAX_ROWS]
-    ]
-    headers = ["At", "Kind", "Verdict", "Reasons", "Link", "User agent", "Network"]
-    return Panel("Opens and clicks", headers, rows, more=list_url(Hit, q=str(email.pk)))
-
-
-def _timeline(email: Email) -> Panel:
-    events = sorted(email.events.all()[:MAX_ROWS], key=lambda event: event.occurred_at)
-    rows = [
-        [event.occurred_at, Label(event.type), event.recipient, _payload(event)] for event in events
-    ]
-    return Panel("Timeline", ["At", "Event", "Recipient", "Payload"], rows, empty="No events yet.")
-
-
-def _payload(event: EmailEvent) -> str:
-    return folded("payload", event.payload) if event.payload else ""
-
-
-EmailAdmin.panels.extend([_recipients, _attachments, _timeline, _hits])
-alerts.append(
-    lambda: Alert(
-        "emails are overdue",
-        bounded_count(overdue_emails(Email.objects.all())),
-        list_url(Email, state="overdue"),
-    )
-)
-alerts.append(
-    lambda: Alert(
+def unknown_alert() -> Alert:
+    return Alert(
         "emails have an unknown outcome and are held for an operator",
-        bounded_count(held_emails(Email.objects.all())),
+        bounded_count(awaiting_operator(Email.objects.all())),
         list_url(Email, state="held"),
     )
-)
+
+
+def _pending(emails: "QuerySet[Email]") -> "QuerySet[Email]":
+    """By status rather than next_attempt_at: there is an index on the status."""
+    return emails.filter(status__in=["queued", "scheduled", "held", "sending", "unknown"])

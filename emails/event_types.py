@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from core.times import iso
 from emails.models import Email
 from events.catalogue import EventType
-from events.payloads.base import Absent, Id, Payload, ProviderObject, Time
+from events.payloads import Absent, Id, Payload, ProviderObject, Time
 
 
 class EmailData(Payload):

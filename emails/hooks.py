@@ -1,12 +1,18 @@
 """What emails offers to the floors below (core.hooks)."""
 
+from emails import operator_alerts
+from emails.admin import overdue_alert, unknown_alert
 from emails.event_types import EVENT_TYPES
-from emails.operator_alerts import ALERTED_TYPES, alert_operators, find_problems
 from events.subscriptions import Subscriber
 
-__all__ = ["EVENT_TYPES", "READINESS", "SUBSCRIBERS"]
+__all__ = ["ALERTS", "EVENT_TYPES", "READINESS", "SUBSCRIBERS"]
 
-READINESS = [find_problems]
+ALERTS = [overdue_alert, unknown_alert]
+READINESS = [operator_alerts.find_problems]
 SUBSCRIBERS = [
-    Subscriber(name="emails.operator_alerts", handle=alert_operators, types=ALERTED_TYPES)
+    Subscriber(
+        name="emails.operator_alerts",
+        handle=operator_alerts.alert_operators,
+        types=operator_alerts.ALERTED_TYPES,
+    )
 ]

@@ -1,6 +1,7 @@
 """Outgoing email: the message, the status of each recipient, and the facts behind it."""
 
-from typing import Self
+from collections.abc import Sequence
+from typing import ClassVar, Self
 from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
@@ -14,6 +15,11 @@ from accounts.models import TenantQuerySet, Workspace
 from core.db.ids import uuid7
 from core.queue.work import WorkItem, WorkQuerySet
 
+# Statuses of the partial indexes.
+_WAITING = ["queued", "scheduled"]
+_UNRESOLVED = ["sending", "unknown", "held"]
+_UNSENT = ["queued", "scheduled", "held"]
+
 
 class EmailQuerySet(TenantQuerySet["Email"], WorkQuerySet["Email"]):  # type: ignore[override]
     def visible_to(self, access: Access) -> Self:  # type: ignore[override]
@@ -23,6 +29,16 @@ class EmailQuerySet(TenantQuerySet["Email"], WorkQuerySet["Email"]):  # type: ig
             return emails
         return emails.filter(api_key=access.api_key_id) if access.api_key_id else emails.none()
 
+    def owned_by(self, owner: str) -> Self:
+        """Mail of one owner that is not sent yet; nothing for "", which is no owner."""
+        return self.filter(owner=owner, status__in=_UNSENT).exclude(owner="")
+
+    def certainly_unsent(self) -> Self:
+        """Queued or scheduled, and no earlier attempt may have sent it."""
+        return self.filter(
+            status__in=[Email.Status.QUEUED, Email.Status.SCHEDULED], unknown_since=None
+        )
+
     def without_content(self) -> Self:
         return self.defer("html", "text", "headers")
 
@@ -30,9 +46,15 @@ class EmailQuerySet(TenantQuerySet["Email"], WorkQuerySet["Email"]):  # type: ig
 class Email(WorkItem):
     """One message, exactly as the caller wrote it. Due until the provider has answered for it."""
 
+    DUE_CONDITIONS: ClassVar[Sequence[Q]] = (
+        Q(status__in=_WAITING),
+        Q(status__in=_UNRESOLVED),
+    )
+
     class Status(models.TextChoices):
         SCHEDULED = "scheduled"
         QUEUED = "queued"
+        HELD = "held"  # kept back until it is released; fails at `next_attempt_at`
         SENDING = "sending"
         UNKNOWN = "unknown"  # sent to the provider, but not known whether it was accepted
         SENT = "sent"
@@ -79,6 +101,8 @@ class Email(WorkItem):
 
     status = models.CharField(max_length=20, choices=Status, default=Status.QUEUED)
     last_error = models.TextField(blank=True)
+    # Why it is held, or was when it was cancelled or expired.
+    hold_reason = models.CharField(max_length=200, blank=True, default="", db_default="")
     provider_message_id = models.CharField(max_length=200, blank=True)
     provider_response = models.TextField(blank=True)
     # The Message-ID header: ours, until the provider replaces it with its own.
@@ -104,17 +128,18 @@ class Email(WorkItem):
         db_table = "emails"
         constraints = [
             models.CheckConstraint(condition=~(Q(html="") & Q(text="")), name="emails_has_content"),
-            # Due exactly while it is pending; an unknown send that is held is not due.
+            # Due exactly while it is pending; an unknown send that awaits an operator is not due.
             models.CheckConstraint(
                 condition=Q(
-                    status__in=["scheduled", "queued", "sending"], next_attempt_at__isnull=False
+                    status__in=["scheduled", "queued", "held", "sending"],
+                    next_attempt_at__isnull=False,
                 )
                 | Q(status="unknown")
                 | (
-                    ~Q(status__in=["scheduled", "queued", "sending", "unknown"])
+                    ~Q(status__in=["scheduled", "queued", "held", "sending", "unknown"])
                     & Q(next_attempt_at__isnull=True)
                 ),
-                name="emails_due_iff_on_its_way",
+                name="emails_due_while_pending",
             ),
         ]
         indexes = [
@@ -123,13 +148,20 @@ class Email(WorkItem):
             models.Index(
                 fields=["provider", "region", "is_batch", "workspace", "next_attempt_at"],
                 name="emails_due",
-                condition=Q(next_attempt_at__isnull=False, status__in=["queued", "scheduled"]),
+                condition=Q(next_attempt_at__isnull=False, status__in=_WAITING),
             ),
-            # For resolving sends whose worker crashed or whose outcome is unknown.
+            # For resolving sends whose worker crashed or whose outcome is unknown, and for
+            # expiring held mail.
             models.Index(
                 fields=["next_attempt_at"],
                 name="emails_unresolved",
-                condition=Q(next_attempt_at__isnull=False, status__in=["sending", "unknown"]),
+                condition=Q(next_attempt_at__isnull=False, status__in=_UNRESOLVED),
+            ),
+            # For holding and releasing the mail of one owner.
+            models.Index(
+                fields=["owner", "id"],
+                name="emails_unsent_of_owner",
+                condition=~Q(owner="") & Q(status__in=_UNSENT),
             ),
             # For matching events of the provider.
             models.Index(
@@ -235,7 +267,7 @@ class EmailEvent(models.Model):
                 "workspace",
                 Lower("recipient"),
                 "occurred_at",
-                name="email_events_soft",
+                name="email_events_soft_bounces",
                 condition=Q(status="soft_bounced"),
             ),
         ]

@@ -9,12 +9,14 @@ SEND = Queue(
     process="emails.sending.loop.send_due",
     celery_queue="sending",
     is_loop=True,
+    rows={"status__in": ["queued", "scheduled"]},
 )
 RESOLVE_UNKNOWN = Queue(
     name="resolve-unknown",
     task="emails.tasks.resolve_unknown_sends",
     model="emails.Email",
     process="emails.sending.send_results.resolve_unknown",
+    rows={"status__in": ["sending", "unknown", "held"]},
 )
 RECORD_HITS = Queue(
     name="record-hits",

@@ -16,7 +16,7 @@ from emails.facts.record import record_facts
 from emails.models import Email
 
 _CANCELLABLE = Q(
-    status__in=[Email.Status.SCHEDULED, Email.Status.QUEUED],
+    status__in=[Email.Status.SCHEDULED, Email.Status.QUEUED, Email.Status.HELD],
     unknown_since=None,  # otherwise an earlier attempt may have sent it
 )
 

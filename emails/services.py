@@ -5,13 +5,15 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models.functions import Now
+from django.db.models import Case, F, Value, When
+from django.db.models.functions import Greatest, Now
 from django.utils import timezone
 
 from accounts.access import Access
 from accounts.models import Workspace
-from contacts.suppressions import find_suppressed_in
+from contacts.suppressions import find_suppressed_addresses
 from core.context import request_id
 from core.db import bulk
 from core.db.ids import uuid7
@@ -25,7 +27,7 @@ from emails.content.addresses import Mailbox, identity
 from emails.content.outgoing_message import OutgoingMessage
 from emails.facts.constructors import resolved, scheduled, suppressed
 from emails.facts.record import EmailFact, record_facts
-from emails.models import Email, EmailAttachment, EmailRecipient
+from emails.models import Email, EmailAttachment, EmailQuerySet, EmailRecipient
 from emails.providers import installed_provider
 
 
@@ -138,6 +140,31 @@ def retry_now(emails: Sequence[Email]) -> int:
     return count
 
 
+def hold(owner: str, *, reason: str) -> int:
+    """Keep back all mail of this owner that is certainly not sent; the number of emails.
+
+    Mail in flight is left alone, and so is mail that an earlier attempt may have sent. Mail that is
+    accepted or deferred later is not held: the caller must refuse the one, and hold again for the
+    other. Held mail fails as `held_expired` after HOLD_MAX_AGE; holding again doesn't prolong that.
+    """
+    return _hold(Email.objects.owned_by(owner), reason)
+
+
+def release(owner: str) -> int:
+    """Make the owner's held mail due at its scheduled time, or now; the number of emails."""
+    return _release(Email.objects.owned_by(owner))
+
+
+def hold_emails(emails: Sequence[Email], reason: str) -> int:
+    """Like `hold`, for the emails that an operator chose, whoever owns them."""
+    return _hold(Email.objects.filter(pk__in=[email.pk for email in emails]), reason)
+
+
+def release_emails(emails: Sequence[Email]) -> int:
+    """Like `release`, for the emails that an operator chose."""
+    return _release(Email.objects.filter(pk__in=[email.pk for email in emails]))
+
+
 def resolve(emails: Sequence[Email], *, was_sent: bool) -> int:
     """Mark unknown sends as sent or as failed, by an operator's decision; the number of emails."""
     with transaction.atomic():
@@ -162,7 +189,7 @@ def _drafts(
     workspace: Workspace, emails: Sequence[Email], messages: Sequence[OutgoingMessage]
 ) -> list[Draft]:
     mailboxes = [message.recipients() for message in messages]
-    origins = find_suppressed_in(
+    origins = find_suppressed_addresses(
         workspace, {identity(box.address) for boxes in mailboxes for _, box in boxes}
     )
     drafts = []
@@ -250,3 +277,35 @@ def _unique(boxes: Sequence[Mailbox]) -> list[str]:
     for box in boxes:
         first.setdefault(identity(box.address), str(box))
     return list(first.values())
+
+
+def _hold(emails: EmailQuerySet, reason: str) -> int:
+    with transaction.atomic():
+        return _in_lock_order(emails.certainly_unsent()).update(
+            status=Email.Status.HELD,
+            hold_reason=reason[:200],  # as long as the column
+            next_attempt_at=Now() + settings.HOLD_MAX_AGE,
+        )
+
+
+def _release(emails: EmailQuerySet) -> int:
+    is_later = When(scheduled_at__gt=Now(), then=Value(Email.Status.SCHEDULED))
+    with transaction.atomic():
+        count = _in_lock_order(emails.filter(status=Email.Status.HELD)).update(
+            status=Case(is_later, default=Value(Email.Status.QUEUED)),
+            hold_reason="",
+            next_attempt_at=Greatest(Now(), F("scheduled_at")),
+            first_attempt_at=None,  # the hold doesn't count towards SEND_GIVE_UP_AFTER
+        )
+        if count:
+            wake(queues.SEND.task)
+    return count
+
+
+def _in_lock_order(emails: EmailQuerySet) -> EmailQuerySet:
+    """The same emails; an UPDATE locks them in the order of their ids, like record_facts.
+
+    A worker's claim skips the rows that are locked here. A row that it claimed first no longer
+    fulfils the condition once it can be locked.
+    """
+    return Email.objects.filter(pk__in=emails.order_by("pk").select_for_update().values("pk"))

@@ -1,18 +1,15 @@
 from celery import shared_task
 
-from core.queue import wake
 from core.queue.worker_loop import drain
-from emails.facts.opens_and_clicks import record_hits
+from emails import queues
 from emails.orphan_blobs import delete_orphans
-from emails.sending.loop import send_due
-from emails.sending.send_results import resolve_unknown
+from emails.sending.loop import PASS_SECONDS
 
 
 @shared_task
 def send_due_emails() -> int:
     """Send every due email to the provider."""
-    wake.heard("emails.tasks.send_due_emails")
-    return send_due()
+    return drain(queues.SEND, seconds=PASS_SECONDS)
 
 
 @shared_task
@@ -23,11 +20,11 @@ def purge_orphaned_blobs() -> int:
 
 @shared_task
 def resolve_unknown_sends() -> int:
-    """Resolve sends whose lease, and then whose grace, has expired."""
-    return resolve_unknown()
+    """Resolve sends whose lease, and then whose grace, has expired, and expire held mail."""
+    return drain(queues.RESOLVE_UNKNOWN)
 
 
 @shared_task
 def record_due_hits() -> int:
     """Record every due open and click as a fact about its email."""
-    return drain("emails.tasks.record_due_hits", record_hits)
+    return drain(queues.RECORD_HITS)

@@ -23,7 +23,7 @@ _HEADERS = {
 
 # No CSRF check: the token in the URL is the authorization, and there is no session to misuse.
 @answering("GET", "HEAD", "POST")
-def unsubscribing(request: HttpRequest, token: str) -> HttpResponse:
+def unsubscribe_view(request: HttpRequest, token: str) -> HttpResponse:
     """Only a POST unsubscribes, since scanners follow links; 200 means that it is committed."""
     try:
         unsubscribe_request = read_unsubscribe(token)

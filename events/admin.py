@@ -3,33 +3,20 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from core.admin.base import (
-    BY_WORKSPACE,
-    Alert,
-    RecordAdmin,
-    WorkFilter,
-    alerts,
-    bounded_count,
-    list_url,
-    overdue,
-    picked,
-    pretty,
-    recent,
-)
+from core.admin.base import BY_WORKSPACE, RecordAdmin, WorkFilter, json_block, selected
 from events import services
 from events.models import Event
 
 
-def dead_lettered(events: "QuerySet[Event]") -> "QuerySet[Event]":
-    return recent(events, Q(next_attempt_at=None) & ~Q(last_error=""))
-
-
 class EventWorkFilter(WorkFilter):
-    questions: ClassVar[Any] = WorkFilter.questions | {
-        "dead-lettered": ("Dead-lettered, among the newest", dead_lettered)
+    conditions: ClassVar[Any] = WorkFilter.conditions | {
+        "dead-lettered": (
+            "Dead-lettered",
+            lambda events: events.dead_lettered().order_by("-pk"),
+        )
     }
 
 
@@ -43,29 +30,26 @@ class EventAdmin(RecordAdmin[Event]):
         ("public_id", "request_id"),
         ("created_at", "next_attempt_at"),
         ("claims", "crashes"),
+        ("shown_pending", "failed_attempts"),
         "last_error",
         "shown_body",
     ]
-    readonly_fields = ["public_id", "shown_body"]
+    readonly_fields = ["public_id", "shown_pending", "shown_body"]
     actions = ["dispatch_again"]
-    panels: ClassVar[Any] = []
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
         return super().get_queryset(request).defer("body")
 
+    @admin.display(description="pending subscribers")
+    def shown_pending(self, event: Event) -> str:
+        return ", ".join(event.pending)
+
     @admin.display(description="body")
     def shown_body(self, event: Event) -> str:
-        return pretty(event.body)
+        return json_block(event.body)
 
     @admin.action(description="Dispatch again", permissions=["operate"])
     def dispatch_again(self, request: HttpRequest, queryset: QuerySet[Event]) -> None:
-        self.say(request, services.dispatch_again(picked(queryset)), "will be dispatched again")
-
-
-alerts.append(
-    lambda: Alert(
-        "events are overdue: they have not been dispatched to subscribers",
-        bounded_count(overdue(Event.objects.all())),
-        list_url(Event, work="overdue"),
-    )
-)
+        self.report_count(
+            request, services.dispatch_again(selected(queryset)), "will be dispatched again"
+        )

@@ -1,18 +1,33 @@
-"""The catalogue of event types: what each means, which app emits it, its payload and an example."""
+"""The catalogue of event types: what each means, which app emits it, its payload and an example.
 
+Each app lists its own types in its hooks (`EVENT_TYPES`).
+"""
+
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import orjson
+from django.core.exceptions import ImproperlyConfigured
 
+from core import hooks
 from events.envelopes import Envelope, data_of, model_of
-from events.json_schemas import schema_of
-from events.payloads import contacts, domains, emails, mailbox, webhooks
-from events.payloads.base import Payload
+from events.payloads import Payload, schema_of
 
 EXAMPLES = Path(__file__).parent / "examples"
+# In the order of the API and of the reference page; groups that are not listed come last.
+GROUP_TITLES = {
+    "email.*": "Emails",
+    "contact.*": "Contacts",
+    "domain.*": "Domains",
+    "suppression.*": "Suppressions",
+    "message.*": "Mailbox messages",
+    "inbox.*": "Inboxes",
+    "pod.*": "Pods",
+    "webhook.*": "Webhooks",
+}
 
 
 @dataclass(frozen=True)
@@ -57,137 +72,45 @@ class EventType:
         return model_of(self.envelope, self.name, self.payload)
 
 
-_TYPES = [
-    EventType(
-        "email.scheduled",
-        "emails",
-        "The email was accepted and is scheduled to be sent later.",
-        emails.EmailScheduled,
-    ),
-    EventType(
-        "email.sent", "emails", "The provider accepted the email for delivery.", emails.EmailSent
-    ),
-    EventType(
-        "email.delivered",
-        "ingest",
-        "The recipient's mail server accepted the email.",
-        emails.EmailDelivered,
-    ),
-    EventType(
-        "email.delivery_delayed",
-        "ingest",
-        "Delivery to the recipient's mail server is delayed; the provider retries.",
-        emails.EmailDeliveryDelayed,
-    ),
-    EventType(
-        "email.bounced",
-        "ingest",
-        "The email bounced: it could not be delivered to the recipient.",
-        emails.EmailBounced,
-    ),
-    EventType(
-        "email.complained",
-        "ingest",
-        "The recipient marked the email as spam.",
-        emails.EmailComplained,
-    ),
-    EventType("email.opened", "emails", "The email was opened.", emails.EmailOpened),
-    EventType("email.clicked", "emails", "A link in the email was clicked.", emails.EmailClicked),
-    EventType(
-        "email.delayed",
-        "emails",
-        "The provider could not accept the email yet; sending is retried.",
-        emails.EmailDelayed,
-    ),
-    EventType(
-        "email.failed",
-        "emails",
-        "The email could not be sent and will not be retried.",
-        emails.EmailFailed,
-    ),
-    EventType(
-        "email.suppressed",
-        "emails",
-        "A recipient was dropped because the address is on the suppression list.",
-        emails.EmailSuppressed,
-    ),
-    EventType("email.received", "receiving", "An email was received.", emails.EmailReceived),
-    EventType("contact.created", "contacts", "A contact was created.", contacts.ContactData),
-    EventType("contact.updated", "contacts", "A contact was updated.", contacts.ContactUpdated),
-    EventType("contact.deleted", "contacts", "A contact was deleted.", contacts.ContactData),
-    EventType("domain.created", "domains", "A domain was created.", domains.DomainData),
-    EventType(
-        "domain.updated", "domains", "A domain's status or settings changed.", domains.DomainUpdated
-    ),
-    EventType("domain.deleted", "domains", "A domain was deleted.", domains.DomainData),
-    EventType(
-        "suppression.added",
-        "contacts",
-        "An address was added to the suppression list: it gets no more email.",
-        contacts.SuppressionData,
-    ),
-    EventType(
-        "suppression.removed",
-        "contacts",
-        "An address was removed from the suppression list: it can get email again.",
-        contacts.SuppressionData,
-    ),
-    EventType(
-        "message.received",
-        "inboxes",
-        "A mailbox received a message.",
-        mailbox.MessageReceived,
-        Envelope.MAILBOX,
-    ),
-    EventType(
-        "inbox.suspended",
-        "inboxes",
-        "A mailbox was suspended: it can no longer send.",
-        mailbox.Suspended,
-        Envelope.MAILBOX,
-    ),
-    EventType(
-        "inbox.reactivated",
-        "inboxes",
-        "A mailbox was reactivated: it can send again.",
-        mailbox.Reactivated,
-        Envelope.MAILBOX,
-    ),
-    EventType(
-        "pod.suspended",
-        "inboxes",
-        "A pod was suspended: its mailboxes can no longer send.",
-        mailbox.Suspended,
-        Envelope.MAILBOX,
-    ),
-    EventType(
-        "pod.reactivated",
-        "inboxes",
-        "A pod was reactivated: its mailboxes can send again.",
-        mailbox.Reactivated,
-        Envelope.MAILBOX,
-    ),
-    EventType(
-        "webhook.test", "webhooks", "A test event that a user requested.", webhooks.WebhookTest
-    ),
-    EventType(
-        "webhook.failing",
-        "webhooks",
-        "An endpoint has been failing for a day.",
-        webhooks.WebhookFailing,
-    ),
-    EventType(
-        "webhook.disabled", "webhooks", "An endpoint was disabled.", webhooks.WebhookDisabled
-    ),
-]
-CATALOGUE = {kind.name: kind for kind in _TYPES}
-GROUPS = {"*"} | {kind.group for kind in _TYPES}
+class _Catalogue(Mapping[str, EventType]):
+    """Collected when it is first read, because this module is imported before all apps are."""
+
+    def __getitem__(self, name: str) -> EventType:
+        return _types()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_types())
+
+    def __len__(self) -> int:
+        return len(_types())
+
+
+CATALOGUE: Mapping[str, EventType] = _Catalogue()
+
+
+@cache
+def groups() -> frozenset[str]:
+    """Every pattern that matches several types."""
+    return frozenset({"*"} | {kind.group for kind in CATALOGUE.values()})
 
 
 def is_subscribable(pattern: str) -> bool:
     """Whether an endpoint can subscribe to this: a type, a group such as `email.*`, or `*`."""
-    return pattern in CATALOGUE or pattern in GROUPS
+    return pattern in CATALOGUE or pattern in groups()
 
 
 def matches(patterns: "set[str] | list[str]", type_name: str) -> bool:
     return type_name in patterns or "*" in patterns or type_name.split(".")[0] + ".*" in patterns
+
+
+@cache
+def _types() -> dict[str, EventType]:
+    """By name, in the order of the groups; within a group in the order of the apps' lists."""
+    ranks = {group: rank for rank, group in enumerate(GROUP_TITLES)}
+    types: dict[str, EventType] = {}
+    offered: list[EventType] = hooks.collect("EVENT_TYPES")
+    for kind in sorted(offered, key=lambda kind: ranks.get(kind.group, len(ranks))):
+        if kind.name in types:
+            raise ImproperlyConfigured(f"Two apps list the event type {kind.name}")
+        types[kind.name] = kind
+    return types

@@ -8,7 +8,7 @@ import orjson
 from pydantic import BaseModel, Field, WithJsonSchema, create_model
 
 from core.times import iso
-from events.payloads.base import UUID_PATTERN, Payload, Time
+from events.payloads import UUID_PATTERN, Payload, Time
 from events.truncation import within_limit
 
 
@@ -19,7 +19,7 @@ class Envelope(StrEnum):
     MAILBOX = "mailbox"
 
 
-def sealed(
+def serialize(
     envelope: Envelope, type_name: str, *, event_id: str, at: datetime, data: dict[str, Any]
 ) -> str:
     """Serialize an event as JSON, truncated to the size limit."""

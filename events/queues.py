@@ -1,4 +1,4 @@
-"""What is worked off about events."""
+"""The queue of events and their periodic tasks."""
 
 from core.queue.queues import Periodic, Queue
 

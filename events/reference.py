@@ -1,27 +1,15 @@
 """Renders the catalogue as a reference page: `docs/events.md`."""
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from events.catalogue import CATALOGUE, EventType
+from events.catalogue import CATALOGUE, GROUP_TITLES, EventType
 from events.envelopes import Envelope
-from events.json_schemas import schema_of
-from events.payloads.base import Payload
-from events.payloads.emails import EmailData
+from events.payloads import Payload, schema_of
 
-_GROUPS = {
-    "email.*": "Emails",
-    "contact.*": "Contacts",
-    "domain.*": "Domains",
-    "suppression.*": "Suppressions",
-    "message.*": "Mailbox messages",
-    "inbox.*": "Inboxes",
-    "pod.*": "Pods",
-    "webhook.*": "Webhooks",
-}
-# The fields that most types of a group share, listed once per group.
-_SHARED: dict[str, type[Payload]] = {"email.*": EmailData}
+_LARGE = 5  # types: below that, each type of a group lists all its fields
 _INTRODUCTION = """\
 # Events
 
@@ -69,15 +57,17 @@ Fields marked *optional* may be absent. A field is null only if its type says so
 def page() -> str:
     parts = [_INTRODUCTION, _contents()]
     for group, kinds in _by_group():
-        parts.append(f"## {_GROUPS[group]}\n\n`{group}`\n")
-        if group in _SHARED:
-            parts.append(_shared_fields(_SHARED[group]))
-        parts += [_type_section(kind) for kind in kinds]
+        parts.append(f"## {GROUP_TITLES.get(group, group)}\n\n`{group}`\n")
+        shared = _shared_payload(kinds)
+        if shared:
+            parts.append(_shared_fields(group, shared))
+        parts += [_type_section(kind, shared) for kind in kinds]
     return "\n".join(parts)
 
 
-def _by_group() -> Iterator[tuple[str, Iterator[EventType]]]:
-    return groupby(CATALOGUE.values(), key=lambda kind: kind.group)
+def _by_group() -> Iterator[tuple[str, list[EventType]]]:
+    for group, kinds in groupby(CATALOGUE.values(), key=lambda kind: kind.group):
+        yield group, list(kinds)
 
 
 def _contents() -> str:
@@ -90,12 +80,26 @@ def _contents() -> str:
     return "\n".join(rows) + "\n"
 
 
-def _shared_fields(payload: type[Payload]) -> str:
-    return "\n".join(["Most email events share these fields:", "", _table(_fields(payload))])
+def _shared_payload(kinds: Sequence[EventType]) -> type[Payload] | None:
+    """The model that most payloads of a large group extend, whose fields are listed once."""
+    if len(kinds) < _LARGE:
+        return None
+    bases: Counter[type[Payload]] = Counter(
+        base
+        for kind in kinds
+        for base in kind.payload.__mro__
+        if issubclass(base, Payload) and base is not Payload
+    )
+    [(payload, count)] = bases.most_common(1)
+    return payload if count > len(kinds) / 2 else None
 
 
-def _type_section(kind: EventType) -> str:
-    shared = _SHARED.get(kind.group)
+def _shared_fields(group: str, payload: type[Payload]) -> str:
+    noun = group.removesuffix(".*")
+    return "\n".join([f"Most {noun} events share these fields:", "", _table(_fields(payload))])
+
+
+def _type_section(kind: EventType, shared: type[Payload] | None) -> str:
     fields = _fields(kind.payload)
     note = ""
     if shared and issubclass(kind.payload, shared):

@@ -1,5 +1,6 @@
 """How an app notifies the apps above it: it publishes facts, subscribers get them later."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,11 +14,10 @@ from core.context import request_id
 from core.db import bulk
 from core.db.ids import uuid7
 from core.queue.wake import wake
+from events import queues, subscriptions
 from events.catalogue import CATALOGUE
-from events.envelopes import sealed
+from events.envelopes import serialize
 from events.models import Event
-
-DISPATCH = "events.tasks.dispatch_due_events"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class Fact:
 def publish(facts: Sequence[Fact]) -> list[Event]:
     """Record facts in the transaction of the change itself, so both commit or neither does.
 
+    An event that no subscriber wants is only recorded.
     RuntimeError outside a transaction, KeyError for a type that is not in the catalogue.
     """
     if not connection.in_atomic_block:
@@ -48,24 +49,36 @@ def publish(facts: Sequence[Fact]) -> list[Event]:
     if not facts:
         return []
     events = [_event(fact) for fact in facts]
-    bulk.insert(events)
-    wake(DISPATCH)
+    due = [event for event in events if event.pending]
+    # Apart, because the first of a group decides for all whether the database sets a column.
+    bulk.insert(due, [event for event in events if not event.pending])
+    if due:
+        wake(queues.DISPATCH.task)
     return events
 
 
 def dispatch_again(events: Sequence[Event]) -> int:
-    """Make dispatched events due again; returns how many were not due already.
+    """Make finished events due again; returns how many were not due already.
 
-    This is idempotent: there is one delivery per endpoint and event.
+    Dead-lettered events are due for their pending subscribers, others for all that want their
+    type. The latter handle the event a second time, which webhooks do without a second delivery.
     """
+    keys: defaultdict[tuple[str, ...], list[UUID]] = defaultdict(list)
     with transaction.atomic():
-        dispatched = Event.objects.filter(
-            pk__in=[event.pk for event in events], next_attempt_at=None
+        finished = (
+            Event.objects.filter(pk__in=[event.pk for event in events], next_attempt_at=None)
+            .order_by("pk")
+            .select_for_update(no_key=True)
         )
-        count = dispatched.update(next_attempt_at=Now(), last_error="")
-        if count:
-            wake(DISPATCH)
-    return count
+        for key, type_name, pending in finished.values_list("pk", "type", "pending"):
+            keys[tuple(pending or subscriptions.subscriber_names(type_name))].append(key)
+        for names, some in keys.items():
+            Event.objects.filter(pk__in=some).update(
+                next_attempt_at=Now(), pending=list(names), failed_attempts=0, last_error=""
+            )
+        if keys:
+            wake(queues.DISPATCH.task)
+    return sum(map(len, keys.values()))
 
 
 def _event(fact: Fact) -> Event:
@@ -79,8 +92,11 @@ def _event(fact: Fact) -> Event:
         pod_id=fact.pod_id,
         inbox_id=fact.inbox_id,
         created_at=timezone.now(),
+        pending=subscriptions.subscriber_names(kind.name),
     )
-    event.body = sealed(
+    if not event.pending:
+        event.next_attempt_at = None
+    event.body = serialize(
         kind.envelope,
         event.type,
         event_id=event.public_id,

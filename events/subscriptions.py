@@ -1,23 +1,42 @@
-"""The subscribers of events: functions that take a batch and may only write rows."""
+"""The subscribers of events. Apps list them in their hooks (`SUBSCRIBERS`)."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
 
-from django.db.models import Expression
+from django.core.exceptions import ImproperlyConfigured
 
+from core import hooks
 from events.models import Event
 
-Subscriber = Callable[[Sequence[Event]], None]
 
-subscribers: list[Subscriber] = []
-retention_conditions: list[Expression] = []
+@dataclass(frozen=True)
+class Subscriber:
+    """Handles batches of events after they are published.
+
+    `handle` runs in a transaction and may only write rows: it may run again for the same events
+    until it succeeds, and then never again. `name` is stored with events that wait for it, so it
+    must not change: `webhooks.fan_out`. `types` restricts the event types, None means all.
+    """
+
+    name: str
+    handle: Callable[[Sequence[Event]], None]
+    types: frozenset[str] | None = None
+
+    def wants(self, type_name: str) -> bool:
+        return self.types is None or type_name in self.types
 
 
-def subscribe(subscriber: Subscriber) -> None:
-    if subscriber not in subscribers:
-        subscribers.append(subscriber)
+@cache
+def subscribers() -> tuple[Subscriber, ...]:
+    """All subscribers, in the order in which they handle a batch."""
+    found: list[Subscriber] = hooks.collect("SUBSCRIBERS")
+    names = [subscriber.name for subscriber in found]
+    if len(set(names)) < len(names):
+        raise ImproperlyConfigured(f"Names of subscribers must be unique: {names}")
+    return tuple(found)
 
 
-def keep_while(needed: Expression) -> None:
-    """Exempt events for which this expression is true from the retention purge."""
-    if needed not in retention_conditions:
-        retention_conditions.append(needed)
+def subscriber_names(type_name: str) -> list[str]:
+    """The names of the subscribers that want events of this type."""
+    return [subscriber.name for subscriber in subscribers() if subscriber.wants(type_name)]

@@ -8,54 +8,35 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from core.admin.base import (
-    Alert,
     BoundedFilter,
-    Label,
-    Panel,
     RecordAdmin,
     WorkFilter,
-    alerts,
     as_uuid,
-    bounded_count,
-    labelled,
+    badge_column,
+    json_block,
     link,
-    list_url,
-    overdue,
-    pretty,
 )
-from emails.admin import EmailAdmin
 from emails.models import Email
-from ingest import services
+from ingest import queues, services
 from ingest.models import ProviderEvent
 
 Kind, State = ProviderEvent.Kind, ProviderEvent.State
 HIDDEN = {"unsubscribeurl", "subscribeurl", "token"}
-MAX_ROWS = 100
-
-
-def in_state(state: str) -> "QuerySet[ProviderEvent]":
-    return ProviderEvent.objects.filter(state=state).order_by("-pk")
-
-
-def unmatched_given_up() -> "QuerySet[ProviderEvent]":
-    return in_state(State.UNMATCHED).filter(next_attempt_at=None)
-
-
-def of_kind(kind: str) -> "QuerySet[ProviderEvent]":
-    # The exclude() is redundant, but the partial index needs its condition.
-    return ProviderEvent.objects.exclude(kind=Kind.NOTIFICATION).filter(kind=kind).order_by("-pk")
 
 
 class AttentionFilter(BoundedFilter):
     title = "attention"
     parameter_name = "odd"
-    questions: ClassVar[Any] = {
-        "quarantined": ("Quarantined", lambda rows: in_state(State.QUARANTINED)),
-        "unmatched": ("Unmatched", lambda rows: in_state(State.UNMATCHED)),
-        "left": ("Unmatched, given up", lambda rows: unmatched_given_up()),
-        "control": ("Control messages", lambda rows: of_kind(Kind.CONTROL)),
-        "confirmed": ("Confirmed subscriptions", lambda rows: of_kind(Kind.SUBSCRIPTION_CONFIRMED)),
-        "unsubscribed": ("Deleted subscriptions", lambda rows: of_kind(Kind.UNSUBSCRIBED)),
+    conditions: ClassVar[Any] = {
+        "quarantined": ("Quarantined", lambda rows: rows.in_state(State.QUARANTINED)),
+        "unmatched": ("Unmatched", lambda rows: rows.in_state(State.UNMATCHED)),
+        "left": ("Unmatched, given up", lambda rows: rows.unmatched_given_up()),
+        "control": ("Control messages", lambda rows: rows.of_kind(Kind.CONTROL)),
+        "confirmed": (
+            "Confirmed subscriptions",
+            lambda rows: rows.of_kind(Kind.SUBSCRIPTION_CONFIRMED),
+        ),
+        "unsubscribed": ("Deleted subscriptions", lambda rows: rows.of_kind(Kind.UNSUBSCRIBED)),
     }
 
 
@@ -65,7 +46,7 @@ class ProviderEventAdmin(RecordAdmin[ProviderEvent]):
         "event_id",
         "type",
         "kind",
-        labelled("state"),
+        badge_column("state"),
         "reason",
         "received_at",
         "processed_at",
@@ -87,7 +68,7 @@ class ProviderEventAdmin(RecordAdmin[ProviderEvent]):
     actions = ["reprocess"]
 
     def find(self, term: str) -> Q:
-        condition = Q(source=services.SES, event_id=term.lower())
+        condition = Q(source=queues.SES, event_id=term.lower())
         if (identifier := as_uuid(term)) is not None:
             condition |= Q(pk=identifier) | Q(email_id=identifier)
         return condition
@@ -104,19 +85,19 @@ class ProviderEventAdmin(RecordAdmin[ProviderEvent]):
 
     @admin.display(description="body")
     def shown_body(self, row: ProviderEvent) -> str:
-        return pretty(sanitised(row.body))
+        return json_block(redacted(row.body))
 
     @admin.action(description="Reprocess", permissions=["operate"])
     def reprocess(self, request: HttpRequest, queryset: QuerySet[ProviderEvent]) -> None:
-        self.say(request, services.reprocess(queryset), "will be reprocessed")
+        self.report_count(request, services.reprocess(queryset), "will be reprocessed")
 
 
-def sanitised(body: str) -> Any:
+def redacted(body: str) -> Any:
     """Redact what would let a reader confirm or delete an SNS subscription."""
     try:
         fields = orjson.loads(body)
         if isinstance(fields, dict) and isinstance(fields.get("Message"), str):
-            fields |= {"Message": sanitised(fields["Message"])}  # the SES event as JSON text
+            fields |= {"Message": redacted(fields["Message"])}  # the SES event as JSON text
         return _redact(fields)
     except orjson.JSONDecodeError:
         return _redact_urls(body)
@@ -142,46 +123,3 @@ def _redact_urls(text: str) -> str:
 def _has_subscription_url(line: str) -> bool:
     folded = line.lower()
     return "action=unsubscribe" in folded or "action=confirmsubscription" in folded
-
-
-def _callbacks_panel(email: Email) -> Panel:
-    rows = [
-        [link(row, row.event_id), row.type, Label(row.state), row.received_at]
-        for row in ProviderEvent.objects.filter(email_id=email.pk)
-        .defer("body")
-        .order_by("received_at")[:MAX_ROWS]
-    ]
-    return Panel("Provider callbacks", ["MessageId", "Type", "State", "Received"], rows)
-
-
-EmailAdmin.panels.append(_callbacks_panel)
-alerts.append(
-    lambda: Alert(
-        "callbacks are quarantined: they could not be processed",
-        bounded_count(in_state(State.QUARANTINED)),
-        list_url(ProviderEvent, odd="quarantined"),
-        "danger",
-    )
-)
-alerts.append(
-    lambda: Alert(
-        "callbacks match no email",
-        bounded_count(unmatched_given_up()),
-        list_url(ProviderEvent, odd="left"),
-    )
-)
-alerts.append(
-    lambda: Alert(
-        "SNS subscriptions were deleted: their events no longer arrive",
-        bounded_count(of_kind(Kind.UNSUBSCRIBED)),
-        list_url(ProviderEvent, odd="unsubscribed"),
-        "danger",
-    )
-)
-alerts.append(
-    lambda: Alert(
-        "callbacks are overdue",
-        bounded_count(overdue(ProviderEvent.objects.all())),
-        list_url(ProviderEvent, work="overdue"),
-    )
-)

@@ -1,5 +1,6 @@
 """Callbacks that providers posted, stored unchanged, with their processing state."""
 
+from typing import Self
 from uuid import UUID
 
 from django.db import models
@@ -11,7 +12,18 @@ from core.queue.work import WorkItem, WorkQuerySet
 
 
 class ProviderEventQuerySet(WorkQuerySet["ProviderEvent"]):
-    pass
+    """Selections for operators, newest first, each served by a partial index."""
+
+    def in_state(self, state: str) -> Self:
+        return self.filter(state=state).order_by("-pk")
+
+    def unmatched_given_up(self) -> Self:
+        return self.in_state(ProviderEvent.State.UNMATCHED).filter(next_attempt_at=None)
+
+    def of_kind(self, kind: str) -> Self:
+        # The exclude() is redundant, but the partial index needs its condition.
+        rows = self.exclude(kind=ProviderEvent.Kind.NOTIFICATION)
+        return rows.filter(kind=kind).order_by("-pk")
 
 
 class ProviderEvent(WorkItem):
@@ -60,16 +72,16 @@ class ProviderEvent(WorkItem):
             ),
         ]
         indexes = [
-            # For claiming: contains unfinished rows only.
+            # For claiming from one source: contains unfinished rows only.
             models.Index(
-                fields=["next_attempt_at"],
+                fields=["source", "next_attempt_at"],
                 name="provider_events_due",
                 condition=Q(next_attempt_at__isnull=False),
             ),
             # For the admin filter of failed callbacks.
             models.Index(
                 fields=["state", "-id"],
-                name="provider_events_odd",
+                name="provider_events_failed",
                 condition=Q(state__in=["unmatched", "quarantined"]),
             ),
             models.Index(

@@ -1,195 +1,127 @@
-"""Turns stored callbacks into facts about emails, in batches.
+"""Processes stored callbacks, in batches of one source each.
 
-A batch's facts and its "processed" marks commit together, so a worker that crashes leaves
-nothing half done.
+A slow source must not delay others, so they share neither claims nor transactions. A batch's facts
+and its "processed" marks commit together, so a worker that crashes leaves nothing half done.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from uuid import UUID
+from typing import Any
 
-import orjson
 from django.conf import settings
 from django.db import OperationalError, transaction
 from django.utils import timezone
+from psycopg import sql
 
-from contacts.suppressions import record_unsubscribe
 from core import metrics
+from core.queue.batches import run_batch
+from core.queue.queues import Batch
 from core.queue.work import Settlement
-from emails.facts.record import EmailFact, record_facts
-from emails.models import Email
-from emails.providers.ses import wire_message_id
+from ingest import queues
+from ingest.callbacks import Parsed, Processor, Result, Unparsable
 from ingest.models import ProviderEvent
-from ingest.ses_events import SesEvent, UnknownEvent, parse_event
+from ingest.processors import ses
 
 logger = logging.getLogger(__name__)
 
 State = ProviderEvent.State
 
-UNMATCHED_FIRST_RETRY = timedelta(seconds=5)
-UNMATCHED_MAX_RETRY = timedelta(minutes=5)
+PROCESSORS: Mapping[str, Processor[Any]] = {queues.SES: ses.PROCESSOR}
 
 
 @dataclass(frozen=True, slots=True)
-class ParsedCallback:
-    """One claimed callback with its parsed event, or the reason why it has none."""
+class _Claimed:
+    """One claimed callback: parsed, or why it is quarantined."""
 
     row: ProviderEvent
-    event: SesEvent | None
+    parsed: Parsed[Any] | None
     problem: str = ""
 
 
-def process_due() -> int:
-    """Claim and process a batch of due callbacks; returns how many were claimed."""
-    rows = ProviderEvent.objects.claim(limit=settings.INGEST_BATCH)
-    callbacks = [_parse(row) for row in rows]
-    try:
-        _record(callbacks)
-    except Exception:  # one bad callback must not block the others
-        logger.exception("Could not record a batch of callbacks; retrying them one by one")
-        for callback in callbacks:
-            _record_one(callback)
-    return len(rows)
+def process_ses() -> Batch:
+    return process(queues.SES)
 
 
-def _parse(row: ProviderEvent) -> ParsedCallback:
-    if row.is_poisoned:
-        reason = "poisoned: the worker died every time it claimed this callback"
-        return ParsedCallback(row, None, reason)
-    try:
-        return ParsedCallback(row, parse_event(_message(row)))
-    except UnknownEvent as error:
-        return ParsedCallback(row, None, str(error))
+def process(source: str) -> Batch:
+    """Claim and process one batch of a source's due callbacks.
 
+    `processed` callbacks were recorded or need no processing. `failed` ones were quarantined, or
+    match no email, even if they are retried. A callback whose lease was lost is neither.
+    """
+    processor = PROCESSORS[source]
+    rows = ProviderEvent.objects.claim(
+        limit=processor.batch or settings.INGEST_BATCH,
+        where=sql.SQL("source = {}").format(sql.Literal(source)),
+    )
+    states: list[State] = []
 
-def _message(row: ProviderEvent) -> str:
-    """The SNS payload. A repeated key resolves to its last value, as in signature verification."""
-    try:
-        return str(orjson.loads(row.body)["Message"])
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise UnknownEvent(f"the body is not an SNS message: {error!r}"[:300]) from None
+    def record(callbacks: Sequence[_Claimed]) -> None:
+        for state in _record(processor, callbacks):
+            states.append(state)
+            metrics.CALLBACKS_PROCESSED.labels(source, state.value).inc()
 
-
-def _record_one(callback: ParsedCallback) -> None:
-    try:
-        _record([callback])
-    except OperationalError:  # a database failure: the callback is due again after its lease
-        raise
-    except Exception as error:
-        logger.exception(
+    def quarantine(callback: _Claimed, error: Exception) -> None:
+        if isinstance(error, OperationalError):  # of the database: due again after the lease
+            raise error
+        logger.error(
             "Could not record callback %s",
             callback.row.pk,
+            exc_info=error,
             extra={"request_id": callback.row.request_id},
         )
-        _record([ParsedCallback(callback.row, None, f"could not be recorded: {error!r}"[:500])])
+        record([_Claimed(callback.row, None, f"could not be recorded: {error!r}")])
 
-
-def _record(callbacks: Sequence[ParsedCallback]) -> None:
-    with transaction.atomic():
-        emails = _match_emails(callbacks)
-        settlements = [_settlement(each, emails.get(each.row.pk)) for each in callbacks]
-        settled = ProviderEvent.objects.settle(settlements)
-        leased = [callback for callback in callbacks if callback.row.pk in settled]
-        record_facts([fact for callback in leased for fact in _email_facts(callback, emails)])
-        _record_unsubscribes(leased, emails)
-    for settlement in settlements:
-        if settlement.row.pk in settled:
-            metrics.CALLBACKS_PROCESSED.labels("ses", settlement.changes["state"]).inc()
-
-
-def _match_emails(callbacks: Sequence[ParsedCallback]) -> dict[UUID, UUID]:
-    """Email ids by callback id: matched by our email id, else by the provider's message id."""
-    events = {callback.row.pk: callback.event for callback in callbacks if callback.event}
-    email_ids = {event.email_id for event in events.values() if event.email_id}
-    existing = set(Email.objects.filter(pk__in=email_ids).values_list("pk", flat=True))
-    message_ids = {
-        event.message_id for event in events.values() if event.email_id not in existing
-    } - {""}
-    by_message_id = dict(
-        Email.objects.filter(provider_message_id__in=message_ids).values_list(
-            "provider_message_id", "pk"
-        )
-        if message_ids
-        else ()
+    run_batch(
+        [_parse(processor, row) for row in rows], record, quarantine, on_batch_error=_log_batch
     )
-    matches = {}
-    for key, event in events.items():
-        if event.email_id in existing:
-            matches[key] = event.email_id
-        elif event.message_id in by_message_id:
-            matches[key] = by_message_id[event.message_id]
-    return matches
+    processed = sum(state in (State.PROCESSED, State.NOTED) for state in states)
+    return Batch(len(rows), processed=processed, failed=len(states) - processed)
 
 
-def _settlement(callback: ParsedCallback, email_id: UUID | None) -> Settlement:
-    retry_in = None
-    if callback.event is None:
-        state, reason = State.QUARANTINED, callback.problem
-    elif email_id is None:
-        state, reason = State.UNMATCHED, "no email has this id"
-        retry_in = _unmatched_retry(callback.row)
-    else:
-        state, reason = State.PROCESSED, ""
+def _parse(processor: Processor[Any], row: ProviderEvent) -> _Claimed:
+    if row.is_poisoned:
+        reason = "poisoned: the worker died every time it claimed this callback"
+        return _Claimed(row, None, reason)
+    try:
+        return _Claimed(row, Parsed(row, processor.parse(row)))
+    except Unparsable as error:
+        return _Claimed(row, None, str(error))
+
+
+def _record(processor: Processor[Any], callbacks: Sequence[_Claimed]) -> list[State]:
+    """Settle the callbacks and record their events; the states of those whose lease held."""
+    parsed = [callback.parsed for callback in callbacks if callback.parsed]
+    results = {
+        callback.row.pk: Result(State.QUARANTINED, reason=callback.problem)
+        for callback in callbacks
+        if not callback.parsed
+    }
+    with transaction.atomic():
+        results |= processor.match(parsed)
+        settled = ProviderEvent.objects.settle(
+            [_settlement(callback.row, results[callback.row.pk]) for callback in callbacks]
+        )
+        processor.record(
+            [(each, results[each.row.pk]) for each in parsed if each.row.pk in settled]
+        )
+    return [results[key].state for key in settled]
+
+
+def _settlement(row: ProviderEvent, result: Result) -> Settlement:
     return Settlement(
-        callback.row,
-        retry_in=retry_in,
+        row,
+        retry_in=result.retry_in,
         changes={
-            "state": state.value,
-            "reason": reason[:500],
-            "type": callback.event.type[:40] if callback.event else "",
-            "email_id": email_id,
+            "state": result.state.value,
+            "reason": result.reason[:500],
+            "type": result.type[:40],
+            "email_id": result.email_id,
             "processed_at": timezone.now(),
         },
     )
 
 
-def _unmatched_retry(row: ProviderEvent) -> timedelta | None:
-    """Backoff while the send may not have committed yet; None after INGEST_UNMATCHED_FOR."""
-    if timezone.now() - row.received_at > settings.INGEST_UNMATCHED_FOR:
-        return None
-    delay: timedelta = min(
-        UNMATCHED_FIRST_RETRY * 2 ** min(row.claims - 1, 10), UNMATCHED_MAX_RETRY
-    )
-    return delay
-
-
-def _email_facts(callback: ParsedCallback, emails: dict[UUID, UUID]) -> list[EmailFact]:
-    event, email_id = callback.event, emails.get(callback.row.pk)
-    if event is None or email_id is None:
-        return []
-    region = callback.row.topic_arn.split(":")[3] if callback.row.topic_arn else "us-east-1"
-    return [
-        EmailFact(
-            email_id=email_id,
-            type=effect.type,
-            occurred_at=effect.occurred_at,
-            recipient=effect.recipient,
-            status=effect.status,
-            detail=effect.detail,
-            key=effect.key,
-            payload=effect.payload,
-            webhook=effect.webhook,
-            suppress_as=effect.suppress_as,
-            is_published=effect.is_published,
-            provider_message_id=event.message_id,
-            message_id=wire_message_id(event.message_id, region),
-            taken_at=event.accepted_at,
-        )
-        for effect in event.effects
-    ]
-
-
-def _record_unsubscribes(callbacks: Sequence[ParsedCallback], emails: dict[UUID, UUID]) -> None:
-    unsubscribes = [
-        (emails[callback.row.pk], address)
-        for callback in callbacks
-        if callback.event and callback.row.pk in emails
-        for address in callback.event.unsubscribed
-    ]
-    if not unsubscribes:
-        return
-    rows = Email.objects.filter(pk__in={email_id for email_id, _ in unsubscribes})
-    workspaces = dict(rows.values_list("pk", "workspace_id"))
-    record_unsubscribe((workspaces[email_id], address) for email_id, address in unsubscribes)
+def _log_batch(error: Exception) -> None:
+    message = "Could not record a batch of callbacks; retrying them one by one"
+    logger.error(message, exc_info=error)

@@ -11,11 +11,9 @@ from core.context import request_id
 from core.db import prepared
 from core.db.ids import uuid7
 from core.queue.wake import hint, wake
+from ingest import queues
 from ingest.models import ProviderEvent
 from ingest.sns import SnsMessage, is_control
-
-PROCESS = "ingest.tasks.process_due_events"
-SES = "ses"
 
 
 def store(message: SnsMessage, raw: bytes) -> bool:
@@ -24,7 +22,7 @@ def store(message: SnsMessage, raw: bytes) -> bool:
     kind = ProviderEvent.Kind.CONTROL if control else ProviderEvent.Kind.NOTIFICATION
     stored = _insert(message, raw, kind=kind, finished=control)
     if stored and not control:
-        hint(PROCESS)
+        hint(queues.PROCESS_SES.task)
     return stored
 
 
@@ -36,14 +34,18 @@ def store_control_message(message: SnsMessage, raw: bytes, kind: ProviderEvent.K
 def reprocess(rows: "QuerySet[ProviderEvent]") -> int:
     """Make all but control messages due again; returns how many. Known facts change nothing."""
     selected = rows.exclude(state=ProviderEvent.State.NOTED)
+    count = 0
     with transaction.atomic():
-        count = selected.update(
-            state=ProviderEvent.State.RECEIVED,
-            reason="",
-            next_attempt_at=Now(),
-            crashes=0,
-        )
-        wake(PROCESS)
+        for source, queue in queues.BY_SOURCE.items():
+            updated = selected.filter(source=source).update(
+                state=ProviderEvent.State.RECEIVED,
+                reason="",
+                next_attempt_at=Now(),
+                crashes=0,
+            )
+            if updated:
+                wake(queue.task)
+            count += updated
     return count
 
 
@@ -62,7 +64,7 @@ def _insert(message: SnsMessage, raw: bytes, *, kind: ProviderEvent.Kind, finish
             " CASE WHEN %s THEN NULL ELSE now() END, 0, 0) ON CONFLICT DO NOTHING",
             [
                 uuid7(),
-                SES,
+                queues.SES,
                 message.message_id.lower(),
                 kind.value,
                 message.topic_arn,

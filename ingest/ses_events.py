@@ -7,6 +7,7 @@ Both formats are accepted: event publishing (`eventType`) and identity notificat
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -15,31 +16,16 @@ import orjson
 from contacts.models import Suppression
 from emails.content.addresses import normalise, parse
 from emails.content.mime import ID_HEADER
+from emails.facts.record import EmailFact
 from emails.models import Email
-from emails.providers.ses import EMAIL_TAG
+from emails.providers.ses import EMAIL_TAG, wire_message_id
+from ingest.callbacks import Unparsable
 from tracking.bot_detection import classify
 
 Status = Email.Status
 
-
-class UnknownEvent(Exception):
-    """The message is not an SES event that we can parse; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """One fact that an event states, for one recipient or, if `recipient` is empty, for all."""
-
-    type: str
-    occurred_at: datetime
-    payload: dict[str, Any]
-    webhook: dict[str, Any]
-    recipient: str = ""
-    status: str = ""
-    detail: str = ""
-    key: str = ""
-    suppress_as: str = ""
-    is_published: bool = True
+# A fact without what the facts of one event share: the email, its ids, when SES accepted it.
+Draft = partial[EmailFact]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,43 +39,54 @@ class SesEvent:
     message_id: str
     accepted_at: datetime | None
     email_id: UUID | None
-    effects: list[Effect]
+    drafts: list[Draft]
     unsubscribed: list[str]
+
+    def facts(self, email_id: UUID, *, region: str) -> list[EmailFact]:
+        """The facts that the event states about this email, which was sent in `region`."""
+        return [
+            draft(
+                email_id=email_id,
+                provider_message_id=self.message_id,
+                message_id=wire_message_id(self.message_id, region),
+                accepted_at=self.accepted_at,
+            )
+            for draft in self.drafts
+        ]
 
 
 def parse_event(message: str) -> SesEvent:
-    """Parse the `Message` of a notification; raises UnknownEvent."""
+    """Parse the `Message` of a notification; raises Unparsable."""
     try:
         event = orjson.loads(message)
     except orjson.JSONDecodeError as error:
-        raise UnknownEvent(f"Message is not JSON: {error}") from None
+        raise Unparsable(f"Message is not JSON: {error}") from None
     if not isinstance(event, dict):
-        raise UnknownEvent("Message is not a JSON object")
+        raise Unparsable("Message is not a JSON object")
     if "\\u0000" in message:
         event = _without_nul(event)
     mail = event.get("mail")
     if not isinstance(mail, dict) or not isinstance(mail.get("messageId"), str):
-        raise UnknownEvent("Message has no mail.messageId")
+        raise Unparsable("Message has no mail.messageId")
     name = event.get("eventType") or event.get("notificationType")
     entry = _PARSERS.get(name) if isinstance(name, str) else None
     if entry is None:
-        raise UnknownEvent(f"unknown event type {str(name)[:60]!r}")
+        raise Unparsable(f"unknown event type {str(name)[:60]!r}")
     key, parse_body = entry
     body = event.get(key) or {}
     if not isinstance(body, dict):
-        raise UnknownEvent(f"`{key}` is not an object")
+        raise Unparsable(f"`{key}` is not an object")
     try:
-        effects = parse_body(body, _time(body.get("timestamp")) or _time(mail.get("timestamp")))
+        drafts = parse_body(body, _time(body.get("timestamp")) or _time(mail.get("timestamp")))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UnknownEvent(
-            f"`{key}` does not match the SES documentation: {error!r}"[:300]
-        ) from error
+        problem = f"`{key}` does not match the SES documentation: {error!r}"
+        raise Unparsable(problem[:300]) from error
     return SesEvent(
         type=str(name),
         message_id=mail["messageId"],
         accepted_at=_time(mail.get("timestamp")),
         email_id=_email_id(mail),
-        effects=effects,
+        drafts=drafts,
         unsubscribed=_unsubscribed(mail, body) if key == "subscription" else [],
     )
 
@@ -151,21 +148,31 @@ def _address(value: Any) -> str:
 
 
 def _for_all_recipients(type_name: str, status: str, key: str) -> "Parser":
-    def parse_body(body: dict[str, Any], at: datetime | None) -> list[Effect]:
-        return [Effect(type_name, _required(at), body, {key: body}, status=status)]
+    def parse_body(body: dict[str, Any], at: datetime | None) -> list[Draft]:
+        return [
+            partial(
+                EmailFact,
+                type=type_name,
+                occurred_at=_required(at),
+                status=status,
+                payload=body,
+                event_data={key: body},
+            )
+        ]
 
     return parse_body
 
 
 def _failed(key: str, reason: Callable[[dict[str, Any]], str]) -> "Parser":
-    def parse_body(body: dict[str, Any], at: datetime | None) -> list[Effect]:
+    def parse_body(body: dict[str, Any], at: datetime | None) -> list[Draft]:
         text = reason(body)
         return [
-            Effect(
-                "failed",
-                _required(at),
-                body,
-                {key: body, "failed": {"reason": text}},
+            partial(
+                EmailFact,
+                type="failed",
+                occurred_at=_required(at),
+                payload=body,
+                event_data={key: body, "failed": {"reason": text}},
                 status=Status.FAILED,
                 detail=text,
                 key=key,
@@ -175,13 +182,14 @@ def _failed(key: str, reason: Callable[[dict[str, Any]], str]) -> "Parser":
     return parse_body
 
 
-def _delivery(body: dict[str, Any], at: datetime | None) -> list[Effect]:
+def _delivery(body: dict[str, Any], at: datetime | None) -> list[Draft]:
     return [
-        Effect(
-            "delivered",
-            _required(at),
-            body,
-            {"delivery": body},
+        partial(
+            EmailFact,
+            type="delivered",
+            occurred_at=_required(at),
+            payload=body,
+            event_data={"delivery": body},
             recipient=_address(address),
             status=Status.DELIVERED,
             detail=str(body.get("smtpResponse", ""))[:1000],
@@ -191,13 +199,14 @@ def _delivery(body: dict[str, Any], at: datetime | None) -> list[Effect]:
     ]
 
 
-def _delay(body: dict[str, Any], at: datetime | None) -> list[Effect]:
+def _delay(body: dict[str, Any], at: datetime | None) -> list[Draft]:
     return [
-        Effect(
-            "delivery_delayed",
-            _required(at),
-            body,
-            {"deliveryDelay": body},
+        partial(
+            EmailFact,
+            type="delivery_delayed",
+            occurred_at=_required(at),
+            payload=body,
+            event_data={"deliveryDelay": body},
             recipient=_address(recipient["emailAddress"]),
             status=Status.DELIVERY_DELAYED,
             detail=str(recipient.get("diagnosticCode") or body.get("delayType", ""))[:1000],
@@ -207,14 +216,15 @@ def _delay(body: dict[str, Any], at: datetime | None) -> list[Effect]:
     ]
 
 
-def _bounce(body: dict[str, Any], at: datetime | None) -> list[Effect]:
+def _bounce(body: dict[str, Any], at: datetime | None) -> list[Draft]:
     permanent = body.get("bounceType") == "Permanent"
     return [
-        Effect(
-            "bounced",
-            _required(at),
-            body,
-            {"bounce": _bounce_data(body, recipient)},
+        partial(
+            EmailFact,
+            type="bounced",
+            occurred_at=_required(at),
+            payload=body,
+            event_data={"bounce": _bounce_data(body, recipient)},
             recipient=_address(recipient["emailAddress"]),
             status=Status.BOUNCED if permanent else Status.SOFT_BOUNCED,
             detail=str(recipient.get("diagnosticCode") or body.get("bounceSubType", ""))[:1000],
@@ -246,16 +256,17 @@ def _bounce_suppression(body: dict[str, Any], recipient: dict[str, Any]) -> str:
     return Suppression.Origin.BOUNCE.value
 
 
-def _complaint(body: dict[str, Any], at: datetime | None) -> list[Effect]:
+def _complaint(body: dict[str, Any], at: datetime | None) -> list[Draft]:
     kind = body.get("complaintFeedbackType")
     # "not-spam": a recipient moved the email out of the spam folder, so it is no complaint.
     is_complaint = kind != "not-spam"
     return [
-        Effect(
-            "complained",
-            _required(at),
-            body,
-            {"complaint": body},
+        partial(
+            EmailFact,
+            type="complained",
+            occurred_at=_required(at),
+            payload=body,
+            event_data={"complaint": body},
             recipient=_address(recipient["emailAddress"]),
             status=Status.COMPLAINED if is_complaint else "",
             detail=str(kind or body.get("complaintSubType") or ""),
@@ -273,7 +284,7 @@ def _feedback_key(body: dict[str, Any], at: datetime | None) -> str:
 
 
 def _open_or_click(type_name: str, key: str) -> "Parser":
-    def parse_body(body: dict[str, Any], at: datetime | None) -> list[Effect]:
+    def parse_body(body: dict[str, Any], at: datetime | None) -> list[Draft]:
         user_agent = str(body.get("userAgent") or "")
         data = body | {"machine": classify(user_agent).is_machine}
         fact_key = "\n".join(
@@ -284,12 +295,21 @@ def _open_or_click(type_name: str, key: str) -> "Parser":
                 user_agent,
             )
         )
-        return [Effect(type_name, _required(at), data, {key: data}, key=fact_key)]
+        return [
+            partial(
+                EmailFact,
+                type=type_name,
+                occurred_at=_required(at),
+                key=fact_key,
+                payload=data,
+                event_data={key: data},
+            )
+        ]
 
     return parse_body
 
 
-def _subscription(body: dict[str, Any], at: datetime | None) -> list[Effect]:
+def _subscription(body: dict[str, Any], at: datetime | None) -> list[Draft]:
     return []
 
 
@@ -307,7 +327,7 @@ def _unsubscribed(mail: dict[str, Any], body: dict[str, Any]) -> list[str]:
     return addresses
 
 
-Parser = Callable[[dict[str, Any], datetime | None], list[Effect]]
+Parser = Callable[[dict[str, Any], datetime | None], list[Draft]]
 
 _RENDERING_FAILURE = (
     "failure",

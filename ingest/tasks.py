@@ -3,14 +3,14 @@ from django.conf import settings
 
 from core.queue.retention import purge
 from core.queue.worker_loop import drain
+from ingest import queues
 from ingest.models import ProviderEvent
-from ingest.processing import process_due
 
 
 @shared_task
 def process_due_events() -> int:
-    """Process all due callbacks."""
-    return drain("ingest.tasks.process_due_events", process_due)
+    """Process all due SES events."""
+    return drain(queues.PROCESS_SES)
 
 
 @shared_task
@@ -21,5 +21,5 @@ def purge_old_provider_events() -> int:
         finished,
         column="received_at",
         older_than=settings.PROVIDER_EVENT_RETENTION,
-        task="ingest.tasks.purge_old_provider_events",
+        task=queues.PURGE.task,
     )

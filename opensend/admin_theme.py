@@ -1,4 +1,4 @@
-"""How the admin looks: its name and what is in its sidebar (unfold's UNFOLD setting)."""
+"""The admin's title and sidebar (unfold's UNFOLD setting)."""
 
 from typing import Any
 
@@ -37,12 +37,12 @@ UNFOLD = {
                 _page("DNS records", "list_alt", "domains_dnsrecord_changelist"),
             ),
             _group(
-                "People",
+                "Audience",
                 _page("Contacts", "contacts", "contacts_contact_changelist"),
                 _page("Suppressions", "block", "contacts_suppression_changelist"),
             ),
             _group(
-                "In and out",
+                "Events and webhooks",
                 _page("Provider callbacks", "call_received", "ingest_providerevent_changelist"),
                 _page("Events", "bolt", "events_event_changelist"),
                 _page("Endpoints", "webhook", "webhooks_endpoint_changelist"),
@@ -51,11 +51,13 @@ UNFOLD = {
                 _page("Recoveries", "history", "webhooks_recovery_changelist"),
             ),
             _group(
-                "Installation",
+                "Administration",
                 _page("Workspaces", "workspaces", "accounts_workspace_changelist"),
                 _page("API keys", "key", "accounts_apikey_changelist"),
-                _page("Repeated requests", "content_copy", "accounts_idempotencyrecord_changelist"),
-                _page("Signs of life", "favorite", "core_heartbeat_changelist"),
+                _page(
+                    "Idempotency records", "content_copy", "accounts_idempotencyrecord_changelist"
+                ),
+                _page("Heartbeats", "favorite", "core_heartbeat_changelist"),
                 _page("Operators", "person", "auth_user_changelist"),
                 _page("Groups", "group", "auth_group_changelist"),
             ),

@@ -1,21 +1,23 @@
 import os
+import sys
 import warnings
 
 from celery import Celery
 from celery.exceptions import SecurityWarning
 from celery.signals import beat_init, celeryd_init, setup_logging
+from django.core.exceptions import ImproperlyConfigured
 
-# In a container there is often nobody but root.
+# Containers often run as root, which Celery warns about.
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opensend.settings")
 
 
 @setup_logging.connect
-def _leave_logging_alone(**_: object) -> None:
-    """Celery sets levels and handlers of its own unless somebody hears this.
+def _keep_django_logging(**_: object) -> None:
+    """A receiver of this signal stops Celery from configuring logging.
 
-    So LOG_LEVEL means the same in workers and beat as it does in the web.
+    Django's LOGGING, with LOG_LEVEL, then applies to workers and beat as well.
     """
 
 
@@ -24,7 +26,10 @@ def _leave_logging_alone(**_: object) -> None:
 def _require_valid_settings(**_: object) -> None:
     from opensend.checks import require_valid_settings
 
-    require_valid_settings()
+    try:
+        require_valid_settings()
+    except ImproperlyConfigured as error:  # Celery only logs exceptions of signal handlers
+        sys.exit(str(error))
 
 
 app = Celery("opensend")

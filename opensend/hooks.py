@@ -8,7 +8,7 @@ from domains.models import Domain
 
 
 def _known_domains(workspace: Workspace, ids: Collection[UUID]) -> set[UUID]:
-    rows = Domain.objects.for_workspace(workspace).filter(pk__in=ids)
+    rows = Domain.objects.live().for_workspace(workspace).filter(pk__in=ids)
     return set(rows.values_list("pk", flat=True))
 
 

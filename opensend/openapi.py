@@ -1,4 +1,4 @@
-"""What the schema leaves out, and the paths that are no API views but belong in it."""
+"""Adjusts the OpenAPI schema: hides alias paths and adds paths that are not API views."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ _PLAIN: dict[str, dict[str, Any]] = {
             "tags": ["Callbacks"],
             "requestBody": {"content": {"text/plain": {"schema": {"type": "string"}}}},
             "responses": {
-                "200": {"description": "Kept", "content": _TEXT},
+                "200": {"description": "Stored", "content": _TEXT},
                 "4XX": _ERROR,
                 "503": _ERROR,
             },
@@ -30,7 +30,7 @@ _PLAIN: dict[str, dict[str, Any]] = {
             "operationId": "healthz",
             "summary": "Does the process answer?",
             "tags": ["Operation"],
-            "responses": {"200": {"description": "It does", "content": _JSON}},
+            "responses": {"200": {"description": "The process responds", "content": _JSON}},
         }
     },
     "/readyz": {
@@ -56,12 +56,12 @@ _PLAIN: dict[str, dict[str, Any]] = {
 
 
 def only_canonical_paths(endpoints: list[Endpoint]) -> list[Endpoint]:
-    """Every path answers under /api/... too; it is described once."""
+    """Every path is also served under /api/...; document it once."""
     return [endpoint for endpoint in endpoints if not endpoint[0].startswith("/api/")]
 
 
 def with_plain_paths(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Nobody needs a key for these."""
+    """Add the plain paths, which need no API key."""
     for path, methods in _PLAIN.items():
         result["paths"][path] = {
             method: operation | {"security": []} for method, operation in methods.items()

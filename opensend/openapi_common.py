@@ -1,46 +1,48 @@
-"""What the operations of the API have in common, described once and referred to by each."""
+"""Shared OpenAPI components (headers, errors), defined once and referenced by each operation."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from core.api.dialects import Error
-from core.middleware import WELL_FORMED
+from core.middleware import REQUEST_ID_PATTERN
 
-_WHOLE = {"type": "integer", "minimum": 0}
+_COUNT = {"type": "integer", "minimum": 0}
 _COMPONENTS: dict[str, dict[str, Any]] = {
     "parameters": {
         "x-request-id": {
             "name": "x-request-id",
             "in": "header",
-            "description": "What to call this request, in its answer, in the log and in the events"
-            " it leads to. Anything of another form is replaced by an id made here.",
-            "schema": {"type": "string", "pattern": f"^{WELL_FORMED.pattern}$"},
+            "description": "The id of this request in its response, in the logs and in the events"
+            " it causes. A value in another format is replaced by a generated id.",
+            "schema": {"type": "string", "pattern": f"^{REQUEST_ID_PATTERN.pattern}$"},
         },
     },
     "headers": {
         "x-request-id": {
-            "description": "The request's own, or one made here; to quote when something is wrong.",
+            "description": "The id sent with the request, or a generated one; quote it when"
+            " asking for help.",
             "schema": {"type": "string"},
         },
         "ratelimit-limit": {
-            "description": "How many requests a second this key may make in the long run. The"
-            " `ratelimit-` headers are left out when there is no limit or it can't be counted.",
-            "schema": _WHOLE,
+            "description": "Requests per second that this key may make on average. The"
+            " `ratelimit-` headers are omitted without a limit or while it cannot be enforced.",
+            "schema": _COUNT,
         },
         "ratelimit-remaining": {
-            "description": "How many requests would pass at once.",
-            "schema": _WHOLE,
+            "description": "Requests that can be made immediately.",
+            "schema": _COUNT,
         },
         "ratelimit-reset": {
-            "description": "Seconds until as many requests as ever would pass at once.",
-            "schema": _WHOLE,
+            "description": "Seconds until the full burst is available again.",
+            "schema": _COUNT,
         },
         "retry-after": {
-            "description": "Seconds until the same request may succeed.",
+            "description": "Seconds to wait before retrying.",
             "schema": {"type": "integer", "minimum": 1},
         },
         "Idempotent-Replayed": {
-            "description": "Only on the answer to an earlier request with this Idempotency-Key.",
+            "description": "Present if this is the stored response to an earlier request with this"
+            " Idempotency-Key.",
             "schema": {"type": "string", "const": "true"},
         },
     },
@@ -48,27 +50,27 @@ _COMPONENTS: dict[str, dict[str, Any]] = {
 _REQUEST_ID = {"$ref": "#/components/parameters/x-request-id"}
 _LIMITS = ["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"]
 _ERRORS: dict[str, tuple[str, str, list[str]]] = {
-    "4XX": ("Refused", "The request is refused; `name` says why.", _LIMITS),
+    "4XX": ("Refused", "The request was rejected; `name` is the reason.", _LIMITS),
     "409": (
         "Conflict",
-        "Something else is in the way. With `concurrent_idempotent_requests` a request with this"
-        " Idempotency-Key is still running, and `retry-after` says when to try again.",
+        "The request conflicts with the current state. `concurrent_idempotent_requests` means that"
+        " a request with this Idempotency-Key is still running; retry after `retry-after` seconds.",
         [*_LIMITS, "retry-after"],
     ),
     "429": (
         "TooManyRequests",
-        "This key makes more requests than it may.",
+        "The rate limit of this key is exceeded.",
         [*_LIMITS, "retry-after"],
     ),
-    "500": ("InternalServerError", "Something broke here.", []),
-    "503": ("Unavailable", "What this needs doesn't answer just now; try again.", _LIMITS),
+    "500": ("InternalServerError", "An unexpected error on our side.", []),
+    "503": ("Unavailable", "A dependency is temporarily unavailable; retry later.", _LIMITS),
 }
 
 Operation = dict[str, Any]
 
 
 def with_required_bodies(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """drf-spectacular requires a body when one of its fields is required, and nothing else."""
+    """drf-spectacular marks a body as required only if one of its fields is required."""
     schemas = result["components"]["schemas"]
     for operation in _operations(result):
         body = operation.get("requestBody")
@@ -81,20 +83,20 @@ def with_common_headers(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     for kind, members in _COMPONENTS.items():
         result["components"].setdefault(kind, {}).update(members)
     for operation in _operations(result):
-        for status, answer in operation["responses"].items():
-            answer["headers"] = _headers(operation, status)
+        for status, response in operation["responses"].items():
+            response["headers"] = _headers(operation, status)
         operation.setdefault("parameters", []).append(_REQUEST_ID)
     return result
 
 
 def with_common_errors(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Of each operation that takes a key; of a 503, views themselves say whether it can be."""
+    """Add the shared errors to all operations with a key; 503 only where the view declares it."""
     components = result["components"]
     components["schemas"]["Error"] = Error.model_json_schema()
     components["responses"] = dict(_error(*each) for each in _ERRORS.values())
-    for operation in filter(_takes_key, _operations(result)):
+    for operation in filter(_needs_key, _operations(result)):
         for status, (name, *_rest) in _ERRORS.items():
-            if _may_answer(operation, status):
+            if _can_return(operation, status):
                 operation["responses"][status] = {"$ref": f"#/components/responses/{name}"}
     return result
 
@@ -113,10 +115,10 @@ def _may_be_empty(content: dict[str, Any], schemas: dict[str, Any]) -> bool:
     )
 
 
-def _may_answer(operation: Operation, status: str) -> bool:
+def _can_return(operation: Operation, status: str) -> bool:
     match status:
         case "409":
-            return _is_repeatable(operation)
+            return _is_idempotent(operation)
         case "503":
             return status in operation["responses"]
         case _:
@@ -124,8 +126,8 @@ def _may_answer(operation: Operation, status: str) -> bool:
 
 
 def _headers(operation: Operation, status: str) -> dict[str, Any]:
-    names = ["x-request-id", *(_LIMITS if _takes_key(operation) else [])]
-    if status.startswith("2") and _is_repeatable(operation):
+    names = ["x-request-id", *(_LIMITS if _needs_key(operation) else [])]
+    if status.startswith("2") and _is_idempotent(operation):
         names.append("Idempotent-Replayed")
     return _refs(names)
 
@@ -143,9 +145,9 @@ def _refs(headers: list[str]) -> dict[str, Any]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in headers}
 
 
-def _takes_key(operation: Operation) -> bool:
+def _needs_key(operation: Operation) -> bool:
     return bool(operation["security"])
 
 
-def _is_repeatable(operation: Operation) -> bool:
+def _is_idempotent(operation: Operation) -> bool:
     return any(each.get("name") == "Idempotency-Key" for each in operation.get("parameters", []))

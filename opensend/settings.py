@@ -26,8 +26,8 @@ env.read_env(BASE_DIR / ".env")  # real variables win over the file; no file, no
 
 # --- Core -------------------------------------------------------------------
 
-# LOCAL_MODE=true stands for a laptop. Django's own switch stays off there too: it would keep a
-# formatted copy of every SQL statement, and our errors are the same JSON everywhere.
+# LOCAL_MODE=true is for a laptop. Django's DEBUG stays off there too: it would keep a copy of every
+# SQL statement, and errors are the same JSON everywhere.
 LOCAL_MODE = env.bool("LOCAL_MODE", default=False)
 DEBUG = False
 SECRET_KEY = env.str("SECRET_KEY", default="insecure-for-debug-only" if LOCAL_MODE else env.NOTSET)
@@ -111,14 +111,13 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 FORMAT_MODULE_PATH = "opensend.formats"
 STATIC_URL = "static/"
-# Production runs collectstatic; a laptop serves what the packages hold.
+# Production runs collectstatic; a laptop serves static files from the packages.
 STATIC_ROOT = None if LOCAL_MODE else BASE_DIR / "static"
 WHITENOISE_USE_FINDERS = LOCAL_MODE
 WHITENOISE_AUTOREFRESH = False
 APPEND_SLASH = False
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BASE_URL.startswith("https://")
-# Whoever can set the header X-Forwarded-Proto decides what is secure: only a proxy that always
-# sets it may be declared.
+# Clients could forge X-Forwarded-Proto: trust it only behind a proxy that always sets it.
 BEHIND_TLS_PROXY = env.bool("BEHIND_TLS_PROXY", default=False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS_PROXY else None
 
@@ -129,10 +128,9 @@ DATABASES: dict[str, dict[str, Any]] = {
         "DATABASE_URL", default="postgres:///opensend" if LOCAL_MODE else env.NOTSET
     )
 }
-# A database that is out of reach costs seconds: 5 to connect, and 15 until a connection is given
-# up whose other side acknowledges neither what was sent nor, after 10 s of silence, a probe. The
-# latter are for TCP; without TCP_USER_TIMEOUT (Linux has it) the number of probes counts.
-# Parameters of DATABASE_URL win.
+# An unreachable database is given up after 5 s while connecting, and after 15 s without an
+# acknowledgement of data or keepalive probes (TCP only; where there is no TCP_USER_TIMEOUT, the
+# number of probes counts). Parameters of DATABASE_URL override these.
 DATABASES["default"]["OPTIONS"] = {
     "application_name": env.str("SERVICE", default="opensend"),
     "connect_timeout": 5,
@@ -142,7 +140,7 @@ DATABASES["default"]["OPTIONS"] = {
     "keepalives_count": 3,
     **DATABASES["default"].get("OPTIONS", {}),
 }
-# Connections a process keeps; 0 opens one a request, for a pooler that stands in front.
+# Connections per process; 0 opens one per request, behind an external pooler.
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=20)
 if DATABASE_POOL_SIZE:
     DATABASES["default"]["OPTIONS"]["pool"] = {
@@ -150,7 +148,7 @@ if DATABASE_POOL_SIZE:
         "max_size": DATABASE_POOL_SIZE,
         "timeout": 10,
     }
-# The statements of every request are planned once a connection, where that outlives the request.
+# Plan frequent statements once per connection, where connections outlive requests.
 DATABASE_PREPARED_STATEMENTS = env.bool(
     "DATABASE_PREPARED_STATEMENTS", default=DATABASE_POOL_SIZE > 0
 )
@@ -201,7 +199,7 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 API_MAX_BODY_BYTES = env.int("API_MAX_BODY_BYTES", default=64 * 1024 * 1024)
-API_RATE_LIMIT = env.int("API_RATE_LIMIT", default=100)  # requests a second and key; 0: no limit
+API_RATE_LIMIT = env.int("API_RATE_LIMIT", default=100)  # per second and key; 0: no limit
 API_RATE_BURST = env.int("API_RATE_BURST", default=200)
 IDEMPOTENCY_RETENTION = timedelta(hours=env.float("IDEMPOTENCY_RETENTION_HOURS", default=24.0))
 
@@ -213,43 +211,44 @@ BLOB_STORE = env.str("BLOB_STORE", default=str(VAR_DIR / "blobs"))
 # --- AWS --------------------------------------------------------------------------
 
 AWS_REGION = env.str("AWS_REGION", default="us-east-1")
-# A stand-in for AWS (the twin). Empty: the real AWS.
+# URL of a stand-in for AWS (the twin); empty for the real AWS.
 AWS_ENDPOINT_URL = env.str("AWS_ENDPOINT_URL", default="")
 
 # --- Sending ------------------------------------------------------------------------
 
 EMAIL_PROVIDER = env.str("EMAIL_PROVIDER", default="ses")  # or "smtp"; a domain may differ
-# smtp+starttls://, smtps:// or, for a relay on this host, smtp:// and no TLS.
+# smtp+starttls://, smtps://, or smtp:// (no TLS) for a relay on this host.
 SMTP_URL = env.str("SMTP_URL", default="")
-SMTP_RATE = env.float("SMTP_RATE", default=0.0)  # recipients a second; 0: no limit
+SMTP_RATE = env.float("SMTP_RATE", default=0.0)  # recipients per second; 0: no limit
 SES_CONFIGURATION_SET = env.str("SES_CONFIGURATION_SET", default="")
-SEND_CONCURRENCY = env.int("SEND_CONCURRENCY", default=128)  # provider calls in flight a process
-# Recipients a second while the provider has not told its limits: those of a new SES account.
+SEND_CONCURRENCY = env.int("SEND_CONCURRENCY", default=128)  # provider calls in flight per process
+# Recipients per second until the provider's limits are known: those of a new SES account.
 SEND_RATE_UNTIL_KNOWN = env.float("SEND_RATE_UNTIL_KNOWN", default=1.0)
 SEND_LEASE = timedelta(seconds=env.int("SEND_LEASE", default=60))
 SEND_GIVE_UP_AFTER = timedelta(hours=env.int("SEND_GIVE_UP_AFTER_HOURS", default=24))
 SEND_UNKNOWN_GRACE = timedelta(seconds=env.int("SEND_UNKNOWN_GRACE", default=600))
 SEND_UNKNOWN_POLICY = env.str("SEND_UNKNOWN_POLICY", default="resend")  # or "hold"
+HOLD_MAX_AGE = timedelta(hours=env.int("HOLD_MAX_AGE_HOURS", default=72))
 
-# Where attachments given by their address may be fetched from, besides https and public ones.
+# Where attachments given as a URL may be fetched from, besides https on public networks.
 ATTACHMENT_ALLOW_HTTP = env.bool("ATTACHMENT_ALLOW_HTTP", default=False)
 ATTACHMENT_ALLOWED_NETWORKS = [
     ip_network(network) for network in env.list("ATTACHMENT_ALLOWED_NETWORKS", default=[])
 ]
-# Bytes of attachments that a process has in hand at once for provider calls.
+# Bytes of attachments that a process loads at once for provider calls.
 ATTACHMENT_BYTES_IN_FLIGHT = env.int("ATTACHMENT_BYTES_IN_FLIGHT", default=128 * 1024 * 1024)
 
-# Mail to the operators, about webhook endpoints that fail. The domain of the sender must be a
-# verified one of this installation; without operators there is no such mail.
+# Alerts about failing webhook endpoints go to these operators, from a mailbox of a verified domain
+# of this installation.
 OPERATOR_EMAILS = env.list("OPERATOR_EMAILS", default=[])
 OPERATOR_EMAIL_FROM = env.str("OPERATOR_EMAIL_FROM", default="")
 
-# --- Tracking and unsubscribing -------------------------------------------------------------
+# --- Tracking and unsubscribe_view -------------------------------------------------------------
 
-# Secrets that sign the links in mail, newest first: the first signs, all of them open.
+# Secrets that sign tokens in links, newest first: the first signs, all of them verify.
 TRACKING_KEYS = env.list("TRACKING_KEYS", default=[]) or ([SECRET_KEY] if LOCAL_MODE else [])
 
-# --- What providers report --------------------------------------------------------------
+# --- Provider callbacks --------------------------------------------------------------
 
 SES_EVENTS_SNS_TOPIC_ARN = env.list("SES_EVENTS_SNS_TOPIC_ARN", default=[])
 SNS_REQUIRE_SIGNATURE_V2 = env.bool("SNS_REQUIRE_SIGNATURE_V2", default=False)
@@ -264,8 +263,8 @@ WEBHOOK_ALLOWED_NETWORKS = [
     ip_network(network) for network in env.list("WEBHOOK_ALLOWED_NETWORKS", default=[])
 ]
 WEBHOOK_TIMEOUT = env.float("WEBHOOK_TIMEOUT", default=15.0)
-WEBHOOK_CONCURRENCY = env.int("WEBHOOK_CONCURRENCY", default=500)  # requests in flight a process
-WEBHOOK_PER_ENDPOINT = env.int("WEBHOOK_PER_ENDPOINT", default=20)  # in flight an endpoint
+WEBHOOK_CONCURRENCY = env.int("WEBHOOK_CONCURRENCY", default=500)  # requests in flight per process
+WEBHOOK_PER_ENDPOINT = env.int("WEBHOOK_PER_ENDPOINT", default=20)  # in flight per endpoint
 
 # --- Retention ----------------------------------------------------------------------------
 
@@ -275,8 +274,8 @@ PROVIDER_EVENT_RETENTION = timedelta(days=env.float("PROVIDER_EVENT_RETENTION_DA
 HIT_RETENTION = timedelta(days=env.float("HIT_RETENTION_DAYS", default=30.0))
 
 # --- Background work --------------------------------------------------------------------
-# The database row is the job. A Celery message is only a hint that something is due; a lost
-# one costs a sweep, not an email.
+# The database row is the job. A Celery message is only a hint: losing one costs a sweep interval,
+# not an email. Queues and periodic tasks are listed in each app's queues.py.
 
 SWEEP_INTERVAL = timedelta(seconds=env.float("SWEEP_INTERVAL", default=5.0))
 CELERY_BROKER_URL = REDIS_URL
@@ -296,7 +295,7 @@ CELERY_BEAT_SCHEDULE = beat_schedule(APPS, sweep_every=SWEEP_INTERVAL)
 
 # --- Metrics ---------------------------------------------------------------------------
 
-# A folder that the processes of one host count in together; emptied when they start.
+# Shared by all processes of a host for their counters; emptied at start.
 PROMETHEUS_MULTIPROC_DIR = env.str("PROMETHEUS_MULTIPROC_DIR", default="")
 
 # --- Logs ------------------------------------------------------------------------------
@@ -310,7 +309,7 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "botocore": {"level": "WARNING"},
-        "celery": {"level": "WARNING"},  # else two lines a task, and many tasks a second
+        "celery": {"level": "WARNING"},  # otherwise two lines per task, many times a second
         "django.request": {"level": "ERROR"},
     },
 }

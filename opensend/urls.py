@@ -6,7 +6,7 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 from core import health
 from core.api.http import answering
 from core.blobs.views import download
-from emails.unsubscribe_page import unsubscribing
+from emails.unsubscribe_page import unsubscribe_view
 from ingest.api.ses import ses_events
 
 reading = answering("GET", "HEAD")
@@ -26,7 +26,7 @@ api = [
 urlpatterns = [
     path("", include(api)),
     path("", include("tracking.urls")),
-    path("t/u/<str:token>", unsubscribing),
+    path("t/u/<str:token>", unsubscribe_view),
     path("", to_admin),
     path("admin", to_admin),
     path("admin/", admin.site.urls),

@@ -1,8 +1,8 @@
-"""`python -m opensend.worker`: Celery workers for each queue, ended together.
+"""`python -m opensend.worker`: Celery workers for all queues, stopped together.
 
-What may wait for the outside (sending, webhooks) has processes of its own, each of which runs one
-task at a time and many calls inside it; what only needs the database has a pool. In production
-each may as well be a service of its own: the commands are those of WORKERS.
+Queues that wait for external services (sending, webhooks) have dedicated processes, each running
+one task at a time with many concurrent calls. Tasks that only need the database share a prefork
+pool. In production, each worker can be a separate service with the options in WORKERS.
 """
 
 import os
@@ -19,51 +19,51 @@ WORKERS = {
     "sending": ["--pool", "solo"],
     "webhooks": ["--pool", "solo"],
 }
-# One process can't use more than one processor.
+# A process uses one CPU core at most.
 PROCESSES = {
     "sending": int(os.environ.get("SENDING_PROCESSES", "2")),
     "webhooks": int(os.environ.get("WEBHOOK_PROCESSES", "2")),
 }
-QUIET = ["--without-gossip", "--without-mingle"]
+COMMON_OPTIONS = ["--without-gossip", "--without-mingle"]
 
 
 def main() -> int:
-    """Runs until asked to stop (0) or until one of the workers ends by itself (1)."""
-    asked = _Asked()
+    """Run until SIGTERM or SIGINT (returns 0), or until any worker exits by itself (returns 1)."""
+    stop = _StopSignal()
     workers = [
         _start(queue, number, options)
         for queue, options in WORKERS.items()
         for number in range(1, PROCESSES.get(queue, 1) + 1)
     ]
-    while not asked.to_stop and all(worker.poll() is None for worker in workers):
+    while not stop.received and all(worker.poll() is None for worker in workers):
         time.sleep(0.2)
     for worker in workers:
         worker.terminate()
     for worker in workers:
         worker.wait()
-    return 0 if asked.to_stop else 1
+    return 0 if stop.received else 1
 
 
-class _Asked:
-    """Whether somebody wants us to end: Celery finishes what it has begun."""
+class _StopSignal:
+    """Records SIGTERM and SIGINT. On SIGTERM, Celery finishes its running tasks."""
 
     def __init__(self) -> None:
-        self.to_stop = False
+        self.received = False
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._note)
+            signal.signal(number, self._on_signal)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.to_stop = True
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self.received = True
 
 
 def _start(queue: str, number: int, options: list[str]) -> "subprocess.Popen[bytes]":
     argv = [sys.executable, "-m", "celery", "--quiet", "-A", "opensend", "worker", "-Q", queue]
-    argv += ["-n", f"{queue}-{number}@%h", *options, *QUIET]
+    argv += ["-n", f"{queue}-{number}@%h", *options, *COMMON_OPTIONS]
     return subprocess.Popen(  # noqa: S603
         argv,
         stdin=subprocess.DEVNULL,
         env=os.environ | {"SERVICE": f"opensend-{queue}"},
-        # A killed parent takes its workers along.
+        # Workers must not outlive a killed parent.
         preexec_fn=die_with_parent(signal.SIGKILL),
     )
 

@@ -3,7 +3,7 @@
 from pydantic import BaseModel, Field
 
 from events.catalogue import EventType
-from events.payloads.base import Id, Payload, Time
+from events.payloads import Id, Payload, Time
 
 
 class Verdicts(BaseModel):

@@ -1,4 +1,4 @@
-"""Whether what goes over HTTP is what the served OpenAPI document says of it."""
+"""Checks requests and responses against the served OpenAPI document."""
 
 import re
 from functools import cache
@@ -10,7 +10,7 @@ from referencing.jsonschema import DRAFT202012
 
 
 def check(view, request, response):
-    """AssertionError when an answer, or a request that got a good one, is not as described."""
+    """AssertionError if a response, or a request that succeeded, does not match the document."""
     if type(view).__name__ == "UnsupportedEndpoint":
         return
     route = request.resolver_match.route.removeprefix("api/")
@@ -22,7 +22,7 @@ def check(view, request, response):
     place = f"paths/{path.replace('~', '~0').replace('/', '~1')}/{method}"
     if response.status_code < 400 and request.META.get("HTTP_X_BATCH_VALIDATION") != "permissive":
         _check_request(operation, place, request)
-    _check_answer(operation, place, response)
+    _check_response(operation, place, response)
 
 
 @cache
@@ -41,14 +41,14 @@ def _check_request(operation, place, request):
     _check(at, request.data)
 
 
-def _check_answer(operation, place, response):
-    answers, status = operation["responses"], str(response.status_code)
-    known = next((each for each in (status, f"{status[0]}XX") if each in answers), None)
-    assert known, f"{place}: an answer {status} is not described"
+def _check_response(operation, place, response):
+    responses, status = operation["responses"], str(response.status_code)
+    known = next((each for each in (status, f"{status[0]}XX") if each in responses), None)
+    assert known, f"{place}: a {status} response is not described"
     if not hasattr(response, "data"):
         return
-    if "$ref" in answers[known]:
-        place = answers[known]["$ref"].removeprefix("#/")
+    if "$ref" in responses[known]:
+        place = responses[known]["$ref"].removeprefix("#/")
     else:
         place = f"{place}/responses/{known}"
     _check(f"{place}/content/application~1json/schema", orjson.loads(orjson.dumps(response.data)))

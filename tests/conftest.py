@@ -1,4 +1,4 @@
-"""The whole suite runs on a real PostgreSQL and a real Redis, started here unless given."""
+"""The suite runs on a real PostgreSQL and Redis; DATABASE_URL and REDIS_URL override them."""
 
 import importlib.util
 import json
@@ -34,8 +34,8 @@ os.environ.update(
     DATABASE_POOL_SIZE="0",
     DATABASE_PREPARED_STATEMENTS="true",
 )
-for stray in ("PROMETHEUS_MULTIPROC_DIR", "AWS_ENDPOINT_URL"):
-    os.environ.pop(stray, None)
+for name in ("PROMETHEUS_MULTIPROC_DIR", "AWS_ENDPOINT_URL"):
+    os.environ.pop(name, None)
 
 
 def _start_services() -> list[object]:
@@ -89,7 +89,7 @@ def api(api_key):
 
 @pytest.fixture
 def stranger(db):
-    """The HTTP client of another workspace, to which nothing of Alice's exists."""
+    """The HTTP client of another workspace, which must not see anything of Alice's."""
     from accounts.services import create_api_key, create_workspace
 
     return _client(create_api_key(workspace=create_workspace(name="Bob's"), name="bob")[1])
@@ -97,7 +97,7 @@ def stranger(db):
 
 @pytest.fixture
 def domain(workspace):
-    """Alice's verified domain, example.com, with no identity behind it at any SES."""
+    """Alice's verified domain, example.com, without an SES identity."""
     from domains.models import Domain
 
     return Domain.objects.create(
@@ -113,7 +113,7 @@ def domain(workspace):
 
 @pytest.fixture
 def client_for():
-    """Make an HTTP client for any token."""
+    """Builds an HTTP client for any token."""
     return _client
 
 
@@ -125,29 +125,29 @@ def _client(token: str):
 
 @pytest.fixture
 def log_lines(caplog):
-    """`log_lines("webhooks")`: a list of what is logged there from now on, as it comes out."""
+    """`log_lines("webhooks")`: a list of all JSON log lines of that logger from now on."""
     from core.logs import JsonFormatter
 
     class Handler(logging.Handler):
         def emit(self, record):
             lines.append(json.loads(JsonFormatter().format(record)))
 
-    def listen(name, level=logging.DEBUG):
+    def capture(name, level=logging.DEBUG):
         caplog.set_level(level, logger=name)
         logging.getLogger(name).addHandler(handler)
-        listened.append(name)
+        names.append(name)
         return lines
 
-    lines, listened, handler = [], [], Handler()
-    yield listen
-    for name in listened:
+    lines, names, handler = [], [], Handler()
+    yield capture
+    for name in names:
         logging.getLogger(name).removeHandler(handler)
 
 
 @pytest.fixture(scope="session")
 def product():
-    """The whole product as a user starts it, once for all tests that only use it."""
-    from tests.journey.product_running import Product
+    """The whole product as a user starts it, shared by all tests that only use it."""
+    from tests.journey.product import Product
 
     with tempfile.TemporaryDirectory(prefix="opensend-", ignore_cleanup_errors=True) as folder:
         running = Product(Path(folder)).start()
@@ -159,7 +159,7 @@ def product():
 
 @pytest.fixture(scope="session")
 def s3_url(tmp_path_factory):
-    """A twin of its own for blobs, with the bucket `files`."""
+    """A separate twin for blobs, with the bucket `files`."""
     folder = tmp_path_factory.mktemp("s3")
     command = [sys.executable, "-m", "twin", "--port=0", f"--var-dir={folder}", "--bucket=files"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
@@ -169,7 +169,7 @@ def s3_url(tmp_path_factory):
 
 @pytest.fixture(params=["folder", "s3"])
 def blob_store(request, settings, tmp_path):
-    """An empty store; a test that takes it runs with a folder and with the twin's S3."""
+    """An empty blob store; each test runs with a folder and with the twin's S3."""
     from core import aws
     from core.blobs import blobs
 
@@ -188,7 +188,7 @@ def blob_store(request, settings, tmp_path):
 
 @pytest.fixture
 def download():
-    """`download(url)`: (content, headers) that anybody gets there; the folder is behind us."""
+    """`download(url)`: (content, headers); links to a folder go to the Django test client."""
     from django.test import Client
 
     def get(url):
@@ -203,7 +203,7 @@ def download():
 
 @pytest.fixture(scope="session")
 def opensend_module():
-    """The PyPI client `opensend`; by its file, because our own project bears the same name."""
+    """The PyPI client `opensend`, loaded from its file: our own package has the same name."""
     path = distribution("opensend").locate_file("opensend/__init__.py")
     spec = importlib.util.spec_from_file_location("opensend_from_pypi", path)
     module = importlib.util.module_from_spec(spec)
@@ -213,55 +213,55 @@ def opensend_module():
 
 
 @pytest.fixture(autouse=True)
-def _published_as_promised():
-    """Every event that a test publishes is what the catalogue says of its type."""
+def _published_events_match_catalogue():
+    """Every event that a test publishes matches the catalogue."""
     from events import services
     from tests.event_schemas import check
 
-    genuine, broken = services.sealed, []
+    original, errors = services.serialize, []
 
     def checked(*args, **named):
-        body = genuine(*args, **named)
+        body = original(*args, **named)
         try:
             check(json.loads(body))
         except AssertionError as error:
-            broken.append(str(error))  # workers go on after any error, tests don't
+            errors.append(str(error))  # a worker continues after an error; the test must fail
             raise
         return body
 
-    services.sealed = checked
-    yield broken
-    services.sealed = genuine
-    assert not broken, broken
+    services.serialize = checked
+    yield errors
+    services.serialize = original
+    assert not errors, errors
 
 
 @pytest.fixture(autouse=True)
-def _answered_as_described():
-    """Every request that is taken and every answer is what the OpenAPI document says of it."""
+def _responses_match_openapi():
+    """Every accepted request and every response matches the OpenAPI document."""
     from accounts.views import ApiView
     from tests.api_schema import check
 
-    genuine, wrong = ApiView.finalize_response, []
+    original, errors = ApiView.finalize_response, []
 
     def checked(view, request, *args, **named):
-        response = genuine(view, request, *args, **named)
+        response = original(view, request, *args, **named)
         try:
             check(view, request, response)
         except AssertionError as error:
-            wrong.append(str(error))  # told at the end, whatever the client makes of it
+            errors.append(str(error))  # reported at the end of the test
         return response
 
     ApiView.finalize_response = checked
     yield
-    ApiView.finalize_response = genuine
-    assert not wrong, wrong
+    ApiView.finalize_response = original
+    assert not errors, errors
 
 
 @pytest.fixture(autouse=True)
 def _fresh_redis():
-    """Nothing that one test left in Redis reaches another."""
+    """Flush Redis after each test."""
     yield
     from core import redis
 
-    redis._silent_until = 0.0
+    redis._unavailable_until = 0.0
     redis.attempt("tests", lambda client: client.flushdb())

@@ -1,4 +1,4 @@
-"""Whether an event's body is what the catalogue says of its type, and nothing more."""
+"""Checks the bodies of events against the closed schemas of the catalogue."""
 
 import re
 from functools import cache
@@ -9,7 +9,7 @@ import orjson
 from events.catalogue import CATALOGUE
 
 FORMATS = jsonschema.FormatChecker(formats=["uuid"])
-# What no test can fix: ids, times, and the tokens that SES makes for a domain.
+# Values that vary between runs: ids, times, and the DKIM tokens of SES.
 MASKS = [
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "<id>"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"), "<time>"),
@@ -18,15 +18,15 @@ MASKS = [
 
 
 def check(body):
-    """AssertionError names the type and where its body differs from the closed schema."""
+    """AssertionError with the type and the path at which the body violates the closed schema."""
     name = body.get("type") or body.get("event")
-    assert name in CATALOGUE, f"{name!r} is in no catalogue"
+    assert name in CATALOGUE, f"{name!r} is not in the catalogue"
     error = jsonschema.exceptions.best_match(_validator(name).iter_errors(body))
     assert error is None, f"{name}: {error.json_path}: {error.message}"
 
 
 def assert_like_example(name):
-    """The one event of this type that was published is the catalogue's example of it."""
+    """The one published event of this type equals the catalogue's example."""
     from events.models import Event  # once Django is set up
 
     body = Event.objects.get(type=name).body

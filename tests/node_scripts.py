@@ -1,4 +1,4 @@
-"""Scripts of tests/node, run by the node that comes with the development packages."""
+"""Runs the scripts in tests/node with the Node.js from the development packages."""
 
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ FOLDER = Path(__file__).resolve().parent / "node"
 
 @contextmanager
 def running(script: str) -> Iterator["subprocess.Popen[str]"]:
-    """The process of a script that answers lines with lines; it ends well when its input does."""
+    """A script that answers each input line with a line and exits with 0 at the end of input."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen([NODE, FOLDER / script], text=True, **pipes) as process:
         yield process

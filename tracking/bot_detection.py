@@ -1,4 +1,4 @@
-"""Whether an open or a click was a person's: what mail scanners and image proxies look like."""
+"""Classifies opens and clicks as human or machine: mail scanners, image proxies, scripts."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -14,9 +14,9 @@ class Verdict(NamedTuple):
         return self.kind == "machine"
 
 
-# Apple's Mail Privacy Protection announces itself with this and nothing after it.
+# Apple's Mail Privacy Protection sends exactly this user agent.
 _APPLE_PREFETCH = "Mozilla/5.0"
-_MARKS = {
+_USER_AGENTS = {
     "image_proxy": re.compile(r"GoogleImageProxy|YahooMailProxy|ggpht\.com", re.IGNORECASE),
     "scanner": re.compile(
         r"Barracuda|Mimecast|Proofpoint|SafeLinks|Symantec|FireEye|TrendMicro|Sophos|IronPort"
@@ -24,7 +24,7 @@ _MARKS = {
         re.IGNORECASE,
     ),
     "script": re.compile(
-        # Cubot makes telephones.
+        # Cubot is a brand of phones.
         r"\b((?!cubot)\w*(?:bot|crawler|spider)|curl|wget|python-requests|python-urllib|aiohttp|httpx|okhttp|"
         r"Go-http-client|libwww-perl|Java/|HeadlessChrome|PhantomJS|axios|node-fetch)\b",
         re.IGNORECASE,
@@ -33,27 +33,27 @@ _MARKS = {
 
 
 _PREFETCH_HEADERS = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
-_AHEAD = re.compile(r"prefetch|preview|prerender", re.IGNORECASE)
+_PREFETCH = re.compile(r"prefetch|preview|prerender", re.IGNORECASE)
 
 
-def classify(user_agent: str, signs: Iterable[str] = ()) -> Verdict:
-    """A verdict on one hit by what its client says of itself, and other signs of a machine."""
+def classify(user_agent: str, bot_signals: Iterable[str] = ()) -> Verdict:
+    """The verdict on one hit, from its user agent and other signals of a machine."""
     agent = user_agent.strip()
-    reasons = tuple(signs)
+    reasons = tuple(bot_signals)
     if agent == _APPLE_PREFETCH:
         reasons += ("apple_prefetch",)
-    reasons += tuple(name for name, mark in _MARKS.items() if mark.search(agent))
+    reasons += tuple(name for name, pattern in _USER_AGENTS.items() if pattern.search(agent))
     if reasons:
         return Verdict("machine", reasons)
     return Verdict("human", ()) if agent else Verdict("unknown", ("no_user_agent",))
 
 
-def signs_in(method: str, headers: Mapping[str, str]) -> list[str]:
-    """What a request shows of being a machine's, besides its user agent.
+def signals_in_request(method: str, headers: Mapping[str, str]) -> list[str]:
+    """The signals of a machine in a request, besides its user agent.
 
-    A browser that loads ahead says so (Fetch Standard, `Sec-Purpose`; the others are older).
+    Browsers mark a prefetch with `Sec-Purpose` (Fetch Standard); the other headers are older.
     """
-    signs = ["head_request"] if method == "HEAD" else []
-    if any(_AHEAD.search(headers.get(name, "")) for name in _PREFETCH_HEADERS):
-        signs.append("prefetch")
-    return signs
+    signals = ["head_request"] if method == "HEAD" else []
+    if any(_PREFETCH.search(headers.get(name, "")) for name in _PREFETCH_HEADERS):
+        signals.append("prefetch")
+    return signals

@@ -1,7 +1,7 @@
-"""What else came by of the same mail around a hit: machines follow many links, and all at once.
+"""Detects machines by the other clicks on the same email: scanners follow many links at once.
 
-Everything here takes time by the number of hits that are looked at, and that has a bound: who has
-a link can follow it as often as they like.
+All costs are linear in the number of clicks read, which is bounded: anyone with a link can follow
+it any number of times.
 """
 
 from bisect import bisect_left
@@ -14,62 +14,64 @@ from django.db.models import Q
 
 from tracking.models import Hit
 
-AT_ONCE = timedelta(seconds=1)
-# A hit is judged so much later, when it is known who else came by.
-SETTLED_AFTER = 2 * AT_ONCE
-# Who follows the hidden link is a machine for so long.
-TRAPPED_FOR = timedelta(minutes=1)
-# So many different links within a second, or all of them, are more than a person follows.
-MANY = 3
-# The newest are looked at.
-MOST = 5000
+BURST_WINDOW = timedelta(seconds=1)
+# A hit is classified this long after it happened, when the clicks around it are recorded.
+CLASSIFY_AFTER = 2 * BURST_WINDOW
+# A client that follows the hidden link counts as a machine for this long afterwards.
+HONEYPOT_MEMORY = timedelta(minutes=1)
+# This many different links within the window, or all links of the email, are a burst.
+BURST_LINKS = 3
+# The most clicks that one call reads, newest first.
+MAX_CLICKS_READ = 5000
 
 _Span = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
 class ClickBursts:
-    """When the hidden link was followed by whom, and when whom followed too many of the others."""
+    """When each client followed the hidden link, and when each reader clicked in a burst."""
 
-    trapped: dict[Hashable, list[datetime]]
+    honeypot_clicks: dict[Hashable, list[datetime]]
     bursts: dict[Hashable, list[_Span]]
 
     @classmethod
     def of(cls, hits: Sequence[Hit]) -> "ClickBursts":
-        """Of the mails that the hits are of; one statement."""
-        trapped: defaultdict[Hashable, list[datetime]] = defaultdict(list)
+        """The bursts in the emails that these hits belong to; one statement."""
+        honeypot_clicks: defaultdict[Hashable, list[datetime]] = defaultdict(list)
         clicks: defaultdict[Hashable, list[Hit]] = defaultdict(list)
-        for row in _around(hits):
+        for row in _clicks_around(hits):
             if row.kind == Hit.Kind.HONEYPOT:
-                trapped[_client(row)].append(row.at)
+                honeypot_clicks[_client(row)].append(row.at)
             else:
                 clicks[_reader(row)].append(row)
-        return cls(trapped, {reader: list(_bursts(rows)) for reader, rows in clicks.items()})
+        return cls(
+            honeypot_clicks, {reader: list(_bursts(rows)) for reader, rows in clicks.items()}
+        )
 
-    def has_trapped(self, hit: Hit) -> bool:
-        times = self.trapped.get(_client(hit), [])
-        place = bisect_left(times, hit.at - TRAPPED_FOR)
-        return place < len(times) and times[place] <= hit.at + SETTLED_AFTER
+    def has_honeypot_click(self, hit: Hit) -> bool:
+        times = self.honeypot_clicks.get(_client(hit), [])
+        index = bisect_left(times, hit.at - HONEYPOT_MEMORY)
+        return index < len(times) and times[index] <= hit.at + CLASSIFY_AFTER
 
     def has_burst(self, hit: Hit) -> bool:
         spans = self.bursts.get(_reader(hit), [])
-        # They begin and end in the same order, so this is the first that isn't over by then.
-        place = bisect_left(spans, hit.at, key=lambda span: span[1])
-        return place < len(spans) and spans[place][0] <= hit.at
+        # Spans start and end in the same order: this is the first that ends at or after the hit.
+        index = bisect_left(spans, hit.at, key=lambda span: span[1])
+        return index < len(spans) and spans[index][0] <= hit.at
 
 
-def _around(hits: Sequence[Hit]) -> list[Hit]:
-    """Clicks of the same mails, the oldest first."""
+def _clicks_around(hits: Sequence[Hit]) -> list[Hit]:
+    """Clicks on the same emails around these hits, oldest first."""
     if not hits:
         return []
     rows = Hit.objects.filter(
         ~Q(kind=Hit.Kind.OPEN),
-        email_id__in={each.email_id for each in hits},
-        at__gte=min(each.at for each in hits) - TRAPPED_FOR,
-        at__lte=max(each.at for each in hits) + SETTLED_AFTER,
+        email_id__in={hit.email_id for hit in hits},
+        at__gte=min(hit.at for hit in hits) - HONEYPOT_MEMORY,
+        at__lte=max(hit.at for hit in hits) + CLASSIFY_AFTER,
     )
     columns = ("kind", "email_id", "recipient_id", "link", "links", "network", "at")
-    return list(rows.only(*columns).order_by("-at")[:MOST])[::-1]
+    return list(rows.only(*columns).order_by("-at")[:MAX_CLICKS_READ])[::-1]
 
 
 def _client(hit: Hit) -> Hashable:
@@ -77,21 +79,21 @@ def _client(hit: Hit) -> Hashable:
 
 
 def _reader(hit: Hit) -> Hashable:
-    """A scanner may have many addresses; where the reader isn't known it is told by them."""
+    """The recipient, because a scanner may use many networks; the network if that is unknown."""
     return hit.email_id, hit.recipient_id or hit.network
 
 
 def _bursts(clicks: Iterable[Hit]) -> "Iterable[_Span]":
-    """The spans of a second or less in which enough different links of one mail were followed."""
+    """The spans within BURST_WINDOW in which one reader followed enough different links."""
     window: deque[Hit] = deque()
     links: Counter[int] = Counter()
     for click in clicks:
         window.append(click)
         links[click.link] += 1
-        while click.at - window[0].at > AT_ONCE:
-            gone = window.popleft().link
-            links[gone] -= 1
-            if not links[gone]:
-                del links[gone]
-        if len(links) >= min(max(click.links, 2), MANY):
+        while click.at - window[0].at > BURST_WINDOW:
+            expired = window.popleft().link
+            links[expired] -= 1
+            if not links[expired]:
+                del links[expired]
+        if len(links) >= min(max(click.links, 2), BURST_LINKS):
             yield window[0].at, click.at

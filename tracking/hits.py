@@ -1,4 +1,4 @@
-"""From a request to a hit, and from a hit to a verdict."""
+"""Builds hits from requests and classifies them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -8,65 +8,65 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from core.db.ids import uuid7
-from tracking.bot_detection import Verdict, classify, signs_in
-from tracking.click_bursts import SETTLED_AFTER, ClickBursts
+from tracking.bot_detection import Verdict, classify, signals_in_request
+from tracking.click_bursts import CLASSIFY_AFTER, ClickBursts
 from tracking.models import Hit
 from tracking.networks import network_of
 from tracking.tokens import HONEYPOT, Click, Open
 
-# Nobody reads a mail so soon after it was handed to the provider.
-TOO_SOON = timedelta(seconds=3)
+# No person reads an email this soon after it was handed to the provider.
+TOO_SOON_AFTER_SENDING = timedelta(seconds=3)
 
 
-def hit(request: HttpRequest, said: Open | Click) -> Hit:
-    """What the request tells, in a row that is not written yet."""
+def hit(request: HttpRequest, token: Open | Click) -> Hit:
+    """An unsaved hit from the request and its decoded token."""
     now = timezone.now()
     row = Hit(
         id=uuid7(),
-        kind=_kind(said),
-        email_id=said.email_id,
-        recipient_id=said.recipient_id,
+        kind=_kind(token),
+        email_id=token.email_id,
+        recipient_id=token.recipient_id,
         user_agent=_printable(request.headers.get("User-Agent", ""))[:500],
         network=network_of(request),
-        reasons=signs_in(request.method or "", request.headers),
+        reasons=signals_in_request(request.method or "", request.headers),
         at=now,
-        next_attempt_at=now + SETTLED_AFTER,
+        next_attempt_at=now + CLASSIFY_AFTER,
     )
-    if isinstance(said, Click):
-        row.link, row.links, row.target = said.link, said.links, said.target
+    if isinstance(token, Click):
+        row.link, row.links, row.target = token.link, token.links, token.target
     return row
 
 
 def classify_hits(hits: Sequence[Hit], sent_at: Mapping[UUID, datetime | None]) -> list[Verdict]:
-    """What each hit was, by itself and by the others of its mail; one statement.
+    """The verdict on each hit, from the hit itself and the other hits of its email; one statement.
 
-    `sent_at` says when the mails were handed over, as far as that is known.
+    `sent_at` has the times at which emails were handed to the provider, where known.
     """
-    company = ClickBursts.of(hits)
+    bursts = ClickBursts.of(hits)
     return [
         classify(
-            each.user_agent, [*each.reasons, *_signs(each, company, sent_at.get(each.email_id))]
+            hit.user_agent, [*hit.reasons, *_bot_signals(hit, bursts, sent_at.get(hit.email_id))]
         )
-        for each in hits
+        for hit in hits
     ]
 
 
-def _kind(said: Open | Click) -> Hit.Kind:
-    if isinstance(said, Open):
+def _kind(token: Open | Click) -> Hit.Kind:
+    if isinstance(token, Open):
         return Hit.Kind.OPEN
-    return Hit.Kind.HONEYPOT if said.link == HONEYPOT else Hit.Kind.CLICK
+    return Hit.Kind.HONEYPOT if token.link == HONEYPOT else Hit.Kind.CLICK
 
 
 def _printable(text: str) -> str:
-    return "".join(each if each.isprintable() else "?" for each in text)
+    return "".join(char if char.isprintable() else "?" for char in text)
 
 
-def _signs(hit: Hit, company: ClickBursts, sent_at: datetime | None) -> list[str]:
-    signs = []
-    if company.has_trapped(hit):
-        signs.append("hidden_link")
-    if hit.kind == Hit.Kind.CLICK and company.has_burst(hit):
-        signs.append("links_at_once")
-    if sent_at and hit.at - sent_at < TOO_SOON:
-        signs.append("right_after_sending")
-    return signs
+def _bot_signals(hit: Hit, bursts: ClickBursts, sent_at: datetime | None) -> list[str]:
+    signals = []
+    if bursts.has_honeypot_click(hit):
+        signals.append("hidden_link")
+    if hit.kind == Hit.Kind.CLICK and bursts.has_burst(hit):
+        signals.append("links_at_once")
+    if sent_at and hit.at - sent_at < TOO_SOON_AFTER_SENDING:
+        signals.append("right_after_sending")
+    return signals

@@ -1,6 +1,6 @@
-"""Tracked mail: links lead by way of us, and a picture tells when it is shown.
+"""Rewrites the HTML of tracked emails: links become click URLs, and an open pixel is added.
 
-Everything else of the HTML stays as it is, character for character.
+The rest of the HTML stays unchanged, character for character.
 """
 
 from collections.abc import Collection
@@ -19,8 +19,8 @@ OPT_OUT = "data-opensend-no-track"
 
 
 @dataclass(frozen=True, slots=True)
-class Addressee:
-    """Whose links they are; `recipient_id` is None when several get the same message."""
+class TrackedRecipient:
+    """The recipient the links belong to; `recipient_id` is None for a message to several."""
 
     email_id: UUID
     recipient_id: UUID | None
@@ -33,62 +33,72 @@ class _Edit(NamedTuple):
 
 
 def rewrite(
-    html: str, whom: Addressee, *, opens: bool, clicks: bool, untouched: Collection[str] = ()
+    html: str,
+    addressee: TrackedRecipient,
+    *,
+    opens: bool,
+    clicks: bool,
+    excluded_urls: Collection[str] = (),
 ) -> str:
-    """The HTML with what the two kinds of tracking ask for.
+    """The HTML with open tracking, click tracking or both.
 
-    Links stay as they are that lead to one of `untouched`, to us, or to where people unsubscribe.
+    Links to an address in `excluded_urls`, to our own tracking URLs, or with "unsubscribe" in their
+    address are not rewritten.
     """
-    found = scan(html)
-    links = _trackable(html, found.links, untouched) if clicks else []
+    document = scan(html)
+    links = _trackable(html, document.links, excluded_urls) if clicks else []
     edits = [
-        _Edit(link.start, link.end, _click_url(whom, number, len(links), goal))
-        for number, (link, goal) in enumerate(links, start=1)
+        _Edit(link.start, link.end, _click_url(addressee, number, len(links), destination))
+        for number, (link, destination) in enumerate(links, start=1)
     ]
-    last = (_trap(whom, len(links)) if links else "") + (_picture(whom) if opens else "")
-    return _edited(html, sorted([*edits, _Edit(found.tail, found.tail, last)]))
+    additions = (_honeypot(addressee, len(links)) if links else "") + (
+        _open_pixel(addressee) if opens else ""
+    )
+    return _apply(html, sorted([*edits, _Edit(document.tail, document.tail, additions)]))
 
 
 def our_url(path: str) -> str:
     return f"{settings.BASE_URL}/t/{path}"
 
 
-def _trackable(html: str, links: list[Link], untouched: Collection[str]) -> list[tuple[Link, str]]:
-    """Links and where they lead. Only those that a parser has too, which knows all contexts."""
-    stay = {target(each) for each in untouched}
+def _trackable(
+    html: str, links: list[Link], excluded_urls: Collection[str]
+) -> list[tuple[Link, str]]:
+    """The links to rewrite, with their targets; only links that a real HTML parser also finds."""
+    excluded = {target(url) for url in excluded_urls}
     tree = LexborHTMLParser(html).css("a[href], area[href]") if links else []
-    real = {target(node.attributes["href"] or "") for node in tree} - stay
-    goals = [(link, target(link.value)) for link in links if OPT_OUT not in link.attributes]
-    return [(link, goal) for link, goal in goals if goal in real and goal and _is_followed(goal)][
-        :MAX_LINKS
-    ]
+    parsed = {target(node.attributes["href"] or "") for node in tree} - excluded
+    candidates = [(link, target(link.value)) for link in links if OPT_OUT not in link.attributes]
+    return [
+        (link, url) for link, url in candidates if url in parsed and url and _is_trackable(url)
+    ][:MAX_LINKS]
 
 
-def _is_followed(goal: str) -> bool:
-    return not goal.startswith(our_url("")) and "unsubscribe" not in goal.lower()
+def _is_trackable(url: str) -> bool:
+    return not url.startswith(our_url("")) and "unsubscribe" not in url.lower()
 
 
-def _click_url(whom: Addressee, number: int, links: int, goal: str) -> str:
-    said = Click(whom.email_id, whom.recipient_id, number, links, goal)
-    return our_url(f"c/{sign_click(said)}")
+def _click_url(addressee: TrackedRecipient, number: int, links: int, destination: str) -> str:
+    click = Click(addressee.email_id, addressee.recipient_id, number, links, destination)
+    return our_url(f"c/{sign_click(click)}")
 
 
-def _trap(whom: Addressee, links: int) -> str:
-    """A link that only programs find, which follow all that there are."""
+def _honeypot(addressee: TrackedRecipient, links: int) -> str:
+    """A hidden link that only programs follow."""
     return (
-        f'<a href="{_click_url(whom, HONEYPOT, links, "")}" aria-hidden="true" tabindex="-1"'
+        f'<a href="{_click_url(addressee, HONEYPOT, links, "")}" aria-hidden="true" tabindex="-1"'
         ' style="display:none;mso-hide:all"></a>'
     )
 
 
-def _picture(whom: Addressee) -> str:
-    url = our_url(f"o/{sign_open(Open(whom.email_id, whom.recipient_id))}.gif")
+def _open_pixel(addressee: TrackedRecipient) -> str:
+    url = our_url(f"o/{sign_open(Open(addressee.email_id, addressee.recipient_id))}.gif")
     return f'<img src="{url}" alt="" width="1" height="1" style="border:0;width:1px;height:1px">'
 
 
-def _edited(html: str, edits: list[_Edit]) -> str:
-    parts, place = [], 0
+def _apply(html: str, edits: list[_Edit]) -> str:
+    parts, position = [], 0
     for edit in edits:
-        parts += [html[place : edit.start], edit.text]
-        place = edit.end
-    return "".join([*parts, html[place:]])
+        parts += [html[position : edit.start], edit.text]
+        position = edit.end
+    return "".join([*parts, html[position:]])

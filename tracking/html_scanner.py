@@ -1,7 +1,7 @@
-"""Where the links of an HTML document are, to the character (HTML Standard, section 13.2.5).
+"""Finds the character positions of links in an HTML document (HTML Standard, section 13.2.5).
 
-A parser tells which links there are and not where; this tokenizer tells where. It doesn't know
-which elements SVG and MathML take for ordinary ones, so whoever uses it asks a parser as well.
+An HTML parser finds links but not their positions; this tokenizer finds the positions. It does not
+know the special rules inside SVG and MathML, so callers must check its links with a parser.
 """
 
 import re
@@ -10,12 +10,14 @@ from functools import cache
 from html import unescape
 from html.entities import html5
 
-_LINKS = frozenset({"a", "area"})
-# What follows their start tags is text, up to the end tag of the same name.
-_TEXTS = frozenset({"iframe", "noembed", "noframes", "script", "style", "textarea", "title", "xmp"})
+_LINK_TAGS = frozenset({"a", "area"})
+# The content of these elements is raw text up to the end tag of the same name.
+_RAW_TEXT_TAGS = frozenset(
+    {"iframe", "noembed", "noframes", "script", "style", "textarea", "title", "xmp"}
+)
 
 _BLANK = r"\t\n\f\r\ "
-# Possessive throughout: a document takes time by its length, whoever wrote it.
+# Possessive quantifiers throughout: matching takes linear time, even on hostile input.
 _ATTRIBUTE = rf"""
     [{_BLANK}/]*+
     (?P<name> [^{_BLANK}/>] [^{_BLANK}/>=]*+ )
@@ -28,14 +30,16 @@ _ATTRIBUTE = rf"""
 _ATTRIBUTES = re.compile(_ATTRIBUTE, re.VERBOSE)
 _NAME = rf"[A-Za-z][^{_BLANK}/>]*+"
 _REST = rf"(?: {re.sub('[?]P<[a-z]+>', '?:', _ATTRIBUTE)} )*+ [{_BLANK}/]*+ >"
-_OF_INTEREST = rf"(?: {'|'.join(sorted(_LINKS | _TEXTS))} | plaintext | /body ) [{_BLANK}/>]"
-# The next tag of interest, and whatever lies before it.
+_OF_INTEREST = (
+    rf"(?: {'|'.join(sorted(_LINK_TAGS | _RAW_TEXT_TAGS))} | plaintext | /body ) [{_BLANK}/>]"
+)
+# The next tag of interest, and everything before it.
 _TAG = re.compile(
     rf"""
     (?: [^<]++
       | < (?! [A-Za-z/!?] )
       | <!-- (?: -?> | .*? (?: --!?> | \Z ) )       # a comment
-      | < (?: [!?] | / (?! [A-Za-z] ) ) [^>]*+ >?   # a doctype, or what is taken for a comment
+      | < (?: [!?] | / (?! [A-Za-z] ) ) [^>]*+ >?   # a doctype or a bogus comment
       | < (?! {_OF_INTEREST} ) /? {_NAME} {_REST}
     )*+
     < (?P<name> /? {_NAME} ) {_REST}
@@ -48,57 +52,57 @@ _REFERENCE = re.compile(r"&(?:#(?:[0-9]+|[xX][0-9A-Fa-f]+)|([0-9A-Za-z]+));?")
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One `href` of an `a` or `area`: its value, and the slice of the document that spells it."""
+    """The `href` of an `a` or `area`: its decoded value, and its slice of the document."""
 
     value: str
     start: int
     end: int
-    # The names of the element's attributes, in lower case.
+    # The names of the element's attributes in lower case.
     attributes: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """`tail` is the place for what comes last: before the end of the body, if it has one."""
+    """`tail` is where to append content: before `</body>`, or at the end without one."""
 
     links: list[Link]
     tail: int
 
 
 def scan(html: str) -> Scan:
-    """Takes time by the length of the document, whoever wrote it."""
+    """Takes linear time, even on hostile documents."""
     links, tail = [], len(html)
-    place = 0
-    # What begins a tag and doesn't end it is the end of the document.
-    while tag := _TAG.match(html, place):
+    position = 0
+    # An unterminated tag extends to the end of the document.
+    while tag := _TAG.match(html, position):
         name = tag["name"].lower()
-        if name in _LINKS and (link := _link(html, tag)):
+        if name in _LINK_TAGS and (link := _link(html, tag)):
             links.append(link)
         elif name == "/body":
             tail = tag.start("name") - 1
-        place = _behind_text(html, tag.end(), name)
+        position = _skip_raw_text(html, tag.end(), name)
     return Scan(links, tail)
 
 
-def _behind_text(html: str, place: int, name: str) -> int:
+def _skip_raw_text(html: str, position: int, name: str) -> int:
     if name == "plaintext":
         return len(html)
     if name == "script":
-        return _behind_script(html, place)
-    if name in _TEXTS and (end := _end_of(name).search(html, place)):
+        return _skip_script(html, position)
+    if name in _RAW_TEXT_TAGS and (end := _end_tag(name).search(html, position)):
         return end.start()
-    return len(html) if name in _TEXTS else place
+    return len(html) if name in _RAW_TEXT_TAGS else position
 
 
 @cache
-def _end_of(name: str) -> re.Pattern[str]:
+def _end_tag(name: str) -> re.Pattern[str]:
     return re.compile(rf"</{name}(?=[{_BLANK}/>])", re.IGNORECASE | re.ASCII)
 
 
-def _behind_script(html: str, place: int) -> int:
-    """A script that is written in a comment of a script doesn't end it (sections 13.2.5.18-31)."""
+def _skip_script(html: str, position: int) -> int:
+    """In a script's comment, `<script>...</script>` doesn't end the script (13.2.5.18-31)."""
     in_comment = in_inner = False
-    for mark in _SCRIPT.finditer(html, place):
+    for mark in _SCRIPT.finditer(html, position):
         match mark[0].lower():
             case "<!":
                 in_comment = True
@@ -114,16 +118,16 @@ def _behind_script(html: str, place: int) -> int:
 
 
 def _link(html: str, tag: re.Match[str]) -> Link | None:
-    """None without an address. Of attributes with the same name, the first counts."""
-    found: dict[str, tuple[int, int]] = {}
+    """None without a non-empty `href`. The first of duplicate attributes counts."""
+    spans: dict[str, tuple[int, int]] = {}
     for attribute in _ATTRIBUTES.finditer(html, tag.end("name"), tag.end()):
         value = attribute.lastgroup or "name"
         span = attribute.span(value) if value != "name" else (0, 0)
-        found.setdefault(attribute["name"].lower(), span)
-    start, end = found.get("href", (0, 0))
+        spans.setdefault(attribute["name"].lower(), span)
+    start, end = spans.get("href", (0, 0))
     if start == end:
         return None
-    return Link(_decoded(html[start:end]), start, end, frozenset(found))
+    return Link(_decoded(html[start:end]), start, end, frozenset(spans))
 
 
 def _decoded(value: str) -> str:
@@ -131,7 +135,7 @@ def _decoded(value: str) -> str:
 
 
 def _character(reference: re.Match[str]) -> str:
-    """Section 13.2.5.73: in an attribute `&copy=` and `&copyright` are no character references."""
+    """In an attribute, `&copy=` and `&copyright` are not references (section 13.2.5.73)."""
     name, whole = reference[1], reference[0]
     if name is None:
         return unescape(whole)

@@ -1,4 +1,4 @@
-"""What came by of those who read the mail: people, and the machines before them."""
+"""Hits: requests for the open pixel and the links of emails, by people and machines."""
 
 from uuid import UUID
 
@@ -14,12 +14,12 @@ class HitQuerySet(WorkQuerySet["Hit"]):
 
 
 class Hit(WorkItem):
-    """One request for a picture or a link of a mail. Due until it is judged and told."""
+    """One request for the open pixel or a link of an email. Due until classified and published."""
 
     class Kind(models.TextChoices):
         OPEN = "open"
         CLICK = "click"
-        HONEYPOT = "trap"  # the link that no person sees
+        HONEYPOT = "trap"  # the hidden link
 
     class Verdict(models.TextChoices):
         HUMAN = "human"
@@ -28,18 +28,19 @@ class Hit(WorkItem):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     kind = models.CharField(max_length=10, choices=Kind)
-    # On a higher floor, so ids and no foreign keys; without a recipient it is one of several.
+    # `emails` is a higher layer, so these are plain ids, not foreign keys. The recipient is null
+    # for a message to several.
     email_id: "models.UUIDField[UUID, UUID]" = models.UUIDField()
     recipient_id: "models.UUIDField[UUID | None, UUID | None]" = models.UUIDField(null=True)
-    # Which of how many links of the mail, and where it leads.
+    # The number of the link, how many links the email has, and the target URL.
     link = models.PositiveIntegerField(default=0)
     links = models.PositiveIntegerField(default=0)
     target = models.CharField(max_length=2000, blank=True)
     user_agent = models.CharField(max_length=500, blank=True)
-    # Where it came from, no closer than a /24 or /48.
+    # The client's network, truncated to a /24 or /48.
     network = models.GenericIPAddressField(null=True)
     verdict = models.CharField(max_length=10, choices=Verdict, blank=True)
-    # What speaks for a machine; until it is judged, what the request itself shows.
+    # The signals of a machine; before classification, only those in the request itself.
     reasons = models.JSONField(default=list)
     at = models.DateTimeField()
 
@@ -51,17 +52,17 @@ class Hit(WorkItem):
             models.CheckConstraint(
                 condition=Q(verdict="", next_attempt_at__isnull=False)
                 | (~Q(verdict="") & Q(next_attempt_at__isnull=True)),
-                name="hits_due_until_judged",
+                name="hits_due_until_classified",
             ),
         ]
         indexes = [
-            # For claiming; what is judged is not in it.
+            # For claiming; classified hits are not in it.
             models.Index(
                 fields=["next_attempt_at"],
                 name="hits_due",
                 condition=Q(next_attempt_at__isnull=False),
             ),
-            # For what else came by of the same mail.
+            # For the other hits of the same email.
             models.Index(fields=["email_id", "at"], name="hits_of_email"),
             # For retention.
             models.Index(fields=["at"], name="hits_age"),

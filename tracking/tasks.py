@@ -2,15 +2,16 @@ from celery import shared_task
 from django.conf import settings
 
 from core.queue.retention import purge
+from tracking import queues
 from tracking.models import Hit
 
 
 @shared_task
 def purge_old_hits() -> int:
-    """Nobody can tell any more where opens and clicks past their retention came from."""
+    """Delete hits older than HIT_RETENTION, and with them the networks they came from."""
     return purge(
         Hit.objects.filter(next_attempt_at=None),
         column="at",
         older_than=settings.HIT_RETENTION,
-        task="tracking.tasks.purge_old_hits",
+        task=queues.PURGE.task,
     )

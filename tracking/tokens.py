@@ -1,41 +1,42 @@
-"""What the links in a mail say, signed: base64url(key id, MAC, payload), without padding.
+"""The tokens in the links of emails: what each contains, packed as a compact struct.
 
-All that is needed to answer a link is in it, so links work whatever becomes of the mail's row, its
-domain and the database. The key id is of the key *and* of what the token is for, so a token of one
-purpose is nothing for another, and a change of a payload's format is a new purpose.
-
-Keys come from TRACKING_KEYS, newest first: the first signs, all of them open.
+A token contains everything needed to answer its link, so links keep working when the email, its
+domain or the database is gone. A new payload format needs a new purpose (core.security.tokens).
 """
 
-import hashlib
-import hmac
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as NotBase64
 from dataclasses import dataclass
-from functools import lru_cache
 from struct import Struct
 from uuid import UUID
 
-from django.conf import settings
+from core.security.tokens import BadToken, Purpose
 
-HONEYPOT = 0  # the number of the link that no person sees
+__all__ = [
+    "HONEYPOT",
+    "MAX_LINKS",
+    "BadToken",
+    "Click",
+    "Open",
+    "Unsubscribe",
+    "read_click",
+    "read_open",
+    "read_unsubscribe",
+    "sign_click",
+    "sign_open",
+    "sign_unsubscribe",
+]
+
+HONEYPOT = 0  # the number of the hidden link
 MAX_LINKS = 0xFFFF
 
-_ID = 4
-_MAC = 16  # octets of HMAC-SHA256 that are sent; RFC 2104 section 5 asks for half at least
-_NOBODY = UUID(int=0)
-_OPEN = Struct("!16s16s")
-_CLICK = Struct("!16s16sHH")
-_UNSUBSCRIBE = Struct("!16s16s")
-
-
-class BadToken(ValueError):
-    """Nothing that we have signed."""
+_NO_RECIPIENT = UUID(int=0)
+_OPEN, _OPEN_STRUCT = Purpose("tracking open"), Struct("!16s16s")
+_CLICK, _CLICK_STRUCT = Purpose("tracking click"), Struct("!16s16sHH")
+_UNSUBSCRIBE, _UNSUBSCRIBE_STRUCT = Purpose("tracking unsubscribe"), Struct("!16s16s")
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """`recipient_id` is that of the email's recipient, None when several got the same message."""
+    """`recipient_id` is the email's recipient, None for a message to several."""
 
     email_id: UUID
     recipient_id: UUID | None
@@ -43,7 +44,7 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Click:
-    """The `link`-th of the email's `links` links, from 1 on, or HONEYPOT; it leads to `target`."""
+    """Link number `link` of `links` (from 1, or HONEYPOT), which leads to `target`."""
 
     email_id: UUID
     recipient_id: UUID | None
@@ -54,87 +55,54 @@ class Click:
 
 @dataclass(frozen=True, slots=True)
 class Unsubscribe:
-    """`address` gets no more mail of the workspace. Names all of it: the email may be gone."""
+    """Unsubscribes `address` from the workspace. Self-contained: the email may be deleted."""
 
     workspace_id: UUID
     email_id: UUID
     address: str
 
 
-def sign_open(said: Open) -> str:
-    return _signed("open", _OPEN.pack(said.email_id.bytes, _octets(said.recipient_id)))
+def sign_open(content: Open) -> str:
+    payload = _OPEN_STRUCT.pack(content.email_id.bytes, _uuid_bytes(content.recipient_id))
+    return _OPEN.sign(payload)
 
 
-def sign_click(said: Click) -> str:
-    head = _CLICK.pack(said.email_id.bytes, _octets(said.recipient_id), said.link, said.links)
-    return _signed("click", head + said.target.encode())
+def sign_click(content: Click) -> str:
+    head = _CLICK_STRUCT.pack(
+        content.email_id.bytes, _uuid_bytes(content.recipient_id), content.link, content.links
+    )
+    return _CLICK.sign(head + content.target.encode())
 
 
-def sign_unsubscribe(said: Unsubscribe) -> str:
-    head = _UNSUBSCRIBE.pack(said.workspace_id.bytes, said.email_id.bytes)
-    return _signed("unsubscribe", head + said.address.encode())
+def sign_unsubscribe(content: Unsubscribe) -> str:
+    head = _UNSUBSCRIBE_STRUCT.pack(content.workspace_id.bytes, content.email_id.bytes)
+    return _UNSUBSCRIBE.sign(head + content.address.encode())
 
 
 def read_open(token: str) -> Open:
-    """Raises BadToken, as the others do."""
-    email, recipient = _OPEN.unpack(_payload("open", token))
-    return Open(UUID(bytes=email), _uuid(recipient))
+    """Raises BadToken, like the other `read_` functions."""
+    email, recipient = _OPEN_STRUCT.unpack(_OPEN.read(token))
+    return Open(UUID(bytes=email), _recipient_id(recipient))
 
 
 def read_click(token: str) -> Click:
-    payload = _payload("click", token)
-    email, recipient, link, links = _CLICK.unpack_from(payload)
-    return Click(UUID(bytes=email), _uuid(recipient), link, links, payload[_CLICK.size :].decode())
+    payload = _CLICK.read(token)
+    email, recipient, link, links = _CLICK_STRUCT.unpack_from(payload)
+    target = payload[_CLICK_STRUCT.size :].decode()
+    return Click(UUID(bytes=email), _recipient_id(recipient), link, links, target)
 
 
 def read_unsubscribe(token: str) -> Unsubscribe:
-    payload = _payload("unsubscribe", token)
-    workspace, email = _UNSUBSCRIBE.unpack_from(payload)
-    address = payload[_UNSUBSCRIBE.size :].decode()
+    payload = _UNSUBSCRIBE.read(token)
+    workspace, email = _UNSUBSCRIBE_STRUCT.unpack_from(payload)
+    address = payload[_UNSUBSCRIBE_STRUCT.size :].decode()
     return Unsubscribe(UUID(bytes=workspace), UUID(bytes=email), address)
 
 
-def _octets(recipient_id: UUID | None) -> bytes:
-    return (recipient_id or _NOBODY).bytes
+def _uuid_bytes(recipient_id: UUID | None) -> bytes:
+    return (recipient_id or _NO_RECIPIENT).bytes
 
 
-def _uuid(octets: bytes) -> UUID | None:
-    found = UUID(bytes=octets)
-    return None if found == _NOBODY else found
-
-
-def _signed(purpose: str, payload: bytes) -> str:
-    (key_id, key), *_ = _keys(tuple(settings.TRACKING_KEYS), purpose).items()
-    return urlsafe_b64encode(key_id + _mac(key, payload) + payload).rstrip(b"=").decode()
-
-
-def _payload(purpose: str, token: str) -> bytes:
-    octets = _decoded(token)
-    key = _keys(tuple(settings.TRACKING_KEYS), purpose).get(octets[:_ID])
-    mac, payload = octets[_ID : _ID + _MAC], octets[_ID + _MAC :]
-    if key is None or not hmac.compare_digest(mac, _mac(key, payload)):
-        raise BadToken
-    return payload
-
-
-def _decoded(token: str) -> bytes:
-    try:
-        octets = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
-    except (NotBase64, UnicodeEncodeError):
-        raise BadToken from None
-    # One token has one spelling: the decoder is lenient about characters that mean nothing.
-    if urlsafe_b64encode(octets).rstrip(b"=").decode() != token:
-        raise BadToken
-    return octets
-
-
-def _mac(key: bytes, payload: bytes) -> bytes:
-    return hmac.digest(key, payload, "sha256")[:_MAC]
-
-
-@lru_cache(maxsize=32)
-def _keys(secrets: tuple[str, ...], purpose: str) -> dict[bytes, bytes]:
-    """The key of each secret by its id, in their order."""
-    label = f"opensend tracking {purpose} 1".encode()
-    keys = [hmac.digest(secret.encode(), label, "sha256") for secret in secrets]
-    return {hashlib.sha256(key).digest()[:_ID]: key for key in keys}
+def _recipient_id(data: bytes) -> UUID | None:
+    recipient_id = UUID(bytes=data)
+    return None if recipient_id == _NO_RECIPIENT else recipient_id

@@ -1,7 +1,7 @@
-"""`/t/o/...` and `/t/c/...`: what mail asks of us when it is read.
+"""`/t/o/...` and `/t/c/...`: the open pixel and click redirects.
 
-The answer is in the token. The hit is left to a thread, so a link works while the database is
-away, and as long as the key that it was signed with is kept.
+Responses come from the token alone and a thread writes the hit, so links work while the database
+is unavailable. A link works as long as its key is in TRACKING_KEYS.
 """
 
 from binascii import a2b_base64
@@ -9,7 +9,7 @@ from binascii import a2b_base64
 from django.http import HttpRequest, HttpResponse
 
 from core.api.http import answering
-from tracking.hit_writer import note
+from tracking.hit_writer import enqueue
 from tracking.hits import hit
 from tracking.tokens import BadToken, read_click, read_open
 
@@ -24,28 +24,28 @@ _HEADERS = {
 @answering("GET", "HEAD")
 def opened(request: HttpRequest, token: str) -> HttpResponse:
     try:
-        said = read_open(token)
+        opened_email = read_open(token)
     except BadToken:
-        return _not_ours()
-    note(hit(request, said))
+        return _invalid_link()
+    enqueue(hit(request, opened_email))
     return HttpResponse(_PIXEL, content_type="image/gif", headers=_HEADERS)
 
 
 @answering("GET", "HEAD")
 def clicked(request: HttpRequest, token: str) -> HttpResponse:
-    """302 to where the link leads, and nowhere else: the target is signed."""
+    """302 to the link's target, which is signed, so this is no open redirect."""
     try:
-        said = read_click(token)
+        click = read_click(token)
     except BadToken:
-        return _not_ours()
-    note(hit(request, said))
-    if not said.target:
-        return _plain(200, "This link leads nowhere. It is here for programs that follow them all.")
-    return HttpResponse(status=302, headers={**_HEADERS, "Location": said.target})
+        return _invalid_link()
+    enqueue(hit(request, click))
+    if not click.target:
+        return _plain(200, "This link has no target. It detects programs that follow every link.")
+    return HttpResponse(status=302, headers={**_HEADERS, "Location": click.target})
 
 
-def _not_ours() -> HttpResponse:
-    return _plain(404, "This is not a link of ours, or a part of it is missing.")
+def _invalid_link() -> HttpResponse:
+    return _plain(404, "This link is invalid or incomplete.")
 
 
 def _plain(status: int, text: str) -> HttpResponse:

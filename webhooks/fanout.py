@@ -1,4 +1,4 @@
-"""Every event is owed to each endpoint of its workspace that asks for its type."""
+"""Fan-out: creates a delivery of each event for every endpoint subscribed to it."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -12,14 +12,13 @@ from core.db.ids import uuid7
 from core.queue.wake import wake
 from events.catalogue import matches
 from events.models import Event
+from webhooks import queues
 from webhooks.models import Delivery, Endpoint
-
-DELIVER = "webhooks.tasks.deliver_due_webhooks"
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What one endpoint asks for."""
+    """The event types and filters of one endpoint."""
 
     endpoint_id: UUID
     types: set[str]
@@ -27,9 +26,8 @@ class Subscription:
     pods: set[UUID]
     inboxes: set[UUID]
 
-    def wants(self, event: Event) -> bool:
-        """An endpoint's filters leave out what is about nothing that they name, but for notices
-        on endpoints; and no endpoint hears about itself."""
+    def matches(self, event: Event) -> bool:
+        """Filters don't apply to `webhook.*` events, but an endpoint gets none about itself."""
         if not matches(self.types, event.type):
             return False
         if event.type.startswith("webhook."):
@@ -42,23 +40,23 @@ class Subscription:
 
 
 def fan_out(events: Sequence[Event]) -> None:
-    """Two statements a batch, whatever the number of events and endpoints."""
+    """Create the deliveries of a batch of events; always two statements."""
     subscriptions = _subscriptions({event.workspace_id for event in events})
-    owed = [
+    pairs = [
         (each.endpoint_id, event.pk)
         for event in events
         for each in subscriptions.get(event.workspace_id, ())
-        if each.wants(event)
+        if each.matches(event)
     ]
-    # A second hearing of an event adds nothing: webhook_deliveries_once.
-    if create_deliveries(owed):
-        wake(DELIVER)
+    # An event that is dispatched twice adds nothing: webhook_deliveries_once.
+    if create_deliveries(pairs):
+        wake(queues.DELIVER.task)
 
 
 def create_deliveries(pairs: Sequence[tuple[UUID, UUID]]) -> set[UUID]:
-    """New deliveries of (endpoint, event), due at once; the ids of those that were not there."""
+    """Create missing deliveries, due now, for (endpoint id, event id) pairs; return their ids."""
     now = timezone.now()
-    # Due by the default of `next_attempt_at`, which is the database's clock.
+    # `next_attempt_at` defaults to the database's clock.
     rows = [
         {
             "id": uuid7(),
@@ -71,7 +69,7 @@ def create_deliveries(pairs: Sequence[tuple[UUID, UUID]]) -> set[UUID]:
             "claims": 0,
             "crashes": 0,
         }
-        # In one order everywhere: a fan-out and a recovery may owe the same.
+        # Sorted to avoid deadlocks: a fan-out and a recovery may insert the same pairs.
         for endpoint_id, event_id in sorted(pairs)
     ]
     return insert_ignoring_conflicts(Delivery, rows)
@@ -88,8 +86,8 @@ def subscription_of(endpoint: Endpoint) -> Subscription:
 
 
 def _subscriptions(workspaces: set[UUID]) -> dict[UUID, list[Subscription]]:
-    found: defaultdict[UUID, list[Subscription]] = defaultdict(list)
+    subscriptions: defaultdict[UUID, list[Subscription]] = defaultdict(list)
     rows = Endpoint.objects.enabled().filter(workspace__in=workspaces)
     for endpoint in rows.only("workspace_id", "event_types", "domain_ids", "pod_ids", "inbox_ids"):
-        found[endpoint.workspace_id].append(subscription_of(endpoint))
-    return found
+        subscriptions[endpoint.workspace_id].append(subscription_of(endpoint))
+    return subscriptions

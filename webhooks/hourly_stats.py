@@ -1,4 +1,4 @@
-"""What became of requests by the hour: the chart on an endpoint's page, and a day in numbers."""
+"""Hourly request statistics: the chart on an endpoint's page, and totals of the last day."""
 
 import math
 from collections.abc import Sequence
@@ -14,17 +14,17 @@ from core.admin.base import Panel
 from webhooks.models import Endpoint, EndpointHour
 
 HOUR = timedelta(hours=1)
-CHARTED = 48
-DAY = 24
+CHART_HOURS = 48
+DAY_HOURS = 24
 
-# Milliseconds at the bottom and at the top of the latencies, which grow tenfold a step.
+# Milliseconds at the bottom and the top of the latency chart, which has a logarithmic scale.
 _FASTEST, _SLOWEST = 1, 100_000
-_LEAST = 4  # of 100: one failure in a thousand is still seen
+_MIN_HEIGHT = 4  # of 100, so that one failure in a thousand is still visible
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Requests, and their durations in milliseconds."""
+    """Counts of requests, and their durations in milliseconds."""
 
     succeeded: int = 0
     failed: int = 0
@@ -45,7 +45,7 @@ class Tally:
 
     @property
     def rate(self) -> str:
-        """`99.9 %` with a no-break space; rounded down, so that 100 means all."""
+        """`99.9 %` with a no-break space; rounded down, so that 100 % means all."""
         if self.success_rate is None:
             return ""
         return f"{math.floor(self.success_rate * 1000) / 10:.4g}\N{NO-BREAK SPACE}%"
@@ -59,7 +59,7 @@ class Tally:
         return f"{self.slowest_ms:,} ms" if self.requests else ""
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         if not self.requests:
             return "no requests"
         noun = "request" if self.requests == 1 else "requests"
@@ -71,7 +71,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A rectangle of the chart. `x` is the hour's number; `y` grows downwards, from 0 to 100."""
+    """A rectangle of the chart. `x` is the hour's index; `y` grows downwards, from 0 to 100."""
 
     x: int
     y: str
@@ -87,12 +87,12 @@ class Hour:
 
     @property
     def title(self) -> str:
-        return f"{self.start:%d %b %H:%M} to {self.start + HOUR:%H:%M}: {self.tally.words}"
+        return f"{self.start:%d %b %H:%M} to {self.start + HOUR:%H:%M}: {self.tally.summary}"
 
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """One row of the chart with the names of its upper and its lower end."""
+    """One row of the chart with the labels of its upper and lower end."""
 
     title: str
     upper: str
@@ -101,16 +101,16 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True)
-class Hours:
-    """Totals of a day, the chart, and the same as a table."""
+class HourlyStats:
+    """Totals of the last day, the chart, and its data as a table."""
 
-    template: ClassVar[str] = "webhooks/admin/hours.html"
+    template: ClassVar[str] = "webhooks/admin/hourly_stats.html"
 
     hours: Sequence[Hour]
     day: Tally
     bands: Sequence[Band]
     table: Panel
-    # Hours that are named below the chart.
+    # Hours that are labelled below the chart.
     marks: Sequence[Hour]
 
     @property
@@ -123,30 +123,30 @@ class Hours:
         ]
 
     @property
-    def words(self) -> str:
-        return f"{len(self.hours)} hours: {total([hour.tally for hour in self.hours]).words}"
+    def summary(self) -> str:
+        return f"{len(self.hours)} hours: {total([hour.tally for hour in self.hours]).summary}"
 
 
-def last_hours(endpoint: Endpoint) -> Hours:
-    """One query, whatever the number of requests."""
-    first = _this_hour() - (CHARTED - 1) * HOUR
-    known = {row.hour: _tally_of(row) for row in endpoint.hours.filter(hour__gte=first)}
-    starts = [first + number * HOUR for number in range(CHARTED)]
-    hours = [Hour(x, start, known.get(start, Tally())) for x, start in enumerate(starts)]
-    return Hours(
+def last_hours(endpoint: Endpoint) -> HourlyStats:
+    """The last CHART_HOURS hours, in one query."""
+    first = _this_hour() - (CHART_HOURS - 1) * HOUR
+    tallies = {row.hour: _tally_of(row) for row in endpoint.hours.filter(hour__gte=first)}
+    starts = [first + number * HOUR for number in range(CHART_HOURS)]
+    hours = [Hour(x, start, tallies.get(start, Tally())) for x, start in enumerate(starts)]
+    return HourlyStats(
         hours=hours,
-        day=total([hour.tally for hour in hours[-DAY:]]),
+        day=total([hour.tally for hour in hours[-DAY_HOURS:]]),
         bands=[_rates(hours), _volumes(hours), _latencies(hours)],
         table=_table(hours),
         marks=[hour for hour in hours if hour.start.hour % 6 == 0],
     )
 
 
-def days_of(endpoints: Sequence[Endpoint]) -> dict[UUID, Tally]:
-    """The last day of each, in one query; without those that were sent nothing."""
+def last_day_totals(endpoints: Sequence[Endpoint]) -> dict[UUID, Tally]:
+    """The last day's totals by endpoint id, in one query; endpoints without requests are absent."""
     rows = EndpointHour.objects.filter(
         endpoint__in=[endpoint.pk for endpoint in endpoints],
-        hour__gt=_this_hour() - DAY * HOUR,
+        hour__gt=_this_hour() - DAY_HOURS * HOUR,
     )
     sums = rows.values("endpoint_id").annotate(
         ok=Sum("succeeded"), bad=Sum("failed"), ms=Sum("total_ms"), most=Max(F("slowest_ms"))
@@ -178,7 +178,7 @@ def _rates(hours: Sequence[Hour]) -> Band:
     for hour in hours:
         if (rate := hour.tally.success_rate) is None:
             continue
-        failed = 0.0 if rate == 1 else max((1 - rate) * 100, _LEAST)
+        failed = 0.0 if rate == 1 else max((1 - rate) * 100, _MIN_HEIGHT)
         bars.append(_bar(hour, 0, failed, "bad"))
         bars.append(_bar(hour, failed, 100, "good"))
     return Band("Success rate", "100 %", "0", bars)
@@ -187,7 +187,7 @@ def _rates(hours: Sequence[Hour]) -> Band:
 def _volumes(hours: Sequence[Hour]) -> Band:
     most = max(hour.tally.requests for hour in hours)
     bars = [
-        _bar(hour, 100 - max(hour.tally.requests / most * 100, _LEAST), 100, "plain")
+        _bar(hour, 100 - max(hour.tally.requests / most * 100, _MIN_HEIGHT), 100, "plain")
         for hour in hours
         if hour.tally.requests
     ]
@@ -195,23 +195,23 @@ def _volumes(hours: Sequence[Hour]) -> Band:
 
 
 def _latencies(hours: Sequence[Hour]) -> Band:
-    """From the mean to the slowest, and a mark at the mean."""
+    """A bar from the mean to the slowest, with a mark at the mean."""
     bars: list[Bar] = []
     for hour in hours:
         if hour.tally.requests:
-            mean = _depth(hour.tally.mean_ms)
-            bars.append(_bar(hour, _depth(hour.tally.slowest_ms), mean, "pale"))
-            bars.append(_bar(hour, mean - _LEAST / 2, mean + _LEAST / 2, "plain"))
+            mean = _log_y(hour.tally.mean_ms)
+            bars.append(_bar(hour, _log_y(hour.tally.slowest_ms), mean, "pale"))
+            bars.append(_bar(hour, mean - _MIN_HEIGHT / 2, mean + _MIN_HEIGHT / 2, "plain"))
     return Band("Mean to slowest", "100 s", "1 ms", bars)
 
 
-def _depth(milliseconds: float) -> float:
-    within = min(max(milliseconds, _FASTEST), _SLOWEST)
-    return 100 - math.log(within / _FASTEST) / math.log(_SLOWEST / _FASTEST) * 100
+def _log_y(milliseconds: float) -> float:
+    clamped = min(max(milliseconds, _FASTEST), _SLOWEST)
+    return 100 - math.log(clamped / _FASTEST) / math.log(_SLOWEST / _FASTEST) * 100
 
 
 def _bar(hour: Hour, top: float, bottom: float, kind: str) -> Bar:
-    # Text, because a template would write numbers as the reader's language does.
+    # Strings, because a template would localize numbers.
     return Bar(hour.x, f"{top:.1f}", f"{bottom - top:.1f}", kind)
 
 
@@ -229,4 +229,4 @@ def _table(hours: Sequence[Hour]) -> Panel:
         if hour.tally.requests
     ]
     headers = ["Hour from", "Succeeded", "Failed", "Success rate", "Mean", "Slowest"]
-    return Panel("By the hour", headers, rows, empty="Nothing was sent in these hours.")
+    return Panel("Requests per hour", headers, rows, empty="No requests in these hours.")

@@ -1,4 +1,4 @@
-"""Where customers want to hear of events, what is owed to them, and every try at it."""
+"""Customers' endpoints, their deliveries, and every delivery attempt."""
 
 from datetime import datetime
 from typing import Self
@@ -9,23 +9,24 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from accounts.models import Workspace
+from accounts.models import TenantQuerySet, Workspace
 from core.db.ids import uuid7
 from core.queue.work import WorkItem, WorkQuerySet
 from core.security.crypto import CiphertextField
 from events.models import Event
 
 
-class EndpointQuerySet(models.QuerySet["Endpoint"]):
+class EndpointQuerySet(TenantQuerySet["Endpoint"]):
     def for_workspace(self, workspace: Workspace) -> Self:
-        return self.filter(workspace=workspace, deleted_at=None)
+        """Deleted endpoints are hidden while cleanup removes their rows."""
+        return super().for_workspace(workspace).filter(deleted_at=None)
 
     def enabled(self) -> Self:
         return self.filter(status=Endpoint.Status.ENABLED, deleted_at=None)
 
 
 class Endpoint(models.Model):
-    """A customer's URL with the types it asks for and the keys that sign for it."""
+    """A customer's URL with its event types and signing keys."""
 
     class Status(models.TextChoices):
         ENABLED = "enabled"
@@ -36,33 +37,33 @@ class Endpoint(models.Model):
     url = models.CharField(max_length=2048)
     description = models.CharField(max_length=500, blank=True)
     event_types = ArrayField(models.CharField(max_length=50))
-    # Only events about one of these are sent; an empty list asks for all.
+    # Filters: only events about one of these are sent. An empty list means all.
     domain_ids = ArrayField(models.UUIDField(), default=list)
     pod_ids = ArrayField(models.UUIDField(), default=list)
     inbox_ids = ArrayField(models.UUIDField(), default=list)
-    # Sent along with every request: a JSON object, "" when there are none. Values can be
-    # secrets, so only the names are shown.
+    # Custom headers of every request: a JSON object, "" without any. Values can be secrets,
+    # so only the names are shown.
     encrypted_headers = CiphertextField(blank=True, editable=False)
     header_names = ArrayField(models.CharField(max_length=100), default=list)
-    # Requests a second; null asks for no limit.
+    # Requests per second; null means no limit.
     rate_limit = models.PositiveSmallIntegerField(null=True)
 
     encrypted_keyring = CiphertextField(editable=False)
-    # Verifies v1a, "" when that was not asked for.
+    # Verifies v1a signatures; "" when v1a is off.
     public_key = models.CharField(max_length=60, blank=True, editable=False)
 
     status = models.CharField(max_length=10, choices=Status, default=Status.ENABLED)
-    # Why it is disabled, when that was not asked for.
+    # Why OpenSend disabled it; empty when a person did.
     disabled_reason = models.CharField(max_length=200, blank=True)
     disabled_at = models.DateTimeField(null=True, editable=False)
-    # Failures in a row: from PROBED_FROM on it is probed with one request at a time, the next
-    # at `probe_at` or later. `failing_since` is the first of them, and `failing_notified_at` when
-    # `webhook.failing` was published about them.
+    # From PROBE_AFTER consecutive failures on, the endpoint is probed with one request at a time,
+    # the next at `probe_at` or later. `failing_since` is the first failure after the last success;
+    # `failing_notified_at` is when `webhook.failing` was published about it.
     failures_in_a_row = models.PositiveIntegerField(default=0, editable=False)
     failing_since = models.DateTimeField(null=True, editable=False)
     failing_notified_at = models.DateTimeField(null=True, editable=False)
     probe_at = models.DateTimeField(null=True, editable=False)
-    # Set while what belongs to it is still to be removed; the row goes once it is.
+    # Soft deletion: cleanup removes the deliveries first, then this row.
     deleted_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -85,9 +86,9 @@ class Endpoint(models.Model):
             ),
         ]
         indexes = [
-            # For a workspace's list, and for finding who hears an event.
+            # For a workspace's list, and for the fan-out.
             models.Index(fields=["workspace", "-id"], name="webhook_endpoints_newest"),
-            # For closing what is still owed to endpoints that get nothing any more.
+            # For cleanup.
             models.Index(
                 fields=["id"],
                 name="webhook_endpoints_disabled",
@@ -100,7 +101,7 @@ class Endpoint(models.Model):
 
     @property
     def missed_since(self) -> datetime | None:
-        """From when on a disabled endpoint, or a failing one, may have missed something."""
+        """Since when a failing or disabled endpoint may have missed events."""
         return self.failing_since or self.disabled_at
 
 
@@ -109,7 +110,7 @@ class DeliveryQuerySet(WorkQuerySet["Delivery"]):
 
 
 class Delivery(WorkItem):
-    """One event owed to one endpoint. Due while it is pending and its endpoint enabled."""
+    """One event for one endpoint. Due while it is pending and its endpoint enabled."""
 
     class Status(models.TextChoices):
         PENDING = "pending"
@@ -124,10 +125,10 @@ class Delivery(WorkItem):
     event = models.ForeignKey(Event, models.CASCADE, related_name="+")
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
     attempts = models.PositiveSmallIntegerField(default=0)
-    # Those made before it was last replayed: the schedule begins anew after them.
+    # Attempts made before the last replay, which restarts the retry schedule.
     attempts_before_replay = models.PositiveSmallIntegerField(default=0, db_default=0)
     last_status_code = models.PositiveSmallIntegerField(null=True)
-    # Of the last attempt; empty when it succeeded and when there was none.
+    # Error of the last attempt; empty after a success and before the first attempt.
     last_error = models.CharField(max_length=50, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -137,10 +138,10 @@ class Delivery(WorkItem):
         db_table = "webhook_deliveries"
         verbose_name_plural = "deliveries"
         constraints = [
-            # An event is owed to an endpoint once, however often its subscribers hear it.
+            # One delivery per event and endpoint, even if the event is dispatched twice.
             models.UniqueConstraint(fields=["endpoint", "event"], name="webhook_deliveries_once"),
-            # `attempting` is what is counted against an endpoint's share of requests in
-            # flight, so nothing finished may bear it.
+            # `attempting` rows count against an endpoint's share of requests in flight, so a
+            # finished delivery must not have that status.
             models.CheckConstraint(
                 condition=Q(status__in=["pending", "attempting"], next_attempt_at__isnull=False)
                 | Q(status__in=["success", "failed"], next_attempt_at__isnull=True),
@@ -148,7 +149,7 @@ class Delivery(WorkItem):
             ),
         ]
         indexes = [
-            # For claiming by turns between endpoints; finished deliveries are not in it.
+            # For claiming round-robin between endpoints; finished deliveries are not in it.
             models.Index(
                 fields=["endpoint", "next_attempt_at"],
                 name="webhook_deliveries_due",
@@ -160,7 +161,7 @@ class Delivery(WorkItem):
                 name="webhook_deliveries_in_flight",
                 condition=Q(status="attempting"),
             ),
-            # For an endpoint's last failures, and those of a time span.
+            # For an endpoint's last failures, and its failures in a time span.
             models.Index(
                 fields=["endpoint", "-event"],
                 name="webhook_deliveries_failing",
@@ -173,12 +174,14 @@ class Delivery(WorkItem):
 
 
 class Attempt(models.Model):
-    """One request to an endpoint, or the reason why there was none."""
+    """One request to an endpoint, or why it could not be sent."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="tries", db_index=False)
+    delivery = models.ForeignKey(
+        Delivery, models.CASCADE, related_name="attempt_rows", db_index=False
+    )
     number = models.PositiveSmallIntegerField()
-    # Null when no answer came; `error` says why.
+    # Null when there was no response; `error` says why.
     status_code = models.PositiveSmallIntegerField(null=True)
     error = models.CharField(max_length=50, blank=True)
     message = models.CharField(max_length=500, blank=True)
@@ -190,7 +193,7 @@ class Attempt(models.Model):
     class Meta:
         db_table = "webhook_attempts"
         indexes = [
-            # For the attempts of one delivery.
+            # For a delivery's attempts.
             models.Index(fields=["delivery", "-id"], name="webhook_attempts_of"),
             # For retention.
             models.Index(fields=["at"], name="webhook_attempts_age"),
@@ -201,10 +204,10 @@ class Attempt(models.Model):
 
 
 class EndpointRateLimit(models.Model):
-    """The token bucket of an endpoint with a rate limit, written by whoever claims.
+    """The token bucket of an endpoint with a rate limit, updated by claims.
 
-    A table of its own: claims must not wait for those who record results, and these lock
-    endpoints.
+    It has its own table because recording results locks endpoints, and claims must not wait
+    for that.
     """
 
     endpoint = models.OneToOneField(
@@ -218,18 +221,18 @@ class EndpointRateLimit(models.Model):
         db_table = "webhook_rate_limits"
 
     def __str__(self) -> str:
-        return f"{self.rate} a second"
+        return f"{self.rate} requests per second"
 
 
 class EndpointHour(models.Model):
-    """What became of an endpoint's requests within one hour, added up as they are recorded."""
+    """An endpoint's request counts and durations of one hour, summed as results are recorded."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     endpoint = models.ForeignKey(Endpoint, models.CASCADE, related_name="hours", db_index=False)
     hour = models.DateTimeField()
     succeeded = models.PositiveIntegerField(default=0)
     failed = models.PositiveIntegerField(default=0)
-    # Of all requests together, and of the slowest.
+    # Duration of all requests together, and of the slowest.
     total_ms = models.PositiveBigIntegerField(default=0)
     slowest_ms = models.PositiveIntegerField(default=0)
 
@@ -246,7 +249,8 @@ class EndpointHour(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.hour:%d %b %H:00}: {self.succeeded} of {self.succeeded + self.failed}"
+        total = self.succeeded + self.failed
+        return f"{self.hour:%d %b %H:00}: {self.succeeded} of {total} succeeded"
 
 
 class RecoveryQuerySet(WorkQuerySet["Recovery"]):
@@ -254,13 +258,13 @@ class RecoveryQuerySet(WorkQuerySet["Recovery"]):
 
 
 class Recovery(WorkItem):
-    """A span of events being sent to an endpoint again. Due until the last of them is.
+    """Sends the events of a time span to an endpoint again. Due until the last batch is done.
 
-    Done in batches in the order of the events' ids; `reached` is the last event looked at.
+    Batches follow the order of the event ids; `reached` is the last event processed.
     """
 
     class Only(models.TextChoices):
-        FAILED = "failed"  # and what the endpoint missed while it was disabled
+        FAILED = "failed"  # and events that the endpoint missed while it was disabled
         ALL = "all"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -272,7 +276,7 @@ class Recovery(WorkItem):
     only = models.CharField(max_length=10, choices=Only)
     reached = models.UUIDField(null=True)
     recovered = models.PositiveIntegerField(default=0)
-    # Why it ended early.
+    # Why it stopped early.
     last_error = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -290,7 +294,7 @@ class Recovery(WorkItem):
             ),
         ]
         indexes = [
-            # For claiming those that are not done.
+            # For claiming unfinished recoveries.
             models.Index(
                 fields=["next_attempt_at"],
                 name="webhook_recoveries_due",

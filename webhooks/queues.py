@@ -1,4 +1,4 @@
-"""What is worked off about webhooks."""
+"""The queues and periodic tasks of webhooks."""
 
 from core.queue.queues import Periodic, Queue
 
@@ -16,7 +16,7 @@ RECOVER = Queue(
     model="webhooks.Recovery",
     process="webhooks.replay.recover_due",
 )
-# Not rows that are due but endpoints that are disabled or deleted: see webhooks.cleanup.
+# Not a queue: it looks for disabled and deleted endpoints (webhooks.cleanup).
 CLEAN_UP = Periodic("webhooks.tasks.clean_up_endpoints", every=None)
 PURGE_ATTEMPTS = Periodic("webhooks.tasks.purge_old_attempts")
 PURGE_HOURS = Periodic("webhooks.tasks.purge_old_endpoint_hours")

@@ -1,8 +1,7 @@
-"""Sending again: single deliveries, and what happened in a span of time (a recovery).
+"""Replaying single deliveries, and recovering all events of a time span.
 
-A recovery is a walk over the workspace's events in the order of their ids. Each batch commits
-together with the place it came to, so that a worker that dies between two loses and doubles
-nothing.
+A recovery walks over the workspace's events in the order of their ids. Each batch commits
+together with its position, so a worker that crashes loses and repeats nothing.
 """
 
 import logging
@@ -20,25 +19,27 @@ from psycopg import sql
 
 from core.db.ids import uuid7_floor
 from core.errors import Conflict, ValidationFailed
+from core.queue.queues import Batch
 from core.queue.wake import wake
 from core.queue.work import Settlement
 from events.catalogue import CATALOGUE, matches
 from events.models import Event
-from webhooks.fanout import DELIVER, create_deliveries, subscription_of
+from webhooks import queues
+from webhooks.fanout import create_deliveries, subscription_of
 from webhooks.models import Delivery, Endpoint, Recovery
 
 logger = logging.getLogger(__name__)
 
-RECOVER = "webhooks.tasks.recover_due_webhooks"
 BATCH = 1000
-COUNTED = 100_000
+COUNT_LIMIT = 100_000
 
-# An event's id is made before its `created_at`: at most this long, even where a process stalls.
+# The time in an event's id is earlier than its `created_at` by at most this, even if a process
+# stalls in between.
 _SKEW = timedelta(seconds=5)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LOOK = 0.2  # seconds between looks at a recovery that a worker holds
+_POLL_INTERVAL = 0.2  # seconds between checks of a recovery that a worker has claimed
 
-_SENT_AGAIN = {
+_REPLAYED_STATUSES = {
     Recovery.Only.FAILED: [Delivery.Status.FAILED],
     Recovery.Only.ALL: [Delivery.Status.FAILED, Delivery.Status.SUCCESS],
 }
@@ -49,10 +50,10 @@ class EndpointDisabled(Conflict):
 
 
 def replay(deliveries: Sequence[Delivery]) -> int:
-    """Send finished deliveries again, and waiting ones at once; how many that makes.
+    """Send finished deliveries again and pending ones immediately; return how many.
 
-    The event stays as it was, id and bytes; the schedule of retries begins anew. Left alone is
-    what is being sent at this moment, and what disabled endpoints are owed.
+    The event's id and body stay the same; the retry schedule restarts. Deliveries in flight and
+    those of disabled endpoints are skipped.
     """
     rows = Delivery.objects.filter(
         pk__in=[delivery.pk for delivery in deliveries], endpoint__in=Endpoint.objects.enabled()
@@ -62,13 +63,13 @@ def replay(deliveries: Sequence[Delivery]) -> int:
 
 
 def require_enabled(endpoint: Endpoint) -> None:
-    """EndpointDisabled when nothing would be sent to it."""
+    """Raise EndpointDisabled if the endpoint is disabled or deleted."""
     if not Endpoint.objects.enabled().filter(pk=endpoint.pk).exists():
         raise EndpointDisabled("The webhook is disabled. Enable it first: PATCH its `status`.")
 
 
 def check_span(since: datetime, until: datetime) -> None:
-    """ValidationFailed when it is none, or goes on in the future."""
+    """Raise ValidationFailed if the span is empty or ends in the future."""
     problems: dict[str, str] = {}
     if until > timezone.now():
         problems["until"] = "must not be in the future"
@@ -79,12 +80,12 @@ def check_span(since: datetime, until: datetime) -> None:
 
 
 def start_recovery(endpoint: Endpoint, *, since: datetime, until: datetime, only: str) -> Recovery:
-    """Send again what happened from `since` on and before `until`; only=failed or all.
+    """Send the events with `since` <= created_at < `until` again; `only` is failed or all.
 
-    failed: what failed, and what the endpoint asks for and never got although it was there.
-    all: what succeeded too, and what happened before the endpoint was made. The first batch is
-    done on return, the rest in the background. ValidationFailed for a span that is none,
-    EndpointDisabled.
+    failed: failed deliveries, and matching events since the endpoint's creation that have no
+    delivery. all: successful deliveries too, and events from before the endpoint's creation. The
+    first batch is done on return, the rest in the background. Raises ValidationFailed for an
+    invalid span, and EndpointDisabled.
     """
     check_span(since, until)
     require_enabled(endpoint)
@@ -97,34 +98,32 @@ def start_recovery(endpoint: Endpoint, *, since: datetime, until: datetime, only
 
 
 def count(endpoint: Endpoint, *, since: datetime, until: datetime, only: str) -> int:
-    """How many deliveries a recovery would send now; COUNTED stands for that many or more."""
-    owed = Delivery.objects.filter(endpoint=endpoint, event=OuterRef("pk"))
+    """How many deliveries a recovery would send now, counting up to COUNT_LIMIT."""
+    delivery = Delivery.objects.filter(endpoint=endpoint, event=OuterRef("pk"))
+    has_replayed_status = Q(delivery_status__in=_REPLAYED_STATUSES[Recovery.Only(only)])
     events = (
         _in_span(endpoint, since, until)
-        .filter(_asked_for(endpoint))
-        .annotate(owed=Subquery(owed.values("status")[:1]))
-        .filter(
-            Q(owed__in=_SENT_AGAIN[Recovery.Only(only)]) | Q(owed=None) & _missed(endpoint, only)
-        )
+        .filter(_subscribed(endpoint))
+        .annotate(delivery_status=Subquery(delivery.values("status")[:1]))
+        .filter(has_replayed_status | Q(delivery_status=None) & _missed(endpoint, only))
     )
-    return events[:COUNTED].count()
+    return events[:COUNT_LIMIT].count()
 
 
-def recover_due() -> int:
-    """Claim a recovery and do its next batch; how many were claimed."""
+def recover_due() -> Batch:
+    """Claim one recovery and run its next batch of events."""
     claimed = Recovery.objects.claim(limit=1)
-    for recovery in claimed:
-        _continue(recovery)
-    return len(claimed)
+    processed = [_continue(recovery) for recovery in claimed].count(True)
+    return Batch(len(claimed), processed, failed=len(claimed) - processed)
 
 
 def finish(recovery: Recovery) -> None:
-    """Do all batches that are left, here and now; those that a worker has taken it does."""
+    """Run all remaining batches in this process; wait for any that a worker has claimed."""
     this = sql.SQL("id = {}").format(sql.Literal(recovery.pk))
     while recovery.next_attempt_at is not None:
         claimed = Recovery.objects.claim(limit=1, where=this)
         if not claimed:
-            time.sleep(_LOOK)
+            time.sleep(_POLL_INTERVAL)
         for each in claimed:
             _continue(each)
         recovery.refresh_from_db()
@@ -137,10 +136,10 @@ def status_of(recovery: Recovery) -> Literal["pending", "done", "failed"]:
 
 
 def _make_due(rows: "QuerySet[Delivery]") -> int:
-    """Open deliveries are due now, finished ones are open again; how many. In a transaction.
+    """Make deliveries due now, reopening finished ones; return how many. In a transaction.
 
-    Rows that somebody has locked are passed over: they are just being sent, or replayed already.
-    To wait for them could end in a deadlock with the dispatcher.
+    Locked rows are skipped: they are being sent or replayed right now, and waiting for them
+    could deadlock with the dispatcher.
     """
     locked = rows.order_by("pk").select_for_update(skip_locked=True, no_key=True)
     keys = list(locked.values_list("pk", flat=True))
@@ -151,41 +150,44 @@ def _make_due(rows: "QuerySet[Delivery]") -> int:
         attempts_before_replay=Case(
             When(finished, then=F("attempts")), default=F("attempts_before_replay")
         ),
-        # The fence: a result that comes late, or is written twice, is not this replay's.
+        # Fencing: a late or repeated result of an earlier claim must not settle this replay.
         claims=F("claims") + Case(When(finished, then=1), default=0),
     )
-    wake(DELIVER)
+    wake(queues.DELIVER.task)
     return len(keys)
 
 
-def _continue(recovery: Recovery) -> None:
+def _continue(recovery: Recovery) -> bool:
+    """Run the next batch of a claimed recovery; return whether that succeeded."""
     try:
         with transaction.atomic():
             if recovery.is_poisoned:
-                _settle(recovery, last_error="Workers died over this recovery time and again.")
+                _settle(recovery, last_error="Workers crashed repeatedly during this recovery.")
             else:
                 _advance(recovery)
-    except Exception:  # others wait for this task too; it is tried again after the lease
+    except Exception:  # other recoveries must go on; this one is retried after its lease
         logger.exception("A batch of recovery %s failed", recovery.pk)
+        return False
+    return True
 
 
 def _advance(recovery: Recovery) -> None:
-    """One batch: seven statements, whatever its size."""
+    """Run one batch; always seven statements."""
     endpoint = Endpoint.objects.enabled().filter(pk=recovery.endpoint_id).first()
     if endpoint is None:
-        _settle(recovery, last_error="The webhook was disabled or deleted meanwhile.")
+        _settle(recovery, last_error="The webhook was disabled or deleted in the meantime.")
         return
     events = _next_events(endpoint, recovery)
     subscription = subscription_of(endpoint)
-    wanted = [event for event in events if subscription.wants(event)]
-    recovery.recovered += _send_again(endpoint, wanted, recovery.only)
+    matching = [event for event in events if subscription.matches(event)]
+    recovery.recovered += _send_again(endpoint, matching, recovery.only)
     if events:
         recovery.reached = events[-1].pk
     _settle(recovery, more=len(events) == BATCH)
 
 
 def _next_events(endpoint: Endpoint, recovery: Recovery) -> Sequence[Event]:
-    """Those that follow, without their bodies but for the notices that may be on the endpoint."""
+    """The next batch. Only `webhook.*` events have their body: it says whom they are about."""
     rows = _in_span(endpoint, recovery.since, recovery.until)
     if recovery.reached:
         rows = rows.filter(pk__gt=recovery.reached)
@@ -198,24 +200,24 @@ def _next_events(endpoint: Endpoint, recovery: Recovery) -> Sequence[Event]:
 
 
 def _send_again(endpoint: Endpoint, events: Sequence[Event], only: str) -> int:
-    may_be_missed = [
+    missed_candidates = [
         event
         for event in events
         if only == Recovery.Only.ALL or event.created_at >= endpoint.created_at
     ]
-    owed = create_deliveries([(endpoint.pk, event.pk) for event in may_be_missed])
-    again = _make_due(
+    created = create_deliveries([(endpoint.pk, event.pk) for event in missed_candidates])
+    replayed = _make_due(
         Delivery.objects.filter(
             endpoint=endpoint,
             event__in=[event.pk for event in events],
-            status__in=_SENT_AGAIN[Recovery.Only(only)],
+            status__in=_REPLAYED_STATUSES[Recovery.Only(only)],
         )
     )
-    return len(owed) + again
+    return len(created) + replayed
 
 
 def _settle(recovery: Recovery, *, more: bool = False, last_error: str = "") -> None:
-    """In the batch's transaction: it counts only if the recovery is still ours."""
+    """Save progress in the batch's transaction, which is rolled back if the lease was lost."""
     settlement = Settlement(
         recovery,
         retry_in=timedelta() if more else None,
@@ -230,13 +232,13 @@ def _settle(recovery: Recovery, *, more: bool = False, last_error: str = "") -> 
         return
     recovery.last_error = last_error
     if more:
-        wake(RECOVER)
+        wake(queues.RECOVER.task)
     else:
         recovery.next_attempt_at = None
 
 
 def _in_span(endpoint: Endpoint, since: datetime, until: datetime) -> "QuerySet[Event]":
-    """The ids bound what the index gives, and the times decide."""
+    """The id bounds allow an index scan; `created_at` decides."""
     return Event.objects.filter(
         workspace=endpoint.workspace_id,
         pk__gte=uuid7_floor(max(since, _EPOCH) - _SKEW),
@@ -247,12 +249,12 @@ def _in_span(endpoint: Endpoint, since: datetime, until: datetime) -> "QuerySet[
 
 
 def _missed(endpoint: Endpoint, only: str) -> Q:
-    """Of events that are not owed to the endpoint: those that a recovery sends."""
+    """Which events without a delivery a recovery sends."""
     return Q() if only == Recovery.Only.ALL else Q(created_at__gte=endpoint.created_at)
 
 
-def _asked_for(endpoint: Endpoint) -> Q:
-    """What `Subscription.wants` says, for the database to count by."""
+def _subscribed(endpoint: Endpoint) -> Q:
+    """The same condition as `Subscription.matches`, for queries."""
     types = [name for name in CATALOGUE if matches(endpoint.event_types, name)]
     about = Q()
     for column in ("domain_id", "pod_id", "inbox_id"):

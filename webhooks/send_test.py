@@ -1,4 +1,4 @@
-"""A test event: one real, signed request, made at once and kept nowhere."""
+"""Test events: one real, signed request, sent immediately and not stored."""
 
 import asyncio
 from dataclasses import dataclass
@@ -12,20 +12,23 @@ from core.errors import ValidationFailed
 from core.outbound import OutboundClient, Outcome
 from core.queue.wake import wake
 from events.catalogue import CATALOGUE, EventType
-from events.envelopes import sealed
-from webhooks.dispatch.signed_request import post, printable, reason, shown
-from webhooks.fanout import DELIVER
-from webhooks.health import PROBED_FROM
+from events.envelopes import serialize
+from webhooks import queues
+from webhooks.dispatch.outbound_policy import outbound_policy
+from webhooks.dispatch.signed_request import error_code, post, response_excerpt, storable
+from webhooks.health import PROBE_AFTER
 from webhooks.models import Endpoint
-from webhooks.services import policy
 
 TEST = "webhook.test"
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """What the endpoint made of it: `error` and `message` as an attempt has them, "" for
-    success; `response` is the start of its answer's body."""
+class SentTestEvent:
+    """The result of a test event.
+
+    `error` and `message` are as in an attempt, "" for success; `response` is the start of the
+    response body.
+    """
 
     event_id: str
     type: str
@@ -37,12 +40,11 @@ class Sample:
     response: str
 
 
-def send_sample(endpoint: Endpoint, type_name: str = TEST) -> Sample:
-    """Send an example of that type; blocks for as long as the endpoint takes.
+def send_test_event(endpoint: Endpoint, type_name: str = TEST) -> SentTestEvent:
+    """Send an example event of this type and block until the endpoint responds.
 
-    Disabled endpoints get it too: so one learns whether they are mended. After a success, what
-    waits for the next probe of a failing endpoint goes at once. ValidationFailed for an unknown
-    type.
+    Disabled endpoints get it too, to find out whether they are fixed. After a success, a
+    half-open endpoint is probed immediately. Raises ValidationFailed for an unknown type.
     """
     kind = CATALOGUE.get(type_name)
     if kind is None:
@@ -51,37 +53,37 @@ def send_sample(endpoint: Endpoint, type_name: str = TEST) -> Sample:
     outcome = asyncio.run(_post(endpoint, event_id, body))
     if outcome.succeeded:
         _probe_now(endpoint)
-    return Sample(
+    return SentTestEvent(
         event_id=event_id,
         type=type_name,
         succeeded=outcome.succeeded,
         status_code=outcome.status,
-        error=reason(outcome),
-        message=printable(outcome.message),
+        error=error_code(outcome),
+        message=storable(outcome.message),
         latency_ms=outcome.duration_ms,
-        response=shown(outcome),
+        response=response_excerpt(outcome),
     )
 
 
 async def _post(endpoint: Endpoint, event_id: str, body: str) -> Outcome:
-    async with OutboundClient(policy(), limit=1) as client:
+    async with OutboundClient(outbound_policy(), limit=1) as client:
         return await post(
             client, endpoint, event_id=event_id, body=body, attempt=1, at=timezone.now()
         )
 
 
 def _example(endpoint: Endpoint, kind: EventType) -> tuple[str, str]:
-    """A new event's id, and its body."""
+    """A new event id, and the body with that id."""
     data = kind.example_data()
     if kind.name == TEST:
         data["webhook_id"] = str(endpoint.pk)
     event_id = f"whd_{uuid7()}"
-    body = sealed(kind.envelope, kind.name, event_id=event_id, at=timezone.now(), data=data)
+    body = serialize(kind.envelope, kind.name, event_id=event_id, at=timezone.now(), data=data)
     return event_id, body
 
 
 def _probe_now(endpoint: Endpoint) -> None:
-    probed = Endpoint.objects.filter(pk=endpoint.pk, failures_in_a_row__gte=PROBED_FROM)
+    half_open = Endpoint.objects.filter(pk=endpoint.pk, failures_in_a_row__gte=PROBE_AFTER)
     with transaction.atomic():
-        if probed.update(probe_at=Now()):
-            wake(DELIVER)
+        if half_open.update(probe_at=Now()):
+            wake(queues.DELIVER.task)

@@ -1,11 +1,10 @@
-"""The verbs on endpoints."""
+"""Creating, changing and deleting endpoints."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -13,20 +12,18 @@ from django.utils import timezone
 from accounts.models import Workspace
 from core.api.field_errors import short
 from core.errors import Conflict, NotFound, ValidationFailed
-from core.outbound import OutboundPolicy, UnsafeUrl, check_url
+from core.outbound import UnsafeUrl, check_url
 from core.queue.wake import wake
 from core.times import iso
 from events.catalogue import is_subscribable
-from webhooks import filters
+from webhooks import filters, queues
 from webhooks.dispatch import custom_headers
-from webhooks.dispatch.signing import MAX_KEYS, Keyring, opened
-from webhooks.fanout import DELIVER
+from webhooks.dispatch.outbound_policy import outbound_policy
+from webhooks.dispatch.signing import MAX_KEYS, Keyring, decrypt_keyring
 from webhooks.models import Delivery, Endpoint, EndpointRateLimit
 
-CLOSE = "webhooks.tasks.clean_up_endpoints"
-
-# An endpoint that begins anew is asked as if it had never failed.
-_FRESH: dict[str, Any] = {
+# Enabling an endpoint clears its failure history.
+_NO_FAILURES: dict[str, Any] = {
     "disabled_at": None,
     "failures_in_a_row": 0,
     "failing_since": None,
@@ -34,7 +31,7 @@ _FRESH: dict[str, Any] = {
     "probe_at": None,
     "disabled_reason": "",
 }
-# Stored as they are given.
+# Options that are stored unchanged.
 _PLAIN = {"url", "event_types", "description", "rate_limit", *filters.NAMES}
 
 
@@ -44,27 +41,20 @@ class TooManySecrets(Conflict):
     def __init__(self, possible_from: datetime) -> None:
         at = iso(possible_from)
         super().__init__(
-            f"{MAX_KEYS} secrets sign for this webhook, and no more can. The oldest ends at {at};"
-            " rotate again then.",
+            f"This webhook already has {MAX_KEYS} active signing secrets, which is the maximum."
+            f" The oldest expires at {at}; rotate again then.",
             details={"possible_from": at},
         )
 
 
 class Options(TypedDict, total=False):
-    """What an endpoint may have beside the needful; see Endpoint."""
+    """Optional settings of an endpoint; see Endpoint."""
 
     headers: Mapping[str, str]
     domain_ids: list[UUID]
     pod_ids: list[UUID]
     inbox_ids: list[UUID]
     rate_limit: int | None
-
-
-def policy() -> OutboundPolicy:
-    return OutboundPolicy(
-        allow_http=settings.WEBHOOK_ALLOW_HTTP,
-        allowed_networks=tuple(settings.WEBHOOK_ALLOWED_NETWORKS),
-    )
 
 
 def create_endpoint(
@@ -76,7 +66,7 @@ def create_endpoint(
     ed25519: bool = False,
     **options: Unpack[Options],
 ) -> tuple[Endpoint, str]:
-    """A new endpoint and its signing secret, which is shown this once."""
+    """Create an endpoint; returns it with its signing secret, which is shown only once."""
     _check(workspace, {"url": url, "event_types": event_types, **options})
     keyring = Keyring.new(ed25519=ed25519)
     endpoint = Endpoint(
@@ -84,79 +74,72 @@ def create_endpoint(
         url=url,
         event_types=event_types,
         description=description,
-        **_columns_of(keyring),
-        **_columns_for(options),
+        **_keyring_columns(keyring),
+        **_option_columns(options),
     )
     with transaction.atomic():
         endpoint.save(force_insert=True)
-        _set_pace(endpoint)
+        _set_rate_limit(endpoint)
     return endpoint, keyring.newest.secret
 
 
 def update_endpoint(endpoint: Endpoint, changes: Mapping[str, Any]) -> Endpoint:
-    """Change what `create_endpoint` takes, or `status`; what isn't named stays.
+    """Change `status` or any option of `create_endpoint`; options not in `changes` stay.
 
-    What is still owed to a disabled endpoint fails, in the background. NotFound when it was
-    deleted meanwhile.
+    Pending deliveries of a disabled endpoint fail in the background. Raises NotFound if the
+    endpoint was deleted meanwhile.
     """
     _check(endpoint.workspace, changes)
     with transaction.atomic():
         endpoint = _locked(endpoint)
-        columns = _columns_for(changes) | _columns_of_v1a(endpoint, changes)
-        columns |= _columns_of_status(endpoint, changes)
+        columns = _option_columns(changes) | _v1a_columns(endpoint, changes)
+        columns |= _status_columns(endpoint, changes)
         _write(endpoint, columns)
         if "rate_limit" in columns:
-            _set_pace(endpoint)
-        wake(CLOSE if endpoint.status == Endpoint.Status.DISABLED else DELIVER)
+            _set_rate_limit(endpoint)
+        disabled = endpoint.status == Endpoint.Status.DISABLED
+        wake(queues.CLEAN_UP.task if disabled else queues.DELIVER.task)
     return endpoint
 
 
 def rotate_secret(endpoint: Endpoint) -> tuple[Endpoint, Keyring]:
-    """Sign with a new secret; the one so far signs along for OVERLAP.
+    """Sign with a new secret; the previous one stays active for OVERLAP.
 
-    TooManySecrets when too many are signing already, NotFound when the endpoint was deleted.
+    Raises TooManySecrets when MAX_KEYS are active, NotFound if the endpoint was deleted.
     """
     with transaction.atomic():
         endpoint, now = _locked(endpoint), timezone.now()
-        keyring = opened(endpoint.encrypted_keyring)
+        keyring = decrypt_keyring(endpoint.encrypted_keyring)
         if (possible := keyring.rotatable_from(now)) > now:
             raise TooManySecrets(possible)
         keyring = keyring.rotated(now)
-        _write(endpoint, _columns_of(keyring))
+        _write(endpoint, _keyring_columns(keyring))
     return endpoint, keyring
 
 
-def disable(endpoint: Endpoint, reason: str) -> None:
-    """Send an endpoint nothing any more, for a reason that its owner did not give."""
-    endpoint.status = Endpoint.Status.DISABLED
-    endpoint.disabled_reason, endpoint.disabled_at = reason, timezone.now()
-    endpoint.save(update_fields=["status", "disabled_reason", "disabled_at"])
-    wake(CLOSE)
-
-
 def delete_endpoint(endpoint: Endpoint) -> None:
-    """The endpoint is gone for its owner at once; its rows are removed in the background."""
+    """Hide the endpoint from its owner immediately; its rows are deleted in the background."""
     with transaction.atomic():
         endpoint.deleted_at, endpoint.status = timezone.now(), Endpoint.Status.DISABLED
         endpoint.save(update_fields=["deleted_at", "status"])
-        wake(CLOSE)
+        wake(queues.CLEAN_UP.task)
 
 
 def deliver_now(deliveries: "list[Delivery]") -> int:
-    """Try open deliveries at once instead of at their planned time; how many there were."""
-    waiting = Delivery.objects.filter(
+    """Make pending deliveries due now instead of at their scheduled time; return how many."""
+    pending = Delivery.objects.filter(
         pk__in=[delivery.pk for delivery in deliveries], status=Delivery.Status.PENDING
     )
     with transaction.atomic():
-        hurried = waiting.update(next_attempt_at=Now())
-        wake(DELIVER)
-    return hurried
+        count = pending.update(next_attempt_at=Now())
+        wake(queues.DELIVER.task)
+    return count
 
 
 def _locked(endpoint: Endpoint) -> Endpoint:
-    """The row as it is now: what another request changed is neither lost nor undone."""
+    """Reload and lock the row, so that a concurrent change is neither lost nor undone."""
     rows = Endpoint.objects.filter(pk=endpoint.pk, deleted_at=None)
-    # no_key, because new deliveries refer to it and need not wait.
+    # no_key, so that inserting deliveries, which reference it, doesn't wait.
     locked = rows.select_for_update(no_key=True).first()
     if locked is None:
         raise NotFound(f"There is no webhook `{endpoint.pk}`.")
@@ -169,43 +152,43 @@ def _write(endpoint: Endpoint, columns: Mapping[str, Any]) -> None:
     endpoint.save(update_fields=list(columns))
 
 
-def _columns_for(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of what is stored as it was given, and of the headers."""
+def _option_columns(options: Mapping[str, Any]) -> dict[str, Any]:
     columns = {name: value for name, value in options.items() if name in _PLAIN}
     if "headers" in options:
-        headers = custom_headers.trimmed(options["headers"])
-        columns["encrypted_headers"] = custom_headers.sealed(headers)
+        headers = custom_headers.trim(options["headers"])
+        columns["encrypted_headers"] = custom_headers.encrypt(headers)
         columns["header_names"] = list(headers)
     return columns
 
 
-def _columns_of(keyring: Keyring) -> dict[str, Any]:
+def _keyring_columns(keyring: Keyring) -> dict[str, Any]:
     return {
-        "encrypted_keyring": keyring.sealed(),
+        "encrypted_keyring": keyring.encrypted(),
         "public_key": keyring.newest.public_key,
     }
 
 
-def _columns_of_v1a(endpoint: Endpoint, changes: Mapping[str, Any]) -> dict[str, Any]:
+def _v1a_columns(endpoint: Endpoint, changes: Mapping[str, Any]) -> dict[str, Any]:
     if changes.get("ed25519", bool(endpoint.public_key)) == bool(endpoint.public_key):
         return {}
-    keyring = opened(endpoint.encrypted_keyring)
-    return _columns_of(keyring.with_ed25519() if changes["ed25519"] else keyring.without_ed25519())
+    keyring = decrypt_keyring(endpoint.encrypted_keyring)
+    changed = keyring.with_ed25519() if changes["ed25519"] else keyring.without_ed25519()
+    return _keyring_columns(changed)
 
 
-def _columns_of_status(endpoint: Endpoint, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Nothing for a status that it has: why it is disabled, or how it is doing, stays."""
+def _status_columns(endpoint: Endpoint, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Empty if the status stays the same: the reason and the failure history are kept then."""
     status = changes.get("status", endpoint.status)
     if status == endpoint.status:
         return {}
     if status == Endpoint.Status.DISABLED:
         return {"status": status, "disabled_at": timezone.now()}
-    return {"status": status, **_FRESH}
+    return {"status": status, **_NO_FAILURES}
 
 
-def _set_pace(endpoint: Endpoint) -> None:
-    """The endpoint's bucket is that of its limit. One that is there keeps its tokens: a change
-    that changes nothing must not fill it."""
+def _set_rate_limit(endpoint: Endpoint) -> None:
+    """Create, update or delete the token bucket. An existing bucket keeps its tokens: setting
+    the same limit again must not refill it."""
     if endpoint.rate_limit is None:
         EndpointRateLimit.objects.filter(endpoint=endpoint).delete()
     else:
@@ -220,7 +203,7 @@ def _check(workspace: Workspace, options: Mapping[str, Any]) -> None:
     problems: dict[str, str] = {}
     if "url" in options:
         try:
-            check_url(options["url"], policy())
+            check_url(options["url"], outbound_policy())
         except UnsafeUrl as error:
             problems["endpoint"] = str(error)
     for index, name in enumerate(options.get("event_types", [])):

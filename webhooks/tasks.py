@@ -1,64 +1,61 @@
 from celery import shared_task
 from django.conf import settings
 
-from core.queue import wake
-from core.queue.retention import SLICE_SECONDS, purge
+from core.queue.retention import purge
 from core.queue.worker_loop import drain
-from webhooks.cleanup import clean_up_some
-from webhooks.dispatch.loop import deliver_due
+from webhooks import queues
+from webhooks.cleanup import clean_up
+from webhooks.dispatch.loop import PASS_SECONDS
 from webhooks.models import Attempt, EndpointHour, Recovery
-from webhooks.replay import RECOVER, recover_due
-from webhooks.services import CLOSE
 
 
 @shared_task
 def deliver_due_webhooks() -> int:
-    """Every delivery that is due has been tried."""
-    wake.heard("webhooks.tasks.deliver_due_webhooks")
-    return deliver_due()
+    """Attempt every due delivery."""
+    return drain(queues.DELIVER, seconds=PASS_SECONDS)
 
 
 @shared_task
 def recover_due_webhooks() -> int:
-    """Every recovery that was asked for has come to its end."""
-    return drain(RECOVER, recover_due)
+    """Finish every due recovery."""
+    return drain(queues.RECOVER)
 
 
 @shared_task
 def clean_up_endpoints() -> int:
-    """Nothing is owed to endpoints that are disabled, and nothing is left of deleted ones."""
-    return drain(CLOSE, clean_up_some, slice_seconds=SLICE_SECONDS)
+    """Fail pending deliveries of disabled endpoints and remove deleted endpoints."""
+    return clean_up()
 
 
 @shared_task
 def purge_old_attempts() -> int:
-    """Attempts past their retention are gone."""
+    """Purge attempts past ATTEMPT_RETENTION."""
     return purge(
         Attempt.objects.all(),
         column="at",
         older_than=settings.ATTEMPT_RETENTION,
-        task="webhooks.tasks.purge_old_attempts",
+        task=queues.PURGE_ATTEMPTS.task,
     )
 
 
 @shared_task
 def purge_old_endpoint_hours() -> int:
-    """The counts of hours whose attempts are gone are gone too."""
+    """Purge hourly counts together with the attempts of that hour."""
     return purge(
         EndpointHour.objects.all(),
         column="hour",
         older_than=settings.ATTEMPT_RETENTION,
-        task="webhooks.tasks.purge_old_endpoint_hours",
+        task=queues.PURGE_HOURS.task,
     )
 
 
 @shared_task
 def purge_old_recoveries() -> int:
-    """Recoveries that are done are kept as long as attempts."""
-    # People start these: they are so few that their age needs no index.
+    """Purge finished recoveries past ATTEMPT_RETENTION."""
+    # People start recoveries: there are so few that `created_at` needs no index.
     return purge(
         Recovery.objects.filter(next_attempt_at=None),
         column="created_at",
         older_than=settings.ATTEMPT_RETENTION,
-        task="webhooks.tasks.purge_old_recoveries",
+        task=queues.PURGE_RECOVERIES.task,
     )

@@ -1,172 +1,72 @@
-"""`/contacts`: people."""
+"""`/contacts`: contacts by id or address."""
 
-from typing import Annotated, Any, Literal
-
-from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
-from rest_framework.response import Response
+from typing import Any
 
 from accounts import views
-from accounts.authentication import ApiRequest
-from accounts.idempotency import idempotent
+from accounts.access import Access, Scope
+from accounts.operation import operation
 from accounts.views import ApiView
 from contacts import services
-from contacts.addresses import ContactAddress, contactable
+from contacts.addresses import parse_contact_address
+from contacts.api.bodies import CreateContact, UpdateContact
+from contacts.api.representations import ContactDeleted, ContactDetail
+from contacts.api.representations import represent_contact as represent
 from contacts.models import Contact, ContactQuerySet
-from contacts.suppressions import contact_snapshot
-from core.api.bodies import RequestBody, Text, parse
-from core.api.openapi import IDEMPOTENCY_KEY, PAGE, describe, list_of
-from core.api.pagination import page
+from core.api.dialects import Page
 from core.errors import NotFound
-from events.payloads.contacts import ContactOut
-
-# Beyond this, numbers that one program writes are others to the next (RFC 8259 section 6).
-_EXACT = 2**53
-_LONGEST_TEXT = 2000
-
-
-def _property(given: Any) -> Any:
-    if isinstance(given, bool | None):
-        return given
-    if isinstance(given, str):
-        if len(given) > _LONGEST_TEXT or "\x00" in given:
-            raise ValueError(f"must have at most {_LONGEST_TEXT:,} characters, none of them U+0000")
-        return given
-    if not isinstance(given, int | float):
-        raise ValueError("must be text, a number, true, false or null")
-    if abs(given) > _EXACT:
-        raise ValueError("must be a number from -2^53 to 2^53; a longer one can be text")
-    return given
-
-
-PropertyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
-PropertyValue = Annotated[
-    Any,
-    AfterValidator(_property),
-    WithJsonSchema({"type": ["string", "number", "boolean", "null"]}),
-]
-Properties = Annotated[dict[PropertyName, PropertyValue], Field(max_length=services.MAX_PROPERTIES)]
-Name = Annotated[Text, Field(max_length=200)]
-
-
-class CreateContact(RequestBody):
-    """Who had unsubscribed is added as unsubscribed, whatever is said here."""
-
-    email: ContactAddress
-    first_name: Name | None = None
-    last_name: Name | None = None
-    unsubscribed: bool = False
-    properties: Properties = {}
-
-
-class UpdateContact(RequestBody):
-    """What isn't named stays as it is, among `properties` too; null takes a property away.
-
-    `id` is the path's, and not looked at.
-    """
-
-    # Resend's Python client sends all it was given.
-    id: Text = Field(default="", max_length=100)
-    email: ContactAddress = ""
-    first_name: Name | None = None
-    last_name: Name | None = None
-    unsubscribed: bool = False
-    properties: Properties = {}
-
-
-class PropertyOut(BaseModel):
-    value: str | bool | int | float
-    type: Literal["string", "number", "boolean"]
-
-
-class ContactDetail(ContactOut):
-    object: Literal["contact"] = "contact"
-    properties: dict[str, PropertyOut]
-
-
-class ContactDeleted(BaseModel):
-    """`contact` is the id once more, where Resend's clients look for it."""
-
-    object: Literal["contact"] = "contact"
-    id: str
-    contact: str
-    deleted: Literal[True] = True
 
 
 class ContactsView(ApiView):
-    @describe(
-        "Create a contact",
-        request=CreateContact,
-        response=ContactDetail,
-        status=201,
-        parameters=[IDEMPOTENCY_KEY],
-        tag="Contacts",
-    )
-    def post(self, request: ApiRequest) -> Response:
-        return idempotent(request, "POST /contacts", lambda: self._create(request))
+    tag = "Contacts"
 
-    @describe("List contacts", response=list_of(ContactDetail), parameters=PAGE, tag="Contacts")
-    def get(self, request: ApiRequest) -> Response:
-        return Response(page(request, visible(request), shown))
+    @operation("Create a contact", needs=Scope.CONTACTS_WRITE, status=201, idempotent=True)
+    def post(self, access: Access, body: CreateContact) -> ContactDetail:
+        fields = _as_columns(body.model_dump())
+        return represent(services.create_contact(workspace=access.workspace, **fields))
 
-    def _create(self, request: ApiRequest) -> Response:
-        wanted = parse(CreateContact, request.data)
-        contact = services.create_contact(
-            workspace=request.auth.workspace, **_as_columns(wanted.model_dump())
-        )
-        return Response(shown(contact), status=201)
+    @operation("List contacts", needs=Scope.CONTACTS_READ)
+    def get(self, access: Access) -> Page[ContactDetail]:
+        return self.page(visible(access), represent)
 
 
 class ContactView(ApiView):
-    @describe("Get a contact", response=ContactDetail, tag="Contacts")
-    def get(self, request: ApiRequest, given: str) -> Response:
-        return Response(shown(find(request, given)))
+    tag = "Contacts"
 
-    @describe("Change a contact", request=UpdateContact, response=ContactDetail, tag="Contacts")
-    def patch(self, request: ApiRequest, given: str) -> Response:
-        contact = find(request, given)
-        changes = parse(UpdateContact, request.data).model_dump(exclude_unset=True, exclude={"id"})
-        return Response(shown(services.update_contact(contact, _as_columns(changes))))
+    @operation("Get a contact", needs=Scope.CONTACTS_READ)
+    def get(self, access: Access, given: str) -> ContactDetail:
+        return represent(find(access, given))
 
-    @describe("Delete a contact", response=ContactDeleted, tag="Contacts")
-    def delete(self, request: ApiRequest, given: str) -> Response:
-        contact = find(request, given)
+    @operation("Change a contact", needs=Scope.CONTACTS_WRITE)
+    def patch(self, access: Access, body: UpdateContact, given: str) -> ContactDetail:
+        changes = _as_columns(body.model_dump(exclude_unset=True, exclude={"id"}))
+        return represent(services.update_contact(find(access, given), changes))
+
+    @operation("Delete a contact", needs=Scope.CONTACTS_WRITE)
+    def delete(self, access: Access, given: str) -> ContactDeleted:
+        contact = find(access, given)
         services.delete_contact(contact)
-        deleted = ContactDeleted(id=str(contact.pk), contact=str(contact.pk))
-        return Response(deleted.model_dump())
+        return ContactDeleted(id=str(contact.pk), contact=str(contact.pk))
 
 
-def visible(request: ApiRequest) -> ContactQuerySet:
+def visible(access: Access) -> ContactQuerySet:
     """The only way this API reaches contacts: those of the caller's workspace."""
-    return Contact.objects.for_workspace(request.auth.workspace)
+    return Contact.objects.visible_to(access)
 
 
-def find(request: ApiRequest, given: str) -> Contact:
-    """By id or by address."""
+def find(access: Access, given: str) -> Contact:
+    """Finds a contact by id or by address."""
     if "@" not in given:
-        return views.find(visible(request), given, "contact")
+        return views.find(visible(access), given, "contact")
     try:
-        found = visible(request).at(contactable(given)).first()
+        contact = visible(access).at(parse_contact_address(given)).first()
     except ValueError:
-        found = None
-    if found is None:
+        contact = None
+    if contact is None:
         raise NotFound(f"There is no contact `{given}`.")
-    return found
-
-
-def shown(contact: Contact) -> dict[str, Any]:
-    return ContactDetail(
-        **contact_snapshot(contact),
-        properties={name: _with_type(value) for name, value in contact.properties.items()},
-    ).model_dump()
-
-
-def _with_type(value: services.Property) -> PropertyOut:
-    if isinstance(value, bool):
-        return PropertyOut(value=value, type="boolean")
-    return PropertyOut(value=value, type="string" if isinstance(value, str) else "number")
+    return contact
 
 
 def _as_columns(fields: dict[str, Any]) -> dict[str, Any]:
-    """A name that is null is an empty one."""
+    """The columns of these fields: a null name is stored as an empty string."""
     names = {"first_name", "last_name"} & fields.keys()
     return fields | {name: fields[name] or "" for name in names}

@@ -1,249 +1,149 @@
-"""`/suppressions`: addresses that get no more mail."""
+"""`/suppressions`: suppressed addresses, by id or address, and in batches."""
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal, Self, TypeVar
-from uuid import UUID
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
-from rest_framework.response import Response
 
 from accounts import views
-from accounts.authentication import ApiRequest
-from accounts.idempotency import idempotent
+from accounts.access import Access, Scope
+from accounts.operation import operation
 from accounts.views import ApiView
 from contacts import suppressions
-from contacts.addresses import ContactAddress, SuppressibleAddress, contactable
+from contacts.addresses import parse_contact_address
+from contacts.api.bodies import (
+    AddSuppression,
+    AddSuppressions,
+    RemoveSuppressions,
+    parse_origin,
+)
+from contacts.api.representations import (
+    SuppressionDetail,
+    SuppressionRemoved,
+    SuppressionsAdded,
+    SuppressionsRemoved,
+    represent_removed,
+)
+from contacts.api.representations import represent_suppression as represent
 from contacts.models import Suppression, SuppressionQuerySet
 from core.addresses import identity
-from core.api.aliases import AliasedBody
-from core.api.bodies import RequestBody, parse
-from core.api.openapi import IDEMPOTENCY_KEY, PAGE, describe, list_of
-from core.api.pagination import page
+from core.api.dialects import Page
 from core.errors import NotFound, ValidationFailed
 from core.times import from_iso
-from events.payloads.contacts import SuppressionOut
 
 T = TypeVar("T")
-
-MAX_BATCH = 100
-
-
-def _origin(given: str) -> str:
-    if given not in Suppression.Origin.values:
-        raise ValueError(f"must be one of {', '.join(Suppression.Origin.values)}")
-    return given
-
-
-Origin = Annotated[
-    str,
-    AfterValidator(_origin),
-    Field(
-        validation_alias=AliasChoices("origin", "reason"),
-        json_schema_extra={"enum": Suppression.Origin.values},
-    ),
-]
-# Not strict: JSON has no UUIDs, only text that spells them.
-Id = Annotated[UUID, Field(strict=False)]
-
-
-class AddSuppression(AliasedBody):
-    email: SuppressibleAddress
-    origin: Origin = Suppression.Origin.MANUAL.value
-
-
-class AddSuppressions(AliasedBody):
-    emails: Annotated[list[SuppressibleAddress], Field(min_length=1, max_length=MAX_BATCH)]
-    origin: Origin = Suppression.Origin.MANUAL.value
-
-
-class RemoveSuppressions(RequestBody):
-    """Either `emails` or `ids`."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"anyOf": [{"required": ["emails"]}, {"required": ["ids"]}]}
-    )
-
-    emails: Annotated[list[ContactAddress], Field(min_length=1, max_length=MAX_BATCH)] | None = None
-    ids: Annotated[list[Id], Field(min_length=1, max_length=MAX_BATCH)] | None = None
-
-    @model_validator(mode="after")
-    def _names_one(self) -> Self:
-        if (self.emails is None) == (self.ids is None):
-            raise ValueError("must have either `emails` or `ids`")
-        return self
-
-
-class SuppressionDetail(SuppressionOut):
-    """`event_id` is the event that told of the cause, or null."""
-
-    object: Literal["suppression"] = "suppression"
-    event_id: str | None
-
-
-class SuppressionRemoved(BaseModel):
-    object: Literal["suppression"] = "suppression"
-    id: str
-    deleted: Literal[True] = True
-
-
-class SuppressionsAdded(BaseModel):
-    """Each address once, in no certain order."""
-
-    object: Literal["list"] = "list"
-    data: list[SuppressionDetail]
-
-
-class SuppressionsRemoved(BaseModel):
-    """Those that were suppressed, in no certain order."""
-
-    object: Literal["list"] = "list"
-    data: list[SuppressionRemoved]
-
 
 FILTERS = [
     OpenApiParameter(
         "origin",
         OpenApiTypes.STR,
         enum=Suppression.Origin.values,
-        description="only those suppressed for this; `reason` is another name",
+        description="only suppressions with this origin; `reason` is an alias",
     ),
-    OpenApiParameter("email", OpenApiTypes.STR, description="only this address"),
+    OpenApiParameter("email", OpenApiTypes.STR, description="only the suppression of this address"),
     OpenApiParameter(
         "created_after",
         OpenApiTypes.DATETIME,
-        description="only those caused at or after this time",
+        description="only suppressions created at or after this time",
     ),
     OpenApiParameter(
-        "created_before", OpenApiTypes.DATETIME, description="only those caused before this time"
+        "created_before",
+        OpenApiTypes.DATETIME,
+        description="only suppressions created before this time",
     ),
 ]
 
 
 class SuppressionsView(ApiView):
-    @describe(
-        "Suppress an address",
-        request=AddSuppression,
-        response=SuppressionDetail,
-        parameters=[IDEMPOTENCY_KEY],
-        tag="Suppressions",
-    )
-    def post(self, request: ApiRequest) -> Response:
-        return idempotent(request, "POST /suppressions", lambda: self._add(request))
+    tag = "Suppressions"
 
-    @describe(
-        "List suppressions",
-        response=list_of(SuppressionDetail),
-        parameters=[*PAGE, *FILTERS],
-        tag="Suppressions",
-    )
-    def get(self, request: ApiRequest) -> Response:
-        return Response(page(request, filtered(request), shown))
+    @operation("Suppress an address", needs=Scope.SUPPRESSIONS_WRITE, idempotent=True)
+    def post(self, access: Access, body: AddSuppression) -> SuppressionDetail:
+        (row,) = _suppress(access, [body.email], body.origin)
+        return represent(row)
 
-    def _add(self, request: ApiRequest) -> Response:
-        wanted = parse(AddSuppression, request.data)
-        (row,) = _suppress(request, [wanted.email], wanted.origin)
-        return Response(shown(row))
+    @operation("List suppressions", needs=Scope.SUPPRESSIONS_READ, parameters=FILTERS)
+    def get(self, access: Access) -> Page[SuppressionDetail]:
+        return self.page(filtered(access, self.request.query_params), represent)
 
 
 class SuppressionView(ApiView):
-    @describe("Get a suppression", response=SuppressionDetail, tag="Suppressions")
-    def get(self, request: ApiRequest, given: str) -> Response:
-        return Response(shown(find(request, given)))
+    tag = "Suppressions"
 
-    @describe("Remove a suppression", response=SuppressionRemoved, tag="Suppressions")
-    def delete(self, request: ApiRequest, given: str) -> Response:
-        removed = suppressions.unsuppress([find(request, given)])
+    @operation("Get a suppression", needs=Scope.SUPPRESSIONS_READ)
+    def get(self, access: Access, given: str) -> SuppressionDetail:
+        return represent(find(access, given))
+
+    @operation("Remove a suppression", needs=Scope.SUPPRESSIONS_WRITE)
+    def delete(self, access: Access, given: str) -> SuppressionRemoved:
+        removed = suppressions.unsuppress([find(access, given)])
         if not removed:
-            raise _not_there(given)
-        return Response(_removed(removed[0]).model_dump())
+            raise _not_found(given)
+        return represent_removed(removed[0])
 
 
 class AddSuppressionsView(ApiView):
-    @describe(
-        "Suppress addresses",
-        request=AddSuppressions,
-        response=SuppressionsAdded,
-        parameters=[IDEMPOTENCY_KEY],
-        tag="Suppressions",
-    )
-    def post(self, request: ApiRequest) -> Response:
-        return idempotent(request, "POST /suppressions/batch/add", lambda: self._add(request))
+    tag = "Suppressions"
 
-    def _add(self, request: ApiRequest) -> Response:
-        wanted = parse(AddSuppressions, request.data)
-        rows = _suppress(request, wanted.emails, wanted.origin)
-        return Response({"object": "list", "data": [shown(row) for row in rows]})
+    @operation("Suppress addresses", needs=Scope.SUPPRESSIONS_WRITE, idempotent=True)
+    def post(self, access: Access, body: AddSuppressions) -> SuppressionsAdded:
+        rows = _suppress(access, body.emails, body.origin)
+        return SuppressionsAdded(data=[represent(row) for row in rows])
 
 
 class RemoveSuppressionsView(ApiView):
-    @describe(
-        "Remove suppressions",
-        request=RemoveSuppressions,
-        response=SuppressionsRemoved,
-        parameters=[IDEMPOTENCY_KEY],
-        tag="Suppressions",
-    )
-    def post(self, request: ApiRequest) -> Response:
-        return idempotent(request, "POST /suppressions/batch/remove", lambda: self._remove(request))
+    tag = "Suppressions"
 
-    def _remove(self, request: ApiRequest) -> Response:
-        wanted = parse(RemoveSuppressions, request.data)
-        rows = visible(request)
-        named = (
-            rows.filter(pk__in=wanted.ids)
-            if wanted.ids
-            else rows.filter(email__in=[identity(email) for email in wanted.emails or []])
+    @operation("Remove suppressions", needs=Scope.SUPPRESSIONS_WRITE, idempotent=True)
+    def post(self, access: Access, body: RemoveSuppressions) -> SuppressionsRemoved:
+        rows = visible(access)
+        matching = (
+            rows.filter(pk__in=body.ids)
+            if body.ids
+            else rows.filter(email__in=[identity(email) for email in body.emails or []])
         )
-        removed = suppressions.unsuppress(list(named))
-        return Response(SuppressionsRemoved(data=[_removed(row) for row in removed]).model_dump())
+        removed = suppressions.unsuppress(list(matching))
+        return SuppressionsRemoved(data=[represent_removed(row) for row in removed])
 
 
-def visible(request: ApiRequest) -> SuppressionQuerySet:
+def visible(access: Access) -> SuppressionQuerySet:
     """The only way this API reaches suppressions: those of the caller's workspace."""
-    return Suppression.objects.for_workspace(request.auth.workspace)
+    return Suppression.objects.visible_to(access)
 
 
-def filtered(request: ApiRequest) -> SuppressionQuerySet:
-    """Those that the query asks for; ValidationFailed names a filter that makes no sense."""
-    rows, asked = visible(request), request.query_params
+def filtered(access: Access, query: Mapping[str, str]) -> SuppressionQuerySet:
+    """The suppressions that match the query; ValidationFailed names an invalid filter."""
+    rows = visible(access)
     for name in ("origin", "reason"):
-        if (origin := asked.get(name)) is not None:
-            rows = rows.filter(origin=_valid(name, _origin, origin))
-    if (email := asked.get("email")) is not None:
-        rows = rows.at(_valid("email", contactable, email))
-    if (after := asked.get("created_after")) is not None:
-        rows = rows.filter(created_at__gte=_valid("created_after", from_iso, after))
-    if (before := asked.get("created_before")) is not None:
-        rows = rows.filter(created_at__lt=_valid("created_before", from_iso, before))
+        if (origin := query.get(name)) is not None:
+            rows = rows.filter(origin=_validated(name, parse_origin, origin))
+    if (email := query.get("email")) is not None:
+        rows = rows.at(_validated("email", parse_contact_address, email))
+    if (after := query.get("created_after")) is not None:
+        rows = rows.filter(created_at__gte=_validated("created_after", from_iso, after))
+    if (before := query.get("created_before")) is not None:
+        rows = rows.filter(created_at__lt=_validated("created_before", from_iso, before))
     return rows
 
 
-def find(request: ApiRequest, given: str) -> Suppression:
-    """By id or by address."""
+def find(access: Access, given: str) -> Suppression:
+    """Finds a suppression by id or by address."""
     if "@" not in given:
-        return views.find(visible(request), given, "suppression")
+        return views.find(visible(access), given, "suppression")
     try:
-        found = visible(request).at(contactable(given)).first()
+        suppression = visible(access).at(parse_contact_address(given)).first()
     except ValueError:
-        found = None
-    if found is None:
-        raise _not_there(given)
-    return found
+        suppression = None
+    if suppression is None:
+        raise _not_found(given)
+    return suppression
 
 
-def shown(suppression: Suppression) -> dict[str, Any]:
-    return SuppressionDetail(
-        **suppressions.snapshot(suppression),
-        event_id=str(suppression.event_id) if suppression.event_id else None,
-    ).model_dump()
-
-
-def _suppress(request: ApiRequest, emails: list[str], origin: str) -> list[Suppression]:
-    """The suppressions of these addresses as they are then."""
-    workspace, now = request.auth.workspace, timezone.now()
+def _suppress(access: Access, emails: list[str], origin: str) -> list[Suppression]:
+    """Suppresses the addresses; returns their suppressions, existing ones included."""
+    workspace, now = access.workspace, timezone.now()
     suppressions.suppress(
         [
             suppressions.SuppressionRequest(
@@ -252,19 +152,15 @@ def _suppress(request: ApiRequest, emails: list[str], origin: str) -> list[Suppr
             for email in emails
         ]
     )
-    return list(visible(request).filter(email__in=emails))
+    return list(visible(access).filter(email__in=emails))
 
 
-def _valid(name: str, read: Callable[[str], T], given: str) -> T:
+def _validated(name: str, parse_value: Callable[[str], T], value: str) -> T:
     try:
-        return read(given)
+        return parse_value(value)
     except ValueError as error:
         raise ValidationFailed({name: str(error)}) from None
 
 
-def _removed(suppression: Suppression) -> SuppressionRemoved:
-    return SuppressionRemoved(id=str(suppression.pk))
-
-
-def _not_there(given: str) -> NotFound:
+def _not_found(given: str) -> NotFound:
     return NotFound(f"There is no suppression `{given}`.")

@@ -1,4 +1,4 @@
-"""The admin's overview, and what the pages of all apps share (`base`)."""
+"""The admin's index page (`dashboard`) and the base classes of all apps' admins (`base`)."""
 
 from core.admin import dashboard
 

@@ -1,8 +1,8 @@
-"""What the pages of operators share: fast read-only lists, panels, and buttons that call services.
+"""Shared by all admin pages: fast read-only lists, panels, and buttons that call services.
 
-A list must open at once on ten million rows: it is ordered by primary key (UUIDv7, so newest
-first), counts no further than `COUNTED`, and is filtered and searched only by what an index
-serves or what has a bound.
+A list must open at once on ten million rows. It is ordered by primary key (UUIDv7, so newest
+first), counts no further than `COUNT_LIMIT`, and filters and searches only by indexed columns or
+within a bounded number of rows.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,6 +23,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import now
 
+from core import hooks
+
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
     from django.contrib.admin import RelatedFieldListFilter as AutocompleteSelectFilter
@@ -32,12 +34,12 @@ else:
 
 M = TypeVar("M", bound=Model)
 
-COUNTED = 10_000
-MOST = 10_000  # rows that one action takes, and that one filter considers
-RECENT = 50_000  # newest rows that a filter without an index looks through
-OVERDUE = timedelta(minutes=2)  # longer than any lease but that of a domain's check
+COUNT_LIMIT = 10_000
+MAX_ROWS = 10_000  # rows per action, and rows that a filter matches at most
+RECENT_ROWS = 50_000  # newest rows that a filter without an index scans
+OVERDUE_AFTER = timedelta(minutes=2)  # longer than any lease except that of a domain check
 
-# Workspaces are looked up as one types: there may be thousands.
+# An autocomplete field rather than a list: there may be thousands of workspaces.
 BY_WORKSPACE = ("workspace", AutocompleteSelectFilter)
 
 COLOURS = {
@@ -77,8 +79,8 @@ COLOURS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
-    """A word in a coloured box."""
+class Badge:
+    """A status rendered as a coloured badge."""
 
     text: str
 
@@ -87,15 +89,15 @@ class Label:
         return COLOURS.get(self.text, "")
 
 
-class Box(Protocol):
-    """Something that is shown with a record; its template finds it as `panel`."""
+class RecordPanel(Protocol):
+    """A block on a record's page. Its template gets it as `panel`."""
 
     template: ClassVar[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A table below a record; `more` is the address of all that it shows the start of."""
+    """A table below a record. `more` is the URL of the full list, if this is only its start."""
 
     template: ClassVar[str] = "core/admin/panel.html"
 
@@ -118,18 +120,18 @@ class BoundedPaginator(Paginator[Any]):
     @cached_property
     def count(self) -> int:
         rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
-        return min(rows.order_by()[: COUNTED + 1].count(), COUNTED)
+        return min(rows.order_by()[: COUNT_LIMIT + 1].count(), COUNT_LIMIT)
 
     @property
-    def is_more(self) -> bool:
-        return self.count == COUNTED
+    def is_truncated(self) -> bool:
+        return self.count == COUNT_LIMIT
 
 
 class RecordAdmin(ModelAdmin[M]):
-    """Records are read and acted on; nobody adds, edits or deletes one by hand."""
+    """Records are read-only: operators run actions on them but never add, edit or delete one."""
 
     ordering = ["-pk"]
-    sortable_by = ()  # a click on a heading would sort millions of rows
+    sortable_by = ()  # sorting by a column header would sort millions of rows
     paginator = BoundedPaginator
     show_full_result_count = False
     list_per_page = 50
@@ -138,12 +140,12 @@ class RecordAdmin(ModelAdmin[M]):
     list_fullwidth = True
     change_form_outer_before_template = "core/admin/head.html"
     change_form_outer_after_template: str | None = "core/admin/panels.html"
-    # Each makes a panel of a record, above its columns and below them; higher floors append
-    # theirs.
-    heads: "ClassVar[list[Callable[[Any], Box]]]" = []
-    panels: "ClassVar[list[Callable[[Any], Box]]]" = []
-    search_fields = ["pk"]  # that there is a search box; `find` says what it looks for
-    # Text columns with an index, that a search compares as they are.
+    # Each builds a panel for a record: `heads` above its fields, `panels` below. Apps of higher
+    # layers add theirs below by ADMIN_SECTIONS in their hooks.
+    top_panels: "ClassVar[Sequence[Callable[[Any], RecordPanel]]]" = ()
+    bottom_panels: "ClassVar[Sequence[Callable[[Any], RecordPanel]]]" = ()
+    search_fields = ["pk"]  # enables the search box; `find` builds the query
+    # Indexed text columns that a search matches exactly.
     exact: ClassVar[Sequence[str]] = ()
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
@@ -159,7 +161,7 @@ class RecordAdmin(ModelAdmin[M]):
         return super().has_view_permission(request, obj) or self.has_operate_permission(request)
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Who could change records by Django's permissions may act on them."""
+        """Django's change permission allows running actions."""
         name = f"{self.opts.app_label}.change_{self.opts.model_name}"
         return request.user.has_perm(name)
 
@@ -170,13 +172,13 @@ class RecordAdmin(ModelAdmin[M]):
         return (queryset.filter(self.find(term)) if term else queryset), False
 
     def find(self, term: str) -> Q:
-        """The rows that a search for `term` shows, by columns with an index."""
-        found = Q(pk__in=[])
+        """The rows that match the search `term`, by indexed columns only."""
+        matches = Q(pk__in=[])
         if (identifier := as_uuid(term)) is not None:
-            found |= Q(pk=identifier)
+            matches |= Q(pk=identifier)
         for column in self.exact:
-            found |= Q(**{column: term})
-        return found
+            matches |= Q(**{column: term})
+        return matches
 
     def change_view(
         self,
@@ -188,8 +190,10 @@ class RecordAdmin(ModelAdmin[M]):
         extra = extra_context or {}
         if record := self.get_object(request, object_id):
             extra = {
-                "heads": [head(record) for head in self.heads],
-                "panels": [panel(record) for panel in self.panels],
+                "heads": [head(record) for head in self.top_panels],
+                "panels": [
+                    panel(record) for panel in (*self.bottom_panels, *self._foreign_panels())
+                ],
                 "buttons": self._buttons(request, record),
                 "record": record,
                 "list_url": list_url(self.model),
@@ -200,100 +204,104 @@ class RecordAdmin(ModelAdmin[M]):
     def response_action(
         self, request: HttpRequest, queryset: QuerySet[M, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse | None:
-        """Back to the record for the buttons of a record, to the list for those of a list."""
+        """Redirect to the record after a record button, to the list after a list action."""
         response = super().response_action(request, queryset, *args, **kwargs)
-        # An action with a page of its own has answered with that.
+        # An action that renders its own page has returned that page.
         if getattr(response, "url", "") != request.get_full_path():
             return response
         if record := as_uuid(request.POST.get("record", "")):
-            return HttpResponseRedirect(reverse(_view(self.model, "change"), args=[record]))
+            return HttpResponseRedirect(reverse(_url_name(self.model, "change"), args=[record]))
         return response
 
-    def is_offered(self, action: str, record: M) -> bool:
-        """Whether a record as it is now has the button of an action."""
+    def is_available(self, action: str, record: M) -> bool:
+        """Whether the action is available for the record in its current state."""
         return True
 
-    def ask(self, request: HttpRequest, question: str, consequence: str) -> HttpResponse | None:
-        """The page that asks before an action is done; None when it has been answered.
+    def confirm(self, request: HttpRequest, question: str, consequence: str) -> HttpResponse | None:
+        """A confirmation page to show before an action runs; None once it is confirmed.
 
-        Its form sends what the list's form sent, so that the action finds the same rows.
+        Its form repeats the fields of the list's form, so the action gets the same rows.
         """
         if "confirmed" in request.POST:
             return None
-        sent = ("action", "index", "select_across", "_selected_action", "record")
+        fields = ("action", "index", "select_across", "_selected_action", "record")
         context = {
             **self.admin_site.each_context(request),
             "title": question,
             "consequence": consequence,
-            "again": [(name, value) for name in sent for value in request.POST.getlist(name)],
+            "again": [(name, value) for name in fields for value in request.POST.getlist(name)],
             "back": request.get_full_path(),
             "opts": self.opts,
         }
-        return TemplateResponse(request, "core/admin/ask.html", context)
+        return TemplateResponse(request, "core/admin/confirm.html", context)
 
-    def say(self, request: HttpRequest, count: int, done: str) -> None:
-        """Tell how many: "3 emails will be sent now."."""
+    def report_count(self, request: HttpRequest, count: int, done: str) -> None:
+        """Show how many rows were affected: "3 emails will be sent now."."""
         noun = self.opts.verbose_name if count == 1 else self.opts.verbose_name_plural
         level = messages.SUCCESS if count else messages.WARNING
         self.message_user(request, f"{count} {noun} {done}.", level)
+
+    def _foreign_panels(self) -> list[Callable[[Any], RecordPanel]]:
+        label = self.model._meta.label
+        return [panel for model, panel in hooks.collect("ADMIN_SECTIONS") if model == label]
 
     def _buttons(self, request: HttpRequest, record: M) -> list[Button]:
         actions = self.get_actions(request)
         return [
             Button(name, str(action[2]))
             for name, action in actions.items()
-            if action and self.is_offered(name, record)
+            if action and self.is_available(name, record)
         ]
 
 
 class BoundedFilter(admin.SimpleListFilter):
-    """Questions of the night shift, each answered from an index and for at most MOST rows."""
+    """Operational filters ("overdue", "failed"), served by an index, for up to MAX_ROWS rows."""
 
-    questions: "ClassVar[dict[str, tuple[str, Callable[[QuerySet[Any]], QuerySet[Any]]]]]" = {}
+    conditions: "ClassVar[dict[str, tuple[str, Callable[[QuerySet[Any]], QuerySet[Any]]]]]" = {}
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, title) for name, (title, _) in self.questions.items()]
+        return [(name, title) for name, (title, _) in self.conditions.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        question = self.questions.get(self.value() or "")
+        question = self.conditions.get(self.value() or "")
         if question is None:
             return queryset
-        every = queryset.model._default_manager.all()
-        # The inner query has a limit, so that the planner settles it by its own index first.
-        return queryset.filter(pk__in=question[1](every).values("pk")[:MOST])
+        rows = queryset.model._default_manager.all()
+        # The LIMIT makes the planner run the inner query first, by its own index.
+        return queryset.filter(pk__in=question[1](rows).values("pk")[:MAX_ROWS])
 
 
 class WorkFilter(BoundedFilter):
     title = "work"
     parameter_name = "work"
 
-    questions: ClassVar[Any] = {
+    conditions: ClassVar[Any] = {
         "overdue": ("Overdue", lambda rows: overdue(rows)),
         "due": ("Due", lambda rows: rows.filter(next_attempt_at__lte=now())),
         "exhausted": (
-            "Claimed again and again",
+            "Crashed repeatedly",
             lambda rows: rows.filter(next_attempt_at__isnull=False, crashes__gte=2),
         ),
     }
 
 
 def overdue(rows: "QuerySet[Any]") -> "QuerySet[Any]":
-    return rows.filter(next_attempt_at__lt=now() - OVERDUE).order_by("next_attempt_at")
+    return rows.filter(next_attempt_at__lt=now() - OVERDUE_AFTER).order_by("next_attempt_at")
 
 
-def recent(rows: "QuerySet[Any]", condition: Q) -> "QuerySet[Any]":
-    """Those of the newest rows that fulfil a condition for which there is no index."""
-    newest = rows.order_by("-pk").values("pk")[:RECENT]
+def among_newest(rows: "QuerySet[Any]", condition: Q) -> "QuerySet[Any]":
+    """The newest rows that match a condition without an index."""
+    newest = rows.order_by("-pk").values("pk")[:RECENT_ROWS]
     return rows.filter(condition, pk__in=newest).order_by("-pk")
 
 
-def labelled(
-    column: str, title: str = "", *, of: Callable[[Any], str] | None = None
+def badge_column(
+    column: str, title: str = "", *, value: Callable[[Any], str] | None = None
 ) -> Callable[[Any], str]:
-    """A list's column whose values are coloured words; `of` makes them where no column does."""
+    """A list column of coloured badges; `value` computes what no model field holds."""
 
     def show(record: Any) -> str:
-        return str(of(record) if of else getattr(record, column))
+        return str(value(record) if value else getattr(record, column))
 
     show.label = COLOURS  # type: ignore[attr-defined]
     show.short_description = title or column.replace("_", " ")  # type: ignore[attr-defined]
@@ -302,15 +310,15 @@ def labelled(
 
 
 def due_count(count: int) -> str:
-    return f"{count:,}+" if count >= COUNTED else f"{count:,}"
+    return f"{count:,}+" if count >= COUNT_LIMIT else f"{count:,}"
 
 
 def bounded_count(rows: "QuerySet[Any]") -> int:
-    return rows.order_by()[:COUNTED].count()
+    return rows.order_by()[:COUNT_LIMIT].count()
 
 
-def span(length: timedelta) -> str:
-    """A length of time in its two-digit unit: `14 s`, `95 min`, `30 h`, `4 days`."""
+def format_duration(length: timedelta) -> str:
+    """A duration in the largest unit that keeps two digits: `14 s`, `95 min`, `30 h`, `4 days`."""
     seconds = length.total_seconds()
     for unit, size in (("s", 1), ("min", 60), ("h", 3600)):
         if seconds < 100 * size:
@@ -320,36 +328,38 @@ def span(length: timedelta) -> str:
 
 def list_url(model: type[Model], **parameters: str) -> str:
     query = "&".join(f"{name}={value}" for name, value in parameters.items())
-    address = reverse(_view(model, "changelist"))
-    return f"{address}?{query}" if query else address
+    url = reverse(_url_name(model, "changelist"))
+    return f"{url}?{query}" if query else url
 
 
 def link(record: Model, text: str = "") -> SafeString:
-    address = reverse(_view(type(record), "change"), args=[record.pk])
-    return anchor(address, text or str(record))
+    url = reverse(_url_name(type(record), "change"), args=[record.pk])
+    return anchor(url, text or str(record))
 
 
-def anchor(address: str, text: str) -> SafeString:
+def anchor(url: str, text: str) -> SafeString:
     return format_html(
         '<a class="text-primary-600 dark:text-primary-500 hover:underline" href="{}">{}</a>',
-        address,
+        url,
         text,
     )
 
 
-def pretty(value: Any) -> SafeString:
-    """JSON, indented, as text in a box; what isn't JSON as it is."""
+def json_block(value: Any) -> SafeString:
+    """JSON as an indented code block; text that is not JSON unchanged."""
     if isinstance(value, str):
         try:
             value = orjson.loads(value)
         except orjson.JSONDecodeError:
-            return _boxed(value)
-    return _boxed(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+            return _code_block(value)
+    return _code_block(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
 
 
-def folded(summary: str, value: Any) -> SafeString:
+def collapsible(summary: str, value: Any) -> SafeString:
     return format_html(
-        '<details><summary class="cursor-pointer">{}</summary>{}</details>', summary, pretty(value)
+        '<details><summary class="cursor-pointer">{}</summary>{}</details>',
+        summary,
+        json_block(value),
     )
 
 
@@ -360,14 +370,14 @@ def as_uuid(term: str) -> UUID | None:
         return None
 
 
-def picked(queryset: "QuerySet[Any]", *columns: str) -> list[Any]:
-    """The rows that an action is for, with these columns only."""
-    return list(queryset.select_related(None).only("pk", *columns)[:MOST])
+def selected(queryset: "QuerySet[Any]", *columns: str) -> list[Any]:
+    """The rows selected for an action, with these columns only."""
+    return list(queryset.select_related(None).only("pk", *columns)[:MAX_ROWS])
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """Something that an operator should look at; `count` rows at most COUNTED."""
+    """A condition that needs an operator's attention; `count` is capped at COUNT_LIMIT."""
 
     text: str
     count: int
@@ -379,13 +389,9 @@ class Alert:
         return due_count(self.count)
 
 
-# Asked for the index page; each app's admin adds its own.
-alerts: list[Callable[[], Alert]] = []
-
-
-def _boxed(text: str) -> SafeString:
+def _code_block(text: str) -> SafeString:
     return format_html('<pre class="opensend-code">{}</pre>', text)
 
 
-def _view(model: type[Model], name: str) -> str:
+def _url_name(model: type[Model], name: str) -> str:
     return f"admin:{model._meta.app_label}_{model._meta.model_name}_{name}"

@@ -1,4 +1,4 @@
-"""Signs of life, and what the index page shows."""
+"""Heartbeats, and the content of the admin's index page."""
 
 from datetime import timedelta
 from typing import Any
@@ -9,11 +9,10 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
 
-from core import health
+from core import health, hooks
 from core.admin.base import (
     Panel,
     RecordAdmin,
-    alerts,
     anchor,
     bounded_count,
     due_count,
@@ -33,14 +32,16 @@ admin.site.index_title = "Overview"
 
 
 def fill_dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Called by unfold for the index page."""
+    """Context of the index page; unfold calls this as DASHBOARD_CALLBACK."""
     checks = orjson.loads(health.readyz(request).content)
-    context["parts"] = [
-        (part, checks[part], checks[part] == "ok")
-        for part in ("database", "migrations", "redis", "beat")
+    context["components"] = [
+        (name, checks[name], checks[name] == "ok")
+        for name in ("database", "migrations", "redis", "beat")
     ]
     context["warnings"] = checks["warnings"]
-    context["alerts"] = [alert for ask in alerts if (alert := ask()).count]
+    context["alerts"] = [
+        alert for evaluate in hooks.collect("ALERTS") if (alert := evaluate()).count
+    ]
     context["panels"] = [_queues(checks["queues"])]
     return context
 
@@ -50,20 +51,20 @@ def _queues(queues: dict[str, dict[str, float]]) -> Panel:
     for model in work_models():
         queue = queues[model._meta.db_table]
         name = str(model._meta.verbose_name_plural).capitalize()
-        fresh = model._default_manager.filter(pk__gte=_first_id_since(timedelta(hours=1)))
+        recent = model._default_manager.filter(pk__gte=_first_id_since(timedelta(hours=1)))
         rows.append(
             [
                 anchor(list_url(model), name),
                 f"{int(queue['due']):,}",
                 _age(queue["oldest_due_seconds"]),
-                due_count(bounded_count(fresh)),
+                due_count(bounded_count(recent)),
             ]
         )
     return Panel("Queues", ["Queue", "Due", "Oldest due", "New in the last hour"], rows)
 
 
 def _first_id_since(age: timedelta) -> UUID:
-    """The least UUIDv7 of that time (RFC 9562 section 5.7): a count by primary key."""
+    """The smallest UUIDv7 of that time (RFC 9562 section 5.7), to count by primary key."""
     milliseconds = int((timezone.now() - age).timestamp() * 1000)
     return UUID(int=milliseconds << 80)
 

@@ -1,4 +1,4 @@
-"""Fields of requests that go by two names: the one that answers have, and one more."""
+"""Request fields with two names: the one that responses use, and an alias."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,19 +13,19 @@ from core.errors import ValidationFailed
 
 
 class AliasedBody(RequestBody):
-    """A field with AliasChoices can be given by either of its names, and not by both."""
+    """A field with AliasChoices takes either of its two names, but not both."""
 
     @classmethod
     @contextmanager
-    def in_words_of(cls, data: Any) -> Iterator[None]:
-        """What is found wrong inside is told by the names that this request used."""
+    def with_given_names(cls, data: Any) -> Iterator[None]:
+        """Errors raised inside name the fields as this request named them."""
         used = {first: second for first, second in cls._names() if second in data}
         try:
             yield
         except ValidationFailed as error:
             fields = (error.details or {})["fields"]
-            told = {_renamed(path, used): problem for path, problem in fields.items()}
-            raise ValidationFailed(told, name=error.name) from None
+            renamed = {_renamed(path, used): problem for path, problem in fields.items()}
+            raise ValidationFailed(renamed, name=error.name) from None
 
     @classmethod
     def _names(cls) -> Iterator[tuple[str, str]]:

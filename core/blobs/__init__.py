@@ -1,8 +1,7 @@
-"""Bytes too large for rows, under keys: in a folder on one host, in S3 for several.
+"""Blob storage for bytes too large for rows: a folder on a single host, S3 for several.
 
-A key is `<kind>/...` of lower-case letters, digits and `.`, `-`, `/`. Whoever writes a row that
-names a key puts the blob first, so that a crash leaves a blob without a row and never a row
-without its blob.
+A key is `<kind>/...` of lower-case letters, digits and `.`, `-`, `/`. Put the blob before writing
+the row that refers to it: a crash then leaves an orphaned blob, never a row without its blob.
 """
 
 from functools import cache
@@ -18,10 +17,10 @@ __all__ = ["BlobMissing", "BlobStore", "BlobStoreUnavailable", "blobs"]
 
 
 def blobs() -> BlobStore:
-    """The store that `BLOB_STORE` names: a folder's path or `s3://bucket/prefix`."""
+    """The store configured by `BLOB_STORE`: a folder's path or `s3://bucket/prefix`."""
     return _store(settings.BLOB_STORE)
 
 
 @cache
-def _store(where: str) -> BlobStore:
-    return S3Store.at(where) if where.startswith("s3://") else FolderStore(where)
+def _store(location: str) -> BlobStore:
+    return S3Store.from_url(location) if location.startswith("s3://") else FolderStore(location)

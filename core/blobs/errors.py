@@ -1,14 +1,14 @@
-"""What may go wrong with blobs."""
+"""Errors of blob storage."""
 
 from core.errors import DomainError
 
 
 class BlobMissing(Exception):
-    """There is nothing under this key."""
+    """No blob has this key."""
 
 
 class BlobStoreUnavailable(DomainError):
-    """The store doesn't answer or refuses us; another try may help."""
+    """The store does not respond or denies access; a retry may succeed."""
 
     name = "storage_unavailable"
     status = 503

@@ -1,4 +1,4 @@
-"""Blobs as files under one folder, whose folders are the keys'."""
+"""Blobs as files: a key is a path relative to one folder."""
 
 import os
 import re
@@ -20,87 +20,87 @@ class FolderStore:
 
     def put(self, key: str, content: bytes) -> None:
         path = self.path(key)
-        unfinished = path.with_name(f"{path.name}.{uuid4().hex}.part")
-        with _away("written"):
-            self._make(path.parent)
-            with unfinished.open("xb") as file:
+        partial = path.with_name(f"{path.name}.{uuid4().hex}.part")
+        with _unavailable_on_error("written"):
+            self._make_folder(path.parent)
+            with partial.open("xb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            unfinished.replace(path)
+            partial.replace(path)
             _sync(path.parent)
 
     def read(self, key: str) -> bytes:
-        with _away("read"):
+        with _unavailable_on_error("read"):
             try:
                 return self.path(key).read_bytes()
             except FileNotFoundError:
                 raise BlobMissing(key) from None
 
     def delete(self, keys: Sequence[str]) -> None:
-        with _away("deleted"):
+        with _unavailable_on_error("deleted"):
             for key in keys:
                 self.path(key).unlink(missing_ok=True)
             for folder in {self.path(key).parent for key in keys}:
-                with suppress(OSError):  # others are in it
+                with suppress(OSError):  # not empty
                     folder.rmdir()
 
     def keys(self, prefix: str, *, after: str, limit: int) -> list[str]:
-        found: list[str] = []
-        with _away("listed"):
+        keys: list[str] = []
+        with _unavailable_on_error("listed"):
             for key in self._walk(self._root, "", prefix, after):
-                found.append(key)
-                if len(found) == limit:
+                keys.append(key)
+                if len(keys) == limit:
                     break
-        return found
+        return keys
 
     def signed_url(
         self, key: str, *, filename: str, content_type: str, expires_at: datetime
     ) -> str:
-        return links.signed(
-            links.Link(key=key, filename=filename, content_type=content_type, until=expires_at)
+        return links.sign(
+            links.Link(key=key, filename=filename, content_type=content_type, expires_at=expires_at)
         )
 
     def path(self, key: str) -> Path:
-        """ValueError for what is no key: nothing outside of the folder can be named."""
+        """Raises ValueError for an invalid key: no key leads outside the folder."""
         if not _KEY.fullmatch(key):
-            raise ValueError(f"`{key}` is no key of a blob")
+            raise ValueError(f"`{key}` is not a blob key")
         return self._root / key
 
     def _walk(self, folder: Path, inside: str, prefix: str, after: str) -> Iterator[str]:
-        """Folders that end before `after` or lie beside `prefix` are not entered."""
+        """Skips folders that cannot contain a key with `prefix` that sorts behind `after`."""
         with suppress(FileNotFoundError):
             for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
                 key = inside + entry.name
                 if entry.is_dir():
-                    within = key + "/"
-                    beside = not (within.startswith(prefix) or prefix.startswith(within))
-                    if not beside and (within > after or after.startswith(within)):
-                        yield from self._walk(Path(entry.path), within, prefix, after)
+                    subfolder = key + "/"
+                    has_prefix = subfolder.startswith(prefix) or prefix.startswith(subfolder)
+                    if has_prefix and (subfolder > after or after.startswith(subfolder)):
+                        yield from self._walk(Path(entry.path), subfolder, prefix, after)
                 elif key.startswith(prefix) and key > after:
                     yield key
 
-    def _make(self, folder: Path) -> None:
+    def _make_folder(self, folder: Path) -> None:
         if folder.is_dir():
             return
         if folder != self._root:
-            self._make(folder.parent)
+            self._make_folder(folder.parent)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _sync(folder.parent)
 
 
 @contextmanager
-def _away(done: str) -> Iterator[None]:
+def _unavailable_on_error(done: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise BlobStoreUnavailable(
-            f"A file could not be {done}: {error.strerror or error}"
+            f"A blob could not be {done}: {error.strerror or error}"
         ) from error
 
 
 def _sync(folder: Path) -> None:
-    """The entry of a new file is durable only when its folder is (fsync(2))."""
+    """A new file's directory entry is durable only once its folder is synced (fsync(2))."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Blobs as objects of one S3 bucket."""
+"""Blobs as objects in an S3 bucket."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,25 +19,25 @@ from core.blobs.errors import BlobMissing, BlobStoreUnavailable
 @dataclass(frozen=True, slots=True)
 class S3Store:
     bucket: str
-    # Before every key: empty, or ending in a slash.
-    folder: str
+    # Prepended to every key: empty, or ends with a slash.
+    prefix: str
 
     @classmethod
-    def at(cls, url: str) -> Self:
-        """`s3://bucket` or `s3://bucket/some/folder`."""
+    def from_url(cls, url: str) -> Self:
+        """`s3://bucket` or `s3://bucket/some/prefix`."""
         parts = urlsplit(url)
-        folder = parts.path.strip("/")
-        return cls(parts.netloc, f"{folder}/" if folder else "")
+        prefix = parts.path.strip("/")
+        return cls(parts.netloc, f"{prefix}/" if prefix else "")
 
     def put(self, key: str, content: bytes) -> None:
-        with _away():
-            self._client.put_object(Bucket=self.bucket, Key=self.folder + key, Body=content)
+        with _unavailable_on_error():
+            self._client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=content)
 
     def read(self, key: str) -> bytes:
-        with _away():
+        with _unavailable_on_error():
             try:
-                answer = self._client.get_object(Bucket=self.bucket, Key=self.folder + key)
-                content: bytes = answer["Body"].read()
+                response = self._client.get_object(Bucket=self.bucket, Key=self.prefix + key)
+                content: bytes = response["Body"].read()
             except self._client.exceptions.NoSuchKey:
                 raise BlobMissing(key) from None
         return content
@@ -45,25 +45,25 @@ class S3Store:
     def delete(self, keys: Sequence[str]) -> None:
         if not keys:
             return
-        named = [{"Key": self.folder + key} for key in keys]
-        with _away():
-            answer = self._client.delete_objects(
-                Bucket=self.bucket, Delete={"Objects": named, "Quiet": True}
+        objects = [{"Key": self.prefix + key} for key in keys]
+        with _unavailable_on_error():
+            response = self._client.delete_objects(
+                Bucket=self.bucket, Delete={"Objects": objects, "Quiet": True}
             )
-        if kept := answer.get("Errors"):
+        if errors := response.get("Errors"):
             raise BlobStoreUnavailable(
-                f"S3 did not delete {len(kept)} objects: {kept[0].get('Message')}"
+                f"S3 could not delete {len(errors)} objects: {errors[0].get('Message')}"
             )
 
     def keys(self, prefix: str, *, after: str, limit: int) -> list[str]:
-        with _away():
-            answer = self._client.list_objects_v2(
+        with _unavailable_on_error():
+            response = self._client.list_objects_v2(
                 Bucket=self.bucket,
-                Prefix=self.folder + prefix,
-                StartAfter=self.folder + after if after else "",
+                Prefix=self.prefix + prefix,
+                StartAfter=self.prefix + after if after else "",
                 MaxKeys=limit,
             )
-        return [each["Key"].removeprefix(self.folder) for each in answer.get("Contents", [])]
+        return [each["Key"].removeprefix(self.prefix) for each in response.get("Contents", [])]
 
     def signed_url(
         self, key: str, *, filename: str, content_type: str, expires_at: datetime
@@ -72,7 +72,7 @@ class S3Store:
             "get_object",
             Params={
                 "Bucket": self.bucket,
-                "Key": self.folder + key,
+                "Key": self.prefix + key,
                 "ResponseContentDisposition": content_disposition_header(True, filename),
                 "ResponseContentType": content_type,
             },
@@ -86,8 +86,8 @@ class S3Store:
 
 
 @contextmanager
-def _away() -> Iterator[None]:
+def _unavailable_on_error() -> Iterator[None]:
     try:
         yield
     except (BotoCoreError, ClientError) as error:
-        raise BlobStoreUnavailable(f"S3 did not do it: {error}") from error
+        raise BlobStoreUnavailable(f"S3 request failed: {error}") from error

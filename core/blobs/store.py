@@ -1,4 +1,4 @@
-"""What a store of blobs can do."""
+"""The interface of blob stores."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,29 +6,29 @@ from typing import Protocol
 
 
 class BlobStore(Protocol):
-    """Any method may raise BlobStoreUnavailable. Called from many threads at once."""
+    """Thread-safe. Every method may raise BlobStoreUnavailable."""
 
     def put(self, key: str, content: bytes) -> None:
-        """Durable when this returns; a reader never sees half of it."""
+        """Store atomically: durable on return, and never partially visible to readers."""
         ...
 
     def read(self, key: str) -> bytes:
-        """BlobMissing when there is none."""
+        """Raises BlobMissing if no blob has this key."""
         ...
 
     def delete(self, keys: Sequence[str]) -> None:
-        """At most 1,000; those that are gone already are no error."""
+        """Delete up to 1,000 keys; keys without a blob are ignored."""
         ...
 
     def keys(self, prefix: str, *, after: str, limit: int) -> list[str]:
-        """The first keys behind `after` that begin with `prefix`, in order; at most 1,000.
+        """The first keys with `prefix` after the key `after`, sorted; `limit` is at most 1,000.
 
-        A put that died midway may be among them, under a key that continues its own.
+        May include the remains of a crashed put, under a key that extends the intended one.
         """
         ...
 
     def signed_url(
         self, key: str, *, filename: str, content_type: str, expires_at: datetime
     ) -> str:
-        """Where anybody may download it until then, never shown as a page."""
+        """A public download URL, valid until `expires_at`; served as an attachment."""
         ...

@@ -1,7 +1,7 @@
-"""Many rows, one statement: COPY, and INSERT and UPDATE from arrays.
+"""Bulk writes in one statement: COPY, and INSERT and UPDATE from arrays.
 
-PostgreSQL unnests one array a column, so the statement's text and plan don't grow with the
-batch, and it can answer which rows it really wrote (Django's bulk_create can't, next to
+PostgreSQL unnests one array per column, so the statement's text and plan don't grow with the
+batch, and RETURNING gives the rows that were written (which Django's bulk_create cannot do with
 ON CONFLICT DO NOTHING).
 """
 
@@ -21,31 +21,31 @@ from core.db import prepared
 
 Row = Mapping[str, Any]
 
-FEW = 10  # objects: from about there on COPY is faster
+COPY_ABOVE = 10  # objects; COPY is faster from about here
 
 
 def insert(*groups: Sequence[Model]) -> None:
-    """What bulk_create does for new objects, in a quarter of the time: all of them or none.
+    """Insert new objects, all or none, in a quarter of the time that bulk_create takes.
 
-    A group is of one model, and the groups are written in their order: a few objects all in one
-    round trip, many by a COPY for each group. A column that the first object of a group leaves to
-    the database is left to it for all of them. Sends no signals and sets nothing on the objects.
+    Each group holds objects of one model; groups are written in order. Few objects take one round
+    trip in total, many take one COPY per group. If the first object of a group leaves a column to
+    its database default, so do all of that group. Sends no signals and does not update the objects.
     """
-    filled = [group for group in groups if group]
-    if sum(map(len, filled)) > FEW:
+    non_empty = [group for group in groups if group]
+    if sum(map(len, non_empty)) > COPY_ABOVE:
         with transaction.atomic(savepoint=False):
-            for group in filled:
+            for group in non_empty:
                 _copy_in(group)
-    elif filled:
-        _insert_few(filled)
+    elif non_empty:
+        _insert_few(non_empty)
 
 
 def insert_ignoring_conflicts(
     model: type[Model], rows: Sequence[Row], *, returning: str = "id"
 ) -> set[Any]:
-    """Insert the rows that break no unique constraint; the `returning` values of those.
+    """Insert the rows that violate no unique constraint; returns their `returning` values.
 
-    Each row maps column names to values; all rows name the same columns.
+    Each row maps column names to values; all rows must name the same columns.
     """
     if not rows:
         return set()
@@ -59,7 +59,7 @@ def insert_ignoring_conflicts(
         arrays=_arrays(types),
         returning=sql.Identifier(returning),
     )
-    return {found for (found,) in _run(statement, types, rows)}
+    return {value for (value,) in _run(statement, types, rows)}
 
 
 def update_each(
@@ -71,10 +71,10 @@ def update_each(
     carried: Mapping[str, str] | None = None,
     returning: str = "id",
 ) -> list[Any]:
-    """UPDATE the row that each mapping's `id` names; its values are there as `new.<name>`.
+    """Update each row by its `id`; returns the `returning` values of the rows it updated.
 
-    `sets` is the SET clause and `where` a further condition; both call the table `old`.
-    `carried` gives the SQL types of values that are no columns of the table.
+    `sets` is the SET clause and `where` an extra condition. Both refer to the table as `old` and to
+    the given values as `new.<name>`. `carried` has the SQL types of values that are not columns.
     """
     if not rows:
         return []
@@ -90,20 +90,20 @@ def update_each(
         where=where,
         returning=sql.Identifier(returning),
     )
-    return [found for (found,) in _run(statement, types, rows)]
+    return [value for (value,) in _run(statement, types, rows)]
 
 
 def _insert_few(groups: Sequence[Sequence[Model]]) -> None:
-    """One statement, so PostgreSQL needs no BEGIN for it; foreign keys are checked at its end."""
+    """One statement, which needs no BEGIN; its foreign keys are checked at its end."""
     inserts, values = [], []
     for group in groups:
         shape = _shape(group[0])
-        inserts.append(shape.insert + ", ".join([shape.places] * len(group)))
+        inserts.append(shape.insert + ", ".join([shape.placeholders] * len(group)))
         values += [value for each in group for value in shape.values(each)]
     *others, last = inserts
-    with_others = ", ".join(f"_{number} AS ({each})" for number, each in enumerate(others))
-    statement = f"WITH {with_others} {last}" if others else last
-    # Such as one mail to one address; other texts are too many to be worth a plan each.
+    ctes = ", ".join(f"_{number} AS ({each})" for number, each in enumerate(others))
+    statement = f"WITH {ctes} {last}" if others else last
+    # Such as one email to one recipient. Other statement texts vary too much to keep their plans.
     is_common = all(len(group) == 1 for group in groups)
     with prepared.cursor() if is_common else connection.cursor() as cursor:
         cursor.execute(statement, values)
@@ -111,7 +111,7 @@ def _insert_few(groups: Sequence[Sequence[Model]]) -> None:
 
 def _copy_in(group: Sequence[Model]) -> None:
     shape = _shape(group[0])
-    # Django translates the driver's exceptions of the calls that it knows, and not of this one.
+    # Django does not wrap psycopg's exceptions from copy().
     with (
         connection.cursor() as cursor,
         connection.wrap_database_errors,
@@ -123,12 +123,12 @@ def _copy_in(group: Sequence[Model]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """The statements for some columns of a model, and how an object fills them."""
+    """The insert statements for a set of a model's columns, and the values of an object."""
 
-    insert: str  # up to VALUES
-    places: str  # of one object's values
+    insert: str  # up to and including VALUES
+    placeholders: str  # of one object
     copy: str
-    attributes: list[tuple[str, bool]]  # with whether it is JSON
+    attributes: list[tuple[str, bool]]  # name, and whether it is JSON
 
     def values(self, item: Model) -> list[Any]:
         return [
@@ -138,33 +138,33 @@ class _Shape:
 
 
 def _shape(item: Model) -> _Shape:
-    left = (name for name in _with_default(type(item)) if _is_left(item, name))
-    return _shape_of(type(item), tuple(left))
+    defaulted = (name for name in _with_default(type(item)) if _is_defaulted(item, name))
+    return _shape_of(type(item), tuple(defaulted))
 
 
-def _is_left(item: Model, name: str) -> bool:
+def _is_defaulted(item: Model, name: str) -> bool:
     return isinstance(getattr(item, name), DatabaseDefault)
 
 
 @cache
 def _with_default(model: type[Model]) -> list[str]:
-    """The attributes that may be left to the database."""
+    """The attributes that have a database default."""
     fields = model._meta.concrete_fields
     return [field.attname for field in fields if field.db_default is not NOT_PROVIDED]
 
 
 @cache
-def _shape_of(model: type[Model], left: tuple[str, ...]) -> _Shape:
-    """For all columns but those that are left to the database."""
-    fields = [field for field in model._meta.concrete_fields if field.attname not in left]
+def _shape_of(model: type[Model], defaulted: tuple[str, ...]) -> _Shape:
+    """Covers all columns except those left to their database default."""
+    fields = [field for field in model._meta.concrete_fields if field.attname not in defaulted]
     names = sql.SQL(", ").join(sql.Identifier(str(field.column)) for field in fields)
-    into = sql.SQL("{table} ({names})").format(
+    target = sql.SQL("{table} ({names})").format(
         table=sql.Identifier(model._meta.db_table), names=names
     )
     return _Shape(
-        insert=sql.SQL("INSERT INTO {} VALUES ").format(into).as_string(),
-        places=f"({', '.join(['%s'] * len(fields))})",
-        copy=sql.SQL("COPY {} FROM STDIN").format(into).as_string(),
+        insert=sql.SQL("INSERT INTO {} VALUES ").format(target).as_string(),
+        placeholders=f"({', '.join(['%s'] * len(fields))})",
+        copy=sql.SQL("COPY {} FROM STDIN").format(target).as_string(),
         attributes=[(field.attname, isinstance(field, JSONField)) for field in fields],
     )
 
@@ -175,7 +175,7 @@ def _types(model: type[Model], row: Row, carried: Mapping[str, str]) -> dict[str
 
 
 def _array_element(field: "Field[Any, Any]") -> str:
-    # A length limit is the column's business and no part of an array's type.
+    # Array element types carry no length limit.
     return (field.rel_db_type(connection) or "text").split("(")[0]
 
 
@@ -190,12 +190,12 @@ def _arrays(types: Mapping[str, str]) -> sql.Composable:
 def _run(
     statement: sql.Composed, types: Mapping[str, str], rows: Sequence[Row]
 ) -> list[tuple[Any, ...]]:
-    arrays = [[_adapted(kind, row[name]) for row in rows] for name, kind in types.items()]
+    arrays = [[_adapt(kind, row[name]) for row in rows] for name, kind in types.items()]
     with connection.cursor() as cursor:
         cursor.execute(statement, arrays)
-        written: list[tuple[Any, ...]] = cursor.fetchall()
-        return written
+        returned: list[tuple[Any, ...]] = cursor.fetchall()
+        return returned
 
 
-def _adapted(kind: str, value: Any) -> Any:
+def _adapt(kind: str, value: Any) -> Any:
     return Jsonb(value) if kind == "jsonb" and value is not None else value

@@ -1,7 +1,7 @@
-"""Rows by a statement that is written once, for the look-ups that every request makes.
+"""Lookups with SQL that is compiled once, for the queries that every request makes.
 
-A queryset makes its SQL anew each time, and on the path of each mail that alone takes several
-times as long as PostgreSQL takes to answer.
+A queryset compiles its SQL on each use. On the hot path of sending, that takes several times as
+long as PostgreSQL needs for the query.
 """
 
 import time
@@ -15,18 +15,18 @@ from core.db import prepared
 
 M = TypeVar("M", bound=models.Model)
 
-AT_ONCE = 1.0  # seconds: what takes longer is no connection that just died
+FAST_FAILURE_SECONDS = 1.0  # a dead connection fails faster; slower errors are not retried
 
 
 class Lookup(Generic[M]):
-    """`Lookup(Model, "digest = %(digest)s")(digest=...)`: the rows for which it holds.
+    """`Lookup(Model, "row.digest = %(digest)s")(digest=...)` returns the matching rows.
 
-    `where` is SQL with named parameters and calls the table `row`. `related` is a foreign key
-    whose object is loaded along. For models whose columns need no conversion in Python, such as
-    JSON: others are a TypeError.
+    `where` is SQL with named parameters that refers to the table as `row`. `related` names a
+    foreign key to load with a join, like select_related. Raises TypeError for models with a column
+    that Django converts in Python, such as JSON.
 
-    A connection that died while nobody used it, as all do when PostgreSQL is restarted, fails at
-    once and is replaced: a look-up is the first statement of a request, and safe to repeat.
+    A pooled connection that died while idle, as all do when PostgreSQL restarts, fails at once and
+    is replaced: a lookup is the first statement of a request, so it is safe to retry.
     """
 
     def __init__(self, model: type[M], where: str, *, related: str = "") -> None:
@@ -36,21 +36,21 @@ class Lookup(Generic[M]):
 
     def __call__(self, **values: Any) -> list[M]:
         for _ in range(settings.DATABASE_POOL_SIZE):
-            began = time.monotonic()
+            started = time.monotonic()
             try:
-                return self._found(values)
+                return self._fetch(values)
             except (OperationalError, InterfaceError):
-                if connection.in_atomic_block or time.monotonic() - began > AT_ONCE:
+                if connection.in_atomic_block or time.monotonic() - started > FAST_FAILURE_SECONDS:
                     raise
                 connection.close()
-        return self._found(values)
+        return self._fetch(values)
 
-    def _found(self, values: dict[str, Any]) -> list[M]:
+    def _fetch(self, values: dict[str, Any]) -> list[M]:
         with prepared.cursor() as cursor:
             cursor.execute(self._statement, values)
-            return [self._made(row) for row in cursor]
+            return [self._instance(row) for row in cursor]
 
-    def _made(self, row: tuple[Any, ...]) -> M:
+    def _instance(self, row: tuple[Any, ...]) -> M:
         width = len(self._names)
         item = self._model.from_db(connection.alias, self._names, row[:width])
         if self._other:
@@ -89,5 +89,5 @@ def _names(model: type[models.Model]) -> list[str]:
 def _columns(model: type[models.Model], table: str) -> list[str]:
     for field in model._meta.concrete_fields:
         if field.get_db_converters(connection):
-            raise TypeError(f"{field} is converted in Python, which a Lookup does not do")
+            raise TypeError(f"{field} is converted in Python, which Lookup does not support")
     return [f'{table}."{field.column}"' for field in model._meta.concrete_fields]

@@ -1,4 +1,4 @@
-"""Primary keys: UUIDv7 (RFC 9562 section 5.7), so ordering by id is ordering by time."""
+"""Primary keys are UUIDv7 (RFC 9562 section 5.7): ordering by id is ordering by time."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -16,11 +16,11 @@ def uuid7() -> UUID:
 
 
 def uuid7_floor(moment: datetime) -> UUID:
-    """The smallest UUIDv7 of the moment's millisecond; of the first one for a time before 1970."""
+    """The smallest UUIDv7 of that millisecond. Times before 1970 count as 1970-01-01."""
     milliseconds = max(0, (moment - _EPOCH) // timedelta(milliseconds=1))
     return UUID(int=milliseconds << 80 | _VERSION | _VARIANT)
 
 
 def time_of(key: UUID) -> datetime:
-    """The moment that a UUIDv7 was made in, to the millisecond."""
+    """The creation time in a UUIDv7, with millisecond precision."""
     return _EPOCH + timedelta(milliseconds=key.int >> 80)

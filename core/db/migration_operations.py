@@ -1,19 +1,19 @@
-"""What Django's migrations can't say about PostgreSQL tables."""
+"""Migration operations for PostgreSQL features that Django's migrations do not cover."""
 
 from typing import Any
 
 from django.db.migrations.operations.base import Operation
 
-# Dead rows of a busy queue are a twentieth of the table at most, and VACUUM takes no pauses, which
-# at thousands of rows a second would keep it from ever finishing.
+# At most a twentieth of a busy queue's rows are dead, and VACUUM runs without cost delay: with
+# pauses it would never finish at thousands of rows per second.
 _BUSY = {
     "autovacuum_vacuum_scale_factor": "0.05",
-    # Open rows are few or very many, and plans depend on which.
+    # The number of due rows varies from few to very many, and plans depend on it.
     "autovacuum_analyze_scale_factor": "0.05",
     "autovacuum_vacuum_cost_delay": "0",
 }
 
-# The name of the constraint is Django's secret, so it is looked up.
+# Django generates the constraint's name, so look it up.
 _ON_DELETE = """
 DO $$
 DECLARE fk text;
@@ -37,14 +37,14 @@ class _OnTable(Operation):
         self.model_name = model_name
 
     def state_forwards(self, app_label: str, state: Any) -> None:
-        """The models stay as they are."""
+        """The model state does not change."""
 
     def _model(self, app_label: str, state: Any) -> Any:
         return state.apps.get_model(app_label, self.model_name)
 
 
 class CascadeInDatabase(_OnTable):
-    """PostgreSQL deletes the dependent rows itself: ON DELETE CASCADE for these foreign keys.
+    """Sets ON DELETE CASCADE on these foreign keys, so PostgreSQL deletes the dependent rows.
 
     Django's own cascade loads every row first.
     """
@@ -83,7 +83,7 @@ class CascadeInDatabase(_OnTable):
 
 
 class VacuumEagerly(_OnTable):
-    """For tables whose rows are rewritten or deleted at the rate they are inserted."""
+    """For tables whose rows are updated or deleted as fast as they are inserted."""
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         return type(self).__name__, [self.model_name], {}
@@ -100,7 +100,7 @@ class VacuumEagerly(_OnTable):
         self._alter(schema_editor, self._model(app_label, to_state), f"RESET ({', '.join(_BUSY)})")
 
     def describe(self) -> str:
-        return f"Vacuum {self.model_name} before a fifth of it is dead"
+        return f"Vacuum {self.model_name} at 5% dead rows"
 
     def _alter(self, schema_editor: Any, model: Any, change: str) -> None:
         schema_editor.execute(f'ALTER TABLE "{model._meta.db_table}" {change}')

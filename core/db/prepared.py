@@ -1,8 +1,8 @@
-"""A cursor for the statements of every request: PostgreSQL plans them once a connection.
+"""A cursor for prepared statements, for the queries of every request.
 
-Django writes values into the text of a statement, so PostgreSQL parses and plans each anew, and
-for a look-up by a key that is three quarters of what it does. Here the values travel apart from the
-statement (`%s` and `%(name)s` as usual), and results come in PostgreSQL's binary format.
+Django interpolates values into the SQL text, so PostgreSQL parses and plans every statement, which
+is three quarters of the work of a lookup by key. Here values are bound as parameters (`%s` and
+`%(name)s` as usual), a plan is reused per connection, and results are in binary format.
 """
 
 from collections.abc import Iterator
@@ -19,20 +19,22 @@ from psycopg.pq import TransactionStatus
 
 @contextmanager
 def cursor() -> Iterator[CursorWrapper]:
-    """Like `connection.cursor()`, for one statement at a time whose text is one of a few.
+    """Like `connection.cursor()`, for single statements from a small set of texts.
 
-    Every text is kept by PostgreSQL with its plan, for each connection; psycopg lets the oldest of
-    more than a hundred go.
+    PostgreSQL keeps each text and its plan per connection; psycopg drops the least recently used
+    ones above a hundred.
     """
     connection.ensure_connection()
     with connection.wrap_database_errors:
         plain = _Cursor(connection.connection)
-    with (_LoggedCursor if connection.queries_logged else CursorWrapper)(plain, connection) as made:
-        yield made
+    with (_LoggedCursor if connection.queries_logged else CursorWrapper)(
+        plain, connection
+    ) as wrapped:
+        yield wrapped
 
 
 class _LoggedCursor(CursorDebugWrapper):
-    """Logs the statement as it is written: psycopg has no text of it with the values inside."""
+    """Logs the statement without values: with bound parameters there is no interpolated text."""
 
     def execute(self, sql: Any, params: Any = None) -> Any:
         with self.debug_sql(sql, params):
@@ -41,16 +43,16 @@ class _LoggedCursor(CursorDebugWrapper):
 
 class _Cursor(psycopg.Cursor[Any]):
     def execute(self, query: Any, params: Params | None = None, **_options: Any) -> Self:
-        # For this statement only: psycopg would remember the text of all the others as well, and
-        # those have mails in them.
+        # For this statement only: otherwise psycopg would also keep the texts of Django's
+        # statements, which contain emails.
         self.connection.prepare_threshold = 0
         try:
             return super().execute(
                 query, params, prepare=settings.DATABASE_PREPARED_STATEMENTS, binary=True
             )
         except psycopg.errors.FeatureNotSupported:
-            # "cached plan must not change result type": a migration changed the type of a column.
-            # Where that ends a transaction, psycopg forgets all plans with the rollback.
+            # "cached plan must not change result type": a migration changed a column's type. Inside
+            # a transaction this cannot be retried; psycopg drops all plans with the rollback.
             if self.connection.info.transaction_status is not TransactionStatus.IDLE:
                 raise
             return super().execute(query, params, prepare=False, binary=True)

@@ -1,4 +1,4 @@
-"""HTTP to addresses that customers name, without being turned against our own network."""
+"""HTTP requests to customer-supplied URLs, protected against SSRF."""
 
 from core.outbound.addresses import UnsafeAddress, is_public, why_unsafe
 from core.outbound.client import OutboundClient, fetch

@@ -1,4 +1,4 @@
-"""Is this address one that a customer may make us connect to?"""
+"""Decides which IP addresses customers may make us connect to."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -15,29 +15,29 @@ _ISATAP = 0x0000_5EFE
 
 
 class UnsafeAddress(Exception):
-    """A name or address leads into a network that customers must not reach."""
+    """A host name or address is inside a network that customers must not reach."""
 
 
 def is_public(address: str | IPAddress) -> bool:
-    """True for an ordinary address of the public internet, whatever a policy opens."""
+    """True for a public internet address, regardless of the networks that a policy allows."""
     return why_unsafe(address, STRICT) is None
 
 
 def why_unsafe(address: str | IPAddress, policy: OutboundPolicy) -> str | None:
-    """Say what is wrong with connecting there ("a private address (RFC 1918)"), or None.
+    """Why connecting there is refused, such as "a private address (RFC 1918)"; None if allowed.
 
-    An IPv4-mapped IPv6 address is judged as the IPv4 address that the kernel would connect to.
+    An IPv4-mapped IPv6 address is checked as the IPv4 address that the kernel would connect to.
     """
     try:
-        given = ip_address(address)
+        parsed = ip_address(address)
     except ValueError:
         return "not an IP address"
-    judged = _unmapped(given)
-    if any(judged in network or given in network for network in policy.allowed_networks):
+    effective = _unmapped(parsed)
+    if any(effective in network or parsed in network for network in policy.allowed_networks):
         return None
-    if isinstance(judged, IPv4Address):
-        return next((why for network, why in REFUSED_IPV4 if judged in network), None)
-    return _why_unsafe_ipv6(judged)
+    if isinstance(effective, IPv4Address):
+        return next((why for network, why in REFUSED_IPV4 if effective in network), None)
+    return _why_unsafe_ipv6(effective)
 
 
 def _unmapped(address: IPAddress) -> IPAddress:

@@ -1,4 +1,4 @@
-"""HTTP to addresses that customers name: many at once, bounded in time and memory."""
+"""HTTP client for customer-supplied URLs: concurrent, and bounded in time and memory."""
 
 import asyncio
 import ssl
@@ -11,7 +11,7 @@ from yarl import URL
 
 from core.outbound.connector import GuardedConnector
 from core.outbound.exchange import Exchange
-from core.outbound.outcome import NETWORK_TROUBLE, Outcome, describe
+from core.outbound.outcome import NETWORK_ERRORS, Outcome, describe
 from core.outbound.policy import OutboundPolicy
 from core.outbound.resolver import CheckedResolver, Lookup
 from core.outbound.urls import check_url
@@ -19,16 +19,16 @@ from core.outbound.urls import check_url
 DEFAULT_LIMIT = 500
 
 _READ_BUFFER = 16 * 1024
-_OWN_HEADERS = ("User-Agent", "Accept", "Content-Type")  # the caller's to send, or not to
+_CALLER_HEADERS = ("User-Agent", "Accept", "Content-Type")  # sent only if the caller sets them
 
 
 class OutboundClient:
-    """A pool of connections for one event loop. Use as an async context manager.
+    """A connection pool for one event loop. Use as an async context manager.
 
-    Follows no redirects, keeps no cookies, heeds no proxy settings, decompresses nothing.
+    Does not follow redirects, store cookies, use proxies or decompress bodies.
 
-    `limit` bounds requests in flight, `max_open` connections in all, idle ones included;
-    `lookup` replaces the system's DNS, `tls` its trusted certificates.
+    `limit` bounds requests in flight, `max_open` all connections including idle ones; `lookup`
+    replaces the system's DNS resolver, `tls` its trusted certificates.
     """
 
     def __init__(
@@ -68,16 +68,16 @@ class OutboundClient:
         *,
         headers: Mapping[str, str],
         body: bytes = b"",
-        timeout: float,  # noqa: ASYNC109 (it becomes part of the outcome rather than an exception)
+        timeout: float,  # noqa: ASYNC109 (reported in the outcome, not raised)
         max_body: int,
     ) -> Outcome:
-        """Send one request; network trouble is an Outcome with an error, never an exception.
+        """Send one request. A network error is an Outcome with `error`, never an exception.
 
-        `timeout` (seconds) covers everything: DNS, connecting, TLS, sending and reading. A body
-        is read up to `max_body` bytes, and the connection of a longer one is dropped.
+        `timeout` (seconds) covers everything: DNS, connecting, TLS, sending and reading. At most
+        `max_body` bytes of the body are read; the connection of a longer one is closed.
 
-        A request may reach the server twice: when a connection that was used before closes
-        without a byte of an answer, it is sent again on a new one (RFC 9112, section 9.3.1).
+        A request may reach the server twice: if a reused connection closes before any byte of the
+        response, it is sent again on a new connection (RFC 9112, section 9.3.1).
         """
         exchange = Exchange(
             method=method, headers=headers, body=body, timeout=timeout, max_body=max_body
@@ -88,10 +88,10 @@ class OutboundClient:
             try:
                 await exchange.run(self._pooled, target, self._tls)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                if not exchange.may_repeat(error):
+                if not exchange.may_retry(error):
                     raise
-                await exchange.repeat(self._fresh, target, self._tls)
-        except NETWORK_TROUBLE as error:
+                await exchange.retry(self._fresh, target, self._tls)
+        except NETWORK_ERRORS as error:
             return exchange.outcome(*describe(error, timeout=timeout))
         return exchange.outcome(None, "")
 
@@ -108,14 +108,14 @@ class OutboundClient:
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
-            skip_auto_headers=_OWN_HEADERS,
+            skip_auto_headers=_CALLER_HEADERS,
             headers={"Accept-Encoding": "identity"},
             read_bufsize=_READ_BUFFER,
         )
 
 
 def fetch(url: str, *, policy: OutboundPolicy, timeout: float, max_body: int) -> Outcome:
-    """GET once, for code that is not async and has no client at hand; blocks."""
+    """One blocking GET, for code that is not async."""
 
     async def get() -> Outcome:
         async with OutboundClient(policy, limit=1) as client:
@@ -126,5 +126,5 @@ def fetch(url: str, *, policy: OutboundPolicy, timeout: float, max_body: int) ->
 
 @lru_cache(maxsize=4096)
 def _target(url: str) -> URL:
-    """`encoded` keeps a path as the customer wrote it: some are signed byte for byte."""
+    """`encoded` keeps the path byte for byte as the customer wrote it: it may be signed."""
     return URL(url, encoded=True)

@@ -1,4 +1,4 @@
-"""Connections that go only to judged addresses, and that remember whether they were used before."""
+"""Connections to checked addresses only, which record whether they are reused."""
 
 import asyncio
 import socket
@@ -17,26 +17,26 @@ from core.outbound.policy import OutboundPolicy
 from core.outbound.protocol import BoundedProtocol
 from core.outbound.resolver import CheckedResolver
 
-# Node closes an idle connection after 5 s. To be the first to close avoids most of the races in
-# which a request is written to a connection that the server is just hanging up.
+# Node closes idle connections after 5 s. Closing them first avoids most races in which a request
+# is written to a connection that the server is about to close.
 KEEPALIVE_SECONDS = 4.0
 
 
 @dataclass(slots=True)
-class Trip:
-    """What one request learns about the connection that it was given."""
+class ConnectionInfo:
+    """The connection that one request used."""
 
     address: str = ""
     reused: bool = False
 
 
-current_trip: ContextVar[Trip] = ContextVar("current_trip")
+current_connection: ContextVar[ConnectionInfo] = ContextVar("current_connection")
 
 
 class GuardedConnector(aiohttp.TCPConnector):
-    """Judges an address at the last moment too: where the socket for it is made.
+    """Also checks each address when its socket is created.
 
-    aiohttp passes literal addresses by its resolver, so the resolver alone is not enough.
+    aiohttp does not pass literal addresses to the resolver, so checking there is not enough.
     """
 
     def __init__(
@@ -50,13 +50,13 @@ class GuardedConnector(aiohttp.TCPConnector):
     ) -> None:
         super().__init__(
             resolver=resolver,
-            use_dns_cache=False,  # the resolver has its own, which also holds refusals
+            use_dns_cache=False,  # the resolver has its own, which also caches refusals
             limit=limit,
             force_close=force_close,
             keepalive_timeout=None if force_close else KEEPALIVE_SECONDS,
-            socket_factory=self._make_socket,
+            socket_factory=self._create_socket,
         )
-        # aiohttp has no parameter for this.
+        # aiohttp has no parameter for the protocol factory.
         factory = partial(BoundedProtocol, loop=asyncio.get_running_loop())
         self._factory = factory  # type: ignore[assignment]  # invariant
         self._policy = policy
@@ -70,28 +70,28 @@ class GuardedConnector(aiohttp.TCPConnector):
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109
     ) -> Connection:
         connection = await super().connect(req, traces, timeout)
-        trip, protocol = current_trip.get(), connection.protocol
+        info, protocol = current_connection.get(), connection.protocol
         peer = self._peers.get(protocol)
         if peer is None:
-            trip.reused = False
-            trip.address = self._peers[protocol] = _peer(connection)
-            # The pool puts no bound on idle connections; thousands of hosts would use up the
+            info.reused = False
+            info.address = self._peers[protocol] = _peer(connection)
+            # aiohttp does not bound idle connections: thousands of hosts would exhaust the
             # process's file descriptors.
             if protocol is not None and len(self._peers) > self._max_open:
                 protocol.force_close()
         else:
-            trip.reused, trip.address = True, peer
+            info.reused, info.address = True, peer
         return connection
 
-    def _make_socket(self, info: aiohttp.AddrInfoType) -> socket.socket:
-        family, kind, protocol, _, address = info
+    def _create_socket(self, addr_info: aiohttp.AddrInfoType) -> socket.socket:
+        family, kind, protocol, _, address = addr_info
         host = str(address[0])
         reason = why_unsafe(host, self._policy)
         if reason:
             raise UnsafeAddress(f"{host} is {reason}")
-        trip = current_trip.get(None)
-        if trip is not None:
-            trip.address = host
+        info = current_connection.get(None)
+        if info is not None:
+            info.address = host
         return socket.socket(family, kind, protocol)
 
 

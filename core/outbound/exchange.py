@@ -1,4 +1,4 @@
-"""One request on its way through a session, timed and capped."""
+"""One HTTP exchange, bounded in time and response size."""
 
 import ssl
 import time
@@ -10,15 +10,15 @@ from io import BytesIO
 import aiohttp
 from yarl import URL
 
-from core.outbound.connector import Trip, current_trip
+from core.outbound.connector import ConnectionInfo, current_connection
 from core.outbound.outcome import Outcome
 
-_LARGE_BODY = 1024 * 1024  # from here on aiohttp wants a file, which it sends in pieces
+_LARGE_BODY = 1024 * 1024  # aiohttp sends larger ones from a file object, in chunks
 
 
 @dataclass(slots=True, kw_only=True)
 class Exchange:
-    """What is known of one request and of its answer so far."""
+    """The state of one request and of its response so far."""
 
     method: str
     headers: Mapping[str, str]
@@ -26,7 +26,7 @@ class Exchange:
     timeout: float
     max_body: int
     _started: float = field(default_factory=time.perf_counter)
-    _trip: Trip = field(default_factory=Trip)
+    _connection: ConnectionInfo = field(default_factory=ConnectionInfo)
     _response: aiohttp.ClientResponse | None = None
     _chunks: list[bytes] = field(default_factory=list)
     _truncated: bool = False
@@ -34,23 +34,25 @@ class Exchange:
     async def run(
         self, session: aiohttp.ClientSession, target: URL, tls: ssl.SSLContext | bool
     ) -> None:
-        """Send, and read the answer up to the cap; raises what NETWORK_TROUBLE names."""
+        """Send, and read the response up to `max_body`; raises one of NETWORK_ERRORS."""
         await self._run(session, target, tls, _total(self.timeout))
 
-    async def repeat(
+    async def retry(
         self, session: aiohttp.ClientSession, target: URL, tls: ssl.SSLContext | bool
     ) -> None:
-        """Send again in the time that is left."""
-        await self._run(session, target, tls, aiohttp.ClientTimeout(total=self._left()))
+        """Send again within the remaining time."""
+        await self._run(
+            session, target, tls, aiohttp.ClientTimeout(total=self._remaining_seconds())
+        )
 
-    def may_repeat(self, error: Exception) -> bool:
-        """Only a reused connection that closed without a byte is certain to be the old race."""
-        silent = not isinstance(error, aiohttp.ServerDisconnectedError) or isinstance(
+    def may_retry(self, error: Exception) -> bool:
+        """Whether a reused connection closed without a byte: the race of RFC 9112 section 9.3.1."""
+        no_response_byte = not isinstance(error, aiohttp.ServerDisconnectedError) or isinstance(
             error.message, str
         )
         failed_to_connect = isinstance(error, aiohttp.ClientConnectorError)
-        untouched = self._response is None and silent and not failed_to_connect
-        return self._trip.reused and untouched and self._left() > 0
+        no_response = self._response is None and no_response_byte and not failed_to_connect
+        return self._connection.reused and no_response and self._remaining_seconds() > 0
 
     def outcome(self, error: str | None, message: str) -> Outcome:
         response = self._response
@@ -61,7 +63,7 @@ class Exchange:
             body=b"".join(self._chunks),
             truncated=self._truncated,
             duration_ms=round((time.perf_counter() - self._started) * 1000),
-            address=self._trip.address,
+            address=self._connection.address,
             headers=response.headers if response is not None else {},
         )
 
@@ -70,9 +72,9 @@ class Exchange:
         session: aiohttp.ClientSession,
         target: URL,
         tls: ssl.SSLContext | bool,
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 (aiohttp keeps it)
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 (aiohttp enforces it)
     ) -> None:
-        current_trip.set(self._trip)
+        current_connection.set(self._connection)
         response = await session.request(
             self.method,
             target,
@@ -92,18 +94,18 @@ class Exchange:
     def _payload(self) -> bytes | BytesIO | None:
         return BytesIO(self.body) if len(self.body) >= _LARGE_BODY else self.body or None
 
-    def _left(self) -> float:
+    def _remaining_seconds(self) -> float:
         return self.timeout - (time.perf_counter() - self._started)
 
     async def _read(self, response: aiohttp.ClientResponse) -> None:
-        left, stream = self.max_body, response.content
-        while left > 0 and not stream.at_eof():
-            chunk = await stream.read(left)
+        remaining, stream = self.max_body, response.content
+        while remaining > 0 and not stream.at_eof():
+            chunk = await stream.read(remaining)
             self._chunks.append(chunk)
-            left -= len(chunk)
+            remaining -= len(chunk)
         self._truncated = not stream.at_eof()
         if self._truncated:
-            response.close()  # to read on for the sake of reuse would let the server set our pace
+            response.close()  # draining it to reuse the connection would let the server stall us
         else:
             response.release()
 

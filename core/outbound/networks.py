@@ -1,7 +1,7 @@
-"""Networks that a customer's URL must not reach, with the document that sets each apart.
+"""Networks that a customer's URL must not reach, with the document that reserves each.
 
 The table is our own because the one in Python's `ipaddress` changes between patch releases.
-Order matters where ranges overlap: the first match gives the reason, so the precise one leads.
+Order matters where ranges overlap: the first match gives the reason, so specific ranges come first.
 """
 
 from ipaddress import IPv4Network, IPv6Network
@@ -9,15 +9,15 @@ from ipaddress import IPv4Network, IPv6Network
 REFUSED_IPV4: tuple[tuple[IPv4Network, str], ...] = tuple(
     (IPv4Network(network), reason)
     for network, reason in (
-        ("169.254.169.254/32", "the metadata service of a cloud"),
-        ("169.254.170.2/32", "the credentials endpoint of Amazon ECS"),
-        ("169.254.170.23/32", "the credentials endpoint of Amazon EKS"),
-        ("100.100.100.200/32", "the metadata service of Alibaba Cloud"),
-        ("192.0.0.192/32", "the metadata service of Oracle Cloud"),
-        # Globally routable on paper, yet inside Azure it is the host's own agent.
-        ("168.63.129.16/32", "the platform address of Azure"),
+        ("169.254.169.254/32", "a cloud metadata service"),
+        ("169.254.170.2/32", "the Amazon ECS credentials endpoint"),
+        ("169.254.170.23/32", "the Amazon EKS credentials endpoint"),
+        ("100.100.100.200/32", "the Alibaba Cloud metadata service"),
+        ("192.0.0.192/32", "the Oracle Cloud metadata service"),
+        # Globally routable, but inside Azure it is the host's agent.
+        ("168.63.129.16/32", "the Azure platform address"),
         ("0.0.0.0/32", "the unspecified address (RFC 1122)"),
-        ("0.0.0.0/8", "in the network 'this host' (RFC 1122)"),
+        ("0.0.0.0/8", "a 'this host' address (RFC 1122)"),
         ("10.0.0.0/8", "a private address (RFC 1918)"),
         ("100.64.0.0/10", "a carrier-grade NAT address (RFC 6598)"),
         ("127.0.0.0/8", "a loopback address (RFC 1122)"),
@@ -39,9 +39,9 @@ REFUSED_IPV4: tuple[tuple[IPv4Network, str], ...] = tuple(
 REFUSED_IPV6: tuple[tuple[IPv6Network, str], ...] = tuple(
     (IPv6Network(network), reason)
     for network, reason in (
-        ("fd00:ec2::254/128", "the metadata service of Amazon EC2"),
-        ("fd00:ec2::23/128", "the credentials endpoint of Amazon EKS"),
-        ("fd20:ce::254/128", "the metadata service of Google Cloud"),
+        ("fd00:ec2::254/128", "the Amazon EC2 metadata service"),
+        ("fd00:ec2::23/128", "the Amazon EKS credentials endpoint"),
+        ("fd20:ce::254/128", "the Google Cloud metadata service"),
         ("::/128", "the unspecified address (RFC 4291)"),
         ("::1/128", "the loopback address (RFC 4291)"),
         ("::/96", "an IPv4-compatible address (RFC 4291)"),
@@ -68,5 +68,5 @@ REFUSED_IPV6: tuple[tuple[IPv6Network, str], ...] = tuple(
     )
 )
 
-# All that IANA has given out as global unicast so far; the rest is reserved by the IETF.
+# The only space that IANA allocates global unicast from; the rest is reserved by the IETF.
 GLOBAL_UNICAST_IPV6 = IPv6Network("2000::/3")  # RFC 4291, section 2.4

@@ -1,4 +1,4 @@
-"""What became of a request, and the words for what went wrong."""
+"""The result of an outbound request, and the codes and messages of its errors."""
 
 import errno
 import ssl
@@ -13,39 +13,39 @@ from core.outbound.urls import UnsafeUrl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One request's result. A status may come with an error: the head arrived, the body failed."""
+    """Result of one request. Both status and error are set if the body failed after the head."""
 
     status: int | None
     error: str | None
     """One of invalid_url, unsafe_address, dns_error, connection_refused, connection_error,
     tls_error, timeout, invalid_response, too_many_headers."""
     message: str
-    """For people: "" when nothing went wrong."""
+    """The error in plain English, "" without one."""
     body: bytes
-    """At most `max_body` bytes, as sent: never decompressed."""
+    """At most `max_body` bytes as received, not decompressed."""
     truncated: bool
-    """The body was longer than `max_body`, or its end hadn't been seen at that length."""
+    """The body is longer than `max_body`, or its end was not received yet at that length."""
     duration_ms: int
     address: str
-    """The address that was dialled, "" when it didn't come to that."""
+    """The IP address that was connected to, "" if no connection was attempted."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Look-ups ignore case, as in `headers.get("Retry-After")`."""
+    """Case-insensitive, as in `headers.get("Retry-After")`."""
 
     @property
     def succeeded(self) -> bool:
         return self.error is None and self.status is not None and 200 <= self.status < 300
 
 
-NETWORK_TROUBLE = (
+NETWORK_ERRORS = (
     aiohttp.ClientError,
     UnsafeUrl,
     UnsafeAddress,
     OSError,
-)  # TimeoutError is one too
+)  # TimeoutError is a subclass of OSError
 
 
 def describe(error: Exception, *, timeout: float) -> tuple[str, str]:
-    """The code and the message for an exception out of NETWORK_TROUBLE."""
+    """The error code and the message for one of NETWORK_ERRORS."""
     match error:
         case UnsafeUrl():
             return error.code, error.reason
@@ -56,11 +56,11 @@ def describe(error: Exception, *, timeout: float) -> tuple[str, str]:
         case aiohttp.ClientSSLError() | ssl.SSLError():
             return "tls_error", _tls_message(error)
         case TimeoutError():
-            return "timeout", f"No complete answer within {timeout:g} s"
+            return "timeout", f"No complete response within {timeout:g} s"
         case aiohttp.ClientResponseError():
             return _describe_bad_head(error)
         case aiohttp.InvalidURL():
-            return "invalid_url", "The URL cannot be called"
+            return "invalid_url", "The URL is not valid"
     return _describe_connection(error)
 
 
@@ -72,9 +72,9 @@ def _tls_message(error: Exception) -> str:
 
 def _describe_bad_head(error: aiohttp.ClientResponseError) -> tuple[str, str]:
     if "too many headers" in error.message.lower():
-        return "too_many_headers", "The answer has too many headers"
+        return "too_many_headers", "The response has too many headers"
     first_line = error.message.strip().partition("\n")[0].rstrip(":")
-    return "invalid_response", f"The answer is not valid HTTP: {first_line[:200]}"
+    return "invalid_response", f"The response is not valid HTTP: {first_line[:200]}"
 
 
 def _describe_connection(error: Exception) -> tuple[str, str]:
@@ -83,9 +83,9 @@ def _describe_connection(error: Exception) -> tuple[str, str]:
         return "connection_refused", "The connection was refused"
     if isinstance(error, aiohttp.ClientConnectorError):
         reason = error.os_error.strerror or str(error.os_error)
-        return "connection_error", f"The connection could not be made: {reason}"
+        return "connection_error", f"Could not connect: {reason}"
     if isinstance(error, aiohttp.ClientPayloadError):
-        return "connection_error", "The connection was closed before the body ended"
+        return "connection_error", "The connection was closed before the end of the body"
     if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "connection_error", "The connection was closed before an answer came"
-    return "connection_error", f"The connection broke: {error}"
+        return "connection_error", "The connection was closed before a response arrived"
+    return "connection_error", f"The connection failed: {error}"

@@ -1,4 +1,4 @@
-"""What an installation lets its outbound requests reach."""
+"""Which URLs and networks outbound requests may reach."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboundPolicy:
-    """The default is the strict one: https, and public addresses only.
+    """The default is strict: https and public addresses only.
 
-    `allowed_networks` opens internal ranges on purpose; an address in one of them is never refused.
+    `allowed_networks` are internal ranges that the operator allows: they are never refused.
     """
 
     allow_http: bool = False
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
     @classmethod
-    def opening(cls, networks: Iterable[str], *, allow_http: bool = False) -> Self:
-        """Build from text such as "10.2.0.0/16"; ValueError names what is not a network."""
-        opened = tuple(ip_network(network.strip()) for network in networks)
-        return cls(allow_http=allow_http, allowed_networks=opened)
+    def allowing(cls, networks: Iterable[str], *, allow_http: bool = False) -> Self:
+        """Build from text such as "10.2.0.0/16"; ValueError names an invalid network."""
+        allowed = tuple(ip_network(network.strip()) for network in networks)
+        return cls(allow_http=allow_http, allowed_networks=allowed)

@@ -1,24 +1,24 @@
-"""One connection's side that listens, kept from being drowned."""
+"""aiohttp's response parser, bounded against floods of responses."""
 
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
-# What is parsed at one go. uvloop hands over 256 KiB, and aiohttp makes objects of all heads in
-# them before anyone reads the first: 25 bytes that say "100 Continue" become some kilobytes.
-PIECE = 16 * 1024
-MOST_WAITING = 20  # heads that nobody has read yet; a server has no use for more than a few
+# Bytes parsed at once. uvloop delivers up to 256 KiB, and aiohttp builds objects for all response
+# heads in them before the first is read: 25 bytes of "100 Continue" become several kilobytes.
+CHUNK = 16 * 1024
+MAX_UNREAD_HEADS = 20  # a well-behaved server never sends more than a few
 
 
 class BoundedProtocol(ResponseHandler):
-    """Gives a connection up that sends answer upon answer, interim ones or unasked for."""
+    """Aborts a connection that floods us with interim or unsolicited responses."""
 
     def data_received(self, data: bytes) -> None:
-        # Nothing at all is how aiohttp asks itself to go on with what it held back.
-        for start in range(0, len(data) or 1, PIECE):
+        # aiohttp calls this with b"" to resume parsing of buffered data.
+        for start in range(0, len(data) or 1, CHUNK):
             if self.exception() is not None:
                 return
-            super().data_received(data[start : start + PIECE])
-            if len(self) > MOST_WAITING:
-                self.set_exception(HttpProcessingError(message="too many answers to one request"))
+            super().data_received(data[start : start + CHUNK])
+            if len(self) > MAX_UNREAD_HEADS:
+                self.set_exception(HttpProcessingError(message="too many responses to one request"))
                 if self.transport is not None:
                     self.transport.abort()

@@ -1,4 +1,4 @@
-"""URLs that customers give us, read strictly and once, so that no two parsers can disagree."""
+"""Strict parsing of customer-supplied URLs, once, so that no two parsers can disagree."""
 
 import re
 from dataclasses import dataclass
@@ -20,16 +20,16 @@ _FORBIDDEN = re.compile(
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<rest>.*)")
 _AUTHORITY = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?P<port>:[0-9]*)?")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
-# The URL standard reads a host whose last label is a number as IPv4, and so does inet_aton(3):
-# 2130706433, 0177.0.0.1, 0x7f.1 and 127.1 all mean 127.0.0.1.
+# The URL standard and inet_aton(3) parse a host whose last label is a number as IPv4: 2130706433,
+# 0177.0.0.1, 0x7f.1 and 127.1 all mean 127.0.0.1.
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 # Characters that RFC 3986 allows after the host, and "%" because the URL may be encoded already.
-_KEPT = "/?:@!$&'()*+,;=-._~[]%"
+_UNESCAPED = "/?:@!$&'()*+,;=-._~[]%"
 _INTERNAL_SUFFIXES = (".local", ".internal", ".home.arpa", ".lan", ".intranet", ".corp")
 
 
 class UnsafeUrl(ValueError):
-    """A URL that we refuse to call; the text says what is wrong and how to mend it.
+    """A URL that is refused; the message says what is wrong and how to fix it.
 
     `code` is `unsafe_address` when the host is the problem, otherwise `invalid_url`.
     """
@@ -43,18 +43,18 @@ class UnsafeUrl(ValueError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedUrl:
     url: str
-    """Normalised: ASCII only, host in lower case and IDNA, default port left out."""
+    """Normalised: ASCII only, host in lower case and IDNA-encoded, without a default port."""
     scheme: str
     host: str
     """Without brackets."""
     port: int
     address: IPAddress | None
-    """Set when the host is a literal address; it has been judged already."""
+    """Set if the host is a literal address; it has been checked."""
 
 
 @lru_cache(maxsize=4096)
 def check_url(url: str, policy: OutboundPolicy) -> ParsedUrl:
-    """Read a URL (RFC 3986) and judge all that needs no DNS; raises UnsafeUrl."""
+    """Parse a URL (RFC 3986) and check everything that needs no DNS; raises UnsafeUrl."""
     scheme, authority, rest = _split(url, policy)
     host, port = _host_and_port(authority, scheme)
     _check_port(port)
@@ -66,7 +66,7 @@ def check_url(url: str, policy: OutboundPolicy) -> ParsedUrl:
         name = str(literal)
         _check_literal(literal, policy)
     return ParsedUrl(
-        url=_normalised(scheme, name, port, rest),
+        url=_normalise(scheme, name, port, rest),
         scheme=scheme,
         host=name,
         port=port,
@@ -89,7 +89,9 @@ def _split(url: str, policy: OutboundPolicy) -> tuple[str, str, str]:
         allowed = "https:// or http://" if policy.allow_http else "https://"
         raise UnsafeUrl(f"URLs that start with {scheme}:// are not allowed; use {allowed}.")
     if "#" in rest:
-        raise UnsafeUrl("The URL has a fragment, which is never sent; remove the part from # on.")
+        raise UnsafeUrl(
+            "The URL has a fragment, which is never sent; remove the # and everything after it."
+        )
     return scheme, match["authority"], rest
 
 
@@ -119,9 +121,9 @@ def _literal(host: str) -> IPAddress | None:
         except AddressValueError:
             raise UnsafeUrl(f"{host} is not an IPv6 address.") from None
         if address.scope_id is not None:
-            raise UnsafeUrl("An IPv6 address with a zone is local to one machine; leave it out.")
+            raise UnsafeUrl("An IPv6 address with a zone is local to one machine; remove the zone.")
         return address
-    # Full-width digits and dots become ASCII in IDNA mapping, so names are mapped before the look.
+    # IDNA maps full-width digits and dots to ASCII, so map the name before matching.
     name = _to_ascii(host)
     if not _NUMBER.fullmatch(name.rpartition(".")[2]):
         return None
@@ -154,7 +156,7 @@ def _check_name(name: str, policy: OutboundPolicy) -> None:
     if _is_localhost(name):
         reason = why_unsafe("127.0.0.1", policy) and why_unsafe("::1", policy)
     elif policy.allowed_networks:
-        reason = None  # where internal networks are opened, DNS decides at connect time
+        reason = None  # with internal networks allowed, the resolved address decides
     elif "." not in name or name.endswith(_INTERNAL_SUFFIXES):
         reason = "a name inside a private network"
     else:
@@ -164,7 +166,7 @@ def _check_name(name: str, policy: OutboundPolicy) -> None:
 
 
 def _is_localhost(name: str) -> bool:
-    """RFC 6761, section 6.3: these names mean loopback whatever DNS says."""
+    """RFC 6761, section 6.3: these names mean loopback regardless of DNS."""
     return name in ("localhost", "localhost.localdomain") or name.endswith(".localhost")
 
 
@@ -174,8 +176,8 @@ def _check_literal(address: IPAddress, policy: OutboundPolicy) -> None:
         raise UnsafeUrl(f"{address} is {reason}; use a public host.", code="unsafe_address")
 
 
-def _normalised(scheme: str, host: str, port: int, rest: str) -> str:
-    shown = f"[{host}]" if ":" in host else host
+def _normalise(scheme: str, host: str, port: int, rest: str) -> str:
+    bracketed = f"[{host}]" if ":" in host else host
     suffix = "" if port == _DEFAULT_PORTS[scheme] else f":{port}"
     path = rest if rest.startswith("/") else f"/{rest}"
-    return f"{scheme}://{shown}{suffix}{quote(path, safe=_KEPT)}"
+    return f"{scheme}://{bracketed}{suffix}{quote(path, safe=_UNESCAPED)}"

@@ -1,7 +1,8 @@
 """How many rows of a queue are due, and since when: bounded, so that probes stay cheap."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db.models import Count, Min, Q
 from django.db.models.functions import Now
@@ -18,9 +19,10 @@ class Backlog(NamedTuple):
     oldest: datetime | None
 
 
-def backlog(model: type[WorkItem]) -> Backlog:
-    """One statement for each of the model's partial indexes."""
-    parts = [_count(model, condition) for condition in model.DUE_CONDITIONS]
+def backlog(model: type[WorkItem], rows: Mapping[str, Any] | None = None) -> Backlog:
+    """Of the whole model, by one statement for each of its partial indexes, or of some `rows`."""
+    conditions = [Q(**rows)] if rows else model.DUE_CONDITIONS
+    parts = [_count(model, condition) for condition in conditions]
     return Backlog(
         due=min(sum(part.due for part in parts), COUNT_LIMIT),
         oldest=min((part.oldest for part in parts if part.oldest), default=None),

@@ -16,7 +16,7 @@ class Backoff:
     longest: timedelta
     jitter: bool = False
 
-    def delay(self, attempt: int) -> timedelta:
+    def after(self, attempt: int) -> timedelta:
         """Before the attempt after the `attempt`-th, counted from 1."""
         ceiling: timedelta = min(self.first * 2 ** min(max(attempt, 1) - 1, 30), self.longest)
         if not self.jitter:

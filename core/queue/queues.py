@@ -4,8 +4,8 @@ Celery's routes and beat's schedule are made of them (opensend.settings), so the
 nothing that needs Django to be set up.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib import import_module
 from importlib.util import find_spec
@@ -22,6 +22,10 @@ class Batch(NamedTuple):
     claimed: int
     processed: int = 0
     failed: int = 0
+
+    def __bool__(self) -> bool:
+        """Whether there was anything to do."""
+        return self.claimed > 0
 
     def __add__(self, other: object) -> "Batch":
         assert isinstance(other, Batch)
@@ -43,6 +47,8 @@ class Queue:
     process: str
     celery_queue: str = DATABASE
     is_loop: bool = False
+    # Which rows of the model, where several queues share it: keyword arguments of filter().
+    rows: Mapping[str, Any] = field(default_factory=dict)
 
     def process_batch(self, seconds: float) -> Batch:
         process: Callable[..., Batch] = import_string(self.process)

@@ -1,8 +1,8 @@
-"""Deleting what is old, at least as fast as it is written, without being in anybody's way.
+"""Purging of old rows, at least as fast as new ones are written, without blocking other work.
 
-Short transactions hold few locks for milliseconds. A slice ends before others have to wait for
-the process, and asks for the next one. Rows that somebody else has locked are passed over:
-another cleaner deletes them, or the next run does.
+Short transactions hold few locks for milliseconds. A task ends after a short slice, so that
+others get the worker process, and hints at itself to continue. Locked rows are skipped: another
+purge is deleting them, or the next run does.
 """
 
 from dataclasses import dataclass
@@ -13,35 +13,35 @@ from django.db import connection, models, transaction
 from django.utils import timezone
 from psycopg import sql
 
-from core.queue.worker_loop import drain
+from core.queue.worker_loop import repeat
 
-BATCH = 5000  # 5 ms of attempts, 50 ms of events with what hangs on them
-# The worker's pool is small, and events wait while a cleaner has a process of it.
+BATCH = 5000  # takes 5 ms for webhook attempts, 50 ms for events with their dependent rows
+# The worker's pool is small: events wait while a purge occupies one of its processes.
 SLICE_SECONDS = 0.5
 
 
 def purge(rows: "models.QuerySet[Any]", *, column: str, older_than: timedelta, task: str) -> int:
-    """Delete rows whose `column` is older than that, for one slice; how many were deleted.
+    """Delete rows whose `column` is older than `older_than`, for one slice; returns the count.
 
-    `task` is the one that calls this: it is asked for again while there is more. Wants an index
-    on `column`. What hangs on the rows is the business of their foreign keys in the database.
+    `task` is the calling task's name: it is hinted at again while old rows remain. Needs an index
+    on `column`. Dependent rows are removed by ON DELETE CASCADE.
     """
-    old = rows.filter(**{f"{column}__lt": timezone.now() - older_than})
-    return drain(task, _Sweep(old, column).delete_some, slice_seconds=SLICE_SECONDS)
+    expired = rows.filter(**{f"{column}__lt": timezone.now() - older_than})
+    return repeat(task, _Purge(expired, column).delete_batch, seconds=SLICE_SECONDS)
 
 
 @dataclass
-class _Sweep:
+class _Purge:
     rows: "models.QuerySet[Any]"
     column: str
-    # Where the last batch ended. The next one begins there: what lies before is deleted, locked
-    # or to be kept, and to look at it again for each batch would take longer each time.
+    # Where the last batch ended and the next one starts. Rows before it are deleted, locked or
+    # exempt, and each batch would take longer if it scanned them again.
     reached: datetime | None = None
 
-    def delete_some(self) -> int:
+    def delete_batch(self) -> int:
         with transaction.atomic(), connection.cursor() as cursor:
             query, parameters = self._oldest().query.sql_with_params()
-            # By place and not by key, which spares looking each row up again.
+            # By ctid rather than primary key, which saves an index lookup per row.
             statement = sql.SQL(
                 "WITH gone AS (DELETE FROM {table} WHERE ctid = ANY(ARRAY({oldest}))"
                 " RETURNING {column} AS age) SELECT count(*), max(age) FROM gone"
@@ -58,5 +58,5 @@ class _Sweep:
         rows = self.rows.order_by(self.column).select_for_update(skip_locked=True)
         if self.reached:
             rows = rows.filter(**{f"{self.column}__gte": self.reached})
-        place = models.Func(template="ctid", output_field=models.TextField())
-        return rows.values_list(place)[:BATCH]
+        ctid = models.Func(template="ctid", output_field=models.TextField())
+        return rows.values_list(ctid)[:BATCH]

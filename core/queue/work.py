@@ -3,16 +3,16 @@
 `next_attempt_at` is the whole schedule: in the past it means "due", in the future "scheduled,
 backing off or leased to a worker", and null means "finished". The clock is PostgreSQL's.
 
-`claims` is the fencing counter: each claim adds one, and a worker may settle a row only while
-the counter is still the one it claimed. `crashes` counts the claims in a row that
-never came to a settlement, that is, how often a worker died over the row.
+`claims` is the fencing counter: each claim increments it, and a worker may settle a row only
+while the counter still has the value it claimed. `crashes` counts consecutive claims without a
+settlement, that is, how often a worker died while it had the row.
 """
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from django.db import models
 from django.db.models.functions import Now
@@ -23,11 +23,11 @@ from core.db import bulk
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=60)
-# A row whose worker died is tried alone from the second time on, so that it takes no
-# neighbours with it; past the ceiling its own app gives it up.
+# After this many crashes a row is claimed alone, so that it cannot take a batch down with it.
+# Beyond MAX_CRASHES its app dead-letters it.
 ISOLATE_AFTER = 2
 MAX_CRASHES = 5
-# It lets the others go first, but not for longer than this: a queue may never run empty.
+# A suspect row yields to others, but only this long: a busy queue might never drain.
 YIELD_FOR = timedelta(seconds=60)
 
 # The first entry of each key in an index on (key, next_attempt_at).
@@ -56,9 +56,9 @@ class WorkQuerySet(models.QuerySet[M]):
         where: sql.Composable = sql.SQL("true"),
         sets: sql.Composable | None = None,
     ) -> list[M]:
-        """Lease up to `limit` due rows, oldest first, to this worker and to no other.
+        """Lease up to `limit` due rows, oldest first, to this worker only; one statement.
 
-        `where` narrows what may be claimed, `sets` is more of the SET clause; one statement.
+        `where` restricts which rows may be claimed, `sets` extends the SET clause.
         """
         due = sql.SQL(
             "due AS (SELECT id, crashes, next_attempt_at, 1 AS turn FROM {table}"
@@ -78,14 +78,14 @@ class WorkQuerySet(models.QuerySet[M]):
         where: sql.Composable = sql.SQL("true"),
         sets: sql.Composable | None = None,
     ) -> list[M]:
-        """Lease up to `limit` due rows, by turns between the values of the column `key`.
+        """Lease up to `limit` due rows, round-robin over the values of the column `key`.
 
-        `per_key` is an SQL expression for how many rows one value may give; it may use
-        `heads.key`. With more keys than `limit`, those first by `turns` have a turn: the
-        longest-waiting, or by lot (`random()`) where claims stay too small for all of them.
-        Needs an index on (key, next_attempt_at) that carries `where`: its first entry of each
-        key is found by skipping, so the cost grows with the number of keys that have work and
-        not with the work.
+        `per_key` is an SQL expression for the maximum number of rows per key; it may use
+        `heads.key`. With more keys than `limit`, the first keys by `turns` are served: the
+        longest-waiting, or random ones (`random()`) where claims are too small to reach all.
+        Needs a partial index on (key, next_attempt_at) with the condition `where`: a loose index
+        scan reads the first entry of each key, so the cost grows with the number of keys that
+        have work, not with the backlog.
         """
         parts = {
             "table": self._table,
@@ -96,9 +96,10 @@ class WorkQuerySet(models.QuerySet[M]):
             "limit": sql.Literal(limit),
         }
         heads = _HEADS.format(**parts)
-        # OFFSET 0 keeps the planner from counting room twice, for the condition and the value.
-        # Room is counted for as many keys as can have a turn, and each gives a few times its part
-        # of `limit`: to lock and rank all that is due would cost more than to claim it.
+        # OFFSET 0 keeps the planner from evaluating `room` twice, for the condition and the value.
+        # `room` is computed for as many keys as can be served, and each key contributes a few
+        # times its share of `limit`: locking and ranking all due rows would cost more than the
+        # claim.
         chosen = sql.SQL(
             "chosen AS MATERIALIZED (SELECT key,"
             " least(room, 4 * ceil({limit}::float8 / count(*) OVER ()))::int AS room FROM ("
@@ -107,8 +108,8 @@ class WorkQuerySet(models.QuerySet[M]):
             "    ORDER BY {turns}) AS heads OFFSET 0) AS counted"
             "  WHERE room > 0 LIMIT {limit}) AS open)"
         ).format(**parts)
-        # The inner LIMIT is a constant, so that the planner reads the index in order: for an
-        # unknown one it expects a tenth of all rows and would rather sort them.
+        # The inner LIMIT is a constant, so the planner reads the index in order: for an unknown
+        # limit it expects a tenth of all rows and sorts them instead.
         due = sql.SQL(
             "due AS (SELECT taken.*, row_number() OVER"
             " (PARTITION BY chosen.key ORDER BY taken.next_attempt_at) AS turn"
@@ -123,10 +124,10 @@ class WorkQuerySet(models.QuerySet[M]):
         )
 
     def settle(self, outcomes: Sequence["Settlement"]) -> set[Any]:
-        """Write what became of claimed rows, in one statement; the ids that were still ours.
+        """Write the outcomes of claimed rows in one statement; returns the ids it settled.
 
-        A row that another worker has claimed since, or that was finished, is left alone: the
-        caller must then publish nothing about it.
+        A row that another worker has claimed since, or that was finished, is left unchanged: the
+        caller must not publish anything about it.
         """
         if not outcomes:
             return set()
@@ -185,6 +186,9 @@ class WorkQuerySet(models.QuerySet[M]):
 
 
 class WorkItem(models.Model):
+    # Q conditions whose union is every due row, each served by a partial index.
+    DUE_CONDITIONS: ClassVar[Sequence[models.Q]] = (models.Q(),)
+
     next_attempt_at = models.DateTimeField(null=True, db_default=Now(), editable=False)
     claims = models.PositiveIntegerField(default=0, editable=False)
     crashes = models.PositiveIntegerField(default=0, editable=False)
@@ -194,15 +198,15 @@ class WorkItem(models.Model):
 
     @property
     def is_poisoned(self) -> bool:
-        """Whether this row has been claimed too often without an outcome to be tried again."""
+        """Whether workers crashed on this row too often for another attempt."""
         return self.crashes > MAX_CRASHES
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What became of one claimed row: due again after `retry_in`, or finished when None.
+    """The outcome of one claimed row: due again after `retry_in`, or finished if None.
 
-    `changes` maps columns to values; every settlement of one call names the same columns.
+    `changes` maps columns to values; all settlements of one call must name the same columns.
     """
 
     row: WorkItem
@@ -211,7 +215,7 @@ class Settlement:
 
 
 def work_models() -> list[type[WorkItem]]:
-    """Every queue of the installation, for health checks and metrics."""
+    """The models of all queues, for health checks and metrics."""
     from django.apps import apps
 
     return [model for model in apps.get_models() if issubclass(model, WorkItem)]

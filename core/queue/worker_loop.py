@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 from celery.signals import worker_shutting_down
@@ -36,7 +37,7 @@ def run_pass(queue: Queue, *, seconds: float = PASS_SECONDS) -> Pass:
     Overlapping passes share the work by their leases.
     """
     done, _ = _work(queue, seconds)
-    return Pass(*done, remaining=backlog(apps.get_model(queue.model)).due)
+    return Pass(*done, remaining=backlog(apps.get_model(queue.model), queue.rows).due)
 
 
 def drain(queue: Queue, *, seconds: float = PASS_SECONDS) -> int:
@@ -49,6 +50,23 @@ def drain(queue: Queue, *, seconds: float = PASS_SECONDS) -> int:
     return done.claimed
 
 
+def repeat(task: str, batch: Callable[[], int], *, seconds: float) -> int:
+    """The body of a periodic task: call `batch` until it returns 0 or the time is over, and hint
+    at the task again in the latter case; the sum of what was returned."""
+    wake.acknowledge(task)
+    until = time.monotonic() + seconds
+    total = 0
+    while not stopping.is_set():
+        done = batch()
+        total += done
+        if not done:
+            break
+        if time.monotonic() >= until:
+            wake.hint(task)
+            break
+    return total
+
+
 def _work(queue: Queue, seconds: float) -> tuple[Batch, bool]:
     """What was done until nothing was due or the time was over, and whether it was the latter."""
     until = time.monotonic() + seconds
@@ -56,8 +74,8 @@ def _work(queue: Queue, seconds: float) -> tuple[Batch, bool]:
     while not stopping.is_set():
         batch = queue.process_batch(until - time.monotonic())
         total += batch
-        if not batch.claimed:
-            return total, False
         if time.monotonic() >= until:
-            return total, True
+            return total, bool(batch)
+        if not batch or queue.is_loop:  # a loop returns when nothing is due
+            break
     return total, False

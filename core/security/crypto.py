@@ -1,4 +1,4 @@
-"""Secrets at rest: Fernet with rotatable keys (`ENCRYPTION_KEYS`, newest first)."""
+"""Encryption of secrets at rest: Fernet with rotatable keys (`ENCRYPTION_KEYS`, newest first)."""
 
 from functools import lru_cache
 
@@ -8,31 +8,31 @@ from django.db import models
 
 
 def encrypt(secret: str) -> str:
-    return _fernet().encrypt(secret.encode()).decode()
+    return _current_cipher().encrypt(secret.encode()).decode()
 
 
 def decrypt(token: str) -> str:
-    """The secret behind a stored token; cryptography's InvalidToken when no key fits."""
-    return _fernet().decrypt(token.encode()).decode()
+    """The secret in a stored token. Raises cryptography's InvalidToken if no key decrypts it."""
+    return _current_cipher().decrypt(token.encode()).decode()
 
 
-def renew(token: str) -> str | None:
-    """The token under the newest key, None when it is already; InvalidToken when no key fits."""
+def rotate(token: str) -> str | None:
+    """The token re-encrypted with the newest key, None if it already is; may raise InvalidToken."""
     try:
-        _with((settings.ENCRYPTION_KEYS[0],)).decrypt(token.encode())
+        _cipher((settings.ENCRYPTION_KEYS[0],)).decrypt(token.encode())
     except InvalidToken:
-        return _fernet().rotate(token.encode()).decode()
+        return _current_cipher().rotate(token.encode()).decode()
     return None
 
 
 class CiphertextField(models.TextField[str, str]):
-    """A column of tokens that `encrypt` made; `manage.py rotate_secrets` finds it by its type."""
+    """A column of tokens from `encrypt`; `manage.py rotate_secrets` finds it by this type."""
 
 
-def _fernet() -> MultiFernet:
-    return _with(tuple(settings.ENCRYPTION_KEYS))
+def _current_cipher() -> MultiFernet:
+    return _cipher(tuple(settings.ENCRYPTION_KEYS))
 
 
 @lru_cache(maxsize=8)
-def _with(keys: tuple[str, ...]) -> MultiFernet:
+def _cipher(keys: tuple[str, ...]) -> MultiFernet:
     return MultiFernet([Fernet(key) for key in keys])

@@ -1,7 +1,7 @@
-"""Bringing stored secrets under the newest key of `ENCRYPTION_KEYS`.
+"""Key rotation: re-encrypts stored secrets with the newest key of `ENCRYPTION_KEYS`.
 
-In small batches by primary key, so that it can run beside the product, stop anywhere and run
-again. A row that was written meanwhile is left as it was written and looked at once more.
+Works in small batches by primary key, so it can run next to the product, stop anywhere and be
+repeated. A row that changed concurrently is not overwritten but read again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,8 +24,8 @@ Row = tuple[Any, str]  # primary key and token
 
 
 @dataclass(slots=True)
-class Tally:
-    """What became of one column. `unreadable` holds the ids of rows that no key opens."""
+class RotationCount:
+    """Rows per outcome for one column. `unreadable` has the ids of rows that no key decrypts."""
 
     table: str
     column: str
@@ -34,46 +34,46 @@ class Tally:
     unreadable: list[str] = field(default_factory=list)
 
 
-def rotate_all() -> Iterator[Tally]:
-    """Every column of every model whose type says that it holds tokens, one after the other."""
+def rotate_all() -> Iterator[RotationCount]:
+    """Rotate every CiphertextField of every model, one column at a time."""
     for model in apps.get_models():
         for column in model._meta.concrete_fields:
             if isinstance(column, CiphertextField):
-                yield _renew_column(model, column)
+                yield _rotate_column(model, column)
 
 
-def _renew_column(model: type[Model], column: CiphertextField) -> Tally:
-    tally = Tally(model._meta.db_table, str(column.column))
-    filled = model._base_manager.exclude(**{column.attname: ""}).order_by("pk")
-    rows = _read(filled[:BATCH], column)
+def _rotate_column(model: type[Model], column: CiphertextField) -> RotationCount:
+    count = RotationCount(model._meta.db_table, str(column.column))
+    non_empty = model._base_manager.exclude(**{column.attname: ""}).order_by("pk")
+    rows = _read(non_empty[:BATCH], column)
     while rows:
         last = rows[-1][0]
         while rows:
-            rows = _renew(model, column, rows, tally)
-        rows = _read(filled.filter(pk__gt=last)[:BATCH], column)
-    return tally
+            rows = _rotate_rows(model, column, rows, count)
+        rows = _read(non_empty.filter(pk__gt=last)[:BATCH], column)
+    return count
 
 
-def _renew(
-    model: type[Model], column: CiphertextField, rows: Sequence[Row], tally: Tally
+def _rotate_rows(
+    model: type[Model], column: CiphertextField, rows: Sequence[Row], count: RotationCount
 ) -> list[Row]:
-    """Those that somebody else wrote meanwhile, as they are now."""
+    """Rotate the rows; returns those that changed concurrently, with their current tokens."""
     stale = []
-    for key, token in rows:
+    for pk, token in rows:
         try:
-            fresh = crypto.renew(token)
+            rotated = crypto.rotate(token)
         except InvalidToken:
-            tally.unreadable.append(str(key))
+            count.unreadable.append(str(pk))
             continue
-        if fresh is None:
-            tally.already_new += 1
+        if rotated is None:
+            count.already_new += 1
         else:
-            stale.append({"id": key, "was": token, "fresh": fresh})
+            stale.append({"id": pk, "old_token": token, "new_token": rotated})
     written = _write(model, column, stale)
-    tally.renewed += len(written)
-    missed = [row["id"] for row in stale if row["id"] not in written]
-    left = model._base_manager.filter(pk__in=missed).exclude(**{column.attname: ""})
-    return _read(left, column) if missed else []
+    count.renewed += len(written)
+    conflicts = [row["id"] for row in stale if row["id"] not in written]
+    changed = model._base_manager.filter(pk__in=conflicts).exclude(**{column.attname: ""})
+    return _read(changed, column) if conflicts else []
 
 
 def _write(
@@ -84,14 +84,14 @@ def _write(
     rows = model._base_manager.filter(pk__in=[row["id"] for row in stale])
     name = sql.Identifier(str(column.column))
     with transaction.atomic():
-        # In the order of ids, as all who write many rows: an UPDATE locks them as it finds them.
+        # Lock in primary key order to avoid deadlocks: an UPDATE locks rows as it finds them.
         list(rows.order_by("pk").select_for_update(no_key=True).values_list("pk"))
         written = bulk.update_each(
             model,
             stale,
-            sets=sql.SQL("{} = new.fresh").format(name),
-            where=sql.SQL("old.{} = new.was").format(name),
-            carried={"was": "text", "fresh": "text"},
+            sets=sql.SQL("{} = new.new_token").format(name),
+            where=sql.SQL("old.{} = new.old_token").format(name),
+            carried={"old_token": "text", "new_token": "text"},
         )
     return set(written)
 

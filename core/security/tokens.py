@@ -1,10 +1,10 @@
 """Signed tokens for URLs and addresses: base64url(key id, MAC, payload), without padding.
 
-Everything that is needed to act on a token is in it, so links work whatever happens to the rows
-they are about. The key id is of the key *and* the purpose, so a token of one purpose is nothing for
-another; a change of a payload's format is a new purpose.
+A token contains everything needed to act on it, so links work even when the rows they refer to are
+gone. The key id identifies the key *and* the purpose, so a token for one purpose is invalid for
+another; a new payload format needs a new purpose.
 
-Keys come from TRACKING_KEYS, newest first: the first signs, all of them verify.
+Keys come from TRACKING_KEYS, newest first: the first key signs, every key verifies.
 """
 
 import hashlib
@@ -16,52 +16,57 @@ from functools import lru_cache
 
 from django.conf import settings
 
-_ID = 4
-_MAC = 16  # octets of HMAC-SHA256 that are sent; RFC 2104 section 5 asks for half at least
+_KEY_ID_LENGTH = 4
+_MAC_LENGTH = 16  # bytes of the truncated HMAC-SHA256; RFC 2104 section 5 requires half
+_HEAD_LENGTH = _KEY_ID_LENGTH + _MAC_LENGTH
 
 
 class BadToken(ValueError):
-    """This installation has not signed it."""
+    """The token is malformed or was not signed for this purpose with one of our keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """What tokens are for. Their payload is a compact struct of the app that signs them."""
+    """What a kind of token is for. The app that signs them packs the payload, best as a struct."""
 
     name: str
 
     def sign(self, payload: bytes) -> str:
         (key_id, key), *_ = _keys(tuple(settings.TRACKING_KEYS), self.name).items()
-        return urlsafe_b64encode(key_id + _mac(key, payload) + payload).rstrip(b"=").decode()
+        return _encoded(key_id + _mac(key, payload) + payload)
 
     def read(self, token: str) -> bytes:
-        """The payload; BadToken for what was not signed, or for something else."""
-        octets = _decoded(token)
-        key = _keys(tuple(settings.TRACKING_KEYS), self.name).get(octets[:_ID])
-        mac, payload = octets[_ID : _ID + _MAC], octets[_ID + _MAC :]
+        """The payload of a token; BadToken unless it was signed for this purpose."""
+        data = _decoded(token)
+        key = _keys(tuple(settings.TRACKING_KEYS), self.name).get(data[:_KEY_ID_LENGTH])
+        mac, payload = data[_KEY_ID_LENGTH:_HEAD_LENGTH], data[_HEAD_LENGTH:]
         if key is None or not hmac.compare_digest(mac, _mac(key, payload)):
             raise BadToken
         return payload
 
 
+def _encoded(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
 def _decoded(token: str) -> bytes:
     try:
-        octets = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
+        data = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
     except (NotBase64, UnicodeEncodeError):
         raise BadToken from None
-    # One token has one spelling: the decoder ignores characters that mean nothing.
-    if urlsafe_b64encode(octets).rstrip(b"=").decode() != token:
+    # Each token has one valid spelling, but the decoder ignores characters it doesn't know.
+    if _encoded(data) != token:
         raise BadToken
-    return octets
+    return data
 
 
 def _mac(key: bytes, payload: bytes) -> bytes:
-    return hmac.digest(key, payload, "sha256")[:_MAC]
+    return hmac.digest(key, payload, "sha256")[:_MAC_LENGTH]
 
 
 @lru_cache(maxsize=32)
 def _keys(secrets: tuple[str, ...], purpose: str) -> dict[bytes, bytes]:
-    """The key of each secret by its id, in their order."""
+    """Maps key ids to keys, in the order of the secrets."""
     label = f"opensend {purpose} 1".encode()
     keys = [hmac.digest(secret.encode(), label, "sha256") for secret in secrets]
-    return {hashlib.sha256(key).digest()[:_ID]: key for key in keys}
+    return {hashlib.sha256(key).digest()[:_KEY_ID_LENGTH]: key for key in keys}

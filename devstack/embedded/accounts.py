@@ -1,4 +1,4 @@
-"""PostgreSQL refuses to run as root: the account that it runs under instead."""
+"""The OS account that PostgreSQL runs under, since it refuses to run as root."""
 
 import os
 import pwd
@@ -16,9 +16,9 @@ class Account(NamedTuple):
 
 
 def server_account(data: Path) -> Account | None:
-    """The owner of an existing cluster, else an account `pgserver` (created if need be).
+    """The owner of an existing cluster, or the account `pgserver`, created if missing.
 
-    None when we are not root. Where no account can be created it is `nobody`.
+    None if we are not root; `nobody` if no account can be created.
     """
     if os.geteuid() != 0:
         return None
@@ -26,17 +26,17 @@ def server_account(data: Path) -> Account | None:
         return Account(owner.st_uid, owner.st_gid)
     entry = _entry(_NAME) or _create() or _entry("nobody")
     if entry is None:
-        raise LookupError("PostgreSQL cannot run as root, and there is no account `nobody`")
+        raise LookupError("PostgreSQL cannot run as root, and the account `nobody` does not exist")
     return Account(entry.pw_uid, entry.pw_gid)
 
 
-def give(path: Path, *, to: Account | None) -> None:
-    if to is not None:
-        os.chown(path, to.uid, to.gid)
+def change_owner(path: Path, account: Account | None) -> None:
+    if account is not None:
+        os.chown(path, account.uid, account.gid)
 
 
 def make_reachable(path: Path) -> None:
-    """Let other accounts pass through (not list) every folder above `path`."""
+    """Let other accounts traverse, but not list, every folder above `path`."""
     for folder in path.parents:
         mode = folder.stat().st_mode
         if not mode & 0o001:
@@ -46,7 +46,7 @@ def make_reachable(path: Path) -> None:
 def _create() -> pwd.struct_passwd | None:
     if shutil.which("useradd") is None:
         return None
-    # Not checked: of two processes that come here together, one finds the account made.
+    # Not checked: of two concurrent processes, one fails because the account already exists.
     subprocess.run(  # noqa: S603
         ["useradd", "--system", "--user-group", "--no-create-home", _NAME],  # noqa: S607
         capture_output=True,

@@ -1,6 +1,6 @@
-"""Who may start or stop a server, and who still uses it, over processes of one machine.
+"""Locks between the processes that share a server: for starting and stopping, and for use.
 
-Both are flock(2) locks: the kernel lets go of them when a process dies, however it dies.
+Both are flock(2) locks: the kernel releases them however a process dies.
 """
 
 import fcntl
@@ -11,9 +11,9 @@ from pathlib import Path
 
 
 class ServiceLock:
-    """`changing()` excludes other starters and stoppers; `hold()` marks a user of the server.
+    """`exclusive()` serialises starts and stops; `acquire()` marks this process as a user.
 
-    `used_by_others` and `hold` are to be called inside `changing()`.
+    Call `used_by_others` and `acquire` inside `exclusive()`.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -21,11 +21,11 @@ class ServiceLock:
         self._users: int | None = None
 
     @property
-    def held(self) -> bool:
+    def is_acquired(self) -> bool:
         return self._users is not None
 
     @contextmanager
-    def changing(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
         self._directory.mkdir(parents=True, exist_ok=True)
         descriptor = _open(self._directory / "change.lock")
         try:
@@ -35,22 +35,22 @@ class ServiceLock:
             os.close(descriptor)
 
     def used_by_others(self) -> bool:
-        # Asking for the exclusive lock gives up our shared one for a moment; nobody can
-        # mistake that for an unused server, because they ask inside `changing()` too.
-        held = self.held
+        # Requesting the exclusive lock releases our shared one for a moment. Other processes
+        # cannot take the server for unused, because they also check inside `exclusive()`.
+        was_acquired = self.is_acquired
         descriptor = self._descriptor()
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
         finally:
-            if held:
+            if was_acquired:
                 fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
             else:
                 self.release()
         return False
 
-    def hold(self) -> None:
+    def acquire(self) -> None:
         fcntl.flock(self._descriptor(), fcntl.LOCK_SH)
 
     def release(self) -> None:

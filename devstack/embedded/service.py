@@ -1,4 +1,4 @@
-"""What PostgreSQL and Redis have in common: one directory, one server, many users of it."""
+"""Base class of the embedded servers: one server per directory, shared by processes."""
 
 import os
 import signal
@@ -12,23 +12,23 @@ import psutil
 
 from core.processes import die_with_parent
 from devstack.embedded.locks import ServiceLock
-from devstack.embedded.processes import end, from_pid_file, servers_in
+from devstack.embedded.processes import from_pid_file, servers_in, terminate
 
 _START_SECONDS = 60.0  # crash recovery replays the write-ahead log first
 
 
 class EmbeddedError(Exception):
-    """An embedded server could not be started; the message holds the end of its log."""
+    """An embedded server could not start; the message includes the end of its log."""
 
 
 class Service(ABC):
-    """A server with all that it owns in one directory.
+    """A server with all its files in one directory.
 
-    `output` is a file descriptor for what the server prints (default: a file `log`).
-    With `die_with_parent` it goes when the thread that started it goes.
+    `output` is a file descriptor for the server's output (default: the file `log`). With
+    `die_with_parent` it exits when the thread that started it ends.
 
-    Several processes may start() the same directory: the later ones share the server, and it
-    stops when the last of them stops it. A server whose users all died is ended first.
+    Several processes may start() the same directory: they share the server, and the last one to
+    call stop() stops it. A server whose users all died is replaced.
     """
 
     program: ClassVar[str]
@@ -49,41 +49,41 @@ class Service(ABC):
 
     @property
     def pid(self) -> int | None:
-        """Of the running server, whoever started it; None when there is none."""
+        """The running server's pid, even if another process started it; None if not running."""
         if self._process is not None and self._process.poll() is None:
             return self._process.pid
         server = self._server()
         return server.pid if server else None
 
     def start(self) -> str:
-        """Start the server, or join the running one; the URL to reach it.
+        """Start the server, or share the running one; returns its URL.
 
-        Raises EmbeddedError when it does not come up.
+        Raises EmbeddedError if it does not start.
         """
-        with self._lock.changing():
-            joined = self._lock.held or self._lock.used_by_others()
-            if self.pid is None or not joined:
-                self._end_leftovers()
+        with self._lock.exclusive():
+            is_shared = self._lock.is_acquired or self._lock.used_by_others()
+            if self.pid is None or not is_shared:
+                self._kill_orphans()
                 self._prepare()
                 self._launch()
-            self._lock.hold()
+            self._lock.acquire()
         return self.url
 
     def stop(self) -> None:
-        """Stop the server cleanly, unless another process still uses it."""
-        with self._lock.changing():
+        """Stop the server gracefully, unless another process is using it."""
+        with self._lock.exclusive():
             if not self._lock.used_by_others():
-                self._end_server()
+                self._terminate_server()
             self._lock.release()
 
     def kill(self) -> None:
-        """End the server at once, clean or not, shared or not."""
-        self._end_leftovers()
+        """Kill the server immediately, even if it is shared."""
+        self._kill_orphans()
         if self._process is not None:
             self._process.wait()
         self._lock.release()
 
-    # --- What each server brings ---------------------------------------------
+    # --- Implemented by each server ------------------------------------------
 
     @property
     @abstractmethod
@@ -96,7 +96,7 @@ class Service(ABC):
 
     @abstractmethod
     def _prepare(self) -> None:
-        """Make the directory ready for a server, with none running."""
+        """Prepare the directory; no server is running."""
 
     @abstractmethod
     def _command(self) -> list[str]: ...
@@ -105,7 +105,7 @@ class Service(ABC):
     def _is_ready(self) -> bool: ...
 
     def _owner(self) -> tuple[int, int] | None:
-        """User and group to run as, None for our own."""
+        """User and group to run as; None for the current ones."""
         return None
 
     # --- Processes -----------------------------------------------------------
@@ -116,7 +116,7 @@ class Service(ABC):
     def _launch(self) -> None:
         for attempt in (1, 2, 3):
             self._spawn()
-            if self._came_up():
+            if self._becomes_ready():
                 return
             if attempt < 3:
                 self._prepare()
@@ -144,7 +144,7 @@ class Service(ABC):
         finally:
             os.close(log)
 
-    def _came_up(self) -> bool:
+    def _becomes_ready(self) -> bool:
         assert self._process is not None
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
@@ -159,20 +159,20 @@ class Service(ABC):
             f"{self.program} in {self.directory} was not ready after {_START_SECONDS:.0f} s"
         )
 
-    def _end_server(self) -> None:
+    def _terminate_server(self) -> None:
         pid = self.pid
         if pid is not None:
-            end(psutil.Process(pid), signals=self.stop_signals)
+            terminate(psutil.Process(pid), signals=self.stop_signals)
         if self._process is not None:
             self._process.wait()
 
-    def _end_leftovers(self) -> None:
-        """End a server that nobody uses any more, and processes that survived theirs."""
+    def _kill_orphans(self) -> None:
+        """Kill a server without users, and child processes that outlived their server."""
         server = self._server()
         if server is not None:
-            end(server, signals=self.stop_signals[1:])
+            terminate(server, signals=self.stop_signals[1:])
         for process in servers_in(self._home, program=self.program):
-            end(process, signals=[(signal.SIGKILL, 5.0)])
+            terminate(process, signals=[(signal.SIGKILL, 5.0)])
 
     def _log_end(self) -> str:
         if self._output is not None:
@@ -181,6 +181,6 @@ class Service(ABC):
 
 
 def server_environment() -> dict[str, str]:
-    """Little enough that no PGPORT or PGDATA of the user's reaches the server."""
+    """A minimal environment, so that the user's PGPORT or PGDATA does not reach the server."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     return {**kept, "LC_ALL": "C", "TZ": "UTC"}

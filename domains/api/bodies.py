@@ -1,4 +1,4 @@
-"""Request bodies of `/domains`, in the words of Resend's clients."""
+"""Request bodies of `/domains`, with the field names of Resend's clients."""
 
 from typing import Annotated, Any, Literal
 
@@ -6,41 +6,41 @@ from pydantic import AfterValidator, BeforeValidator
 
 from core import aws
 from core.api.bodies import RequestBody, Text, unsupported
+from domains.event_types import Switch
 from domains.names import normalise
-from domains.providers import available
-from events.payloads.domains import Switch
+from domains.providers import require_available
 
 
-def _region(given: str) -> str:
-    # Each region that is named costs this process a client for as long as it runs.
-    if given not in aws.ses_regions():
-        raise ValueError("must be an AWS region that has SES, such as `eu-west-1`")
-    return given
+def _region(value: str) -> str:
+    # Each distinct region costs this process an AWS client that is never freed.
+    if value not in aws.ses_regions():
+        raise ValueError("must be an AWS region with SES, such as `eu-west-1`")
+    return value
 
 
-def _opportunistic(given: str) -> str:
-    if given == "enforced":
+def _opportunistic(value: str) -> str:
+    if value == "enforced":
         raise unsupported(
-            "mail leaves by TLS where the recipient's server has it, which is `opportunistic`"
+            "TLS is used whenever the recipient's server offers it, which is `opportunistic`"
         )
-    return given
+    return value
 
 
-def _not_enabled(given: Switch) -> Switch:
-    if given == "enabled":
-        raise unsupported("this version takes no mail in")
-    return given
+def _not_enabled(value: Switch) -> Switch:
+    if value == "enabled":
+        raise unsupported("this version cannot receive mail")
+    return value
 
 
-def _refused(why: str) -> BeforeValidator:
-    def refuse(given: Any) -> None:
-        if given is not None:
-            raise unsupported(why)
+def _only_null(reason: str) -> BeforeValidator:
+    def refuse(value: Any) -> None:
+        if value is not None:
+            raise unsupported(reason)
 
     return BeforeValidator(refuse)
 
 
-Provider = Annotated[Literal["ses", "smtp"], AfterValidator(available)]
+Provider = Annotated[Literal["ses", "smtp"], AfterValidator(require_available)]
 
 
 class CapabilitiesIn(RequestBody):
@@ -50,8 +50,8 @@ class CapabilitiesIn(RequestBody):
     receiving: Annotated[Switch, AfterValidator(_not_enabled)] | None = None
 
     def columns(self) -> dict[str, bool]:
-        given = self.model_dump(exclude_none=True)
-        return {name: switch == "enabled" for name, switch in given.items()}
+        switches = self.model_dump(exclude_none=True)
+        return {name: switch == "enabled" for name, switch in switches.items()}
 
 
 class _Settings(RequestBody):
@@ -63,35 +63,37 @@ class _Settings(RequestBody):
         None
     )
     tracking_subdomain: Annotated[
-        None, _refused("tracked links have the address of this installation")
+        None, _only_null("tracked links use the base URL of this installation")
     ] = None
 
     def columns(self) -> dict[str, Any]:
-        """The settings that the request names, as a domain keeps them."""
-        named: dict[str, Any] = self.model_dump(
+        """The settings in the request, by the columns of Domain."""
+        columns: dict[str, Any] = self.model_dump(
             include={"open_tracking", "click_tracking"}, exclude_unset=True
         )
         if "provider" in self.model_fields_set:
-            named["provider"] = self.provider or ""
-        return named | (self.capabilities.columns() if self.capabilities else {})
+            columns["provider"] = self.provider or ""
+        return columns | (self.capabilities.columns() if self.capabilities else {})
 
 
 class CreateDomain(_Settings):
-    """`provider` null leaves the choice to the installation. `tls` can only be `opportunistic`,
-    `tracking_subdomain` and `custom_return_path` null."""
+    """With `provider` null, the domain uses the installation's default provider.
+
+    `tls` can only be `opportunistic`; `tracking_subdomain` and `custom_return_path` only null.
+    """
 
     name: Annotated[Text, AfterValidator(normalise)]
     region: Annotated[str, AfterValidator(_region)] | None = None
     custom_return_path: Annotated[
-        None, _refused("bounces return to the provider's own address")
+        None, _only_null("bounces go to the provider's own return path")
     ] = None
 
 
 class UpdateDomain(_Settings):
-    """What isn't named stays as it is. `provider` null leaves the choice to the installation.
+    """Omitted fields keep their values. A null `provider` selects the installation's default.
 
-    `tls` can only be `opportunistic`, `tracking_subdomain` null. `id` is what clients repeat from
-    the path; nothing reads it.
+    `tls` can only be `opportunistic` and `tracking_subdomain` only null. `id` is ignored: some
+    clients repeat it from the path.
     """
 
     id: Text | None = None

@@ -1,91 +1,67 @@
-"""`/domains`: names to send from."""
-
-from typing import Literal
-
-from pydantic import BaseModel
-from rest_framework.response import Response
+"""`/domains`: sending domains."""
 
 from accounts import views
-from accounts.authentication import ApiRequest
-from accounts.idempotency import idempotent
+from accounts.access import Access, Scope
+from accounts.operation import FollowUp, operation
 from accounts.views import ApiView
-from core.api.bodies import parse
-from core.api.openapi import IDEMPOTENCY_KEY, PAGE, describe, list_of
-from core.api.pagination import page
+from core.api.dialects import Page
 from domains import services
 from domains.api.bodies import CreateDomain, UpdateDomain
+from domains.api.representations import DomainDeleted, represent
+from domains.event_types import DomainOut
 from domains.models import Domain, DomainQuerySet
-from domains.snapshots import snapshot
-from events.payloads.domains import DomainOut
-
-
-class DomainDeleted(BaseModel):
-    object: Literal["domain"] = "domain"
-    id: str
-    deleted: Literal[True] = True
 
 
 class DomainsView(ApiView):
-    @describe(
-        "Add a domain",
-        request=CreateDomain,
-        response=DomainOut,
-        status=201,
-        parameters=[IDEMPOTENCY_KEY],
-        tag="Domains",
-    )
-    def post(self, request: ApiRequest) -> Response:
-        return idempotent(
-            request,
-            "POST /domains",
-            lambda: self._create(request),
-            # SES is asked with no transaction open; if it doesn't answer, the worker goes on.
-            afterwards=lambda made: snapshot(services.establish(find(request, made.data["id"]))),
-        )
+    tag = "Domains"
 
-    @describe("List domains", response=list_of(DomainOut), parameters=PAGE, tag="Domains")
-    def get(self, request: ApiRequest) -> Response:
-        return Response(page(request, visible(request).prefetch_related("records"), snapshot))
-
-    def _create(self, request: ApiRequest) -> Response:
-        wanted = parse(CreateDomain, request.data)
+    @operation("Add a domain", needs=Scope.DOMAINS_WRITE, status=201, idempotent=True)
+    def post(self, access: Access, body: CreateDomain) -> FollowUp[DomainOut]:
         domain = services.create_domain(
-            workspace=request.auth.workspace,
-            name=wanted.name,
-            region=wanted.region,
-            **wanted.columns(),
+            workspace=access.workspace, name=body.name, region=body.region, **body.columns()
         )
-        return Response(snapshot(domain), status=201)
+        # Calls SES outside any transaction; if SES is unavailable, the worker retries.
+        return FollowUp(represent(domain), lambda: _establish(access, str(domain.pk)))
+
+    @operation("List domains", needs=Scope.DOMAINS_READ)
+    def get(self, access: Access) -> Page[DomainOut]:
+        return self.page(visible(access).prefetch_related("records"), represent)
 
 
 class DomainView(ApiView):
-    @describe("Get a domain", response=DomainOut, tag="Domains")
-    def get(self, request: ApiRequest, domain_id: str) -> Response:
-        return Response(snapshot(find(request, domain_id)))
+    tag = "Domains"
 
-    @describe("Change a domain", request=UpdateDomain, response=DomainOut, tag="Domains")
-    def patch(self, request: ApiRequest, domain_id: str) -> Response:
-        domain = find(request, domain_id)
-        changes = parse(UpdateDomain, request.data).columns()
-        return Response(snapshot(services.update_domain(domain, changes)))
+    @operation("Get a domain", needs=Scope.DOMAINS_READ)
+    def get(self, access: Access, domain_id: str) -> DomainOut:
+        return represent(find(access, domain_id))
 
-    @describe("Remove a domain", response=DomainDeleted, tag="Domains")
-    def delete(self, request: ApiRequest, domain_id: str) -> Response:
-        domain = find(request, domain_id)
+    @operation("Change a domain", needs=Scope.DOMAINS_WRITE)
+    def patch(self, access: Access, body: UpdateDomain, domain_id: str) -> DomainOut:
+        return represent(services.update_domain(find(access, domain_id), body.columns()))
+
+    @operation("Remove a domain", needs=Scope.DOMAINS_WRITE)
+    def delete(self, access: Access, domain_id: str) -> DomainDeleted:
+        domain = find(access, domain_id)
         services.delete_domain(domain)
-        return Response(DomainDeleted(id=str(domain.pk)).model_dump())
+        return DomainDeleted(id=str(domain.pk))
 
 
 class VerifyDomainView(ApiView):
-    @describe("Verify a domain", response=DomainOut, tag="Domains")
-    def post(self, request: ApiRequest, domain_id: str) -> Response:
-        return Response(snapshot(services.establish(find(request, domain_id))))
+    tag = "Domains"
+
+    @operation("Verify a domain", needs=Scope.DOMAINS_WRITE)
+    def post(self, access: Access, domain_id: str) -> DomainOut:
+        return _establish(access, domain_id)
 
 
-def visible(request: ApiRequest) -> DomainQuerySet:
-    """The only way this API reaches domains: those of the caller's workspace."""
-    return Domain.objects.for_workspace(request.auth.workspace)
+def visible(access: Access) -> DomainQuerySet:
+    """The only way this API reaches domains: the live ones of the caller's workspace."""
+    return Domain.objects.live().visible_to(access)
 
 
-def find(request: ApiRequest, domain_id: str) -> Domain:
-    return views.find(visible(request), domain_id, "domain")
+def find(access: Access, domain_id: str) -> Domain:
+    return views.find(visible(access), domain_id, "domain")
+
+
+def _establish(access: Access, domain_id: str) -> DomainOut:
+    return represent(services.verify_domain(find(access, domain_id)))

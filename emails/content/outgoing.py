@@ -8,7 +8,7 @@ from copy import copy
 from emails.content.html_to_text import html_to_text
 from emails.content.outgoing_message import UNSUBSCRIBE_HEADER, UNSUBSCRIBE_URL
 from emails.models import Email, EmailRecipient
-from tracking.html_rewriting import Addressee, our_url, rewrite
+from tracking.html_rewriting import TrackedRecipient, our_url, rewrite
 from tracking.tokens import Unsubscribe, sign_unsubscribe
 
 _LIST_UNSUBSCRIBE = "List-Unsubscribe"
@@ -51,10 +51,10 @@ def _add_list_unsubscribe(outgoing: Email, recipient: EmailRecipient) -> None:
 def _rewrite_html(outgoing: Email, sole_recipient: EmailRecipient | None) -> str:
     return rewrite(
         outgoing.html,
-        Addressee(outgoing.pk, sole_recipient.pk if sole_recipient else None),
+        TrackedRecipient(outgoing.pk, sole_recipient.pk if sole_recipient else None),
         opens=outgoing.open_tracking,
         clicks=outgoing.click_tracking,
-        untouched=_unsubscribe_urls(outgoing.headers),
+        excluded_urls=_unsubscribe_urls(outgoing.headers),
     )
 
 

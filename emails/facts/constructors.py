@@ -25,7 +25,7 @@ def sent(email: Email, answer: Accepted) -> EmailFact:
         type="sent",
         status=Email.Status.SENT.value,
         occurred_at=now,
-        taken_at=now,
+        accepted_at=now,
         provider_response=orjson.dumps(answer.provider_response, default=str).decode()[:2000],
         provider_message_id=answer.provider_message_id,
         message_id=answer.message_id,
@@ -50,7 +50,7 @@ def failed(email_id: UUID, *, reason: str, recipient: str = "") -> EmailFact:
         detail=reason[:1000],
         occurred_at=timezone.now(),
         payload=data,
-        webhook={"failed": data},
+        event_data={"failed": data},
     )
 
 
@@ -63,7 +63,7 @@ def delayed(email_id: UUID, *, reason: str, key: str, at: datetime | None = None
         occurred_at=at or timezone.now(),
         key=key,
         payload=data,
-        webhook={"delayed": data},
+        event_data={"delayed": data},
     )
 
 
@@ -76,7 +76,7 @@ def scheduled(email: Email, at: datetime, *, key: str = "") -> EmailFact:
         occurred_at=timezone.now(),
         key=key,
         payload=data,
-        webhook=data,
+        event_data=data,
     )
 
 
@@ -101,7 +101,7 @@ def suppressed(email: Email, *, address: str, origin: str) -> EmailFact:
         detail=origin,
         occurred_at=timezone.now(),
         payload=data,
-        webhook={"suppressed": data},
+        event_data={"suppressed": data},
     )
 
 
@@ -115,7 +115,7 @@ def resolved(email_id: UUID, *, was_sent: bool) -> EmailFact:
         type="sent",
         status=Email.Status.SENT.value,
         occurred_at=now,
-        taken_at=now,
+        accepted_at=now,
     )
 
 
@@ -152,9 +152,9 @@ def opened_or_clicked(hit: Hit, verdict: Verdict, email: Email, *, address: str)
         recipient=address,
         key=str(hit.pk),
         payload=data,
-        webhook={names.sub_object: data},
+        event_data={names.sub_object: data},
         # A hit proves that the email was sent, even if the send's outcome is unknown.
-        taken_at=None if email.sent_at else hit.at,
+        accepted_at=None if email.sent_at else hit.at,
     )
 
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from core.queue.queues import Batch
 from core.queue.work import Settlement
 from emails.facts.constructors import opened_or_clicked
 from emails.facts.record import record_facts
@@ -19,14 +20,15 @@ MAX_PER_EMAIL = 10_000
 _COUNTERS = {Hit.Kind.OPEN.value: "opens", Hit.Kind.CLICK.value: "clicks"}
 
 
-def record_hits() -> int:
-    """Classify one batch of due hits and record them as facts; the number of claimed hits.
+def record_hits() -> Batch:
+    """Classify one batch of due hits and record them as facts.
 
-    The facts and the settlement commit together, so a worker that crashes has recorded nothing.
+    The facts and the settlement commit together, so a worker that crashes has recorded nothing. A
+    poisoned hit is settled without a fact and counts as failed.
     """
     hits = Hit.objects.claim(limit=BATCH)
     if not hits:
-        return 0
+        return Batch(0)
     with transaction.atomic():
         emails = Email.objects.only("sent_at", "opens", "clicks").in_bulk(
             {hit.email_id for hit in hits}
@@ -51,7 +53,8 @@ def record_hits() -> int:
                 if hit.pk in ours and _is_recorded(hit, emails.get(hit.email_id))
             ]
         )
-    return len(hits)
+    poisoned = sum(hit.is_poisoned for hit in hits if hit.pk in ours)
+    return Batch(len(hits), processed=len(ours) - poisoned, failed=poisoned)
 
 
 def _is_recorded(hit: Hit, email: Email | None) -> bool:

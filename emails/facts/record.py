@@ -36,8 +36,8 @@ class EmailFact:
 
     `recipient` is an address, or "" for all recipients; `status` is their new status, or "".
     Facts with the same type, recipient and `key` (such as an SES feedback id) are duplicates.
-    `webhook` holds the sub-objects of the event's data. `taken_at` is when the provider accepted
-    the email, if the fact proves that it did.
+    `event_data` holds the sub-objects of the event's data. `accepted_at` is when the provider
+    accepted the email, if the fact proves that it did.
     """
 
     email_id: UUID
@@ -48,12 +48,12 @@ class EmailFact:
     detail: str = ""
     key: str = ""
     payload: dict[str, Any] = field(default_factory=dict)
-    webhook: dict[str, Any] = field(default_factory=dict)
+    event_data: dict[str, Any] = field(default_factory=dict)
     suppress_as: str = ""
     is_published: bool = True
     provider_message_id: str = ""
     message_id: str = ""
-    taken_at: datetime | None = None
+    accepted_at: datetime | None = None
     provider_response: str = ""
 
     @property
@@ -162,8 +162,8 @@ def _update_provider_fields(facts: Sequence[EmailFact], emails: dict[UUID, Email
             email.message_id = fact.message_id or email.message_id
         if fact.provider_response:
             email.provider_response, email.last_error = fact.provider_response, ""
-        if fact.taken_at and (email.sent_at is None or fact.taken_at < email.sent_at):
-            email.sent_at = fact.taken_at
+        if fact.accepted_at and (email.sent_at is None or fact.accepted_at < email.sent_at):
+            email.sent_at = fact.accepted_at
 
 
 def _update_statuses(
@@ -202,8 +202,8 @@ def _states(facts: Sequence[EmailFact]) -> defaultdict[tuple[UUID, str], list[St
     """
     states: defaultdict[tuple[UUID, str], list[State]] = defaultdict(list)
     for fact in facts:
-        if fact.taken_at:
-            states[fact.email_id, ""].append(State(Email.Status.SENT.value, fact.taken_at))
+        if fact.accepted_at:
+            states[fact.email_id, ""].append(State(Email.Status.SENT.value, fact.accepted_at))
         if fact.status:
             state = State(fact.status, fact.occurred_at, fact.detail[:1000])
             states[fact.email_id, identity(fact.recipient)].append(state)
@@ -302,7 +302,7 @@ def _event(fact_id: UUID, fact: EmailFact, email: Email) -> Fact:
     return Fact(
         "email." + fact.type,
         email.workspace_id,
-        build_event_data(email, recipient=recipient, **fact.webhook),
+        build_event_data(email, recipient=recipient, **fact.event_data),
         id=fact_id,
         domain_id=email.domain_id,
         request_id=email.request_id,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from django.db import IntegrityError, transaction
 
-from contacts.suppressions import SIMULATOR, record_unsubscribe, suppress, wish
+from contacts.suppressions import SIMULATOR, record_unsubscribe, suppress, unsubscribe_request
 from core.addresses import identity
 from emails.facts.constructors import unsubscribed
 from emails.facts.record import record_facts
@@ -27,7 +27,14 @@ def unsubscribe(request: Unsubscribe) -> None:
         with transaction.atomic():
             record_facts([unsubscribed(request)])
             # record_facts suppresses nothing for a duplicate fact or a deleted email.
-            suppress([replace(wish(request.workspace_id, address), email_id=request.email_id)])
+            suppress(
+                [
+                    replace(
+                        unsubscribe_request(request.workspace_id, address),
+                        email_id=request.email_id,
+                    )
+                ]
+            )
             record_unsubscribe([(request.workspace_id, address)])
     except IntegrityError:
         raise WorkspaceGone from None

@@ -105,12 +105,18 @@ class Migration(migrations.Migration):
                 ("open_tracking", models.BooleanField(db_default=False, default=False)),
                 ("click_tracking", models.BooleanField(db_default=False, default=False)),
                 ("unsubscribe", models.BooleanField(db_default=False, default=False)),
+                ("owner", models.CharField(blank=True, db_default="", default="", max_length=100)),
+                (
+                    "hold_reason",
+                    models.CharField(blank=True, db_default="", default="", max_length=200),
+                ),
                 (
                     "status",
                     models.CharField(
                         choices=[
                             ("scheduled", "Scheduled"),
                             ("queued", "Queued"),
+                            ("held", "Held"),
                             ("sending", "Sending"),
                             ("unknown", "Unknown"),
                             ("sent", "Sent"),
@@ -259,6 +265,7 @@ class Migration(migrations.Migration):
                         choices=[
                             ("scheduled", "Scheduled"),
                             ("queued", "Queued"),
+                            ("held", "Held"),
                             ("sending", "Sending"),
                             ("unknown", "Unknown"),
                             ("sent", "Sent"),
@@ -305,10 +312,22 @@ class Migration(migrations.Migration):
             model_name="email",
             index=models.Index(
                 condition=models.Q(
-                    ("next_attempt_at__isnull", False), ("status__in", ["sending", "unknown"])
+                    ("next_attempt_at__isnull", False),
+                    ("status__in", ["sending", "unknown", "held"]),
                 ),
                 fields=["next_attempt_at"],
                 name="emails_unresolved",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="email",
+            index=models.Index(
+                condition=models.Q(
+                    models.Q(("owner", ""), _negated=True),
+                    ("status__in", ["queued", "scheduled", "held"]),
+                ),
+                fields=["owner", "id"],
+                name="emails_unsent_of_owner",
             ),
         ),
         migrations.AddIndex(
@@ -340,19 +359,19 @@ class Migration(migrations.Migration):
                 condition=models.Q(
                     models.Q(
                         ("next_attempt_at__isnull", False),
-                        ("status__in", ["scheduled", "queued", "sending"]),
+                        ("status__in", ["scheduled", "queued", "held", "sending"]),
                     ),
                     ("status", "unknown"),
                     models.Q(
                         models.Q(
-                            ("status__in", ["scheduled", "queued", "sending", "unknown"]),
+                            ("status__in", ["scheduled", "queued", "held", "sending", "unknown"]),
                             _negated=True,
                         ),
                         ("next_attempt_at__isnull", True),
                     ),
                     _connector="OR",
                 ),
-                name="emails_due_iff_on_its_way",
+                name="emails_due_while_pending",
             ),
         ),
         migrations.AddConstraint(
@@ -368,7 +387,7 @@ class Migration(migrations.Migration):
                 django.db.models.functions.text.Lower("recipient"),
                 models.F("occurred_at"),
                 condition=models.Q(("status", "soft_bounced")),
-                name="email_events_soft",
+                name="email_events_soft_bounces",
             ),
         ),
         migrations.AddConstraint(

@@ -100,6 +100,7 @@ _PATHS = {
     "ses": "emails.providers.ses.SesProvider",
     "smtp": "emails.providers.smtp.SmtpProvider",
 }
+PROVIDERS = tuple(_PATHS)
 
 
 @cache

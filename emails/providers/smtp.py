@@ -107,9 +107,9 @@ class SmtpProvider:
             relay.close()
 
     def _connect(self) -> _Relay:
-        url = urlsplit(settings.SMTP_URL)
         relay = None
         try:
+            url = _configured_url()
             relay = self._open(url)
             if url.username:
                 relay.login(unquote(url.username), unquote(url.password or ""))
@@ -120,11 +120,7 @@ class SmtpProvider:
         return relay
 
     def _open(self, url: SplitResult) -> _Relay:
-        if url.scheme not in _PORTS or not url.hostname:
-            raise ValueError("SMTP_URL must start with smtp+starttls://, smtps:// or smtp://")
-        host, port = url.hostname, url.port or _PORTS[url.scheme]
-        if url.scheme == "smtp" and not _is_loopback(host):
-            raise ValueError("SMTP_URL may be smtp:// for this host only; any other host needs TLS")
+        host, port = str(url.hostname), url.port or _PORTS[url.scheme]
         if url.scheme == "smtps":
             return _TlsRelay(host, port, timeout=REPLY_TIMEOUT, context=self._tls)
         relay = _Relay(host, port, timeout=REPLY_TIMEOUT)
@@ -139,6 +135,27 @@ class SmtpProvider:
     @cached_property
     def _tls(self) -> ssl.SSLContext:
         return ssl.create_default_context()
+
+
+def parse_url(url: str) -> SplitResult:
+    """The parts of an SMTP_URL; ValueError, a phrase about the setting, if it can't be used."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("is not a URL with a valid host and port") from None
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise ValueError("must start with smtp+starttls://, smtps:// or smtp://")
+    if parts.scheme == "smtp" and not _is_loopback(parts.hostname):
+        raise ValueError("may be smtp:// for this host only; any other host needs TLS")
+    return parts
+
+
+def _configured_url() -> SplitResult:
+    try:
+        return parse_url(settings.SMTP_URL)
+    except ValueError as error:
+        raise ValueError(f"SMTP_URL {error}") from None
 
 
 def _is_loopback(host: str) -> bool:

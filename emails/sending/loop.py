@@ -19,6 +19,7 @@ from django.db import InterfaceError, OperationalError, connection
 from psycopg import sql
 
 from core import metrics
+from core.queue.queues import Batch
 from core.queue.worker_loop import stopping
 from emails.content import attachments, mime
 from emails.content.addresses import parse
@@ -40,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 _POISONED = Refused("The worker crashed on every attempt to send this email.")
 _DB_DOWN = (InterfaceError, OperationalError)
+PASS_SECONDS = 60.0  # for which one task claims mail
 DB_RETRY_PAUSE = 0.5  # seconds between attempts to reach a database that is down
 RESULT_TIMEOUT = 0.2  # seconds to wait for a result before claiming more mail
 BATCH_FIRST_SHARE = 0.1  # of the claims, in which mail of batches goes first
@@ -78,33 +80,46 @@ class Send:
         return len(self.to) + len(self.cc) + len(self.bcc)
 
 
-def send_due() -> int:
-    """Send until nothing is due; the number of provider calls.
+def send_due(seconds: float = PASS_SECONDS) -> Batch:
+    """Send until nothing is due; after `seconds`, claim no more and finish what is in flight.
 
-    Waits for mail that only the rate limit holds back.
+    Waits for mail that only the rate limit holds back, as long as time is left. In the result,
+    `processed` emails are done: sent, failed, or all their recipients are suppressed. `failed` ones
+    are deferred or unknown.
     """
-    calls = in_flight = 0
+    until = time.monotonic() + seconds
+    total, in_flight = Batch(0), 0
     finished: SimpleQueue[Future[SendResult]] = SimpleQueue()
     with ThreadPoolExecutor(settings.SEND_CONCURRENCY, thread_name_prefix="send") as pool:
         limiter = SendLimiter(pool)
         while True:
             free = settings.SEND_CONCURRENCY - in_flight
-            for send in _claim(limiter, free, busy=in_flight > 0):
+            sends, dropped = _claim(limiter, free, until=until, busy=in_flight > 0)
+            total += Batch(dropped, processed=dropped)
+            for send in sends:
                 pool.submit(_call_provider, send).add_done_callback(finished.put)
                 in_flight += 1
-            if not in_flight:
-                pause = limiter.pause()
-                if pause is None or stopping.wait(pause):
-                    return calls
-                continue
-            results = [future.result() for future in _collect(finished)]
-            in_flight -= len(results)
-            calls += len(results)
-            limiter.record_throttles(results)
-            _save(results)
+            if in_flight:
+                results = [future.result() for future in _collect(finished)]
+                in_flight -= len(results)
+                limiter.record_throttles(results)
+                total += _save(results)
+            elif not _wait(limiter, until):
+                break
+    # Fetches of limits that were still running ended with the pool.
+    limiter.flush()
+    return total
 
 
-def _save(results: Sequence[SendResult]) -> None:
+def _wait(limiter: SendLimiter, until: float) -> bool:
+    """Wait for the rate limit; False if it holds nothing back or no time is left."""
+    pause, left = limiter.pause(), until - time.monotonic()
+    if pause is None or left <= 0:
+        return False
+    return not stopping.wait(min(pause, left))
+
+
+def _save(results: Sequence[SendResult]) -> Batch:
     """Retry while the database is down: an accepted email must not be sent twice.
 
     After the lease the rows become unknown anyway, so the error is raised then.
@@ -131,30 +146,33 @@ def _collect(finished: "SimpleQueue[Future[SendResult]]") -> list[Future[SendRes
     return [first, *(finished.get() for _ in range(finished.qsize()))]
 
 
-def _claim(limiter: SendLimiter, free: int, *, busy: bool) -> list[Send]:
-    """Up to `free` sends; none if nothing is due or the rate limit holds everything back.
+def _claim(limiter: SendLimiter, free: int, *, until: float, busy: bool) -> tuple[list[Send], int]:
+    """Up to `free` sends, and the number of emails that were settled without a provider call.
 
-    While calls are in flight an unavailable database is no error: their results must be saved.
+    No sends if nothing is due, the rate limit holds everything back or the time is over. While
+    calls are in flight an unavailable database is no error: their results must be saved.
     """
+    dropped = 0
     if free <= 0 or stopping.is_set():
-        return []
+        return [], dropped
     try:
         limiter.flush()
-        while True:
+        while time.monotonic() < until:
             begin_by = time.monotonic() + settings.SEND_LEASE.total_seconds() * PREPARE_SHARE
             if not (emails := _lease(limiter, free)):
-                return []
+                break
             save_results([SendResult(email, _POISONED) for email in emails if email.is_poisoned])
             sends = _sends([email for email in emails if not email.is_poisoned], begin_by)
             limiter.release_unused(emails, {send.email.pk: send.recipients for send in sends})
+            dropped += len(emails) - len(sends)
             # Claim again if all recipients of this batch were suppressed since accept.
             if sends:
-                return sends
+                return sends, dropped
     except _DB_DOWN:
         connection.close()
         if not busy:
             raise
-    return []
+    return [], dropped
 
 
 def _lease(limiter: SendLimiter, free: int) -> list[Email]:
@@ -165,11 +183,13 @@ def _lease(limiter: SendLimiter, free: int) -> list[Email]:
         # What one lane does not use is left to the lanes after it.
         share = ceil((free - len(emails)) / (len(lanes) - index))
         if share:
-            emails += limiter.acquire(provider, region, share, partial(_lease_in, provider, region))
+            emails += limiter.acquire(
+                provider, region, share, partial(_lease_lane, provider, region)
+            )
     return emails
 
 
-def _lease_in(provider: str, region: str, limit: int) -> list[Email]:
+def _lease_lane(provider: str, region: str, limit: int) -> list[Email]:
     """Round-robin between workspaces; single emails before those of batches.
 
     A share of the claims takes batches first: a steady flow of single emails would starve them.

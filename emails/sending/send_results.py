@@ -11,6 +11,8 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Greatest, Now
 from django.utils import timezone
 
+from core.queue.backoff import Backoff
+from core.queue.queues import Batch
 from core.queue.work import Settlement
 from emails.facts.constructors import delayed, failed, refused, sent
 from emails.facts.record import record_facts
@@ -18,11 +20,12 @@ from emails.models import Email, EmailQuerySet
 from emails.providers import Accepted, NotTaken, OutcomeUnknown, QuotaExceeded, Throttled
 from emails.sending.token_bucket import REFRESH_EVERY
 
-FIRST_DELAY = timedelta(seconds=5)
-MAX_DELAY = timedelta(minutes=15)
+BACKOFF = Backoff(first=timedelta(seconds=5), longest=timedelta(minutes=15), jitter=True)
 PUBLISH_DELAY_EVERY = timedelta(hours=1)
 
 _GIVE_UP_BATCH = 100
+_EXPIRY_BATCH = 500
+_HELD_EXPIRED = "held_expired"
 _NEVER_CONFIRMED = (
     "The provider never confirmed the email, and none of its events shows that it was sent."
 )
@@ -37,8 +40,11 @@ class SendResult:
     recipients: int = 0
 
 
-def save_results(results: Sequence[SendResult]) -> None:
-    """Save all in one transaction; a worker that lost its lease writes only acceptances."""
+def save_results(results: Sequence[SendResult]) -> Batch:
+    """Save all in one transaction; a worker that lost its lease writes only acceptances.
+
+    `processed` are the sent and the failed emails, `failed` the deferred and unknown ones.
+    """
     accepted, deferred, failures = _classify(results)
     with transaction.atomic():
         if len(accepted) < len(results):
@@ -46,33 +52,20 @@ def save_results(results: Sequence[SendResult]) -> None:
         _save_accepted(accepted)
         _save_deferred(deferred)
         _save_failed(failures)
+    done = len(accepted) + len(failures)
+    return Batch(len(results), processed=done, failed=len(deferred))
 
 
-def resolve_unknown() -> int:
-    """Mark sends of crashed workers as `unknown`, and resolve those whose grace is over.
+def resolve_unknown() -> Batch:
+    """Mark sends of crashed workers as `unknown`, resolve those whose grace is over, and expire
+    held mail.
 
     By SEND_UNKNOWN_POLICY: `resend` makes them due again, up to SEND_GIVE_UP_AFTER, and `hold`
     leaves them to an operator.
     """
     with transaction.atomic():
-        crashed = _due_unlocked(Email.Status.SENDING).update(
-            status=Email.Status.UNKNOWN,
-            next_attempt_at=Now()
-            + Greatest(settings.SEND_UNKNOWN_GRACE, Now() - F("unknown_since")),
-            unknown_since=Coalesce("unknown_since", Now()),
-        )
-        unresolved = _due_unlocked(Email.Status.UNKNOWN)
-        if settings.SEND_UNKNOWN_POLICY == "hold":
-            return crashed + unresolved.update(next_attempt_at=None)
-        expired = Q(first_attempt_at__lt=timezone.now() - settings.SEND_GIVE_UP_AFTER)
-        given_up = _give_up(unresolved.filter(expired))
-        return crashed + given_up + unresolved.exclude(expired).update(status=Email.Status.QUEUED)
-
-
-def backoff(attempt: int) -> timedelta:
-    """Exponential backoff with full jitter; the ceiling doubles from 5 seconds to 15 minutes."""
-    ceiling: timedelta = min(FIRST_DELAY * 2 ** min(attempt - 1, 20), MAX_DELAY)
-    return max(ceiling * random.random(), timedelta(seconds=1))  # noqa: S311
+        count = _mark_crashed() + _resolve_due() + _expire_held()
+    return Batch(claimed=count, processed=count)
 
 
 def _delay(result: SendResult) -> timedelta:
@@ -85,7 +78,7 @@ def _delay(result: SendResult) -> timedelta:
         case OutcomeUnknown():
             return _grace(result.email)
         case _:
-            return backoff(result.email.claims)
+            return BACKOFF.after(result.email.claims)
 
 
 def _grace(email: Email) -> timedelta:
@@ -188,8 +181,34 @@ def _defer(result: SendResult) -> Settlement:
     )
 
 
+def _mark_crashed() -> int:
+    return _due_unlocked(Email.Status.SENDING).update(
+        status=Email.Status.UNKNOWN,
+        next_attempt_at=Now() + Greatest(settings.SEND_UNKNOWN_GRACE, Now() - F("unknown_since")),
+        unknown_since=Coalesce("unknown_since", Now()),
+    )
+
+
+def _resolve_due() -> int:
+    unresolved = _due_unlocked(Email.Status.UNKNOWN)
+    if settings.SEND_UNKNOWN_POLICY == "hold":
+        return unresolved.update(next_attempt_at=None)
+    expired = Q(first_attempt_at__lt=timezone.now() - settings.SEND_GIVE_UP_AFTER)
+    given_up = _give_up(unresolved.filter(expired))
+    return given_up + unresolved.exclude(expired).update(status=Email.Status.QUEUED)
+
+
+def _expire_held() -> int:
+    """Fail one batch of held mail that nobody released in time."""
+    expired = Email.objects.due().filter(status=Email.Status.HELD).order_by("next_attempt_at")
+    locked = expired.select_for_update(of=("self",), skip_locked=True)
+    ids = list(locked.values_list("pk", flat=True)[:_EXPIRY_BATCH])
+    record_facts([failed(pk, reason=_HELD_EXPIRED) for pk in ids])
+    return len(ids)
+
+
 def _give_up(expired: EmailQuerySet) -> int:
-    """Fail one batch of unknown sends; the rest follows with the next sweeps."""
+    """Fail one batch of unknown sends; the rest follows with the next batches."""
     emails = list(expired.without_content().order_by("pk")[:_GIVE_UP_BATCH])
     _lock(emails)
     record_facts([failed(email.pk, reason=_NEVER_CONFIRMED) for email in emails])

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from uuid import UUID
 
-from contacts.suppressions import find_suppressed
+from contacts.suppressions import find_suppressed_recipients
 from emails.content.addresses import identity
 from emails.facts.constructors import suppressed
 from emails.facts.record import record_facts
@@ -18,7 +18,7 @@ def drop_suppressed(emails: Sequence[Email]) -> list[Envelope]:
     if not emails:
         return []
     recipients = _open_recipients(emails)
-    origins = find_suppressed(
+    origins = find_suppressed_recipients(
         (email.workspace_id, identity(recipient.address))
         for email in emails
         for recipient in recipients[email.pk]

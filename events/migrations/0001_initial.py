@@ -40,6 +40,18 @@ class Migration(migrations.Migration):
                 ("domain_id", models.UUIDField(null=True)),
                 ("pod_id", models.UUIDField(null=True)),
                 ("inbox_id", models.UUIDField(null=True)),
+                (
+                    "pending",
+                    models.JSONField(
+                        db_default=models.Value([], models.JSONField()),
+                        default=list,
+                        editable=False,
+                    ),
+                ),
+                (
+                    "failed_attempts",
+                    models.PositiveSmallIntegerField(db_default=0, default=0, editable=False),
+                ),
                 ("last_error", models.TextField(blank=True)),
                 (
                     "created_at",
@@ -61,6 +73,13 @@ class Migration(migrations.Migration):
                         condition=models.Q(("next_attempt_at__isnull", False)),
                         fields=["next_attempt_at"],
                         name="events_due",
+                    ),
+                    models.Index(
+                        condition=models.Q(
+                            ("next_attempt_at", None), models.Q(("pending", []), _negated=True)
+                        ),
+                        fields=["id"],
+                        name="events_dead_lettered",
                     ),
                     models.Index(fields=["workspace", "-id"], name="events_newest"),
                     models.Index(fields=["created_at"], name="events_age"),

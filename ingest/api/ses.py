@@ -9,9 +9,11 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
-from django.views.decorators.csrf import csrf_exempt
 
-from core import aws, errors, metrics, redis
+from core import aws, metrics, redis
+from core.api.dialects import Problem
+from core.api.error_handlers import refuse
+from core.api.http import answering
 from ingest.models import ProviderEvent
 from ingest.services import store, store_control_message
 from ingest.sns import (
@@ -42,11 +44,12 @@ class _RedisCache:
 CERTIFICATES = CertificateStore(_RedisCache())
 
 
-@csrf_exempt
+@answering("POST")
 def ses_events(request: HttpRequest) -> HttpResponse:
-    """Run the checks in order (see docs/ingest.md), INSERT one row, respond 200 `OK`."""
-    if request.method != "POST":
-        return errors.method_not_allowed(request, ["POST"])
+    """Run the checks in order (see docs/ingest.md), INSERT one row, respond 200 `OK`.
+
+    SNS authenticates with a signature, not with an API key.
+    """
     try:
         raw = request.read(MAX_BODY_BYTES + 1)
         message = verify_message(
@@ -58,12 +61,11 @@ def ses_events(request: HttpRequest) -> HttpResponse:
         )
         result = _handle(message, raw)
     except Rejected as rejection:
-        return _reject(rejection)
+        return _reject(request, rejection)
     except DatabaseError:
         logger.exception("Could not store a verified callback")
-        return _reject(
-            Rejected(503, "storage_failure", "The message could not be stored. Retry later.")
-        )
+        failure = Rejected(503, "storage_failure", "The message could not be stored. Retry later.")
+        return _reject(request, failure)
     metrics.CALLBACKS.labels("ses", result).inc()
     return HttpResponse("OK", content_type="text/plain")
 
@@ -120,10 +122,8 @@ def _confirm(message: SnsMessage) -> None:
         ) from error
 
 
-def _reject(rejection: Rejected) -> JsonResponse:
+def _reject(request: HttpRequest, rejection: Rejected) -> JsonResponse:
     metrics.CALLBACKS.labels("ses", str(rejection.status)).inc()
     if rejection.status in (401, 403):
         logger.warning("Callback rejected: %s", rejection.message)
-    return JsonResponse(
-        errors.body(rejection.status, rejection.name, rejection.message), status=rejection.status
-    )
+    return refuse(request, Problem(rejection.status, rejection.name, rejection.message))

@@ -77,13 +77,13 @@ class Migration(migrations.Migration):
                 "indexes": [
                     models.Index(
                         condition=models.Q(("next_attempt_at__isnull", False)),
-                        fields=["next_attempt_at"],
+                        fields=["source", "next_attempt_at"],
                         name="provider_events_due",
                     ),
                     models.Index(
                         condition=models.Q(("state__in", ["unmatched", "quarantined"])),
                         fields=["state", "-id"],
-                        name="provider_events_odd",
+                        name="provider_events_failed",
                     ),
                     models.Index(
                         condition=models.Q(("kind", "notification"), _negated=True),

@@ -26,6 +26,11 @@ class CertificateUrl:
     region: str
 
 
+def is_topic_arn(text: str) -> bool:
+    """Whether this is the ARN of a standard topic: SES cannot publish to FIFO topics."""
+    return _TOPIC_ARN.fullmatch(text) is not None
+
+
 def check_topic(message: SnsMessage, policy: SnsPolicy) -> None:
     """SNS signs messages for every AWS account, so only listed topics pass. Raises Rejected 403."""
     if message.topic_arn not in policy.topic_arns:

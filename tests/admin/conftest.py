@@ -1,4 +1,4 @@
-"""An operator at the console of an installation with some of everything in it."""
+"""Admin clients and rows of every model."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def operator(db):
 
 @pytest.fixture
 def clerk(db):
-    """Somebody who may sign in and nothing else."""
+    """A staff user without permissions."""
     from django.contrib.auth import get_user_model
     from django.test import Client
 
@@ -28,15 +28,15 @@ def clerk(db):
 
 @pytest.fixture
 def fill(workspace):
-    """Add `count` rows of everything, each with a workspace of its own."""
+    """Adds `count` rows of every model, each with its own workspace."""
 
-    from everything import one_of_each
+    from sample_rows import create_one_of_each
 
     from accounts.services import create_workspace
 
     def fill(count):
         for number in range(count):
-            one_of_each(create_workspace(name=f"Tenant {number}"))
+            create_one_of_each(create_workspace(name=f"Tenant {number}"))
 
     return fill
 

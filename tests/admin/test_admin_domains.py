@@ -1,4 +1,4 @@
-"""Operators set what a domain's mail is tracked for and who takes it; customers are told."""
+"""Operators change a domain's tracking and provider; the change is published."""
 
 from html.parser import HTMLParser
 
@@ -15,7 +15,7 @@ SETTINGS = {"provider", "open_tracking", "click_tracking"}
 
 
 class Inputs(HTMLParser):
-    """What a browser sends of a page if nobody touches it: the fields of its forms."""
+    """The form fields that a browser submits for an unchanged page."""
 
     def __init__(self, page):
         super().__init__()
@@ -41,75 +41,75 @@ def address(domain):
 
 
 @pytest.fixture
-def opened(operator, address):
-    """The fields of the domain's page, as they are when it is opened."""
+def form(operator, address):
+    """The form fields of the domain's page as initially loaded."""
     sent = Inputs(operator.get(address).content.decode()).sent
     names = {name for each in SETTINGS for name in (each, f"initial-{each}")}
     return {name: sent[name] for name in names if name in sent}
 
 
-def kept():
+def stored():
     return Domain.objects.values(*SETTINGS).get()
 
 
-def told():
+def published():
     return [event.data() for event in Event.objects.filter(type="domain.updated")]
 
 
-def test_what_is_set_on_the_page_holds_and_is_told(operator, address, opened, settings):
+def test_changes_are_saved_and_published(operator, address, form, settings):
     settings.SMTP_URL = "smtps://relay.example.com"
-    form = opened | {"provider": "smtp", "open_tracking": "on"}
-    assert operator.post(address, form).status_code == 302
-    assert kept() == {"provider": "smtp", "open_tracking": True, "click_tracking": False}
-    (data,) = told()
+    changed = form | {"provider": "smtp", "open_tracking": "on"}
+    assert operator.post(address, changed).status_code == 302
+    assert stored() == {"provider": "smtp", "open_tracking": True, "click_tracking": False}
+    (data,) = published()
     assert sorted(data["changed_fields"]) == ["open_tracking", "provider"]
     page = operator.get(address).content.decode()
     assert Inputs(page).sent["provider"] == "smtp"
     assert "the SMTP relay" in page
 
 
-def test_saving_a_page_as_it_was_opened_changes_nothing(operator, address, domain):
+def test_saving_an_unchanged_page_changes_nothing(operator, address, domain):
     Domain.objects.update(open_tracking=True, provider="smtp")
     form = Inputs(operator.get(address).content.decode()).sent
     assert operator.post(address, form).status_code == 302
-    assert kept() == {"provider": "smtp", "open_tracking": True, "click_tracking": False}
-    assert told() == []
+    assert stored() == {"provider": "smtp", "open_tracking": True, "click_tracking": False}
+    assert published() == []
 
 
-def test_a_page_that_was_open_for_long_takes_back_nothing(operator, address, opened):
+def test_saving_a_stale_page_reverts_nothing(operator, address, form):
     Domain.objects.update(open_tracking=True, provider="ses", sending=False)
-    assert operator.post(address, opened | {"click_tracking": "on"}).status_code == 302
-    assert kept() == {"provider": "ses", "open_tracking": True, "click_tracking": True}
+    assert operator.post(address, form | {"click_tracking": "on"}).status_code == 302
+    assert stored() == {"provider": "ses", "open_tracking": True, "click_tracking": True}
     assert not Domain.objects.get().sending
-    assert [data["changed_fields"] for data in told()] == [["click_tracking"]]
+    assert [data["changed_fields"] for data in published()] == [["click_tracking"]]
 
 
-def test_a_relay_that_is_not_there_cannot_be_chosen(operator, address, opened):
-    shown = operator.post(address, opened | {"provider": "smtp"})
+def test_an_unconfigured_relay_cannot_be_chosen(operator, address, form):
+    shown = operator.post(address, form | {"provider": "smtp"})
     assert shown.status_code == 200
     assert "SMTP_URL" in str(shown.context["adminform"].form.errors["provider"])
-    assert (kept()["provider"], told()) == ("", [])
+    assert (stored()["provider"], published()) == ("", [])
 
 
-def test_nothing_else_of_a_domain_is_set_by_hand(operator, address, opened, domain):
-    form = opened | {"name": "other.example", "status": "failed", "region": "eu-west-1"}
-    assert operator.post(address, form | {"open_tracking": "on"}).status_code == 302
+def test_other_fields_of_a_domain_are_read_only(operator, address, form, domain):
+    changed = form | {"name": "other.example", "status": "failed", "region": "eu-west-1"}
+    assert operator.post(address, changed | {"open_tracking": "on"}).status_code == 302
     after = Domain.objects.get()
     assert (after.name, after.status, after.region) == ("example.com", "verified", "us-east-1")
 
 
-def test_a_domain_that_is_being_removed_is_only_looked_at(operator, address, opened):
+def test_a_domain_being_deleted_is_read_only(operator, address, form):
     Domain.objects.update(deleted_at=timezone.now())
     assert operator.get(address).status_code == 200
-    assert operator.post(address, opened | {"open_tracking": "on"}).status_code == 403
-    assert not kept()["open_tracking"]
+    assert operator.post(address, form | {"open_tracking": "on"}).status_code == 403
+    assert not stored()["open_tracking"]
 
 
-def test_who_may_only_look_reads_them_in_words(clerk, address, opened):
+def test_view_only_staff_see_the_settings_as_text(clerk, address, form):
     clerk_user = User.objects.get(username="clerk")
     clerk_user.user_permissions.add(Permission.objects.get(codename="view_domain"))
     page = clerk.get(address).content.decode()
-    assert "as the installation says" in page
+    assert "installation default" in page
     assert 'name="provider"' not in page
-    assert clerk.post(address, opened | {"open_tracking": "on"}).status_code == 403
-    assert not kept()["open_tracking"]
+    assert clerk.post(address, form | {"open_tracking": "on"}).status_code == 403
+    assert not stored()["open_tracking"]

@@ -1,4 +1,4 @@
-"""An endpoint's page says how it stands and what comes next; its buttons count before they act."""
+"""An endpoint's page shows its state and next attempt; its actions ask for confirmation."""
 
 import re
 import threading
@@ -23,52 +23,52 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def endpoint(workspace):
-    made, _ = create_endpoint(
+    created, _ = create_endpoint(
         workspace=workspace,
         url="http://127.0.0.1:1024/hook",
         event_types=["*"],
         headers={"X-Tenant": "s3cret-value"},
         ed25519=True,
     )
-    return made
+    return created
 
 
 @pytest.fixture
 def create_deliveries(endpoint):
-    """Deliveries to the endpoint, of an event each."""
+    """Creates deliveries to the endpoint, each with its own event."""
 
     def create_deliveries(count=1, to=endpoint, **fields):
-        made = []
+        created = []
         for _ in range(count):
             event = Event.objects.create(
                 workspace=to.workspace, type="contact.created", body="{}", next_attempt_at=None
             )
-            made.append(Delivery.objects.create(endpoint=to, event=event, **fields))
-        return made
+            created.append(Delivery.objects.create(endpoint=to, event=event, **fields))
+        return created
 
     return create_deliveries
 
 
 @pytest.fixture
-def press(operator):
-    """What the console says after an action on these records."""
+def run_action(operator):
+    """Returns the response and the messages after an admin action on these records."""
 
-    def press(action, *records, **more):
+    def run_action(action, *records, **more):
         form = {"action": action, "index": "0", "_selected_action": [each.pk for each in records]}
         model = records[0]._meta
         address = reverse(f"admin:{model.app_label}_{model.model_name}_changelist")
         shown = operator.post(address, form | more, follow=True)
         return shown, [str(message) for message in shown.context["messages"]]
 
-    return press
+    return run_action
 
 
 def change(endpoint, **columns):
     Endpoint.objects.filter(pk=endpoint.pk).update(**columns)
 
 
-def words(client, endpoint):
-    """The page's text, as it is read."""
+def page_text(client, endpoint):
+    """The visible text of the endpoint's page."""
     shown = client.get(reverse("admin:webhooks_endpoint_change", args=[endpoint.pk]))
     assert shown.status_code == 200
     text = re.sub(r"<(script|style).*?</\1>|<[^>]+>", " ", shown.content.decode(), flags=re.DOTALL)
@@ -80,64 +80,66 @@ def at(moment):
 
 
 def test_a_healthy_endpoint_waits_for_events(operator, endpoint):
-    page = words(operator, endpoint)
+    page = page_text(operator, endpoint)
     assert "Healthy: no request has failed since the last success." in page
     assert "0 waiting, 0 of them due; 0 in flight" in page
-    assert "Nothing waits: the next event goes out at once." in page
+    assert "No delivery is waiting: the next event will be sent immediately." in page
     assert "None among the newest deliveries." in page
 
 
-def test_due_deliveries_go_out_now_within_their_limits(operator, endpoint, create_deliveries):
+def test_due_deliveries_are_sent_now_within_limits(operator, endpoint, create_deliveries):
     create_deliveries(3)
     create_deliveries(2, next_attempt_at=timezone.now() + HOUR)
     create_deliveries(1, status="attempting", next_attempt_at=timezone.now() + HOUR)
     create_deliveries(1, status="success", next_attempt_at=None)
     change(endpoint, rate_limit=7)
-    page = words(operator, endpoint)
+    page = page_text(operator, endpoint)
     assert "5 waiting, 3 of them due; 1 in flight" in page
-    assert "those that are due go out now, at most 20 requests at a time and 7 a second." in page
+    assert "due deliveries are sent now, at most 20 requests at a time and 7 per second." in page
 
 
-def test_what_waits_for_a_later_attempt_has_its_time(operator, create_deliveries, endpoint):
+def test_the_time_of_the_next_attempt_is_shown(operator, create_deliveries, endpoint):
     later = timezone.now() + 2 * HOUR
     create_deliveries(1, next_attempt_at=later)
-    assert f"1 delivery waits; the first goes out at {at(later)} (in" in words(operator, endpoint)
+    text = f"1 delivery is waiting; the first is due at {at(later)} (in"
+    assert text in page_text(operator, endpoint)
 
 
-def test_a_failing_endpoint_says_when_it_is_told_of_and_switched_off(operator, endpoint):
+def test_a_failing_endpoint_shows_when_it_is_reported_and_disabled(operator, endpoint):
     since = timezone.now() - 3 * HOUR
     change(endpoint, failing_since=since, failures_in_a_row=2)
-    page = words(operator, endpoint)
-    assert f"Failing since {at(since)} (3 h ago), without one success. 2 in a row" in page
-    told = f"webhook.failing will tell of it at the first failure after {at(since + 24 * HOUR)}"
+    page = page_text(operator, endpoint)
+    assert f"Failing since {at(since)} (3 h ago), with no success since then." in page
+    assert "Consecutive requests with no response, 429 or 5xx: 2." in page
+    told = f"webhook.failing will be published at the first failure after {at(since + 24 * HOUR)}"
     assert told in page
-    assert f"switched off at the first failure after {at(since + 120 * HOUR)} (in" in page
+    assert f"disabled at the first failure after {at(since + 120 * HOUR)} (in" in page
     change(endpoint, failing_notified_at=since + HOUR)
-    assert f"webhook.failing told of it at {at(since + HOUR)}" in words(operator, endpoint)
+    assert f"webhook.failing was published at {at(since + HOUR)}" in page_text(operator, endpoint)
 
 
-def test_a_half_open_endpoint_says_when_the_next_probe_goes_out(
-    operator, endpoint, create_deliveries
-):
+def test_a_half_open_endpoint_shows_its_next_probe(operator, endpoint, create_deliveries):
     now = timezone.now()
     change(endpoint, failing_since=now - HOUR, failures_in_a_row=12, probe_at=now + HOUR)
-    assert "Nothing waits: the next event is the next probe." in words(operator, endpoint)
+    waiting_for_event = "No delivery is waiting: the next event will be the next probe."
+    assert waiting_for_event in page_text(operator, endpoint)
     first, *_ = create_deliveries(14)
-    page = words(operator, endpoint)
-    assert "12 in a row ended in no answer, a 429 or a 5xx: it is half-open" in page
-    assert f"14 deliveries wait; the next probe goes out at {at(now + HOUR)} (in" in page
+    page = page_text(operator, endpoint)
+    assert "Consecutive requests with no response, 429 or 5xx: 12. Half-open: it is" in page
+    assert f"14 deliveries are waiting; the next probe is due at {at(now + HOUR)} (in" in page
     change(endpoint, probe_at=now)
-    assert "14 deliveries wait; the next probe goes out now." in words(operator, endpoint)
+    due_now = "14 deliveries are waiting; the next probe is due now."
+    assert due_now in page_text(operator, endpoint)
     lease = {"status": "attempting", "next_attempt_at": now + HOUR}
     Delivery.objects.filter(pk=first.pk).update(**lease)
-    assert "13 deliveries wait; a probe is under way." in words(operator, endpoint)
+    assert "13 deliveries are waiting; a probe is in flight." in page_text(operator, endpoint)
 
 
-def test_a_disabled_endpoint_says_why_and_leads_to_what_it_missed(operator, endpoint):
+def test_a_disabled_endpoint_shows_its_reason_and_links_to_recovery(operator, endpoint):
     off = timezone.now() - HOUR
     reason = "The endpoint answered 410 Gone"
     change(endpoint, status="disabled", disabled_reason=reason, disabled_at=off)
-    page = words(operator, endpoint)
+    page = page_text(operator, endpoint)
     assert f"Disabled since {at(off)} (60 min ago): {reason}." in page
     assert f"Nothing is sent to it. Enable it, then recover what it missed since {at(off)}" in page
     shown = operator.get(reverse("admin:webhooks_endpoint_change", args=[endpoint.pk]))
@@ -145,10 +147,10 @@ def test_a_disabled_endpoint_says_why_and_leads_to_what_it_missed(operator, endp
     form = operator.get(unescape(link)).context["form"]
     assert form.cleaned_data["since"] == off.replace(microsecond=0)
     change(endpoint, disabled_reason="")
-    assert f"Disabled since {at(off)} (60 min ago): by hand" in words(operator, endpoint)
+    assert f"Disabled since {at(off)} (60 min ago): manually" in page_text(operator, endpoint)
 
 
-def test_the_chart_has_an_hour_for_each_hour_and_nothing_older(operator, endpoint):
+def test_the_chart_has_48_hours_and_nothing_older(operator, endpoint):
     this = timezone.now().replace(minute=0, second=0, microsecond=0)
     for age, ok, bad, ms, slowest in [
         (0, 999, 1, 50_000, 800),
@@ -164,17 +166,17 @@ def test_the_chart_has_an_hour_for_each_hour_and_nothing_older(operator, endpoin
             total_ms=ms,
             slowest_ms=slowest,
         )
-    page = words(operator, endpoint)
+    page = page_text(operator, endpoint)
     title = "1,000 requests, 99.9 % succeeded, mean 50 ms, slowest 800 ms"
     assert f"{this:%d %b %H:%M} to {this + HOUR:%H:%M}: {title}" in page
     assert page.count(": no requests") == 3 * 45
-    # The totals are of 24 hours: the one of 7 requests is older.
+    # The totals cover 24 hours: the hour with 7 requests is older.
     assert "Requests in 24 h 1,010 Success rate 98.9 % Mean 50 ms Slowest 800 ms" in page
     source = operator.get(reverse("admin:webhooks_endpoint_change", args=[endpoint.pk]))
     assert 'aria-label="48 hours: 1,017 requests, 98.9' in source.content.decode()
 
 
-def test_an_hour_with_one_failure_in_a_thousand_does_not_look_whole(endpoint):
+def test_a_single_failure_is_visible_in_an_hours_rate(endpoint):
     from webhooks.hourly_stats import Tally, last_hours
 
     assert Tally(succeeded=99_999, failed=1).rate == "99.9\N{NO-BREAK SPACE}%"
@@ -185,7 +187,7 @@ def test_an_hour_with_one_failure_in_a_thousand_does_not_look_whole(endpoint):
     assert [(bar.kind, bar.height) for bar in rates.bars] == [("bad", "4.0"), ("good", "96.0")]
 
 
-def test_the_last_failures_show_what_was_answered(operator, endpoint, create_deliveries):
+def test_recent_failures_show_the_response(operator, endpoint, create_deliveries):
     failed, _ = create_deliveries(2)
     later = timezone.now() + HOUR
     Delivery.objects.filter(pk=failed.pk).update(
@@ -207,7 +209,7 @@ def test_the_last_failures_show_what_was_answered(operator, endpoint, create_del
     assert "older" not in body
 
 
-def test_a_page_asks_as_much_for_many_rows_as_for_few(operator, endpoint, create_deliveries):
+def test_a_page_has_a_constant_number_of_queries(operator, endpoint, create_deliveries):
     def fill(count):
         for number, delivery in enumerate(
             create_deliveries(count, last_error="timeout", attempts=1), 1
@@ -221,7 +223,7 @@ def test_a_page_asks_as_much_for_many_rows_as_for_few(operator, endpoint, create
 
     def queries():
         with CaptureQueriesContext(connection) as captured:
-            words(operator, endpoint)
+            page_text(operator, endpoint)
         return [each["sql"] for each in captured]
 
     fill(2)
@@ -234,7 +236,7 @@ def test_a_page_asks_as_much_for_many_rows_as_for_few(operator, endpoint, create
     assert not [sql for sql in about_events if '"events"."body"' in sql]
 
 
-def test_a_list_tells_states_and_a_days_success(operator, endpoint, workspace):
+def test_the_list_shows_states_and_24_hour_success_rates(operator, endpoint, workspace):
     now = timezone.now()
     states = {
         "failing": {"failing_since": now},
@@ -280,13 +282,13 @@ def test_a_deleted_endpoint_is_in_no_list_and_no_alert(operator, endpoint):
     assert "endpoints were" not in operator.get("/admin/").content.decode()
 
 
-def test_the_overview_names_endpoints_in_trouble(operator, endpoint):
+def test_the_dashboard_alerts_about_failing_endpoints(operator, endpoint):
     assert "endpoints" not in alerts(operator)
     long = timezone.now() - 25 * HOUR
     change(endpoint, failing_since=long, failures_in_a_row=5)
     assert "endpoints are half-open" in alerts(operator)
     assert "endpoints have been failing for more than a day" in alerts(operator)
-    # By hand: whoever did it knows.
+    # Disabled by hand: the operator already knows.
     change(endpoint, status="disabled", disabled_at=timezone.now())
     assert "endpoints" not in alerts(operator)
 
@@ -296,10 +298,10 @@ def alerts(operator):
 
 
 class Answer(BaseHTTPRequestHandler):
-    """`/500/oops` is answered 500 with `oops`."""
+    """`/500/oops` responds with 500 and the body `oops`."""
 
     def do_POST(self):
-        self.server.heard.append(self.headers)
+        self.server.requests.append(self.headers)
         _, status, body = self.path.split("/")
         self.send_response(int(status))
         self.send_header("Content-Length", str(len(body)))
@@ -313,7 +315,7 @@ class Answer(BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     with HTTPServer(("127.0.0.1", 0), Answer) as running:
-        running.heard = []
+        running.requests = []
         running.url = f"http://127.0.0.1:{running.server_port}"
         thread = threading.Thread(target=running.serve_forever, args=(0.01,))
         thread.start()
@@ -322,33 +324,35 @@ def server():
         thread.join(5)
 
 
-def test_a_test_event_is_sent_at_once_and_what_was_answered_is_shown(endpoint, press, server):
+def test_a_test_event_is_sent_and_its_response_shown(endpoint, run_action, server):
     change(endpoint, url=f"{server.url}/200/thanks")
-    (fine,) = press("send_test", endpoint)[1]
-    assert re.fullmatch(rf"{server.url}/200/thanks: it answered 200 after \d+ ms\. thanks", fine)
-    assert server.heard[0]["X-Tenant"] == "s3cret-value"
+    (fine,) = run_action("send_test", endpoint)[1]
+    assert re.fullmatch(rf"{server.url}/200/thanks: responded with 200 after \d+ ms\. thanks", fine)
+    assert server.requests[0]["X-Tenant"] == "s3cret-value"
     change(endpoint, url=f"{server.url}/500/oops&copy")
-    shown, (broken,) = press("send_test", endpoint)
-    assert re.fullmatch(r".*: it answered 500 after \d+ ms\. oops&copy", broken)
+    shown, (broken,) = run_action("send_test", endpoint)
+    assert re.fullmatch(r".*: responded with 500 after \d+ ms\. oops&copy", broken)
     assert "oops&amp;copy" in shown.content.decode()
     change(endpoint, url="http://127.0.0.1:1024/")
-    (unheard,) = press("send_test", endpoint)[1]
-    assert re.fullmatch(r"http://127.0.0.1:1024/: \w+ after \d+ ms\. .+", unheard)
-    assert len(server.heard) == 2
+    (unreachable,) = run_action("send_test", endpoint)[1]
+    assert re.fullmatch(r"http://127.0.0.1:1024/: \w+ after \d+ ms\. .+", unreachable)
+    assert len(server.requests) == 2
 
 
-def test_only_one_endpoint_is_tested_at_a_time(endpoint, workspace, press, server):
+def test_only_one_endpoint_can_be_tested_at_a_time(endpoint, workspace, run_action, server):
     url = f"{server.url}/200/thanks"
     change(endpoint, url=url)
     other, _ = create_endpoint(workspace=workspace, url=url, event_types=["*"])
-    assert press("send_test", endpoint, other)[1] == ["Choose one endpoint to test."]
-    assert not server.heard
+    assert run_action("send_test", endpoint, other)[1] == ["Choose one endpoint to test."]
+    assert not server.requests
 
 
-def test_a_recovery_is_counted_before_it_is_started(operator, endpoint, create_deliveries, press):
+def test_a_recovery_shows_a_count_before_it_starts(
+    operator, endpoint, create_deliveries, run_action
+):
     create_deliveries(3, status="failed", next_attempt_at=None, last_error="http_500")
     create_deliveries(2, status="success", next_attempt_at=None)
-    shown, said = press("recover", endpoint, record=endpoint.pk)
+    shown, said = run_action("recover", endpoint, record=endpoint.pk)
     assert (said, Recovery.objects.count()) == ([], 0)
     assert shown.context["total"] == "3"
     everything = operator.get(
@@ -358,7 +362,7 @@ def test_a_recovery_is_counted_before_it_is_started(operator, endpoint, create_d
     assert everything.context["total"] == "5"
     assert Delivery.objects.filter(status="pending").count() == 0
     sent = everything.context["span"] | {"ids": str(endpoint.pk)}
-    # What was counted is what is sent, not what has happened since.
+    # Only counted deliveries are sent, not newer ones.
     create_deliveries(1, status="failed", next_attempt_at=None, last_error="http_500")
     done = operator.post(shown.request["PATH_INFO"], sent, follow=True)
     assert [str(each) for each in done.context["messages"]] == [
@@ -370,19 +374,19 @@ def test_a_recovery_is_counted_before_it_is_started(operator, endpoint, create_d
     assert done.context["panels"][1].rows[0][3].text == "done"
 
 
-def test_several_endpoints_are_counted_each(
-    operator, endpoint, workspace, create_deliveries, press
+def test_a_recovery_of_several_endpoints_counts_each(
+    operator, endpoint, workspace, create_deliveries, run_action
 ):
     other, _ = create_endpoint(
         workspace=workspace, url="http://127.0.0.1:1024/b", event_types=["contact.*"]
     )
     create_deliveries(2, status="failed", next_attempt_at=None, last_error="timeout")
     change(endpoint, status="disabled", disabled_at=timezone.now() - 30 * HOUR)
-    shown, _ = press("recover", endpoint, other)
+    shown, _ = run_action("recover", endpoint, other)
     rows = {state.text: count for _, state, count in shown.context["panel"].rows}
     assert rows == {"disabled": "2, once it is enabled", "healthy": "2"}
     assert shown.context["total"] == "2"
-    # From when on the first of them missed something.
+    # The time since which the first of them missed deliveries.
     assert shown.context["form"]["since"].value() < f"{timezone.now() - 29 * HOUR:%Y-%m-%dT%H}"
     sent = shown.context["span"] | {"ids": shown.context["ids"]}
     done = operator.post(reverse("admin:webhooks_endpoint_recover"), sent, follow=True)
@@ -400,10 +404,10 @@ def test_several_endpoints_are_counted_each(
         ({"since": "2026-01-02T00:00:00", "only": "some"}, "only"),
     ],
 )
-def test_a_span_that_is_none_is_neither_counted_nor_started(given, field, operator, endpoint):
+def test_an_invalid_time_span_is_neither_counted_nor_started(given, field, operator, endpoint):
     address = reverse("admin:webhooks_endpoint_recover")
-    for ask in (operator.get, operator.post):
-        shown = ask(address, given | {"ids": str(endpoint.pk)})
+    for send in (operator.get, operator.post):
+        shown = send(address, given | {"ids": str(endpoint.pk)})
         assert shown.status_code == 200
         assert list(shown.context["form"].errors) == [field]
         assert "total" not in shown.context
@@ -417,29 +421,29 @@ def test_unknown_endpoints_have_no_recover_page(operator, endpoint):
         assert operator.get(address, {"ids": ids}).status_code == 404
 
 
-def test_who_may_only_look_neither_recovers_nor_tests(clerk, endpoint):
+def test_view_only_staff_cannot_recover_or_test(clerk, endpoint):
     from django.contrib.auth.models import Permission, User
 
     User.objects.get(username="clerk").user_permissions.add(
         Permission.objects.get(codename="view_endpoint")
     )
-    assert "Send a test event" not in words(clerk, endpoint)
+    assert "Send a test event" not in page_text(clerk, endpoint)
     address = reverse("admin:webhooks_endpoint_recover")
-    asked = {"ids": str(endpoint.pk), "since": "2026-01-01T00:00:00", "only": "all"}
-    assert clerk.get(address, asked).status_code == 403
-    assert clerk.post(address, asked).status_code == 403
+    query = {"ids": str(endpoint.pk), "since": "2026-01-01T00:00:00", "only": "all"}
+    assert clerk.get(address, query).status_code == 403
+    assert clerk.post(address, query).status_code == 403
 
 
-def test_enabling_leads_to_what_was_missed(endpoint, press):
+def test_enabling_links_to_recovery(endpoint, run_action):
     off = timezone.now() - HOUR
     change(endpoint, status="disabled", disabled_at=off, failing_since=off - HOUR)
-    _, (enabled, missed) = press("enable", endpoint)
+    _, (enabled, missed) = run_action("enable", endpoint)
     assert enabled == "1 endpoint enabled."
     assert f"Recover what was missed</a> since {at(off - HOUR)}." in missed
     assert f"ids={endpoint.pk}" in missed
 
 
-def test_a_record_has_the_buttons_that_mean_something_now(operator, endpoint):
+def test_a_record_shows_only_applicable_actions(operator, endpoint):
     def buttons():
         shown = operator.get(reverse("admin:webhooks_endpoint_change", args=[endpoint.pk]))
         return [button.name for button in shown.context["buttons"]]
@@ -449,10 +453,12 @@ def test_a_record_has_the_buttons_that_mean_something_now(operator, endpoint):
     assert buttons() == ["enable", "send_test", "recover"]
 
 
-def test_one_delivery_is_replayed_and_several_after_a_question(operator, create_deliveries, press):
+def test_replaying_several_deliveries_asks_for_confirmation(
+    operator, create_deliveries, run_action
+):
     one, *more = create_deliveries(3, status="success", next_attempt_at=None, attempts=1)
-    assert press("replay", one)[1] == ["1 delivery will be sent again."]
-    shown, said = press("replay", *more)
+    assert run_action("replay", one)[1] == ["1 delivery will be sent again."]
+    shown, said = run_action("replay", *more)
     assert (said, shown.context["title"]) == ([], "Send 2 deliveries again?")
     assert Delivery.objects.filter(status="pending").count() == 1
     again = {name: [] for name, _ in shown.context["again"]}
@@ -463,7 +469,7 @@ def test_one_delivery_is_replayed_and_several_after_a_question(operator, create_
     assert Delivery.objects.filter(status="pending").count() == 3
 
 
-def test_the_question_is_about_all_that_a_filter_shows(operator, create_deliveries):
+def test_the_confirmation_counts_all_rows_of_a_filter(operator, create_deliveries):
     create_deliveries(3, status="failed", next_attempt_at=None)
     create_deliveries(1, status="success", next_attempt_at=None)
     address = reverse("admin:webhooks_delivery_changelist") + "?work=failed"
@@ -476,7 +482,9 @@ def test_the_question_is_about_all_that_a_filter_shows(operator, create_deliveri
     assert Delivery.objects.filter(status="pending").count() == 3
 
 
-def test_no_page_shows_a_secret_or_a_headers_value(operator, endpoint, create_deliveries, press):
+def test_no_page_shows_a_secret_or_a_headers_value(
+    operator, endpoint, create_deliveries, run_action
+):
     (delivery,) = create_deliveries(1, last_error="timeout")
     Recovery.objects.create(
         endpoint=endpoint, since=timezone.now() - HOUR, until=timezone.now(), only="all"
@@ -487,7 +495,7 @@ def test_no_page_shows_a_secret_or_a_headers_value(operator, endpoint, create_de
         operator.get(reverse("admin:webhooks_delivery_change", args=[delivery.pk])),
         operator.get(reverse("admin:webhooks_recovery_change", args=[Recovery.objects.get().pk])),
         operator.get(reverse("admin:events_event_change", args=[delivery.event_id])),
-        press("recover", endpoint)[0],
+        run_action("recover", endpoint)[0],
         operator.get(reverse(LIST)),
     ]
     hidden = ["s3cret-value", endpoint.encrypted_keyring, endpoint.encrypted_headers, "whsec_"]

@@ -1,4 +1,4 @@
-"""A mail is shown as its recipient sees it, and can do nothing."""
+"""A mail is previewed as its recipient sees it, but sandboxed."""
 
 import re
 from html import unescape
@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from ingest.admin import sanitised
+from ingest.admin import redacted
 from ingest.models import ProviderEvent
 from tracking.models import Hit
 
@@ -21,7 +21,7 @@ HOSTILE = """</iframe></section><script>alert('owned')</script>
 
 
 class Page(HTMLParser):
-    """The tags that a browser sees outside of attributes."""
+    """The tags that a browser parses outside of attributes."""
 
     def __init__(self, source):
         super().__init__()
@@ -37,7 +37,7 @@ class Page(HTMLParser):
         return frames[0]
 
 
-def shown(operator, email, query=""):
+def open_page(operator, email, query=""):
     address = reverse("admin:emails_email_change", args=[email.pk])
     response = operator.get(address + query)
     assert response.status_code == 200
@@ -46,7 +46,7 @@ def shown(operator, email, query=""):
 
 def test_hostile_html_stays_inside_its_frame(operator, make_email):
     email = make_email(html=HOSTILE, subject="<script>alert('subject')</script>")
-    source = shown(operator, email).content.decode()
+    source = open_page(operator, email).content.decode()
     page = Page(source)
     assert "alert(" not in re.sub(r'srcdoc="[^"]*"', "", source).replace("alert(&#x27;subject", "")
     assert not [tag for tag, attrs in page.tags if "onload" in attrs or "onerror" in attrs]
@@ -55,29 +55,31 @@ def test_hostile_html_stays_inside_its_frame(operator, make_email):
     assert page.frame()["srcdoc"].endswith(HOSTILE)
 
 
-def test_the_frame_forbids_everything_before_the_mail_says_a_word(operator, make_email):
-    document = Page(shown(operator, make_email(html=HOSTILE)).content.decode()).frame()["srcdoc"]
+def test_the_frames_policy_precedes_the_mails_html(operator, make_email):
+    document = Page(open_page(operator, make_email(html=HOSTILE)).content.decode()).frame()[
+        "srcdoc"
+    ]
     policy = document.index("default-src 'none'; style-src 'unsafe-inline'")
     assert policy < document.index(HOSTILE)
     assert "img-src data:" in document
     assert "script-src" not in document.partition(HOSTILE)[0]
 
 
-def test_links_in_a_mail_cannot_load_pages_into_the_frame(operator, make_email):
-    policy = shown(operator, make_email(html="<a href='https://evil.test'>x</a>"))
+def test_links_cannot_load_pages_into_the_frame(operator, make_email):
+    policy = open_page(operator, make_email(html="<a href='https://evil.test'>x</a>"))
     assert "frame-src 'none'" in policy["Content-Security-Policy"]
 
 
-def test_remote_images_are_loaded_only_when_asked_for(operator, make_email):
+def test_remote_images_are_blocked_by_default(operator, make_email):
     email = make_email(html='<img src="https://tracker.test/pixel.gif">')
-    unasked = Page(shown(operator, email).content.decode()).frame()["srcdoc"]
-    asked = Page(shown(operator, email, "?images=1").content.decode()).frame()["srcdoc"]
-    assert 'img-src data:"' in unasked
-    assert 'img-src data: https: http:"' in asked
-    assert "default-src 'none'" in asked
+    default = Page(open_page(operator, email).content.decode()).frame()["srcdoc"]
+    with_images = Page(open_page(operator, email, "?images=1").content.decode()).frame()["srcdoc"]
+    assert 'img-src data:"' in default
+    assert 'img-src data: https: http:"' in with_images
+    assert "default-src 'none'" in with_images
 
 
-def test_text_headers_recipients_and_timeline_are_there(operator, make_email):
+def test_the_page_shows_text_headers_recipients_and_timeline(operator, make_email):
     email = make_email(text="Dear <b>Bob</b>", headers={"X-Campaign": "june & july"})
     email.recipients.create(kind="bcc", address="eve@example.net", status="bounced", detail="gone")
     for type_, payload in (("bounced", {"subType": "NoEmail"}), ("sent", {})):
@@ -88,14 +90,14 @@ def test_text_headers_recipients_and_timeline_are_there(operator, make_email):
             payload=payload,
             occurred_at=timezone.now(),
         )
-    source = unescape(shown(operator, email).content.decode())
+    source = unescape(open_page(operator, email).content.decode())
     for piece in ("Dear <b>Bob</b>", "june & july", "eve@example.net", "gone", "NoEmail"):
         assert piece in source
     timeline = source.partition("Timeline")[2]
     assert timeline.index("bounced") < timeline.index("sent")
 
 
-def test_who_opened_and_clicked_is_there(operator, make_email):
+def test_the_page_shows_opens_and_clicks(operator, make_email):
     email = make_email()
     for kind, verdict, reasons in (("open", "human", []), ("click", "machine", ["hidden_link"])):
         Hit.objects.create(
@@ -109,7 +111,7 @@ def test_who_opened_and_clicked_is_there(operator, make_email):
             at=timezone.now(),
             next_attempt_at=None,
         )
-    source = shown(operator, email).content.decode()
+    source = open_page(operator, email).content.decode()
     panel = source.partition("Opens and clicks</")[2]
     for piece in ("hidden_link", "https://shop.test/", "Thunderbird", "192.0.2.0", "human"):
         assert piece in panel
@@ -120,18 +122,19 @@ def test_the_callbacks_about_a_mail_are_linked(operator, make_email):
     email = make_email()
     row = ProviderEvent.objects.create(source="ses", event_id="m-1", body="{}", email_id=email.pk)
     assert (
-        f"/admin/ingest/providerevent/{row.pk}/change/" in shown(operator, email).content.decode()
+        f"/admin/ingest/providerevent/{row.pk}/change/"
+        in open_page(operator, email).content.decode()
     )
 
 
-def test_a_callback_never_shows_what_would_cancel_the_subscription():
+def test_a_callback_hides_tokens_and_unsubscribe_urls():
     body = (
         '{"Token": "t", "nested": [{"UnsubscribeURL": "u"}], "text": "To stop visit\\n'
         'https://sns.us-east-1.amazonaws.com/?Action=Unsubscribe&x=1\\nBye"}'
     )
-    assert sanitised(body) == {
+    assert redacted(body) == {
         "Token": "[hidden]",
         "nested": [{"UnsubscribeURL": "[hidden]"}],
         "text": "To stop visit\n[hidden]\nBye",
     }
-    assert sanitised("see https://sns/?Action=ConfirmSubscription&Token=t") == "[hidden]"
+    assert redacted("see https://sns/?Action=ConfirmSubscription&Token=t") == "[hidden]"

@@ -1,4 +1,4 @@
-"""Every table has its pages; they are read-only, show no secret, and ask little."""
+"""Every table has admin pages; they are read-only, show no secrets, and need few queries."""
 
 import pytest
 from django.apps import apps
@@ -28,13 +28,16 @@ OURS = [
     "tracking",
     "webhooks",
 ]
-# No pages of their own: they are figures about an endpoint, shown on its page.
-FIGURES = {EndpointHour, EndpointRateLimit}
+# Without their own pages: statistics of an endpoint, shown on its page.
+STATISTICS = {EndpointHour, EndpointRateLimit}
 MODELS = [
-    model for app in OURS for model in apps.get_app_config(app).get_models() if model not in FIGURES
+    model
+    for app in OURS
+    for model in apps.get_app_config(app).get_models()
+    if model not in STATISTICS
 ]
 ADDABLE = {"Workspace", "ApiKey", "Suppression"}
-BY_HAND = {"Workspace", "Domain"}
+EDITABLE = {"Workspace", "Domain"}
 SECRETS = ["d16e57", "gAAAA", "Action=Unsubscribe", "t0k3n"]
 
 FILTERS = [
@@ -77,7 +80,7 @@ def queries(client, address):
     ) as captured:
         response = client.get(address)
         assert response.status_code == 200
-        response.content  # noqa: B018 (rendering asks as well)
+        response.content  # noqa: B018 (rendering may run queries too)
     return len(captured)
 
 
@@ -86,16 +89,16 @@ def test_every_table_has_a_page(model):
     assert isinstance(admin.site._registry[model], RecordAdmin)
 
 
-def test_a_list_asks_as_much_for_thirty_rows_as_for_three(operator, fill):
+def test_a_list_has_a_constant_number_of_queries(operator, fill):
     addresses = [page(model, "changelist") for model in MODELS]
     fill(3)
-    queries(operator, addresses[0])  # what is asked once a process
+    queries(operator, addresses[0])  # warms up queries that run once per process
     few = {address: queries(operator, address) for address in addresses}
     fill(27)
     assert {address: queries(operator, address) for address in addresses} == few
 
 
-def test_records_open_and_show_no_secret(operator, fill):
+def test_record_pages_show_no_secrets(operator, fill):
     fill(2)
     for model in MODELS:
         record = model.objects.order_by("pk").last()
@@ -106,13 +109,13 @@ def test_records_open_and_show_no_secret(operator, fill):
             assert not [secret for secret in SECRETS if secret in shown.content.decode()]
 
 
-def test_nobody_deletes_or_edits_records_by_hand(operator, fill):
+def test_records_cannot_be_deleted_or_edited(operator, fill):
     fill(1)
     for model in MODELS:
         record = model.objects.order_by("pk").last()
         before = model.objects.filter(pk=record.pk).values().get()
         assert operator.post(page(model, "delete", record.pk), {"post": "yes"}).status_code == 403
-        if model.__name__ not in BY_HAND:
+        if model.__name__ not in EDITABLE:
             changed = operator.post(page(model, "change", record.pk), {"name": "x", "email": "x"})
             assert changed.status_code == 403
         expected = 200 if model.__name__ in ADDABLE else 403
@@ -120,7 +123,7 @@ def test_nobody_deletes_or_edits_records_by_hand(operator, fill):
         assert model.objects.filter(pk=record.pk).values().get() == before
 
 
-def test_a_search_finds_by_id_and_never_by_a_piece_of_one(operator, fill):
+def test_a_search_finds_full_ids_only(operator, fill):
     fill(3)
     for model in MODELS:
         record = model.objects.order_by("pk").first()
@@ -148,7 +151,7 @@ def test_a_search_finds_by_id_and_never_by_a_piece_of_one(operator, fill):
         (ApiKey, "prefix"),
     ],
 )
-def test_a_search_finds_by_what_people_know(model, column, operator, fill):
+def test_a_search_finds_by_natural_keys(model, column, operator, fill):
     fill(2)
     record = model.objects.order_by("pk").last()
     shown = operator.get(page(model, "changelist"), {"q": str(getattr(record, column))})
@@ -159,13 +162,13 @@ def test_an_email_is_found_by_address_and_by_both_message_ids(operator, fill, ma
     fill(1)
     email = make_email(provider_message_id="0100-abc-000000")
     email.recipients.create(kind="to", address="bob@xn--bcher-kva.test")
-    asked = [
+    terms = [
         "bob@XN--BCHER-KVA.test",
         "0100-abc-000000",
         "<0100-abc-000000@email.amazonses.com>",
         f"<{email.pk}@example.com>",
     ]
-    for term in asked:
+    for term in terms:
         shown = operator.get(page(Email, "changelist"), {"q": term})
         assert list(shown.context["cl"].result_list) == [email], term
 
@@ -173,19 +176,21 @@ def test_an_email_is_found_by_address_and_by_both_message_ids(operator, fill, ma
 @pytest.mark.parametrize(
     ("model", "query"), FILTERS, ids=lambda value: getattr(value, "__name__", value)
 )
-def test_a_filter_answers_with_a_bounded_question(model, query, operator, fill):
+def test_a_filter_counts_with_a_bounded_query(model, query, operator, fill):
     fill(1)
     with CaptureQueriesContext(connection) as captured:
         shown = operator.get(page(model, "changelist") + "?" + query)
     assert shown.status_code == 200
     assert shown.context["cl"].result_list is not None
-    about = [each["sql"] for each in captured if f'FROM "{model._meta.db_table}"' in each["sql"]]
-    counts = [sql for sql in about if "COUNT(" in sql]
+    statements = [
+        each["sql"] for each in captured if f'FROM "{model._meta.db_table}"' in each["sql"]
+    ]
+    counts = [sql for sql in statements if "COUNT(" in sql]
     assert counts
     assert all("LIMIT" in sql for sql in counts)
 
 
-def test_the_filters_of_the_night_shift_find_what_they_name(operator, make_email, fill):
+def test_filters_find_matching_rows(operator, make_email, fill):
     fill(1)
     held = make_email(status="unknown")
     make_email(status="delivered")
@@ -198,7 +203,7 @@ def test_the_filters_of_the_night_shift_find_what_they_name(operator, make_email
     assert shown.context["cl"].result_list.count() == 0
 
 
-def test_a_list_can_be_narrowed_to_a_workspace(operator, make_email, workspace, fill):
+def test_a_list_can_be_filtered_by_workspace(operator, make_email, workspace, fill):
     fill(2)
     own = make_email()
     shown = operator.get(page(Email, "changelist"), {"workspace__id__exact": str(workspace.pk)})
@@ -206,7 +211,7 @@ def test_a_list_can_be_narrowed_to_a_workspace(operator, make_email, workspace, 
 
 
 def test_counting_stops_early(fill, monkeypatch):
-    monkeypatch.setattr("core.admin.base.COUNTED", 4)
+    monkeypatch.setattr("core.admin.base.COUNT_LIMIT", 4)
     fill(6)
     paginator = BoundedPaginator(Email.objects.order_by("-pk"), 2)
     assert paginator.count == 4
@@ -214,13 +219,13 @@ def test_counting_stops_early(fill, monkeypatch):
     assert paginator.is_more
 
 
-def test_people_without_permissions_see_nothing(clerk, fill):
+def test_staff_without_permissions_see_nothing(clerk, fill):
     fill(1)
     for model in MODELS:
         assert clerk.get(page(model, "changelist")).status_code == 403
 
 
-def test_the_overview_names_what_needs_attention(operator, fill):
+def test_the_dashboard_alerts_about_problems(operator, fill):
     fill(1)
     quiet = operator.get("/admin/").content.decode()
     assert "quarantined" not in quiet
@@ -229,11 +234,11 @@ def test_the_overview_names_what_needs_attention(operator, fill):
     Workspace.objects.update(rate_limit=1)
     loud = operator.get("/admin/").content.decode()
     assert "callbacks are quarantined" in loud
-    assert "endpoints were switched off" in loud
+    assert "endpoints were disabled automatically" in loud
     assert page(ProviderEvent, "changelist") + "?odd=quarantined" in loud
 
 
-def test_the_overview_says_when_every_ses_event_is_refused(operator, settings):
+def test_the_dashboard_alerts_when_all_ses_events_are_rejected(operator, settings):
     assert "SES_EVENTS_SNS_TOPIC_ARN" not in operator.get("/admin/").content.decode()
     settings.SES_EVENTS_SNS_TOPIC_ARN = []
     assert "SES_EVENTS_SNS_TOPIC_ARN" in operator.get("/admin/").content.decode()

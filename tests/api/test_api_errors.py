@@ -1,4 +1,4 @@
-"""What the API says when it refuses: always JSON, one shape, never a 500 for a caller's mistake."""
+"""API errors: always JSON, always the same shape, never a 500 for a client's mistake."""
 
 import json
 
@@ -13,7 +13,7 @@ ENVELOPE = {"statusCode", "name", "message"}
 EMAIL = {"from": "a@example.com", "to": "b@example.net", "subject": "s", "text": "t"}
 
 
-def refused(answer, status, name):
+def assert_error(answer, status, name):
     assert answer.status_code == status, answer.content
     assert answer["content-type"] == "application/json"
     body = answer.json()
@@ -28,33 +28,35 @@ def post_raw(api, raw, path="/api-keys", content_type="application/json", **head
     return api.generic("POST", path, raw, content_type=content_type, headers=headers)
 
 
-def test_a_missing_key_is_401_and_says_how_to_send_one():
+def test_a_missing_key_is_401_and_explains_how_to_send_one():
     for client in (Client(), Client(headers={"Authorization": "Basic YTpi"})):
         answer = client.get("/emails")
-        refused(answer, 401, "missing_api_key")
+        assert_error(answer, 401, "missing_api_key")
         assert answer["www-authenticate"] == "Bearer"
-    refused(Client(headers={"Authorization": "Bearer "}).get("/emails"), 401, "missing_api_key")
+    assert_error(
+        Client(headers={"Authorization": "Bearer "}).get("/emails"), 401, "missing_api_key"
+    )
 
 
 @pytest.mark.parametrize("token", ["os_unknown", "x" * 10_000, "ü", "os_a b", "\x00"])
 def test_an_unknown_key_is_403(client_for, token):
-    refused(client_for(token).get("/emails"), 403, "invalid_api_key")
+    assert_error(client_for(token).get("/emails"), 403, "invalid_api_key")
 
 
-def test_a_key_for_sending_may_do_nothing_else(workspace, client_for):
+def test_a_sending_key_can_do_nothing_else(workspace, client_for):
     client = client_for(
         create_api_key(workspace=workspace, name="s", permission="sending_access")[1]
     )
     for url in ("/api-keys", "/domains", "/webhooks"):
-        refused(client.get(url), 403, "restricted_api_key")
-        refused(client.post(url, {}), 403, "restricted_api_key")
+        assert_error(client.get(url), 403, "restricted_api_key")
+        assert_error(client.post(url, {}), 403, "restricted_api_key")
 
 
 @pytest.mark.parametrize(
     "url", ["/nothing", "/emails/", "/api/nothing", "/emails/a/b/c", "/%00", "/%ff", "/.env"]
 )
-def test_an_unknown_path_is_a_404_in_json(url):
-    refused(Client().get(url), 404, "not_found")
+def test_an_unknown_path_is_a_json_404(url):
+    assert_error(Client().get(url), 404, "not_found")
 
 
 @pytest.mark.parametrize(
@@ -62,57 +64,57 @@ def test_an_unknown_path_is_a_404_in_json(url):
 )
 @pytest.mark.parametrize("kind", ["emails", "domains", "webhooks", "api-keys"])
 def test_a_malformed_id_is_a_404(api, kind, given):
-    refused(api.get(f"/{kind}/{given}"), 404, "not_found")
+    assert_error(api.get(f"/{kind}/{given}"), 404, "not_found")
 
 
-def test_the_id_of_nothing_is_a_404(api):
+def test_an_unknown_id_is_a_404(api):
     for url in ("/emails/{}", "/emails/{}/events", "/domains/{}", "/webhooks/{}", "/api-keys/{}"):
-        refused(api.get(url.format("01890000-0000-7000-8000-000000000000")), 404, "not_found")
+        assert_error(api.get(url.format("01890000-0000-7000-8000-000000000000")), 404, "not_found")
 
 
 @pytest.mark.parametrize("url", ["/emails", "/emails/batch", "/api-keys", "/domains"])
-def test_another_method_is_405_and_names_those_allowed(api, url):
+def test_an_unsupported_method_is_405_with_an_allow_header(api, url):
     answer = api.put(url, {})
-    refused(answer, 405, "method_not_allowed")
+    assert_error(answer, 405, "method_not_allowed")
     assert "POST" in answer["allow"]
 
 
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "x"]
 )
-def test_a_body_that_is_not_json_by_its_type_is_415(api, content_type):
+def test_a_content_type_other_than_json_is_415(api, content_type):
     answer = post_raw(api, b'{"name": "x"}', content_type=content_type)
-    told = refused(answer, 415, "unsupported_media_type")["message"]
-    assert "application/json" in told
-    assert f"`{content_type}`" in told
+    message = assert_error(answer, 415, "unsupported_media_type")["message"]
+    assert "application/json" in message
+    assert f"`{content_type}`" in message
 
 
-def test_json_may_say_its_charset(api):
+def test_json_may_declare_a_charset(api):
     answer = post_raw(api, b'{"name": "x"}', content_type="application/json; charset=utf-8")
     assert answer.status_code == 201
 
 
-def test_a_caller_that_does_not_take_json_gets_406_in_json(api):
+def test_a_client_that_does_not_accept_json_gets_a_json_406(api):
     answer = api.get("/emails", headers={"Accept": "text/html"})
-    assert "application/json" in refused(answer, 406, "not_acceptable")["message"]
+    assert "application/json" in assert_error(answer, 406, "not_acceptable")["message"]
 
 
-def test_no_parameter_asks_for_another_format(api):
+def test_the_format_parameter_is_ignored(api):
     assert api.get("/emails?format=xml").content == api.get("/emails").content
 
 
 @pytest.mark.parametrize("raw", [b"[" * 1200, b'{"a":' * 1200, b"[" * 1200 + b"]" * 1200])
-def test_what_is_nested_too_deeply_is_called_so(api, raw):
-    assert "nested too deeply" in refused(post_raw(api, raw), 400, "invalid_json")["message"]
+def test_deeply_nested_json_has_its_own_message(api, raw):
+    assert "nested too deeply" in assert_error(post_raw(api, raw), 400, "invalid_json")["message"]
 
 
 @pytest.mark.parametrize("path", ["/api-keys", "/contacts"])
-def test_headers_that_arrive_empty_are_said_to_want_ascii(api, path):
-    """Granian makes an empty one of a header with any other character."""
+def test_an_empty_header_error_mentions_ascii(api, path):
+    """Granian passes a header with a non-ASCII character as an empty one."""
     answer = post_raw(api, b"{}", path=path, **{"Idempotency-Key": ""})
-    assert "ASCII" in refused(answer, 400, "invalid_idempotency_key")["message"]
+    assert "ASCII" in assert_error(answer, 400, "invalid_idempotency_key")["message"]
     answer = Client(headers={"Authorization": ""}).get(path)
-    assert "ASCII" in refused(answer, 401, "missing_api_key")["message"]
+    assert "ASCII" in assert_error(answer, 401, "missing_api_key")["message"]
 
 
 @pytest.mark.parametrize(
@@ -135,9 +137,9 @@ def test_headers_that_arrive_empty_are_said_to_want_ascii(api, path):
     ids=lambda raw: repr(raw[:20]),
 )
 @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k"}], ids=["", "with key"])
-def test_what_is_no_json_is_400(api, raw, headers):
-    refused(post_raw(api, raw, **headers), 400, "invalid_json")
-    refused(post_raw(api, raw, path="/emails", **headers), 400, "invalid_json")
+def test_invalid_json_is_400(api, raw, headers):
+    assert_error(post_raw(api, raw, **headers), 400, "invalid_json")
+    assert_error(post_raw(api, raw, path="/emails", **headers), 400, "invalid_json")
 
 
 @pytest.mark.parametrize(
@@ -160,47 +162,51 @@ def test_what_is_no_json_is_400(api, raw, headers):
     ],
     ids=lambda raw: repr(raw[:40]),
 )
-def test_json_of_another_shape_is_422(api, raw):
+def test_json_of_the_wrong_shape_is_422(api, raw):
     answer = post_raw(api, raw)
     missing = "is required" in answer.json()["message"]
     name = "missing_required_field" if missing and len(raw) == 0 else "validation_error"
-    assert refused(answer, 422, name)["details"]["fields"]
+    assert assert_error(answer, 422, name)["details"]["fields"]
 
 
-def test_a_body_too_deep_to_be_compared_with_its_repetition_is_400(api):
+def test_a_body_too_deep_for_an_idempotency_key_is_400(api):
     raw = b'{"name": ' + b"[" * 900 + b"]" * 900 + b"}"
-    refused(post_raw(api, raw, **{"Idempotency-Key": "k"}), 400, "invalid_json")
+    assert_error(post_raw(api, raw, **{"Idempotency-Key": "k"}), 400, "invalid_json")
 
 
 def test_a_body_over_the_limit_is_413(api, settings):
     settings.API_MAX_BODY_BYTES = 100
-    refused(post_raw(api, json.dumps({"name": "x" * 100}).encode()), 413, "payload_too_large")
+    assert_error(post_raw(api, json.dumps({"name": "x" * 100}).encode()), 413, "payload_too_large")
     assert post_raw(api, b'{"name": "fits"}').status_code == 201
 
 
-def test_missing_fields_have_a_name_of_their_own(api):
-    body = refused(api.post("/emails", {"from": "a@example.com"}), 422, "missing_required_field")
+def test_missing_fields_have_their_own_error_name(api):
+    body = assert_error(
+        api.post("/emails", {"from": "a@example.com"}), 422, "missing_required_field"
+    )
     assert set(body["details"]["fields"]) == {"to", "subject"}
 
 
-def test_a_wrong_field_is_named_by_its_path(api):
+def test_an_invalid_field_is_named_by_its_path(api):
     email = EMAIL | {"tags": [{"name": "a", "value": "b"}, {"name": "a b", "value": "c"}]}
-    body = refused(api.post("/emails", email), 422, "validation_error")
+    body = assert_error(api.post("/emails", email), 422, "validation_error")
     assert set(body["details"]["fields"]) == {"tags.1.name"}
-    body = refused(api.post("/emails/batch", [EMAIL, EMAIL | {"to": 5}]), 422, "validation_error")
+    body = assert_error(
+        api.post("/emails/batch", [EMAIL, EMAIL | {"to": 5}]), 422, "validation_error"
+    )
     assert [field.split(".")[:2] for field in body["details"]["fields"]] == [["1", "to"]]
 
 
-def test_too_many_requests_are_429_and_say_when_to_come_back(api, settings):
+def test_too_many_requests_are_429_with_retry_after(api, settings):
     settings.API_RATE_LIMIT = settings.API_RATE_BURST = 1
     api.get("/emails")
     answer = api.get("/emails")
-    refused(answer, 429, "rate_limit_exceeded")
+    assert_error(answer, 429, "rate_limit_exceeded")
     assert answer["retry-after"] == "1"
 
 
-def test_a_host_that_is_not_ours_is_refused_in_json():
-    refused(Client(headers={"Host": "evil.example"}).get("/docs"), 400, "bad_request")
+def test_an_unknown_host_is_rejected_with_json():
+    assert_error(Client(headers={"Host": "evil.example"}).get("/docs"), 400, "bad_request")
 
 
 def _break(request):
@@ -209,34 +215,34 @@ def _break(request):
 
 class _Broken:
     urlpatterns = [path("broken", _break)]
-    handler400 = "core.errors.bad_request"
-    handler404 = "core.errors.not_found"
-    handler500 = "core.errors.server_error"
+    handler400 = "core.api.error_handlers.bad_request"
+    handler404 = "core.api.error_handlers.not_found"
+    handler500 = "core.api.error_handlers.server_error"
 
 
-def test_a_bug_is_a_500_that_shows_nothing_but_the_request_to_quote(settings):
+def test_a_bug_is_a_500_that_exposes_only_the_request_id(settings):
     settings.ROOT_URLCONF = _Broken
     client = Client(raise_request_exception=False, headers={"x-request-id": "quote-me"})
     answer = client.get("/broken")
-    body = refused(answer, 500, "internal_server_error")
+    body = assert_error(answer, 500, "internal_server_error")
     assert "quote-me" in body["message"]
     assert b"SELECT" not in answer.content
     assert b"Traceback" not in answer.content
 
 
-def test_a_bug_in_a_view_of_the_api_is_a_500_in_json(api, monkeypatch):
+def test_a_bug_in_an_api_view_is_a_json_500(api, monkeypatch):
     def broken(*args, **more):
         raise RuntimeError("SELECT secret FROM vault")
 
     monkeypatch.setattr("accounts.services.create_api_key", broken)
     api.raise_request_exception = False
     answer = api.post("/api-keys", {"name": "x"})
-    refused(answer, 500, "internal_server_error")
+    assert_error(answer, 500, "internal_server_error")
     assert b"vault" not in answer.content
 
 
-def test_every_answer_is_json_deletion_too(api):
-    made = api.post("/api-keys", {"name": "x"}).json()["id"]
-    answer = api.delete(f"/api-keys/{made}")
+def test_a_deletion_responds_with_json(api):
+    key_id = api.post("/api-keys", {"name": "x"}).json()["id"]
+    answer = api.delete(f"/api-keys/{key_id}")
     assert answer["content-type"] == "application/json"
-    assert answer.json() == {"object": "api_key", "id": made, "deleted": True}
+    assert answer.json() == {"object": "api_key", "id": key_id, "deleted": True}

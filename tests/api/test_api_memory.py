@@ -1,4 +1,4 @@
-"""What a request brought is gone with its answer, and not when the collector comes by."""
+"""A request's memory is freed with its response, without the garbage collector."""
 
 import gc
 import json
@@ -14,28 +14,28 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class Input(BytesIO):
-    """Bytes to which there can be a weak reference."""
+    """A BytesIO that supports weak references."""
 
 
 @pytest.fixture
-def _no_collector():
+def _gc_disabled():
     gc.collect()
     gc.disable()
     yield
     gc.enable()
 
 
-def alive():
+def live_requests():
     return sum(isinstance(each, Request) for each in gc.get_objects())
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("_gc_disabled")
 @pytest.mark.parametrize(("subject", "status"), [("Hello", 200), ("", 422)])
-def test_nothing_of_a_request_waits_for_the_collector(api_key, domain, subject, status):
+def test_a_request_leaves_no_reference_cycles(api_key, domain, subject, status):
     mail = {"from": "a@example.com", "to": "b@example.net", "subject": subject, "text": "Hi"}
     body = json.dumps(mail).encode()
-    came, answered = Input(body), []
-    left, before = weakref.ref(came), alive()
+    stream, status_lines = Input(body), []
+    reference, before = weakref.ref(stream), live_requests()
     answer = application(
         {
             "REQUEST_METHOD": "POST",
@@ -46,13 +46,13 @@ def test_nothing_of_a_request_waits_for_the_collector(api_key, domain, subject, 
             "CONTENT_TYPE": "application/json",
             "HTTP_AUTHORIZATION": f"Bearer {api_key[1]}",
             "wsgi.url_scheme": "http",
-            "wsgi.input": came,
+            "wsgi.input": stream,
         },
-        lambda line, headers: answered.append(line),
+        lambda line, headers: status_lines.append(line),
     )
     answer.close()
-    del came, answer
+    del stream, answer
 
-    assert answered[0].startswith(str(status))
-    assert left() is None
-    assert alive() == before
+    assert status_lines[0].startswith(str(status))
+    assert reference() is None
+    assert live_requests() == before

@@ -1,4 +1,4 @@
-"""Request ids, aliases, health, metrics and the documentation of the API itself."""
+"""Request ids, path aliases, health, metrics and the OpenAPI document."""
 
 import json
 import re
@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
+from accounts.access import Scope
 from accounts.unsupported import UnsupportedEndpoint
 from core import health, redis
 from core.models import Heartbeat
@@ -32,23 +33,23 @@ def schema():
 
 
 @pytest.mark.parametrize("given", ["abc", "01HX-3_4.5:6/7@8+9=", "a" * 128])
-def test_a_well_formed_request_id_comes_back(given):
+def test_a_valid_request_id_is_returned(given):
     assert Client(headers={"x-request-id": given}).get("/healthz")["x-request-id"] == given
 
 
 @pytest.mark.parametrize("given", ["", "a" * 129, "a b", "<script>", "ü", "a\tb"])
 def test_any_other_request_id_is_replaced(given):
-    made = Client(headers={"x-request-id": given}).get("/healthz")["x-request-id"]
-    assert made != given
-    assert re.fullmatch(r"[0-9a-f-]{36}", made)
+    generated = Client(headers={"x-request-id": given}).get("/healthz")["x-request-id"]
+    assert generated != given
+    assert re.fullmatch(r"[0-9a-f-]{36}", generated)
 
 
-def test_every_request_has_an_id_of_its_own():
+def test_every_request_has_its_own_id():
     client = Client()
     assert client.get("/healthz")["x-request-id"] != client.get("/healthz")["x-request-id"]
 
 
-def test_the_request_id_goes_with_the_events_of_the_request(api, settings):
+def test_events_carry_the_request_id(api, settings):
     settings.AWS_ENDPOINT_URL = "http://127.0.0.1:9"
     from core import aws
 
@@ -61,15 +62,15 @@ def test_the_request_id_goes_with_the_events_of_the_request(api, settings):
 # --- Paths --------------------------------------------------------------------------------
 
 
-def test_every_path_answers_under_api_too(api):
+def test_every_path_works_under_api_too(api):
     for url in ("/api-keys", "/domains", "/emails", "/webhooks"):
         assert api.get(url).json() == api.get(f"/api{url}").json()
-    made = api.post("/api/api-keys", {"name": "x"})
-    assert made.status_code == 201
-    assert api.get(f"/api/api-keys/{made.json()['id']}").status_code == 200
+    created = api.post("/api/api-keys", {"name": "x"})
+    assert created.status_code == 201
+    assert api.get(f"/api/api-keys/{created.json()['id']}").status_code == 200
 
 
-def test_the_root_leads_an_operator_to_the_admin():
+def test_the_root_redirects_to_the_admin():
     for url in ("/", "/admin"):
         assert Client().get(url)["location"] == "/admin/"
 
@@ -77,13 +78,13 @@ def test_the_root_leads_an_operator_to_the_admin():
 # --- Health -----------------------------------------------------------------------------------
 
 
-def test_healthz_asks_nothing_of_the_database(django_assert_num_queries):
+def test_healthz_does_not_query_the_database(django_assert_num_queries):
     with django_assert_num_queries(0):
         answer = Client().get("/healthz")
     assert answer.json()["status"] == "ok"
 
 
-def test_readyz_tells_the_state_of_every_part(workspace):
+def test_readyz_reports_every_component(workspace):
     tick()
     Event.objects.create(
         workspace=workspace,
@@ -92,28 +93,29 @@ def test_readyz_tells_the_state_of_every_part(workspace):
         next_attempt_at=timezone.now() - timedelta(minutes=1),
     )
     answer = Client().get("/readyz")
-    told = answer.json()
-    assert (answer.status_code, told["status"]) == (200, "ready")
-    assert [told[part] for part in ("database", "migrations", "redis", "beat")] == ["ok"] * 4
-    assert told["queues"]["events"]["due"] == 1
-    assert 60 <= told["queues"]["events"]["oldest_due_seconds"] < 70
-    assert told["queues"]["emails"] == {"due": 0, "oldest_due_seconds": 0.0}
-    assert told["warnings"] == []
+    state = answer.json()
+    assert (answer.status_code, state["status"]) == (200, "ready")
+    assert [state[part] for part in ("database", "migrations", "redis", "beat")] == ["ok"] * 4
+    assert state["queues"]["events"]["due"] == 1
+    assert 60 <= state["queues"]["events"]["oldest_due_seconds"] < 70
+    assert state["queues"]["emails"] == {"due": 0, "oldest_due_seconds": 0.0}
+    assert state["warnings"] == []
 
 
-def test_readyz_tells_when_beat_was_last_seen():
+def test_readyz_reports_when_beat_was_last_seen():
     assert Client().get("/readyz").json()["beat"] == "never seen"
     Heartbeat.objects.create(name="beat", at=timezone.now() - timedelta(minutes=5))
     assert re.match(r"last seen 30\d s ago", Client().get("/readyz").json()["beat"])
 
 
-def test_without_redis_requests_can_still_be_served(monkeypatch):
+def test_without_redis_the_process_is_still_ready(monkeypatch):
     monkeypatch.setattr(redis, "attempt", lambda use, action: None)
     answer = Client().get("/readyz")
-    assert (answer.status_code, answer.json()["redis"]) == (200, "away")
+    assert (answer.status_code, answer.json()["redis"]) == (200, "unavailable")
 
 
-def test_with_migrations_not_applied_the_process_is_not_ready(settings):
+def test_with_unapplied_migrations_the_process_is_not_ready(monkeypatch):
+    monkeypatch.setattr(health, "_is_migrated", False)
     from django.db.migrations.recorder import MigrationRecorder
 
     MigrationRecorder(connection).record_unapplied("core", "0001_initial")
@@ -122,50 +124,50 @@ def test_with_migrations_not_applied_the_process_is_not_ready(settings):
     assert answer.json()["migrations"] != "ok"
 
 
-def _away(*args, **more):
-    raise OperationalError("the database is away")
+def _unavailable(*args, **more):
+    raise OperationalError("the database is unavailable")
 
 
 def test_without_a_database_the_process_is_not_ready(monkeypatch):
-    monkeypatch.setattr(health.connection, "cursor", _away)
+    monkeypatch.setattr(health.connection, "cursor", _unavailable)
     answer = Client().get("/readyz")
-    assert (answer.status_code, answer.json()["database"]) == (503, "away")
+    assert (answer.status_code, answer.json()["database"]) == (503, "unavailable")
 
 
-def test_an_installation_that_hears_no_ses_event_warns(settings):
+def test_readyz_warns_when_ses_events_are_rejected(settings):
     settings.SES_EVENTS_SNS_TOPIC_ARN = []
     assert "SES_EVENTS_SNS_TOPIC_ARN" in Client().get("/readyz").json()["warnings"][0]
 
 
-def test_metrics_tell_what_is_due_and_what_was_answered(api, workspace):
+def test_metrics_count_due_rows_and_responses(api, workspace):
     Event.objects.create(workspace=workspace, type="webhook.test", body="{}")
     api.get("/emails/nonsense")
-    told = Client().get("/metrics").content.decode()
-    assert 'opensend_queue_due{queue="events"} 1.0' in told
-    assert 'opensend_queue_oldest_due_seconds{queue="emails"} 0.0' in told
+    text = Client().get("/metrics").content.decode()
+    assert 'opensend_queue_due{queue="events"} 1.0' in text
+    assert 'opensend_queue_oldest_due_seconds{queue="emails"} 0.0' in text
     assert re.search(
-        r'http_requests_total\{method="GET",route="emails/<str:email_id>",status="404"\}', told
+        r'http_requests_total\{method="GET",route="emails/<str:email_id>",status="404"\}', text
     )
 
 
 def test_metrics_are_served_without_a_database(monkeypatch):
-    monkeypatch.setattr(health, "_queues", _away)
+    monkeypatch.setattr(health, "_queues", _unavailable)
     answer = Client().get("/metrics")
     assert answer.status_code == 200
     assert b"opensend_http_requests_total" in answer.content
 
 
-def test_no_caller_can_make_up_metrics():
+def test_clients_cannot_create_metric_labels():
     Client().generic("BREW", "/healthz")
     Client().get("/made-up/path")
-    told = Client().get("/metrics").content.decode()
-    assert "BREW" not in told
-    assert "made-up" not in told
+    text = Client().get("/metrics").content.decode()
+    assert "BREW" not in text
+    assert "made-up" not in text
 
 
-# Paths that ask for no key.
+# Paths that require no API key.
 OPEN = {"/events/ses", "/healthz", "/readyz", "/metrics"}
-# They create nothing, or what is missing, or what is kept nowhere.
+# POSTs that are safe to repeat: they create nothing, only what is missing, or nothing stored.
 REPEATABLE = {
     "/emails/{email_id}/cancel",
     "/suppressions/import",
@@ -176,7 +178,7 @@ REPEATABLE = {
 # --- Documentation --------------------------------------------------------------------------------
 
 
-def test_the_committed_schema_is_the_one_that_is_served(schema, tmp_path):
+def test_the_committed_schema_is_the_served_one(schema, tmp_path):
     written = tmp_path / "openapi.json"
     call_command(
         "spectacular",
@@ -189,7 +191,7 @@ def test_the_committed_schema_is_the_one_that_is_served(schema, tmp_path):
     assert schema == json.loads(written.read_text())
 
 
-def test_every_view_of_the_api_is_described_once(schema):
+def test_every_api_view_is_described_once(schema):
     described = {re.sub(r"\{\w+\}", "<>", url) for url in schema["paths"]}
     assert described >= OPEN
     served = {re.sub(r"<[\w:]+>", "<>", url) for url in _api_paths()}
@@ -198,11 +200,13 @@ def test_every_view_of_the_api_is_described_once(schema):
     assert len(names) == len(set(names))
 
 
-def test_every_operation_says_who_may_call_it_and_what_it_answers(schema):
+def test_every_operation_describes_security_and_responses(schema):
     for url in OPEN:
         assert all(each["security"] == [] for each in schema["paths"][url].values())
     for operation in _operations(schema, but=OPEN):
-        assert operation["security"] == [{"api_key": []}], operation["operationId"]
+        ((scheme, scopes),) = operation["security"][0].items()
+        assert (scheme, len(scopes)) == ("api_key", 1), operation["operationId"]
+        assert scopes[0] in set(Scope)
         for status in ("4XX", "429", "500"):
             error = _resolved(schema, operation["responses"][status])
             content = error["content"]["application/json"]["schema"]
@@ -212,13 +216,13 @@ def test_every_operation_says_who_may_call_it_and_what_it_answers(schema):
     assert schema["components"]["securitySchemes"]["api_key"]["scheme"] == "bearer"
 
 
-def test_every_post_that_creates_takes_an_idempotency_key(schema):
+def test_every_creating_post_accepts_an_idempotency_key(schema):
     for url, operations in schema["paths"].items():
         if "post" in operations and not url.endswith("/verify") and url not in OPEN | REPEATABLE:
             assert "Idempotency-Key" in _parameters(schema, operations["post"]), url
 
 
-def test_lists_take_the_parameters_of_a_page(schema):
+def test_lists_accept_pagination_parameters(schema):
     for url in ("/api-keys", "/domains", "/emails", "/webhooks"):
         named = _parameters(schema, schema["paths"][url]["get"])
         assert named.keys() == {"limit", "after", "before", "x-request-id"}
@@ -226,17 +230,17 @@ def test_lists_take_the_parameters_of_a_page(schema):
         assert named["limit"]["schema"] == limit
 
 
-def test_a_change_says_of_no_field_what_it_is_when_left_out(schema):
-    changes = [each["patch"] for each in schema["paths"].values() if "patch" in each]
-    assert len(changes) == 5
-    for operation in changes:
+def test_patch_fields_have_no_defaults(schema):
+    patches = [each["patch"] for each in schema["paths"].values() if "patch" in each]
+    assert len(patches) == 5
+    for operation in patches:
         body = operation["requestBody"]["content"]["application/json"]["schema"]
         fields = _resolved(schema, body)["properties"]
         assert fields
         assert not [name for name, field in fields.items() if "default" in field]
 
 
-def test_a_body_is_required_where_none_would_be_refused(api, schema):
+def test_a_body_is_required_where_its_absence_is_an_error(api, schema):
     optional = {"/webhooks/{webhook_id}/test"}
     for url, operations in schema["paths"].items():
         described = operations.get("post", {}).get("requestBody")
@@ -244,8 +248,8 @@ def test_a_body_is_required_where_none_would_be_refused(api, schema):
             assert described.get("required", False) == (url not in optional), url
     batch = schema["paths"]["/emails/batch"]["post"]["requestBody"]["content"]["application/json"]
     assert (batch["schema"]["minItems"], batch["schema"]["maxItems"]) == (1, 100)
-    for refused in ([], [{}] * 101):
-        assert api.post("/emails/batch", refused).status_code == 422
+    for invalid in ([], [{}] * 101):
+        assert api.post("/emails/batch", invalid).status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -280,14 +284,14 @@ def test_a_body_is_required_where_none_would_be_refused(api, schema):
         ),
     ],
 )
-def test_either_name_of_a_field_is_described_and_not_both(schema, component, bodies, wrong):
+def test_either_alias_of_a_field_is_described_but_not_both(schema, component, bodies, wrong):
     rules = {"$ref": f"#/components/schemas/{component}", "components": schema["components"]}
     valid = jsonschema.Draft202012Validator(rules).is_valid
     assert all(valid(body) for body in bodies)
     assert not any(valid(body) for body in wrong)
 
 
-def test_every_answer_is_described_with_its_headers(api, settings, schema):
+def test_every_response_is_described_with_its_headers(api, settings, schema):
     settings.API_RATE_LIMIT, settings.API_RATE_BURST = 1, 3
     send = {"path": "/api-keys", "data": {"name": "x"}, "headers": {"Idempotency-Key": "k"}}
     answers = [api.post(**send), api.post(**send), api.post(**send | {"data": {"name": "y"}})]
@@ -300,23 +304,23 @@ def test_every_answer_is_described_with_its_headers(api, settings, schema):
         headers = _resolved(schema, described[str(answer.status_code)])["headers"]
         known = {name.lower(): _resolved(schema, each) for name, each in headers.items()}
         ours = {name.lower(): value for name, value in answer.headers.items()}
-        told = {name for name in ours if name.startswith(("ratelimit", "retry", "idem", "x-req"))}
-        assert told <= known.keys() <= told | {"retry-after", "idempotent-replayed"}
-        for name in told:
+        sent = {name for name in ours if name.startswith(("ratelimit", "retry", "idem", "x-req"))}
+        assert sent <= known.keys() <= sent | {"retry-after", "idempotent-replayed"}
+        for name in sent:
             value = int(ours[name]) if known[name]["schema"]["type"] == "integer" else ours[name]
             jsonschema.validate(value, known[name]["schema"])
 
 
-def test_a_store_that_is_away_is_described_where_mail_is_taken(schema):
-    taking = {"send_email", "send_up_to_100_emails"}
+def test_an_unavailable_blob_store_is_described_for_sending(schema):
+    sending = {"send_email", "send_up_to_100_emails"}
     for operation in _operations(schema, but=OPEN):
         described = "503" in operation["responses"]
-        assert described == (operation["operationId"] in taking)
+        assert described == (operation["operationId"] in sending)
         if described:
             assert _resolved(schema, operation["responses"]["503"])["content"]
 
 
-def test_no_open_path_promises_the_headers_of_a_key(schema):
+def test_open_paths_describe_no_api_key_headers(schema):
     for url in OPEN:
         for operation in schema["paths"][url].values():
             assert "x-request-id" in _parameters(schema, operation)
@@ -324,7 +328,7 @@ def test_no_open_path_promises_the_headers_of_a_key(schema):
                 assert answer["headers"].keys() == {"x-request-id"}
 
 
-def test_the_documentation_needs_nothing_from_elsewhere():
+def test_the_documentation_loads_no_external_files():
     answer = Client().get("/docs")
     page = answer.content.decode()
     assert answer.status_code == 200
@@ -363,7 +367,7 @@ def _operations(schema, but=()):
 
 
 def _api_paths(patterns=None, prefix="/"):
-    """The paths of the API, as Django has them, but for those that are there to say no."""
+    """The API paths in Django's URL configuration, without the unsupported ones."""
     for pattern in get_resolver().url_patterns if patterns is None else patterns:
         route = prefix + str(pattern.pattern)
         if isinstance(pattern, URLResolver) and route == prefix:

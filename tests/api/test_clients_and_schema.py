@@ -1,6 +1,6 @@
-"""What the clients from PyPI send for mail and keys is what the OpenAPI document takes.
+"""The requests of the PyPI clients for mail and keys match the OpenAPI document.
 
-That holds for every request of every test here; other clients' tests are beside their resources.
+Tests of other resources are next to those resources.
 """
 
 import pytest
@@ -26,42 +26,44 @@ def _client(live_server, api_key, monkeypatch):
 
 
 @pytest.fixture
-def taken(monkeypatch):
-    """The operations of which a request was looked at and found to be as described."""
-    genuine, places = api_schema._check, []
+def checked_operations(monkeypatch):
+    """The operations whose request was checked and matched the document."""
+    original, places = api_schema._check, []
 
-    def noted(place, value):
-        genuine(place, value)
+    def checked(place, value):
+        original(place, value)
         if "requestBody" in place:
             places.append(place.removeprefix("paths/~1").partition("/requestBody")[0])
 
-    monkeypatch.setattr(api_schema, "_check", noted)
+    monkeypatch.setattr(api_schema, "_check", checked)
     return places
 
 
-def test_resend_sends_mail_as_described(domain, taken):
+def test_resend_sends_mail_as_described(domain, checked_operations):
     file = {"filename": "a.txt", "content": list(b"A file"), "content_type": "text/plain"}
     resend.Emails.send({**MAIL, "cc": "carla@example.net", "attachments": [file]})
     resend.Batch.send([MAIL, MAIL], {"idempotency_key": "once"})
     later = resend.Emails.send({**MAIL, "scheduled_at": "in 1 hour"})
     resend.Emails.update({"id": later["id"], "scheduled_at": "in 2 hours"})
-    assert taken == [
+    assert checked_operations == [
         *("emails/post", "emails~1batch/post", "emails/post"),
         "emails~1{email_id}/patch",
     ]
 
 
-def test_resend_manages_keys_as_described(domain, taken):
+def test_resend_manages_keys_as_described(domain, checked_operations):
     restriction = {"permission": "sending_access", "domain_id": str(domain.pk)}
-    made = resend.ApiKeys.create({"name": "site", **restriction})
-    resend.ApiKeys.update({"id": made["id"], "name": "shop"})
-    assert taken == ["api-keys/post", "api-keys~1{key_id}/patch"]
+    key = resend.ApiKeys.create({"name": "site", **restriction})
+    resend.ApiKeys.update({"id": key["id"], "name": "shop"})
+    assert checked_operations == ["api-keys/post", "api-keys~1{key_id}/patch"]
 
 
-def test_opensend_sends_mail_as_described(domain, taken, opensend_module, live_server, api_key):
+def test_opensend_sends_mail_as_described(
+    domain, checked_operations, opensend_module, live_server, api_key
+):
     emails = opensend_module.OpenSend(api_key[1], base_url=live_server.url).emails
     params = {**MAIL, "from_email": MAIL["from"]}
     del params["from"]
     emails.send(params)
     emails.send_batch([params, params])
-    assert taken == ["emails/post", "emails~1batch/post"]
+    assert checked_operations == ["emails/post", "emails~1batch/post"]

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.journey.product_running import Endpoint, Product
+from tests.journey.product import Endpoint, Product
 
-# Seconds. A worker that is killed costs what it had in hand a lease, so short ones save waiting;
-# a send in doubt still gets time for the provider's own word of it.
-SHORTER = {
+# Seconds. Killed workers leave rows leased, so short leases save waiting; the grace period still
+# gives the provider's events time to resolve unknown sends.
+SHORT_TIMES = {
     "SEND_LEASE": "5",
     "SEND_UNKNOWN_GRACE": "5",
     "SWEEP_INTERVAL": "1",
@@ -21,7 +21,7 @@ SHORTER = {
 
 @pytest.fixture
 def say(capsys):
-    """Print at once: a run of minutes is watched."""
+    """Print immediately, despite output capturing: a run takes minutes."""
 
     def say(text):
         with capsys.disabled():
@@ -31,8 +31,8 @@ def say(capsys):
 
 
 @pytest.fixture
-def chance(say):
-    """The randomness of a run; CHAOS_SEED repeats one."""
+def rng(say):
+    """The random number generator of a run; CHAOS_SEED repeats a run."""
     seed = os.environ.get("CHAOS_SEED") or secrets.token_hex(4)
     say(f"\nCHAOS_SEED={seed}")
     return random.Random(seed)
@@ -40,7 +40,7 @@ def chance(say):
 
 @pytest.fixture
 def endpoint():
-    with Endpoint(slowness=0.2) as running:
+    with Endpoint(delay=0.2) as running:
         yield running
 
 
@@ -48,11 +48,11 @@ def endpoint():
 def product(say):
     log = Path(os.environ["VAR_DIR"]) / "chaos.log"
     log.unlink(missing_ok=True)
-    say(f"the product's lines go to {log}")
+    say(f"the product logs to {log}")
     with tempfile.TemporaryDirectory(
         prefix="opensend-chaos-", ignore_cleanup_errors=True
     ) as folder:
-        running = Product(Path(folder), log=log, **SHORTER)
+        running = Product(Path(folder), log=log, **SHORT_TIMES)
         try:
             yield running.start()
         finally:

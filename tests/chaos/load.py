@@ -1,4 +1,4 @@
-"""Customers who send at a steady pace and repeat, with the same key, what got no good answer."""
+"""Clients that send at a steady rate and retry failed requests with the same idempotency key."""
 
 import queue
 import threading
@@ -9,8 +9,8 @@ from random import Random
 
 import requests
 
-# What the stand-in for AWS does with an address, by its domain: the status that the email ends
-# with, the events that the customer must hear of, and how many of a hundred mails go there.
+# What the stand-in for AWS does with an address, by its domain: the final status of the email, the
+# events that the customer must receive, and the share of mails in percent.
 OUTCOMES = {
     "example.com": ("delivered", {"sent", "delivered"}, 60),
     "bounce.twin.test": ("bounced", {"sent", "bounced"}, 10),
@@ -18,13 +18,13 @@ OUTCOMES = {
     "complaint.twin.test": ("complained", {"sent", "delivered", "complained"}, 10),
     "delay.twin.test": ("delivered", {"sent", "delivery_delayed", "delivered"}, 10),
 }
-PATIENCE = 90.0  # seconds in which a customer repeats one request
-LOST = 0.05  # of the good answers get lost on their way, so those requests are repeated, too
+RETRY_FOR = 90.0  # seconds in which a client repeats one request
+LOST = 0.05  # share of the successful responses that get lost, so those requests are repeated, too
 
 
 @dataclass
 class Mail:
-    """One mail to an address that gets no other; `email_id` is what the API answered."""
+    """One mail to its own address; `email_id` is the id that the API returned."""
 
     number: int
     domain: str
@@ -55,31 +55,31 @@ class Mail:
 
 @dataclass
 class Load:
-    """`count` mails over `seconds`, from several customers at once."""
+    """`count` mails over `seconds`, from several concurrent clients."""
 
     facts: dict
     count: int
     seconds: float
     random: object
     mails: list = field(default_factory=list)
-    troubles: Counter = field(default_factory=Counter)
+    errors: Counter = field(default_factory=Counter)
 
     def __post_init__(self):
         domains = list(OUTCOMES)
         weights = [share for _, _, share in OUTCOMES.values()]
         chosen = self.random.choices(domains, weights, k=self.count)
         self.mails = [Mail(number, domain) for number, domain in enumerate(chosen)]
-        self._losing = Random(self.random.random())  # the other one is used in turns
-        self._waiting = queue.SimpleQueue()
-        self._customers = [threading.Thread(target=self._send_all) for _ in range(8)]
+        self._losses = Random(self.random.random())  # separate: threads draw from it in any order
+        self._queue = queue.SimpleQueue()
+        self._clients = [threading.Thread(target=self._send_all) for _ in range(8)]
         self._clock = threading.Thread(target=self._keep_pace)
 
     def start(self):
-        for thread in (self._clock, *self._customers):
+        for thread in (self._clock, *self._clients):
             thread.start()
 
     def join(self):
-        for thread in (self._clock, *self._customers):
+        for thread in (self._clock, *self._clients):
             thread.join()
 
     @property
@@ -91,35 +91,35 @@ class Load:
         for place, mail in enumerate(self.mails):
             due = begin + place * self.seconds / self.count
             time.sleep(max(0.0, due - time.monotonic()))
-            self._waiting.put(mail)
-        for _ in self._customers:
-            self._waiting.put(None)
+            self._queue.put(mail)
+        for _ in self._clients:
+            self._queue.put(None)
 
     def _send_all(self):
         with requests.Session() as session:
             session.headers["Authorization"] = f"Bearer {self.facts['api_key']}"
-            while (mail := self._waiting.get()) is not None:
+            while (mail := self._queue.get()) is not None:
                 self._send(session, mail)
 
     def _send(self, session, mail):
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + RETRY_FOR
         while not mail.email_id and time.monotonic() < end:
             mail.tries += 1
             try:
-                answer = session.post(
+                response = session.post(
                     f"{self.facts['base_url']}/emails",
                     json=mail.request,
                     headers={"Idempotency-Key": mail.key},
                     timeout=10,
                 )
             except requests.RequestException as error:
-                self.troubles[type(error).__name__] += 1
+                self.errors[type(error).__name__] += 1
             else:
-                if answer.status_code != 200:
-                    self.troubles[answer.status_code] += 1
-                elif self._losing.random() < LOST:
-                    self.troubles["lost answer"] += 1
+                if response.status_code != 200:
+                    self.errors[response.status_code] += 1
+                elif self._losses.random() < LOST:
+                    self.errors["lost response"] += 1
                 else:
-                    mail.email_id = answer.json()["id"]
+                    mail.email_id = response.json()["id"]
                     return
             time.sleep(0.2)

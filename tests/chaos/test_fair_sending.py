@@ -1,4 +1,4 @@
-"""Three real workers against an account with a rate, random throttling and a daily quota."""
+"""Three real workers on an account with a send rate, random throttling and a daily quota."""
 
 import tempfile
 import time
@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.journey.product_running import Product, wait_until
+from tests.journey.product import Product, wait_until
 
 RATE = 50
 BACKLOG = 10_000
@@ -30,7 +30,7 @@ def product():
             running.stop()
 
 
-def test_the_rate_is_used_shared_and_never_the_end_of_a_mail(product, say):
+def test_workers_share_the_rate_and_no_mail_fails_because_of_it(product, say):
     product.fault(send_rate=RATE, throttle=0.02, drop_events=1)
     first = product.api(
         "POST",
@@ -38,17 +38,17 @@ def test_the_rate_is_used_shared_and_never_the_end_of_a_mail(product, say):
         {"from": "ada@demo.opensend.test", "to": "b@example.com", "subject": "s", "text": "t"},
     )
     template = first.json()["id"]
-    wait_until(lambda: taken(product) == 1, seconds=20, what="the first mail")
+    wait_until(lambda: accepted(product) == 1, seconds=20, what="the first mail")
 
-    pile_up(product, template, BACKLOG)
+    add_backlog(product, template, BACKLOG)
     time.sleep(3)
-    before, began = taken(product), time.monotonic()
+    before, began = accepted(product), time.monotonic()
     time.sleep(SECONDS / 2)
     delay = delay_of_another_workspace(product, template)
     time.sleep(max(0, began + SECONDS - time.monotonic()))
-    rate = (taken(product) - before) / (time.monotonic() - began)
+    rate = (accepted(product) - before) / (time.monotonic() - began)
     say(
-        f"{rate:.1f} of {RATE} recipients/s were taken ({rate / RATE:.0%}); another workspace's"
+        f"{rate:.1f} of {RATE} recipients/s were accepted ({rate / RATE:.0%}); another workspace's"
         f" mail waited {delay:.2f} s; {throttles(product)} calls were throttled"
     )
 
@@ -56,9 +56,11 @@ def test_the_rate_is_used_shared_and_never_the_end_of_a_mail(product, say):
     assert delay < 2
     assert statuses(product).keys() <= {"queued", "sending", "sent"}
 
-    product.fault(daily_quota=taken(product) + 100, throttle=0)
-    wait_until(lambda: all_wait_for_the_quota(product), seconds=30, what="the end of the day")
-    sent = taken(product)
+    product.fault(daily_quota=accepted(product) + 100, throttle=0)
+    wait_until(
+        lambda: all_wait_for_the_quota(product), seconds=30, what="the end of the daily quota"
+    )
+    sent = accepted(product)
     assert statuses(product) == {"sent": sent, "queued": BACKLOG + 2 - sent}
     ((soonest,),) = product.rows(
         "SELECT extract(epoch FROM min(next_attempt_at) - now())::float FROM emails"
@@ -74,11 +76,13 @@ def test_the_rate_is_used_shared_and_never_the_end_of_a_mail(product, say):
         "UPDATE emails SET next_attempt_at = now() WHERE id IN"
         " (SELECT id FROM emails WHERE status = 'queued' LIMIT 500)",
     )
-    wait_until(lambda: statuses(product)["sent"] == sent + 500, seconds=20, what="the others")
-    assert taken(product) == sent + 500
+    wait_until(
+        lambda: statuses(product)["sent"] == sent + 500, seconds=20, what="the remaining mail"
+    )
+    assert accepted(product) == sent + 500
 
 
-def taken(product):
+def accepted(product):
     return product.twin("mail/count")["count"]
 
 
@@ -104,8 +108,8 @@ def change(product, statement, *values):
         connection.execute(statement, values)
 
 
-def pile_up(product, template, count, workspace="workspace_id", address="b@example.com"):
-    """Copies of a mail, due now, of its workspace or of the one given as an expression."""
+def add_backlog(product, template, count, workspace="workspace_id", address="b@example.com"):
+    """Insert copies of a mail, due now; `workspace` is an SQL expression."""
     with psycopg.connect(product.facts["database_url"]) as connection:
         names = [
             name
@@ -134,14 +138,14 @@ def pile_up(product, template, count, workspace="workspace_id", address="b@examp
 
 
 def delay_of_another_workspace(product, template):
-    """Seconds from the commit of its only mail until the stand-in for AWS took it."""
+    """Seconds from the commit of its only mail until the stand-in for AWS accepts it."""
     change(
         product,
         "INSERT INTO workspaces (id, name, created_at) VALUES (gen_random_uuid(), 'Late', now())",
     )
     began = time.monotonic()
     late = "(SELECT id FROM workspaces WHERE name = 'Late')"
-    pile_up(product, template, 1, workspace=late, address="late@example.com")
+    add_backlog(product, template, 1, workspace=late, address="late@example.com")
     wait_until(
         lambda: product.twin("mail", recipient="late@example.com", raw="false"),
         seconds=10,

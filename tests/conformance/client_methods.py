@@ -1,4 +1,4 @@
-"""Which methods a client has, found by looking at it, and what each of them got from us."""
+"""Discovers the methods of a client by introspection, and records what each of them returned."""
 
 import asyncio
 import importlib
@@ -11,19 +11,19 @@ from functools import cache
 import resend
 from pydantic import TypeAdapter, ValidationError
 
-# Its packages for what this product has a counterpart of, and the classes that lead to them.
+# The packages of `resend` that this product implements, and the classes that lead to them.
 FAMILIES = ["api_keys", "contacts", "domains", "emails", "suppressions", "webhooks"]
 ROOTS = ["ApiKeys", "Batch", "Contacts", "Domains", "Emails", "Suppressions", "Webhooks"]
 ASYNC = "_async"
 
 
 def resend_methods():
-    """{"Emails.Attachments.get": the method, ...} as users write them, the async ones too."""
+    """{"Emails.Attachments.get": the method, ...} as users write them, including the async ones."""
     return dict(public_methods({name: getattr(resend, name) for name in ROOTS}))
 
 
 def resend_functions():
-    """Every function behind a public method of a class of those packages, however it is reached."""
+    """Every function behind a public method of a class in those packages."""
     for family in FAMILIES:
         package = importlib.import_module(f"resend.{family}")
         for found in pkgutil.walk_packages(package.__path__, f"resend.{family}."):
@@ -33,7 +33,7 @@ def resend_functions():
 
 
 def opensend_methods(module, *, api_key, base_url):
-    """The same of the client `opensend`, by its two classes and its module-level functions."""
+    """The same for the client `opensend`: its two classes and its module-level functions."""
     for name in ("OpenSend", "Resend"):
         emails = getattr(module, name)(api_key, base_url=base_url).emails
         for method in _public_functions(type(emails)):
@@ -43,7 +43,7 @@ def opensend_methods(module, *, api_key, base_url):
 
 
 def public_methods(named):
-    """(name, method) of everything that can be called in these {name: class}, and inside them."""
+    """(name, method) of every callable in these {name: class}, recursively."""
     for name, value in named.items():
         if inspect.isclass(value):
             children = {f"{name}.{child}": member for child, member in _own(value)}
@@ -53,7 +53,7 @@ def public_methods(named):
 
 
 def _own(kind):
-    """Public members that classes of the client define; of a type of data there are none."""
+    """The public members that a class of the client defines; none for a data type."""
     if not kind.__module__.startswith("resend") or issubclass(kind, dict):
         return
     for name, value in inspect.getmembers(kind):
@@ -67,16 +67,16 @@ def _public_functions(kind):
 
 @dataclass(frozen=True)
 class Verdict:
-    """`text` is "works", or the status and name of the error; the note says what to know of it."""
+    """`text` is "works", or the status and name of the error; `note` explains it."""
 
     text: str
     note: str = ""
 
 
 class Calls:
-    """Calls methods by name and keeps a verdict on each.
+    """Calls methods by name and records a verdict for each.
 
-    `suffix` chooses the async ones. `typed` answers are compared with what the client says of them.
+    `suffix` selects the async methods. `typed` compares responses with the client's own types.
     """
 
     def __init__(self, methods, *, error, suffix="", typed=True):
@@ -87,20 +87,20 @@ class Calls:
         self._typed = typed
 
     def works(self, name, *args, **named):
-        """Call it, and return what it returned."""
+        """Call the method and return its result."""
         answer = self._call(name, *args, **named)
         note = _differences(self._methods[name], answer) if self._typed else ""
         self.verdicts[name] = Verdict("works", note)
         return answer
 
-    def refused(self, expected, name, *args, **named):
-        """Call it; AssertionError unless the client raises its own error, as `404 not_found`."""
+    def fails(self, expected, name, *args, **named):
+        """Call the method; AssertionError unless the client raises the expected `404 not_found`."""
         try:
             answer = self._call(name, *args, **named)
         except self._error as error:
             got, message = f"{error.code} {error.error_type}", str(error)
         else:
-            raise AssertionError(f"{name} was not refused: {answer}")
+            raise AssertionError(f"{name} did not fail: {answer}")
         assert got == expected, f"{name}: {got}, not {expected}: {message}"
         self.verdicts[name] = Verdict(f"`{got}`", message)
 
@@ -111,15 +111,15 @@ class Calls:
 
 
 def _differences(method, answer):
-    """Where the answer is not what the client's own type of it promises, in words."""
+    """Describe where the response differs from the client's own type of it."""
     try:
-        _promised(method).validate_python(answer)
+        _return_type(method).validate_python(answer)
     except ValidationError as error:
-        return "; ".join(sorted({_in_words(each) for each in error.errors()}))
+        return "; ".join(sorted({_describe(each) for each in error.errors()}))
     return ""
 
 
-def _in_words(problem):
+def _describe(problem):
     place = ".".join(str(part) for part in problem["loc"] if isinstance(part, str))
     if problem["type"] == "missing":
         return f"no `{place}`"
@@ -127,7 +127,7 @@ def _in_words(problem):
 
 
 @cache
-def _promised(method):
+def _return_type(method):
     kind = getattr(method, "__self__", object)
     names = {each.__name__: each for each in kind.__mro__} | dict(vars(kind))
     return TypeAdapter(typing.get_type_hints(method, localns=names)["return"])

@@ -1,4 +1,4 @@
-"""One start of the product, and a workspace in it of these tests' own."""
+"""A running product, with a separate workspace for these tests."""
 
 import os
 import subprocess
@@ -10,14 +10,14 @@ import resend
 
 from tests.conformance import errors, scenario
 from tests.conformance.client_methods import ASYNC, Calls, opensend_methods, resend_methods
-from tests.journey.product_running import ROOT, Endpoint, wait_until
+from tests.journey.product import ROOT, Endpoint, wait_until
 
 WORKSPACE = "Conformance"
 
 
 @pytest.fixture(scope="session")
 def token(product):
-    """The API key of a workspace that nobody else uses, as an operator makes it."""
+    """The API key of a separate workspace, created the way an operator does."""
     settings = {
         "LOCAL_MODE": "true",
         "DATABASE_URL": product.facts["database_url"],
@@ -25,15 +25,15 @@ def token(product):
         "VAR_DIR": str(product.var_dir),
     }
     command = [sys.executable, "manage.py", "create_api_key", WORKSPACE]
-    made = subprocess.run(
+    result = subprocess.run(
         command, cwd=ROOT, env=os.environ | settings, capture_output=True, text=True, check=True
     )
-    return made.stdout.strip()
+    return result.stdout.strip()
 
 
 @pytest.fixture(scope="session")
 def client(product, token):
-    """The PyPI client `resend`, changed in nothing but its address and key."""
+    """The unmodified PyPI client `resend`, with our URL and API key."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(resend, "api_url", product.facts["base_url"])
         patch.setattr(resend, "api_key", token)
@@ -42,7 +42,7 @@ def client(product, token):
 
 @pytest.fixture(scope="session")
 def mail(client):
-    """Make the parameters of a mail from a verified domain of this workspace."""
+    """Builds the parameters of a mail from a verified domain of this workspace."""
     params = {"name": f"{uuid.uuid4().hex[:12]}.example.org", "region": "us-east-1"}
     domain = client.Domains.create(params)
     wait_until(lambda: client.Domains.verify(domain["id"])["status"] == "verified")
@@ -61,7 +61,7 @@ def mail(client):
 
 @pytest.fixture(scope="session")
 def resend_verdicts(client):
-    """{"" and "_async": {method: its verdict}}, after each was called."""
+    """{"": {method: verdict}, "_async": {method: verdict}}, from a call of each method."""
     methods, verdicts = resend_methods(), {}
     for suffix in ("", ASYNC):
         calls = Calls(methods, error=client.exceptions.ResendError, suffix=suffix)
@@ -73,7 +73,7 @@ def resend_verdicts(client):
 
 @pytest.fixture(scope="session")
 def opensend_verdicts(product, opensend_module, token, mail):
-    """{method: its verdict} of the client `opensend`, after each was called."""
+    """{method: verdict} of the client `opensend`, from a call of each method."""
     settings = {"api_key": token, "base_url": product.facts["base_url"]}
     methods = dict(opensend_methods(opensend_module, **settings))
     calls = Calls(methods, error=opensend_module.OpenSendError, typed=False)
@@ -85,6 +85,6 @@ def opensend_verdicts(product, opensend_module, token, mail):
 
 
 @pytest.fixture(scope="session")
-def raised(product, client, mail):
-    """[(what was done, status and name of the error, class that the client raised)]"""
+def raised_errors(product, client, mail):
+    """[(situation, status and name of the error, exception class of the client)]"""
     return errors.play(client, mail, product)

@@ -1,4 +1,4 @@
-"""What can go wrong when one calls, done to the client `resend`."""
+"""Error situations, each provoked with the client `resend`."""
 
 import uuid
 
@@ -8,7 +8,7 @@ NOBODY = "018f0000-0000-7000-8000-000000000000"
 
 
 def play(client, mail, product):
-    """[(what was done, status and name of the error, class that the client raised)]"""
+    """[(situation, status and name of the error, exception class of the client)]"""
     return [(what, *_error(client, do)) for what, do in _situations(client, mail, product).items()]
 
 
@@ -16,18 +16,20 @@ def _situations(client, mail, product):
     send = client.Emails.send
     return {
         "no API key": lambda: _with_key(client, "", client.Emails.list),
-        "a key that is unknown or revoked": lambda: _with_key(client, "os_x", client.Emails.list),
-        "a key that may only send": lambda: _as_sender(client, client.Domains.list),
-        "a domain that is not verified": lambda: send(mail(**{"from": "a@nobodys.example"})),
-        "a field is missing": lambda: send(mail(subject=None)),
-        "a field is wrong": lambda: send(mail(to="nobody")),
-        "a field that has no counterpart": lambda: send(mail(template={"id": "welcome"})),
-        "every recipient is suppressed": lambda: _to_suppressed(client, mail),
-        "nothing with this id": lambda: client.Emails.get(NOBODY),
-        "an idempotency key with another body": lambda: _twice(client, mail),
-        "a mail that is not scheduled is moved": lambda: _moved(client, send(mail())["id"]),
-        "a mail that is cancelled is cancelled": lambda: _cancelled_twice(client, mail),
-        "too many requests": lambda: ask_too_often(client, product),
+        "an unknown or revoked API key": lambda: _with_key(client, "os_x", client.Emails.list),
+        "an API key with sending access only": lambda: _as_sender(client, client.Domains.list),
+        "an unverified domain": lambda: send(mail(**{"from": "a@nobodys.example"})),
+        "a missing field": lambda: send(mail(subject=None)),
+        "an invalid field": lambda: send(mail(to="nobody")),
+        "an unsupported field": lambda: send(mail(template={"id": "welcome"})),
+        "every recipient suppressed": lambda: _to_suppressed(client, mail),
+        "an unknown id": lambda: client.Emails.get(NOBODY),
+        "an idempotency key reused with another body": lambda: _twice(client, mail),
+        "rescheduling an email that is not scheduled": lambda: _rescheduled(
+            client, send(mail())["id"]
+        ),
+        "cancelling a cancelled email": lambda: _cancelled_twice(client, mail),
+        "too many requests": lambda: exceed_rate_limit(client, product),
     }
 
 
@@ -46,8 +48,8 @@ def _with_key(client, key, do):
 
 
 def _as_sender(client, do):
-    made = client.ApiKeys.create({"name": "sender", "permission": "sending_access"})
-    _with_key(client, made["token"], do)
+    key = client.ApiKeys.create({"name": "sender", "permission": "sending_access"})
+    _with_key(client, key["token"], do)
 
 
 def _to_suppressed(client, mail):
@@ -62,7 +64,7 @@ def _twice(client, mail):
     client.Emails.send(mail(subject="Something else"), options)
 
 
-def _moved(client, email_id):
+def _rescheduled(client, email_id):
     client.Emails.update({"id": email_id, "scheduled_at": "in 1 hour"})
 
 
@@ -72,8 +74,8 @@ def _cancelled_twice(client, mail):
         client.Emails.cancel(scheduled["id"])
 
 
-def ask_too_often(client, product):
-    """With the limit of this workspace set to one request a second, as an operator can."""
+def exceed_rate_limit(client, product):
+    """Exceed the workspace's rate limit, set to one request per second as an operator can."""
     change = "UPDATE workspaces SET rate_limit = {0}, rate_burst = {0} WHERE name = 'Conformance'"
     product.rows(change.format(1) + " RETURNING id")
     try:

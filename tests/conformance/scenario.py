@@ -1,16 +1,16 @@
-"""A customer who calls each method of the client `resend`, in an order that makes sense."""
+"""Calls every method of the client `resend`, in a realistic order."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
 
-from tests.journey.product_running import wait_until
+from tests.journey.product import wait_until
 
 NOBODY = "018f0000-0000-7000-8000-000000000000"
-NOT_HERE = "404 not_found"
+NOT_SUPPORTED = "404 not_found"
 
 
 def play(calls, hook):
-    """Every method, through `calls`; `hook` is an endpoint that hears our webhooks."""
+    """Call every method through `calls`; `hook` is an endpoint that receives webhooks."""
     domain = _domains(calls)
     webhook = calls.works("Webhooks.create", {"endpoint": hook.url, "events": ["*"]})
     hook.expect(webhook["signing_secret"])
@@ -25,46 +25,46 @@ def play(calls, hook):
 
 def _domains(calls):
     params = {"name": f"{uuid.uuid4().hex[:12]}.example.com", "region": "us-east-1"}
-    made = calls.works("Domains.create", params)
-    calls.works("Domains.verify", made["id"])
+    created = calls.works("Domains.create", params)
+    calls.works("Domains.verify", created["id"])
     changes = {"open_tracking": False, "click_tracking": False}
-    calls.works("Domains.update", {"id": made["id"], **changes})
-    calls.refused(NOT_HERE, "Domains.Claims.create", {"name": made["name"]})
-    calls.refused(NOT_HERE, "Domains.Claims.get", made["id"])
-    calls.refused(NOT_HERE, "Domains.Claims.verify", made["id"])
+    calls.works("Domains.update", {"id": created["id"], **changes})
+    calls.fails(NOT_SUPPORTED, "Domains.Claims.create", {"name": created["name"]})
+    calls.fails(NOT_SUPPORTED, "Domains.Claims.get", created["id"])
+    calls.fails(NOT_SUPPORTED, "Domains.Claims.verify", created["id"])
 
     def verified():
-        got = calls.works("Domains.get", made["id"])
+        got = calls.works("Domains.get", created["id"])
         return got if got["status"] == "verified" else None
 
     domain = wait_until(verified, what="verification")
     assert domain["records"]
-    assert made["id"] in [each["id"] for each in calls.works("Domains.list")["data"]]
+    assert created["id"] in [each["id"] for each in calls.works("Domains.list")["data"]]
     return domain
 
 
 def _emails(calls, domain):
     mail = {
         "from": f"Ada <ada@{domain['name']}>",
-        "to": [_somebody()],
+        "to": [_new_address()],
         "subject": "Hello",
         "html": "<p>Hi</p>",
         "tags": [{"name": "team", "value": "blue"}],
     }
     file = {"filename": "a.txt", "content": list(b"A file"), "content_type": "text/plain"}
-    sent = calls.works("Emails.send", {**mail, "cc": _somebody(), "attachments": [file]})
+    sent = calls.works("Emails.send", {**mail, "cc": _new_address(), "attachments": [file]})
     got = calls.works("Emails.get", sent["id"])
     assert (got["subject"], got["html"], got["from"]) == ("Hello", "<p>Hi</p>", mail["from"])
     (listed,) = calls.works("Emails.Attachments.list", sent["id"])["data"]
     attachment = calls.works("Emails.Attachments.get", sent["id"], listed["id"])
     assert (attachment["filename"], attachment["size"]) == ("a.txt", len("A file"))
 
-    batch = calls.works("Batch.send", [mail, {**mail, "to": [_somebody()]}])
+    batch = calls.works("Batch.send", [mail, {**mail, "to": [_new_address()]}])
     newest = calls.works("Emails.list", {"limit": 2})
     assert {each["id"] for each in newest["data"]} == {each["id"] for each in batch["data"]}
     _scheduled(calls, mail)
-    calls.refused(NOT_HERE, "Emails.share", sent["id"])
-    calls.refused(NOT_HERE, "Emails.metrics", {"metrics": ["sent"]})
+    calls.fails(NOT_SUPPORTED, "Emails.share", sent["id"])
+    calls.fails(NOT_SUPPORTED, "Emails.metrics", {"metrics": ["sent"]})
     return sent
 
 
@@ -79,23 +79,23 @@ def _scheduled(calls, mail):
 
 def _webhooks(calls, hook, webhook_id, sent):
     wait_until(lambda: "email.delivered" in hook.types[sent["id"]], what="email.delivered")
-    heard = hook.events(sent["id"])[0]
+    request = hook.events(sent["id"])[0]
     names = ("id", "timestamp", "signature")
     options = {
-        "payload": heard.body.decode(),
-        "headers": {name: heard.headers[f"svix-{name}"] for name in names},
+        "payload": request.body.decode(),
+        "headers": {name: request.headers[f"svix-{name}"] for name in names},
         "webhook_secret": hook.secret,
     }
-    assert calls.works("Webhooks.verify", options) == heard.event
+    assert calls.works("Webhooks.verify", options) == request.event
 
-    event_id = heard.event["id"]
+    event_id = request.event["id"]
     listed = calls.works("Webhooks.list_events", webhook_id, {"limit": 100})["data"]
     assert event_id in [each["id"] for each in listed]
     got = wait_until(
         lambda: _succeeded(calls.works("Webhooks.get_event", webhook_id, event_id)),
-        what="a delivery that is done",
+        what="a successful delivery",
     )
-    assert got["payload"] == heard.event
+    assert got["payload"] == request.event
     attempts = calls.works("Webhooks.list_event_attempts", webhook_id, event_id)["data"]
     assert [each["http_status_code"] for each in attempts] == [204]
     assert calls.works("Webhooks.replay_event", webhook_id, event_id)["id"] == event_id
@@ -116,45 +116,47 @@ def _succeeded(delivery):
 
 def _receiving(calls):
     assert calls.works("Emails.Receiving.list", {"limit": 10})["data"] == []
-    calls.refused(NOT_HERE, "Emails.Receiving.get", NOBODY, {"html_format": "cid"})
-    calls.refused(NOT_HERE, "Emails.Receiving.Attachments.list", NOBODY)
-    calls.refused(NOT_HERE, "Emails.Receiving.Attachments.get", NOBODY, NOBODY)
+    calls.fails(NOT_SUPPORTED, "Emails.Receiving.get", NOBODY, {"html_format": "cid"})
+    calls.fails(NOT_SUPPORTED, "Emails.Receiving.Attachments.list", NOBODY)
+    calls.fails(NOT_SUPPORTED, "Emails.Receiving.Attachments.get", NOBODY, NOBODY)
 
 
 def _api_keys(calls, domain):
     restriction = {"permission": "sending_access", "domain_id": domain["id"]}
-    made = calls.works("ApiKeys.create", {"name": "site", **restriction})
-    assert made["token"].startswith("os_")
-    assert calls.works("ApiKeys.update", {"id": made["id"], "name": "shop"})["id"] == made["id"]
+    created = calls.works("ApiKeys.create", {"name": "site", **restriction})
+    assert created["token"].startswith("os_")
+    assert (
+        calls.works("ApiKeys.update", {"id": created["id"], "name": "shop"})["id"] == created["id"]
+    )
     listed = {each["id"]: each["name"] for each in calls.works("ApiKeys.list")["data"]}
-    assert listed[made["id"]] == "shop"
-    calls.works("ApiKeys.remove", made["id"])
+    assert listed[created["id"]] == "shop"
+    calls.works("ApiKeys.remove", created["id"])
 
 
 def _contacts(calls):
-    address = _somebody()
-    made = calls.works("Contacts.create", {"email": address, "properties": {"plan": "pro"}})
+    address = _new_address()
+    created = calls.works("Contacts.create", {"email": address, "properties": {"plan": "pro"}})
     calls.works("Contacts.update", {"email": address, "first_name": "Ann"})
     got = calls.works("Contacts.get", email=address)
-    assert (got["id"], got["first_name"]) == (made["id"], "Ann")
-    assert [each["id"] for each in calls.works("Contacts.list")["data"]] == [made["id"]]
+    assert (got["id"], got["first_name"]) == (created["id"], "Ann")
+    assert [each["id"] for each in calls.works("Contacts.list")["data"]] == [created["id"]]
     segment = {"email": address, "segment_id": NOBODY}
-    calls.refused(NOT_HERE, "Contacts.Segments.add", segment)
-    calls.refused(NOT_HERE, "Contacts.Segments.remove", segment)
-    calls.refused(NOT_HERE, "Contacts.Segments.list", {"email": address})
-    calls.refused(NOT_HERE, "Contacts.Topics.list", email=address)
+    calls.fails(NOT_SUPPORTED, "Contacts.Segments.add", segment)
+    calls.fails(NOT_SUPPORTED, "Contacts.Segments.remove", segment)
+    calls.fails(NOT_SUPPORTED, "Contacts.Segments.list", {"email": address})
+    calls.fails(NOT_SUPPORTED, "Contacts.Topics.list", email=address)
     choice = {"id": NOBODY, "subscription": "opt_in"}
-    calls.refused(NOT_HERE, "Contacts.Topics.update", {"email": address, "topics": [choice]})
-    calls.refused(NOT_HERE, "Contacts.Imports.create", {"file": b"email\na@example.net\n"})
-    calls.refused(NOT_HERE, "Contacts.Imports.get", NOBODY)
-    calls.refused(NOT_HERE, "Contacts.Imports.list")
+    calls.fails(NOT_SUPPORTED, "Contacts.Topics.update", {"email": address, "topics": [choice]})
+    calls.fails(NOT_SUPPORTED, "Contacts.Imports.create", {"file": b"email\na@example.net\n"})
+    calls.fails(NOT_SUPPORTED, "Contacts.Imports.get", NOBODY)
+    calls.fails(NOT_SUPPORTED, "Contacts.Imports.list")
     assert calls.works("Contacts.remove", email=address)["deleted"] is True
 
 
 def _suppressions(calls):
-    address, others = _somebody(), [_somebody(), _somebody()]
-    made = calls.works("Suppressions.add", {"email": address})
-    assert calls.works("Suppressions.get", address)["id"] == made["id"]
+    address, others = _new_address(), [_new_address(), _new_address()]
+    created = calls.works("Suppressions.add", {"email": address})
+    assert calls.works("Suppressions.get", address)["id"] == created["id"]
     assert len(calls.works("Suppressions.Batch.add", {"emails": others})["data"]) == 2
     listed = calls.works("Suppressions.list", {"origin": "manual"})["data"]
     assert {each["email"] for each in listed} >= {address, *others}
@@ -162,12 +164,12 @@ def _suppressions(calls):
     assert calls.works("Suppressions.remove", address)["deleted"] is True
 
 
-def _somebody():
+def _new_address():
     return f"somebody-{uuid.uuid4().hex[:12]}@example.net"
 
 
 def play_opensend(calls, mail):
-    """Every method of the client `opensend`, which are two."""
+    """Call both methods of the client `opensend`."""
     for client in ("OpenSend(...).emails", "Resend(...).emails", "Emails"):
         params = mail()
         params["from_email"] = params.pop("from")

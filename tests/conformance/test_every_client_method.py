@@ -1,6 +1,6 @@
-"""Each method of the clients from PyPI works here, or raises the client's own error that says why.
+"""Each method of the PyPI clients works, or raises the client's own error with a reason.
 
-What each got is docs/compatibility.md; `make compatibility` writes it.
+docs/compatibility.md lists the results; `make compatibility` writes it.
 """
 
 import os
@@ -11,15 +11,15 @@ from tests.conformance.client_methods import (
     resend_functions,
     resend_methods,
 )
-from tests.conformance.compatibility_page import rendered
-from tests.journey.product_running import ROOT
+from tests.conformance.compatibility_page import render
+from tests.journey.product import ROOT
 
 PAGE = ROOT / "docs/compatibility.md"
-# It asks nothing of the API.
+# Makes no request, so it has no async variant.
 ONLY_SYNC = {"Webhooks.verify"}
 
 
-def test_every_method_of_the_client_has_a_name_by_which_it_is_called():
+def test_every_function_of_the_client_is_a_known_method():
     named = {method.__func__ for method in resend_methods().values()}
     assert named >= set(resend_functions())
 
@@ -31,7 +31,7 @@ def test_every_method_of_resend_was_called(resend_verdicts):
     assert {name + ASYNC for name in resend_verdicts[ASYNC].keys() - ONLY_SYNC} == methods - plain
 
 
-def test_the_async_methods_get_what_the_others_get(resend_verdicts):
+def test_async_methods_have_the_same_results(resend_verdicts):
     assert resend_verdicts[ASYNC] == resend_verdicts[""]
 
 
@@ -40,8 +40,10 @@ def test_every_method_of_opensend_was_called(opensend_verdicts, opensend_module)
     assert opensend_verdicts.keys() == methods.keys()
 
 
-def test_the_page_tells_what_each_method_got(resend_verdicts, opensend_verdicts, raised):
-    page = rendered(resend_verdicts, opensend_verdicts, raised)
+def test_the_page_lists_the_result_of_each_method(
+    resend_verdicts, opensend_verdicts, raised_errors
+):
+    page = render(resend_verdicts, opensend_verdicts, raised_errors)
     if os.environ.get("WRITE_COMPATIBILITY"):
         PAGE.write_text(page)
     assert PAGE.read_text() == page, "run `make compatibility`"

@@ -2,11 +2,11 @@ import pytest
 
 
 @pytest.fixture
-def told(db):
-    """The data of the events of one type, in the order in which they were published."""
+def published(db):
+    """`published("contact.created")`: the data of the events of this type, oldest first."""
     from events.models import Event
 
-    def find(kind):
-        return [event.data() for event in Event.objects.filter(type=kind).order_by("pk")]
+    def data_of(event_type):
+        return [event.data() for event in Event.objects.filter(type=event_type).order_by("pk")]
 
-    return find
+    return data_of

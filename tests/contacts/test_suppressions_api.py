@@ -1,4 +1,4 @@
-"""`/suppressions`: who gets no more mail, by id or address, in lists and in batches."""
+"""`/suppressions`: single suppressions by id or address, lists and batches."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -13,8 +13,8 @@ from emails.facts.record import EmailFact, record_facts
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-SIMULATED = "bounce+1@simulator.amazonses.com"
-NOBODY = "01890000-0000-7000-8000-000000000000"
+SIMULATOR_ADDRESS = "bounce+1@simulator.amazonses.com"
+UNKNOWN_ID = "01890000-0000-7000-8000-000000000000"
 
 
 def add(api, email="bob@example.net", **fields):
@@ -23,7 +23,7 @@ def add(api, email="bob@example.net", **fields):
     return answer.json()
 
 
-def problems(answer, status=422):
+def invalid_fields(answer, status=422):
     assert answer.status_code == status, answer.content
     return set(answer.json()["details"]["fields"])
 
@@ -34,44 +34,44 @@ def listed(api, query=""):
     return [each["email"] for each in answer.json()["data"]]
 
 
-# --- One ------------------------------------------------------------------------------
+# --- Single suppressions --------------------------------------------------------------
 
 
-def test_an_address_is_suppressed_by_hand_and_told(api, told):
-    made = add(api, " Bob@BÜCHER.example ")
-    assert made.pop("object") == "suppression"
-    assert made.pop("event_id") is None
-    assert (made["email"], made["origin"]) == ("bob@xn--bcher-kva.example", "manual")
-    assert told("suppression.added") == [made]
+def test_adding_a_suppression_publishes_an_event(api, published):
+    created = add(api, " Bob@BÜCHER.example ")
+    assert created.pop("object") == "suppression"
+    assert created.pop("event_id") is None
+    assert (created["email"], created["origin"]) == ("bob@xn--bcher-kva.example", "manual")
+    assert published("suppression.added") == [created]
 
 
 @pytest.mark.parametrize("name", ["reason", "origin"])
-def test_a_reason_may_be_given(api, name):
+def test_a_suppression_can_have_a_reason(api, name):
     assert add(api, **{name: "complaint"})["origin"] == "complaint"
-    body = {"email": "bob@example.net", name: "a whim"}
+    body = {"email": "bob@example.net", name: "unknown"}
     assert set(api.post("/suppressions", body).json()["details"]["fields"]) == {name}
 
 
 @pytest.mark.parametrize("path", ["/suppressions", "/suppressions/batch/add"])
-def test_a_reason_is_given_by_one_of_its_names(api, path):
-    whom = (
+def test_origin_and_reason_cannot_both_be_given(api, path):
+    target = (
         {"email": "bob@example.net"} if path == "/suppressions" else {"emails": ["b@example.net"]}
     )
-    answer = api.post(path, whom | {"origin": "manual", "reason": "manual"})
+    answer = api.post(path, target | {"origin": "manual", "reason": "manual"})
     assert answer.status_code == 422
     fields = answer.json()["details"]["fields"]
     assert fields == {"reason": "give `origin` or `reason`, not both"}
 
 
-def test_what_caused_it_is_shown(api, workspace):
+def test_a_suppression_shows_its_cause(api, workspace):
     email, event = uuid7(), uuid7()
     suppress([SuppressionRequest(workspace.pk, "bob@example.net", "bounce", NOON, email, event)])
-    shown = api.get("/suppressions/bob@example.net").json()
-    assert (shown["source_id"], shown["event_id"]) == (str(email), str(event))
-    assert shown["created_at"] == "2026-03-01T12:00:00.000Z"
+    suppression = api.get("/suppressions/bob@example.net").json()
+    assert (suppression["source_id"], suppression["event_id"]) == (str(email), str(event))
+    assert suppression["created_at"] == "2026-03-01T12:00:00.000Z"
 
 
-def test_a_bounce_names_its_email_and_its_event(api, domain):
+def test_a_bounce_suppression_names_its_email_and_event(api, domain):
     email = {"from": "a@example.com", "to": "bob@example.net", "subject": "s", "text": "t"}
     sent = UUID(api.post("/emails", email).json()["id"])
     bounce = EmailFact(
@@ -84,45 +84,45 @@ def test_a_bounce_names_its_email_and_its_event(api, domain):
         is_published=False,
     )
     record_facts([bounce])
-    shown = api.get("/suppressions/bob@example.net").json()
+    suppression = api.get("/suppressions/bob@example.net").json()
     (event,) = api.get(f"/emails/{sent}/events").json()["data"]
-    assert (shown["source_id"], shown["event_id"]) == (str(sent), event["id"])
+    assert (suppression["source_id"], suppression["event_id"]) == (str(sent), event["id"])
 
 
-def test_an_address_that_is_suppressed_stays_as_it_is(api, told):
+def test_adding_a_suppressed_address_again_changes_nothing(api, published):
     first = add(api, reason="complaint")
     assert add(api, "BOB@example.net", reason="bounce") == first
-    assert len(told("suppression.added")) == 1
+    assert len(published("suppression.added")) == 1
 
 
-def test_a_stronger_reason_takes_the_place_of_a_weaker(api, told):
+def test_a_stronger_reason_replaces_a_weaker_one(api, published):
     first = add(api, reason="unsubscribed")
     again = add(api, reason="bounce")
     assert (again["id"], again["origin"]) == (first["id"], "bounce")
-    assert len(told("suppression.added")) == 1
+    assert len(published("suppression.added")) == 1
 
 
-def test_the_simulator_is_refused_by_name(api):
-    answer = api.post("/suppressions", {"email": SIMULATED})
-    assert problems(answer) == {"email"}
+def test_the_mailbox_simulator_is_refused(api):
+    answer = api.post("/suppressions", {"email": SIMULATOR_ADDRESS})
+    assert invalid_fields(answer) == {"email"}
     assert "simulator" in answer.json()["message"]
 
 
 @pytest.mark.parametrize(
-    ("body", "named"),
+    ("body", "invalid"),
     [
         ({"email": "bob"}, "email"),
         ({"email": "Bob <bob@example.net>"}, "email"),
-        ({"email": "bob@example.net", "reason": "a whim"}, "reason"),
+        ({"email": "bob@example.net", "reason": "unknown"}, "reason"),
         ({"email": "bob@example.net", "why": "x"}, "why"),
         ({}, "email"),
     ],
 )
-def test_a_wrong_field_is_named(api, body, named):
-    assert problems(api.post("/suppressions", body)) == {named}
+def test_an_invalid_field_is_named(api, body, invalid):
+    assert invalid_fields(api.post("/suppressions", body)) == {invalid}
 
 
-def test_one_key_adds_once(api, told):
+def test_an_idempotency_key_adds_once(api, published):
     first, again = (
         api.post("/suppressions", {"email": "b@example.net"}, headers={"Idempotency-Key": "k"})
         for _ in range(2)
@@ -131,34 +131,36 @@ def test_one_key_adds_once(api, told):
 
 
 def test_a_suppression_is_found_by_id_and_by_address(api):
-    made = add(api, "b/o+b@example.net")
-    for given in (made["id"], "B%2Fo%2Bb@example.net"):
-        assert api.get(f"/suppressions/{given}").json() == made
+    created = add(api, "b/o+b@example.net")
+    for given in (created["id"], "B%2Fo%2Bb@example.net"):
+        assert api.get(f"/suppressions/{given}").json() == created
 
 
 @pytest.mark.parametrize("given", ["id", "address"])
-def test_a_suppression_is_removed_once_and_told(api, told, given):
-    made = add(api)
-    url = f"/suppressions/{made['id'] if given == 'id' else 'Bob@Example.net'}"
+def test_a_suppression_is_removed_once_with_an_event(api, published, given):
+    created = add(api)
+    url = f"/suppressions/{created['id'] if given == 'id' else 'Bob@Example.net'}"
     answer = api.delete(url).json()
-    assert answer == {"object": "suppression", "id": made["id"], "deleted": True}
-    assert [event["id"] for event in told("suppression.removed")] == [made["id"]]
+    assert answer == {"object": "suppression", "id": created["id"], "deleted": True}
+    assert [event["id"] for event in published("suppression.removed")] == [created["id"]]
     assert api.delete(url).status_code == 404
 
 
-@pytest.mark.parametrize("given", ["nonsense", NOBODY, "x@example.net", "a@b", "a%00@example.net"])
-def test_what_is_not_there_is_404(api, given):
+@pytest.mark.parametrize(
+    "given", ["nonsense", UNKNOWN_ID, "x@example.net", "a@b", "a%00@example.net"]
+)
+def test_an_unknown_suppression_is_a_404(api, given):
     add(api)
     for method in (api.get, api.delete):
         assert method(f"/suppressions/{given}").json()["name"] == "not_found"
 
 
-def test_other_workspaces_have_nothing_to_do_with_it(api, stranger):
-    made = add(api)
-    for given in (made["id"], "bob@example.net"):
+def test_other_workspaces_cannot_see_or_remove_a_suppression(api, stranger):
+    created = add(api)
+    for given in (created["id"], "bob@example.net"):
         assert stranger.get(f"/suppressions/{given}").status_code == 404
         assert stranger.delete(f"/suppressions/{given}").status_code == 404
-    both = ({"ids": [made["id"]]}, {"emails": ["bob@example.net"]})
+    both = ({"ids": [created["id"]]}, {"emails": ["bob@example.net"]})
     assert [stranger.post("/suppressions/batch/remove", it).json()["data"] for it in both] == [
         []
     ] * 2
@@ -171,15 +173,15 @@ def test_other_workspaces_have_nothing_to_do_with_it(api, stranger):
 
 
 @pytest.fixture
-def three(workspace):
-    """Suppressed in this order, of 1, 2 and 3 March."""
+def three_suppressions(workspace):
+    """Three suppressions, created on 1, 2 and 3 March."""
     for day, origin in enumerate(["bounce", "complaint", "bounce"]):
         at = NOON + timedelta(days=day)
         suppress([SuppressionRequest(workspace.pk, f"r{day + 1}@example.net", origin, at)])
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "expected"),
     [
         ("", [3, 2, 1]),
         ("?origin=bounce", [3, 1]),
@@ -193,20 +195,20 @@ def three(workspace):
         ("?origin=bounce&created_after=2026-03-02T00:00:00%2B00:00&limit=1", [3]),
     ],
 )
-def test_lists_can_be_narrowed(api, three, query, found):
-    assert listed(api, query) == [f"r{number}@example.net" for number in found]
+def test_lists_can_be_filtered(api, three_suppressions, query, expected):
+    assert listed(api, query) == [f"r{number}@example.net" for number in expected]
 
 
-def test_narrowed_lists_have_pages(api, three):
+def test_filtered_lists_are_paginated(api, three_suppressions):
     first = api.get("/suppressions?origin=bounce&limit=1").json()
     assert first["has_more"] is True
     assert listed(api, f"?origin=bounce&after={first['data'][0]['id']}") == ["r1@example.net"]
 
 
 @pytest.mark.parametrize(
-    ("query", "named"),
+    ("query", "invalid"),
     [
-        ("origin=whim", "origin"),
+        ("origin=unknown", "origin"),
         ("reason=", "reason"),
         ("email=bob", "email"),
         ("created_after=yesterday", "created_after"),
@@ -214,38 +216,42 @@ def test_narrowed_lists_have_pages(api, three):
     ],
 )
 @pytest.mark.parametrize("path", ["/suppressions", "/suppressions/export"])
-def test_a_filter_that_makes_no_sense_is_named(api, path, query, named):
-    assert problems(api.get(f"{path}?{query}")) == {named}
+def test_an_invalid_filter_is_named(api, path, query, invalid):
+    assert invalid_fields(api.get(f"{path}?{query}")) == {invalid}
 
 
 # --- Batches --------------------------------------------------------------------------
 
 
-def test_a_batch_is_added_each_address_once(api, told):
-    there = add(api, "bob@example.net", reason="complaint")
+def test_a_batch_adds_each_address_once(api, published):
+    existing = add(api, "bob@example.net", reason="complaint")
     emails = ["Bob@example.net", "ann@example.net", " ANN@example.net"]
     answer = api.post("/suppressions/batch/add", {"emails": emails, "reason": "bounce"})
     assert answer.status_code == 200
     added = {each["email"]: each for each in answer.json()["data"]}
     assert added.keys() == {"bob@example.net", "ann@example.net"}
-    assert added["bob@example.net"] == there
+    assert added["bob@example.net"] == existing
     assert added["ann@example.net"]["origin"] == "bounce"
-    assert len(told("suppression.added")) == 2
+    assert len(published("suppression.added")) == 2
 
 
-def test_a_batch_with_one_wrong_address_adds_none(api):
-    answer = api.post("/suppressions/batch/add", {"emails": ["a@example.net", "b", SIMULATED]})
-    assert problems(answer) == {"emails.1", "emails.2"}
+def test_a_batch_with_an_invalid_address_adds_none(api):
+    answer = api.post(
+        "/suppressions/batch/add", {"emails": ["a@example.net", "b", SIMULATOR_ADDRESS]}
+    )
+    assert invalid_fields(answer) == {"emails.1", "emails.2"}
     assert not listed(api)
 
 
-def test_a_batch_is_removed_by_addresses_or_ids(api, told):
+def test_a_batch_can_be_removed_by_addresses_or_ids(api, published):
     ids = {name: add(api, f"{name}@example.net")["id"] for name in "abc"}
     answer = api.post("/suppressions/batch/remove", {"emails": ["A@example.net", "x@example.net"]})
     assert answer.json()["data"] == [{"object": "suppression", "id": ids["a"], "deleted": True}]
-    answer = api.post("/suppressions/batch/remove", {"ids": [ids["b"], ids["b"], NOBODY, ids["a"]]})
+    answer = api.post(
+        "/suppressions/batch/remove", {"ids": [ids["b"], ids["b"], UNKNOWN_ID, ids["a"]]}
+    )
     assert [each["id"] for each in answer.json()["data"]] == [ids["b"]]
-    assert [event["email"] for event in told("suppression.removed")] == [
+    assert [event["email"] for event in published("suppression.removed")] == [
         "a@example.net",
         "b@example.net",
     ]
@@ -253,25 +259,27 @@ def test_a_batch_is_removed_by_addresses_or_ids(api, told):
 
 
 @pytest.mark.parametrize(
-    ("kind", "body", "named"),
+    ("kind", "body", "invalid"),
     [
         ("add", {}, "emails"),
         ("add", {"emails": []}, "emails"),
         ("add", {"emails": ["a@example.net"] * 101}, "emails"),
         ("add", {"emails": "a@example.net"}, "emails"),
         ("remove", {}, "body"),
-        ("remove", {"emails": ["a@example.net"], "ids": [NOBODY]}, "body"),
+        ("remove", {"emails": ["a@example.net"], "ids": [UNKNOWN_ID]}, "body"),
         ("remove", {"ids": ["x"]}, "ids.0"),
-        ("remove", {"ids": [NOBODY] * 101}, "ids"),
+        ("remove", {"ids": [UNKNOWN_ID] * 101}, "ids"),
         ("remove", {"emails": ["a"]}, "emails.0"),
     ],
 )
-def test_a_wrong_batch_says_what_is_wrong(api, kind, body, named):
-    assert problems(api.post(f"/suppressions/batch/{kind}", body)) == {named}
+def test_an_invalid_batch_names_the_field(api, kind, body, invalid):
+    assert invalid_fields(api.post(f"/suppressions/batch/{kind}", body)) == {invalid}
 
 
 @pytest.mark.parametrize("size", [2, 100])
-def test_a_batch_of_any_size_is_as_many_statements(api, size, django_assert_num_queries):
+def test_a_batch_of_any_size_takes_the_same_number_of_statements(
+    api, size, django_assert_num_queries
+):
     emails = [f"r{number}@example.net" for number in range(size)]
     for email in emails:
         api.post("/contacts", {"email": email})
@@ -285,8 +293,8 @@ def test_a_batch_of_any_size_is_as_many_statements(api, size, django_assert_num_
     assert not listed(api)
 
 
-def test_a_pair_that_the_query_made_up_is_left_alone(api, workspace):
-    """Of two workspaces with the same contacts, each keeps its own."""
+def test_unsuppressing_resubscribes_only_contacts_of_the_same_workspace(api, workspace):
+    """Two workspaces have the same contacts; each loses only its own suppression."""
     from contacts.models import Contact
     from contacts.suppressions import unsuppress
 
@@ -296,5 +304,5 @@ def test_a_pair_that_the_query_made_up_is_left_alone(api, workspace):
         for person in ("a@example.net", "b@example.net"):
             Contact.objects.create(workspace=tenant, email=person, unsubscribed=True)
     unsuppress(list(Suppression.objects.all()))
-    kept = Contact.objects.filter(unsubscribed=True).values_list("workspace", "email")
-    assert set(kept) == {(workspace.pk, "b@example.net"), (other.pk, "a@example.net")}
+    unsubscribed = Contact.objects.filter(unsubscribed=True).values_list("workspace", "email")
+    assert set(unsubscribed) == {(workspace.pk, "b@example.net"), (other.pk, "a@example.net")}

@@ -1,13 +1,13 @@
-"""Queues to work on: events are the plainest rows that are jobs, emails those claimed by turns."""
+"""Queue rows for tests: events as the simplest queue, emails as one that is claimed round-robin."""
 
 import pytest
 
-# Django isn't set up yet when this file is read.
+# Django is not set up yet when this file is imported.
 
 
 @pytest.fixture
 def events(workspace):
-    """`events(3)` makes three due events, the first the oldest."""
+    """`events(3)` creates three due events, oldest first."""
     from django.db import connection
 
     from core.db.ids import uuid7
@@ -19,21 +19,21 @@ def events(workspace):
             for _ in range(count)
         ]
         Event.objects.bulk_create(rows)
-        order = [row.pk for row in rows]
+        ids = [row.pk for row in rows]
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE events SET next_attempt_at = now() - interval '10 s' + place * interval"
                 " '1 ms' FROM unnest(%s::uuid[]) WITH ORDINALITY AS t (key, place) WHERE id = key",
-                [order],
+                [ids],
             )
-        return [Event.objects.get(pk=pk) for pk in order]
+        return [Event.objects.get(pk=pk) for pk in ids]
 
     return make
 
 
 @pytest.fixture
 def make_due(db):
-    """Let leases of rows run out."""
+    """`make_due(rows)` expires the leases of rows."""
     from django.db import connection
 
     def expire(rows, ago="1 s"):
@@ -49,7 +49,7 @@ def make_due(db):
 
 @pytest.fixture
 def emails_due():
-    """`emails_due(workspace, 10_000)` writes queued emails, without their recipients."""
+    """`emails_due(workspace, 10_000)` inserts queued emails without recipients."""
     from django.db import connection
 
     from emails.models import Email

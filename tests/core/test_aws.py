@@ -1,4 +1,4 @@
-"""Clients of AWS are slow to make, and shared."""
+"""AWS clients are slow to create and shared."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,22 +9,22 @@ from core import aws
 
 
 @pytest.fixture(autouse=True)
-def _fresh():
+def _no_cached_clients():
     aws._client.cache_clear()
     yield
     aws._client.cache_clear()
 
 
-def test_threads_that_want_the_first_client_at_once_share_one(monkeypatch):
-    made = []
+def test_concurrent_threads_share_one_new_client(monkeypatch):
+    created = []
 
-    def make(*_, **__):
+    def create(*_, **__):
         time.sleep(0.05)
-        made.append(object())
-        return made[-1]
+        created.append(object())
+        return created[-1]
 
-    monkeypatch.setattr("boto3.client", make)
+    monkeypatch.setattr("boto3.client", create)
     with ThreadPoolExecutor(20) as pool:
-        got = set(pool.map(lambda _: id(aws.ses("eu-central-1")), range(20)))
+        client_ids = set(pool.map(lambda _: id(aws.ses("eu-central-1")), range(20)))
 
-    assert len(made) == len(got) == 1
+    assert len(created) == len(client_ids) == 1

@@ -34,7 +34,7 @@ def test_a_bad_item_is_found_alone_and_the_others_are_done():
 
 
 def test_an_error_that_is_no_fault_of_the_item_ends_the_batch():
-    """Such as a database that went away: the rows are due again after their lease."""
+    """Such as an unavailable database: the rows are due again after their lease."""
     tried = []
 
     def action(items):

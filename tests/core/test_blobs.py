@@ -1,4 +1,4 @@
-"""What every store of blobs promises: here a folder, and S3 as the twin plays it."""
+"""The contract of every blob store, tested with a folder and with the twin's S3."""
 
 import time
 from datetime import timedelta
@@ -13,27 +13,27 @@ LARGE = bytes(range(256)) * (40 * 1024 * 1024 // 256)
 
 @pytest.fixture
 def link(blob_store):
-    """`link(filename=..., content_type=...)`: the URL of a blob that was just put."""
+    """`link(filename=..., content_type=...)`: the signed URL of a new blob."""
 
-    def make(filename="a.txt", content_type="text/plain", lasts=timedelta(minutes=15)):
+    def make(filename="a.txt", content_type="text/plain", expires_in=timedelta(minutes=15)):
         blob_store.put("emails/a.0", b"hello")
         return blob_store.signed_url(
             "emails/a.0",
             filename=filename,
             content_type=content_type,
-            expires_at=timezone.now() + lasts,
+            expires_at=timezone.now() + expires_in,
         )
 
     return make
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", LARGE], ids=["empty", "small", "large"])
-def test_what_was_put_is_read(blob_store, content):
+def test_a_blob_is_read_back(blob_store, content):
     blob_store.put("emails/2026-11-21/a.0", content)
     assert blob_store.read("emails/2026-11-21/a.0") == content
 
 
-def test_a_put_replaces_what_was_there(blob_store):
+def test_a_put_replaces_an_existing_blob(blob_store):
     blob_store.put("emails/a.0", b"first, and longer")
     blob_store.put("emails/a.0", b"second")
 
@@ -41,12 +41,12 @@ def test_a_put_replaces_what_was_there(blob_store):
     assert blob_store.keys("emails/", after="", limit=9) == ["emails/a.0"]
 
 
-def test_what_was_never_put_is_missing(blob_store):
+def test_reading_an_unknown_key_raises_blob_missing(blob_store):
     with pytest.raises(BlobMissing):
         blob_store.read("emails/a.0")
 
 
-def test_what_was_deleted_is_missing(blob_store):
+def test_deleted_blobs_are_missing(blob_store):
     for name in "abc":
         blob_store.put(f"emails/{name}.0", b"")
 
@@ -58,21 +58,21 @@ def test_what_was_deleted_is_missing(blob_store):
         blob_store.read("emails/a.0")
 
 
-def test_keys_come_in_order_and_by_pages(blob_store):
+def test_keys_are_listed_in_order_and_in_pages(blob_store):
     names = [f"emails/{day}/{minute}/{name}" for day in "12" for minute in "34" for name in "xyz"]
     for name in [*reversed(names), "others/1/3/x", "emails-too/1/3/x"]:
         blob_store.put(name, b"")
 
     assert blob_store.keys("emails/", after="", limit=1000) == names
-    found = []
+    listed = []
     for _ in range(3):
-        found += blob_store.keys("emails/", after=found[-1] if found else "", limit=5)
-    assert found == names
+        listed += blob_store.keys("emails/", after=listed[-1] if listed else "", limit=5)
+    assert listed == names
     assert blob_store.keys("emails/2/", after="", limit=1000) == names[6:]
     assert blob_store.keys("emails/", after="emails/1/4", limit=1) == names[3:4]
 
 
-def test_a_thousand_are_deleted_at_once(blob_store):
+def test_a_thousand_blobs_are_deleted_at_once(blob_store):
     names = [f"emails/{number:04}.0" for number in range(1001)]
     for name in (names[0], names[999], names[1000]):
         blob_store.put(name, b"")
@@ -91,19 +91,19 @@ def test_a_link_downloads_the_blob(link, download):
     assert headers["Content-Length"] == "5"
 
 
-def test_a_page_is_a_download_and_no_page(link, download):
+def test_html_is_served_as_an_attachment(link, download):
     _, headers = download(link(filename="a.html", content_type="text/html"))
     assert headers["Content-Disposition"].startswith("attachment;")
 
 
-def test_a_link_ends(link, download):
-    url = link(lasts=timedelta(seconds=1))
+def test_a_link_expires(link, download):
+    url = link(expires_in=timedelta(seconds=1))
     time.sleep(1.1)
     assert b"expired" in download(url)[0]
 
 
 @pytest.mark.parametrize("place", [-1, 45])
-def test_a_link_that_was_changed_downloads_nothing(link, download, place):
+def test_a_modified_link_downloads_nothing(link, download, place):
     url = link()
     other = "A" if url[place] != "A" else "B"
     changed = url[:place] + other + (url[place + 1 :] if place != -1 else "")

@@ -1,4 +1,4 @@
-"""Blobs in S3: where they lie in the bucket, and what becomes of its errors."""
+"""Blobs in S3: object keys, and how S3 errors are reported."""
 
 import boto3
 import pytest
@@ -23,17 +23,17 @@ def store(settings, s3_url):
 
 @pytest.fixture
 def fail(store, s3_url):
-    """`fail(GetObject="AccessDenied")`: what S3 answers from now on."""
+    """`fail(GetObject="AccessDenied")` makes S3 calls fail with that error."""
 
-    def answer(**calls):
+    def set_faults(**calls):
         requests.post(f"{s3_url}/_twin/faults", json={"fail_calls": calls}, timeout=5)
 
-    return answer
+    return set_faults
 
 
 @pytest.fixture
 def calls(store, s3_url):
-    """`calls("PutObject")`: how often that was asked."""
+    """`calls("PutObject")` counts the calls of an operation."""
 
     def count(operation):
         return len(requests.get(f"{s3_url}/_twin/calls?operation={operation}", timeout=5).json())
@@ -41,7 +41,7 @@ def calls(store, s3_url):
     return count
 
 
-def test_keys_are_behind_the_prefix(store, s3_url):
+def test_object_keys_have_the_prefix(store, s3_url):
     s3 = boto3.client("s3", region_name="us-east-1", endpoint_url=s3_url)
     s3.put_object(Bucket="files", Key="emails/elsewhere", Body=b"")
     store.put("emails/a.0", b"hello")
@@ -54,7 +54,7 @@ def test_keys_are_behind_the_prefix(store, s3_url):
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "NoSuchBucket"])
-def test_whatever_goes_wrong_is_worth_another_try(store, fail, code):
+def test_s3_errors_are_reported_as_unavailable(store, fail, code):
     fail(PutObject=code, GetObject=code, DeleteObjects=code, ListObjectsV2=code)
 
     for act in (
@@ -67,14 +67,14 @@ def test_whatever_goes_wrong_is_worth_another_try(store, fail, code):
             act()
 
 
-def test_what_passes_is_tried_three_times(store, fail, calls):
+def test_a_transient_error_is_tried_three_times(store, fail, calls):
     fail(PutObject="SlowDown")
     with pytest.raises(BlobStoreUnavailable):
         store.put("emails/a.0", b"")
     assert calls("PutObject") == 3
 
 
-def test_a_server_that_is_not_there(store, settings):
+def test_an_unreachable_server_is_reported_as_unavailable(store, settings):
     settings.AWS_ENDPOINT_URL = "http://127.0.0.1:9"
     aws._client.cache_clear()
     with pytest.raises(BlobStoreUnavailable):
@@ -82,14 +82,14 @@ def test_a_server_that_is_not_there(store, settings):
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "bucket", "where"),
+    ("endpoint", "bucket", "expected"),
     [
         ("", "files", "https://files.s3.eu-south-2.amazonaws.com/some/a/b"),
         ("", "my.files", "https://s3.eu-south-2.amazonaws.com/my.files/some/a/b"),
         ("http://s3.test:9000", "files", "http://s3.test:9000/files/some/a/b"),
     ],
 )
-def test_links_lead_to_the_region(settings, endpoint, bucket, where):
+def test_links_use_the_regional_endpoint(settings, endpoint, bucket, expected):
     settings.AWS_ENDPOINT_URL, settings.AWS_REGION = endpoint, "eu-south-2"
     settings.BLOB_STORE = f"s3://{bucket}/some"
     aws._client.cache_clear()
@@ -97,13 +97,17 @@ def test_links_lead_to_the_region(settings, endpoint, bucket, where):
         "a/b", filename="b", content_type="text/plain", expires_at=timezone.now()
     )
     aws._client.cache_clear()
-    assert url.partition("?")[0] == where
+    assert url.partition("?")[0] == expected
 
 
-def test_deletion_says_what_was_kept(store):
-    """S3 answers 200 and names what it kept, which no policy of the twin makes it do."""
+def test_objects_that_s3_could_not_delete_are_reported(store):
+    """S3 responds with 200 and lists failed keys, which the twin cannot simulate."""
     with Stubber(aws.s3("us-east-1")) as s3:
-        kept = {"Key": "some/prefix/emails/a.0", "Code": "AccessDenied", "Message": "Access Denied"}
-        s3.add_response("delete_objects", {"Errors": [kept]})
+        error = {
+            "Key": "some/prefix/emails/a.0",
+            "Code": "AccessDenied",
+            "Message": "Access Denied",
+        }
+        s3.add_response("delete_objects", {"Errors": [error]})
         with pytest.raises(BlobStoreUnavailable, match="Access Denied"):
             store.delete(["emails/a.0"])

@@ -26,32 +26,32 @@ def record(domain, name, **more):
     } | more
 
 
-def test_rows_that_break_a_constraint_are_left_out_and_the_written_ones_told(domain):
+def test_rows_that_violate_a_constraint_are_skipped_and_the_inserted_ones_returned(domain):
     first, again, other = (record(domain, name) for name in ("a", "a", "b"))
-    written = bulk.insert_ignoring_conflicts(DnsRecord, [first, again, other])
-    assert written == {first["id"], other["id"]}
+    inserted = bulk.insert_ignoring_conflicts(DnsRecord, [first, again, other])
+    assert inserted == {first["id"], other["id"]}
     assert bulk.insert_ignoring_conflicts(DnsRecord, [record(domain, "a")]) == set()
     assert DnsRecord.objects.count() == 2
 
 
-def test_another_column_can_be_told_of_the_written_rows(domain):
+def test_another_column_of_the_inserted_rows_can_be_returned(domain):
     rows = [record(domain, "a"), record(domain, "b")]
     assert bulk.insert_ignoring_conflicts(DnsRecord, rows, returning="name") == {"a", "b"}
 
 
-def test_a_thousand_rows_are_one_statement(domain, django_assert_num_queries):
+def test_a_thousand_rows_are_inserted_in_one_statement(domain, django_assert_num_queries):
     rows = [record(domain, str(number)) for number in range(1000)]
     with django_assert_num_queries(1):
         assert len(bulk.insert_ignoring_conflicts(DnsRecord, rows)) == 1000
 
 
-def test_no_rows_are_no_statement(db, django_assert_num_queries):
+def test_without_rows_no_statement_is_run(db, django_assert_num_queries):
     with django_assert_num_queries(0):
         assert bulk.insert_ignoring_conflicts(DnsRecord, []) == set()
         assert bulk.update_each(DnsRecord, [], sets=sql.SQL("name = new.name")) == []
 
 
-def test_json_times_and_nulls_arrive_as_they_are(workspace, emails_due):
+def test_json_times_and_nulls_are_stored_unupdated(workspace, emails_due):
     from emails.models import Email
 
     emails_due(workspace, 1)
@@ -74,13 +74,13 @@ def test_json_times_and_nulls_arrive_as_they_are(workspace, emails_due):
             }
         ],
     )
-    kept = EmailEvent.objects.get()
-    assert (kept.payload, kept.occurred_at) == (payload, now)
+    stored = EmailEvent.objects.get()
+    assert (stored.payload, stored.occurred_at) == (payload, now)
 
 
 def test_each_row_gets_its_own_values(events):
     one, two, three = events(3)
-    changed = bulk.update_each(
+    updated = bulk.update_each(
         Event,
         [
             {"id": one.pk, "last_error": "first", "claims": 1},
@@ -90,33 +90,33 @@ def test_each_row_gets_its_own_values(events):
         sets=sql.SQL("last_error = new.last_error || new.claims"),
         where=sql.SQL("old.claims < new.claims"),
     )
-    assert set(changed) == {one.pk, two.pk}
+    assert set(updated) == {one.pk, two.pk}
     errors = {row.pk: row.last_error for row in Event.objects.all()}
     assert errors == {one.pk: "first1", two.pk: "second9", three.pk: ""}
 
 
-def test_a_condition_decides_which_rows_are_updated(events):
+def test_only_rows_that_match_the_condition_are_updated(events):
     one, two = events(2)
     rows = [{"id": one.pk, "claims": 0}, {"id": two.pk, "claims": 7}]
-    changed = bulk.update_each(
+    updated = bulk.update_each(
         Event,
         rows,
         sets=sql.SQL("last_error = 'x'"),
         where=sql.SQL("old.claims = new.claims"),
         returning="type",
     )
-    assert changed == ["webhook.test"]
+    assert updated == ["webhook.test"]
     assert Event.objects.get(last_error="x").pk == one.pk
 
 
 @pytest.fixture(params=["few", "many"])
 def _few_or_many(request, monkeypatch):
-    """As many objects as are inserted by one statement, and more than that."""
-    monkeypatch.setattr(bulk, "FEW", 0 if request.param == "many" else 10)
+    """Once with few objects, inserted by one statement, and once with many, by COPY."""
+    monkeypatch.setattr(bulk, "COPY_ABOVE", 0 if request.param == "many" else 10)
 
 
 @pytest.mark.usefixtures("_few_or_many")
-def test_written_rows_hold_what_the_objects_held(workspace):
+def test_inserted_rows_have_the_values_of_the_objects(workspace):
     from emails.models import Email
 
     headers = {"X-Odd": 'tab\there, \\backslash, "quote" and ü'}
@@ -132,20 +132,20 @@ def test_written_rows_hold_what_the_objects_held(workspace):
         next_attempt_at=timezone.now(),
     )
     bulk.insert([email])
-    kept = Email.objects.get()
+    stored = Email.objects.get()
     for field in Email._meta.concrete_fields:
-        assert getattr(kept, field.attname) == getattr(email, field.attname), field.attname
+        assert getattr(stored, field.attname) == getattr(email, field.attname), field.attname
 
 
 @pytest.mark.usefixtures("_few_or_many")
-def test_what_the_objects_leave_to_the_database_is_left_to_it(workspace):
+def test_database_defaults_are_applied(workspace):
     events = [Event(workspace=workspace, type="email.sent", body="{}") for _ in range(3)]
     bulk.insert(events)
     assert {event.pk for event in Event.objects.due()} == {event.pk for event in events}
 
 
 @pytest.mark.usefixtures("_few_or_many")
-def test_written_rows_that_break_a_constraint_are_an_error(workspace):
+def test_violating_a_constraint_raises_integrity_error(workspace):
     event = Event(workspace=workspace, type="email.sent", body="{}")
     with pytest.raises(IntegrityError), transaction.atomic():
         bulk.insert([event, event])
@@ -154,15 +154,15 @@ def test_written_rows_that_break_a_constraint_are_an_error(workspace):
 
 @pytest.fixture
 def other(workspace):
-    """A domain that isn't written yet."""
+    """A domain that is not inserted yet."""
     return Domain(
         workspace=workspace, name="other.example", region="us-east-1", created_at=timezone.now()
     )
 
 
 @pytest.mark.usefixtures("_few_or_many")
-def test_groups_are_written_in_their_order(other):
-    """Records refer to domains, so those have to be there first."""
+def test_groups_are_inserted_in_order(other):
+    """Records reference domains, so the domains must be inserted first."""
     records = [DnsRecord(domain=other, name=name, type="TXT", value="x") for name in "ab"]
 
     with transaction.atomic():
@@ -173,7 +173,7 @@ def test_groups_are_written_in_their_order(other):
     }
 
 
-def test_a_few_objects_of_several_models_are_one_statement(other, django_assert_num_queries):
+def test_few_objects_of_several_models_take_one_statement(other, django_assert_num_queries):
     with django_assert_num_queries(1):
         bulk.insert([other], [DnsRecord(domain=other, name="a", type="TXT", value="x")], [])
     with django_assert_num_queries(0):
@@ -182,7 +182,7 @@ def test_a_few_objects_of_several_models_are_one_statement(other, django_assert_
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("_few_or_many")
-def test_groups_are_written_all_or_none(other):
+def test_groups_are_inserted_all_or_none(other):
     record = DnsRecord(domain=other, name="a", type="TXT", value="x")
 
     with pytest.raises(IntegrityError):

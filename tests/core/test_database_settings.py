@@ -1,4 +1,4 @@
-"""A database that is out of reach costs seconds."""
+"""An unreachable database fails within seconds."""
 
 import json
 import os
@@ -14,17 +14,17 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def read(expression, **environment):
-    """Evaluate in a process of its own, whose settings come from this environment; the JSON."""
+    """Evaluate in a new process with settings from this environment; returns the JSON value."""
     program = (
         "import json, django; django.setup()\n"
         "from django.db import connection\n"
         "from django.conf import settings\n"
         f"print(json.dumps({expression}))"
     )
-    wanted = {"DJANGO_SETTINGS_MODULE": "opensend.settings", "LOG_LEVEL": "CRITICAL"}
+    variables = {"DJANGO_SETTINGS_MODULE": "opensend.settings", "LOG_LEVEL": "CRITICAL"}
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env=os.environ | wanted | environment,
+        env=os.environ | variables | environment,
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -37,7 +37,7 @@ def read(expression, **environment):
 OPTIONS = "settings.DATABASES['default']['OPTIONS']"
 
 
-def test_the_limits_hold_unless_the_url_says_otherwise():
+def test_the_url_overrides_the_default_timeouts():
     url = "postgresql://u:p@db.example.com/opensend?connect_timeout=3&sslmode=require"
     options = read(OPTIONS, DATABASE_URL=url, DATABASE_POOL_SIZE="0", SERVICE="web")
     assert options == {
@@ -54,17 +54,17 @@ def test_the_limits_hold_unless_the_url_says_otherwise():
 ATTEMPT = "connection.ensure_connection() or 'connected'"
 
 
-def test_a_unix_socket_takes_them_too():
+def test_a_unix_socket_accepts_the_timeouts():
     assert read(ATTEMPT, DATABASE_POOL_SIZE="0") == "connected"
     assert read(ATTEMPT, DATABASE_POOL_SIZE="2") == "connected"
 
 
-def test_a_database_that_accepts_and_says_nothing_is_given_up():
+def test_a_database_that_accepts_but_never_responds_times_out():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         url = f"postgresql://u:p@127.0.0.1:{port}/opensend"
-        began = time.monotonic()
+        started = time.monotonic()
         with pytest.raises(subprocess.CalledProcessError) as failed:
             read(ATTEMPT, DATABASE_URL=url, DATABASE_POOL_SIZE="0")
     assert "OperationalError" in failed.value.stderr
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - started < 10

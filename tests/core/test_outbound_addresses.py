@@ -1,4 +1,4 @@
-"""Which addresses a customer may make us connect to."""
+"""The IP addresses that customers may make us connect to."""
 
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
@@ -124,31 +124,31 @@ PUBLIC = [
 
 
 @pytest.mark.parametrize(("address", "reason"), UNSAFE)
-def test_an_address_inside_a_special_network_is_refused_by_name(address, reason):
+def test_an_address_in_a_reserved_network_is_refused_with_its_reason(address, reason):
     assert reason in (why_unsafe(address, STRICT) or "")
     assert not is_public(address)
 
 
 @pytest.mark.parametrize("address", PUBLIC)
-def test_a_neighbour_of_those_networks_is_public(address):
+def test_addresses_next_to_reserved_networks_are_public(address):
     assert why_unsafe(address, STRICT) is None
     assert is_public(ip_address(address))
 
 
 @pytest.mark.parametrize("network", [n for n, _ in REFUSED_IPV4 + REFUSED_IPV6], ids=str)
-def test_each_network_of_the_table_is_refused_from_its_first_address_to_its_last(network):
+def test_first_and_last_address_of_each_reserved_network_are_refused(network):
     assert not is_public(network[0])
     assert not is_public(network[-1])
 
 
 @pytest.mark.parametrize("network", [n for n, _ in REFUSED_IPV4], ids=str)
-def test_an_ipv4_network_is_refused_in_its_mapped_form_too(network):
+def test_ipv4_networks_are_refused_as_mapped_ipv6_too(network):
     assert not is_public(f"::ffff:{network[0]}")
     assert not is_public(f"::ffff:{network[-1]}")
 
 
 @pytest.mark.parametrize(
-    ("opened", "address"),
+    ("allowed", "address"),
     [
         ("10.1.0.0/16", "10.1.2.3"),
         ("10.1.0.0/16", "::ffff:10.1.2.3"),
@@ -158,24 +158,24 @@ def test_an_ipv4_network_is_refused_in_its_mapped_form_too(network):
         ("::1/128", "::1"),
     ],
 )
-def test_a_network_opened_on_purpose_wins(opened, address):
-    policy = OutboundPolicy.opening([opened])
+def test_an_allowed_network_is_not_refused(allowed, address):
+    policy = OutboundPolicy.allowing([allowed])
 
     assert why_unsafe(address, policy) is None
     assert not is_public(address)
 
 
 @pytest.mark.parametrize("address", ["10.2.0.1", "127.0.0.1", "fd00:2::1", "::a01:203"])
-def test_opening_a_network_opens_nothing_else(address):
-    policy = OutboundPolicy.opening(["10.1.0.0/16", "fd00:1::/32"])
+def test_allowing_a_network_allows_nothing_else(address):
+    policy = OutboundPolicy.allowing(["10.1.0.0/16", "fd00:1::/32"])
 
     assert why_unsafe(address, policy)
 
 
-def test_a_policy_reads_networks_from_text():
-    policy = OutboundPolicy.opening(["10.1.0.0/16", " fd00::/8"], allow_http=True)
+def test_a_policy_parses_networks_from_text():
+    policy = OutboundPolicy.allowing(["10.1.0.0/16", " fd00::/8"], allow_http=True)
 
     assert policy.allowed_networks == (IPv4Network("10.1.0.0/16"), IPv6Network("fd00::/8"))
     assert policy.allow_http
     with pytest.raises(ValueError, match="has host bits set"):
-        OutboundPolicy.opening(["10.1.2.3/16"])
+        OutboundPolicy.allowing(["10.1.2.3/16"])

@@ -1,4 +1,4 @@
-"""Requests to real servers on loopback, most of which misbehave."""
+"""Requests to real loopback servers, most of which misbehave."""
 
 import asyncio
 import gzip
@@ -11,16 +11,16 @@ import pytest
 import uvloop
 
 from core.outbound import OutboundClient, OutboundPolicy, UnsafeAddress, fetch
-from core.outbound.connector import GuardedConnector, Trip, current_trip
+from core.outbound.connector import ConnectionInfo, GuardedConnector, current_connection
 from core.outbound.resolver import CheckedResolver
 
-LOOPBACK = OutboundPolicy.opening(["127.0.0.0/8"], allow_http=True)
+LOOPBACK = OutboundPolicy.allowing(["127.0.0.0/8"], allow_http=True)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CAP = 16 * 1024
 
 
 class Server:
-    """Plays one script per connection: bytes are sent, True reads a request, numbers are pauses."""
+    """Runs a script per connection: bytes are sent, True reads a request, numbers are pauses."""
 
     def __init__(self, *script):
         self.script = script
@@ -86,7 +86,7 @@ async def post(client, server, host="hooks.example.test", path="/hook", **change
 
 
 def exchange(*script, **changes):
-    """One POST to a fresh server: the outcome, and the server with what it saw."""
+    """One POST to a new server: the outcome, and the server with the requests it received."""
 
     async def run():
         async with (
@@ -98,7 +98,7 @@ def exchange(*script, **changes):
     return asyncio.run(run())
 
 
-def test_a_request_arrives_as_written_and_the_answer_comes_back():
+def test_a_request_is_sent_as_given_and_the_response_returned():
     outcome, server = exchange(True, OK, headers={"X-Event-Id": "whd_1"}, body=b'{"a": 1}')
 
     assert (outcome.status, outcome.error, outcome.message) == (200, None, "")
@@ -125,7 +125,7 @@ def test_a_path_is_sent_byte_for_byte():
     assert server.requests[0][0] == f"POST {path} HTTP/1.1"
 
 
-def test_retry_after_is_found_in_any_case():
+def test_response_headers_are_case_insensitive():
     head = b"HTTP/1.1 503 Busy\r\nretry-after: 120\r\nContent-Length: 0\r\n\r\n"
     outcome, _ = exchange(True, head)
 
@@ -133,7 +133,7 @@ def test_retry_after_is_found_in_any_case():
     assert outcome.headers.get("Retry-After") == "120"
 
 
-def test_a_redirect_is_an_answer_and_is_not_followed():
+def test_a_redirect_is_not_followed():
     head = b"HTTP/1.1 307 Moved\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n"
     outcome, server = exchange(True, head, True, OK)
 
@@ -141,7 +141,7 @@ def test_a_redirect_is_an_answer_and_is_not_followed():
     assert len(server.requests) == 1
 
 
-def test_an_endless_body_is_cut_at_the_cap_and_its_status_counts():
+def test_an_endless_body_is_truncated_and_its_status_kept():
     outcome, server = exchange(True, b"HTTP/1.1 200 OK\r\n\r\n", *[b"x" * 65536] * 1000)
 
     assert (outcome.status, outcome.error) == (200, None)
@@ -150,13 +150,13 @@ def test_an_endless_body_is_cut_at_the_cap_and_its_status_counts():
     assert server.sent < 32 * 2**20  # of 65 MB: the connection was dropped
 
 
-def test_a_body_of_exactly_the_cap_is_whole():
+def test_a_body_of_exactly_the_maximum_is_not_truncated():
     outcome, _ = exchange(True, b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody", max_body=4)
 
     assert (outcome.body, outcome.truncated) == (b"body", False)
 
 
-def test_a_body_that_drips_costs_no_more_than_the_timeout():
+def test_a_slow_body_ends_at_the_timeout():
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
     outcome, _ = exchange(True, head, *[b"x", 0.05] * 40, timeout=0.3)
 
@@ -165,14 +165,14 @@ def test_a_body_that_drips_costs_no_more_than_the_timeout():
     assert 0 < len(outcome.body) < 15
 
 
-def test_headers_that_drip_cost_no_more_than_the_timeout():
+def test_slow_headers_end_at_the_timeout():
     outcome, _ = exchange(True, b"HTTP/1.1 200 OK\r\n", *[b"X: y\r\n", 0.05] * 40, timeout=0.3)
 
     assert (outcome.status, outcome.error) == (None, "timeout")
     assert outcome.duration_ms < 900
 
 
-def test_a_bad_chunk_after_a_good_one_costs_no_more_than_the_timeout():
+def test_a_bad_chunk_after_a_good_one_ends_within_the_timeout():
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n"
     outcome, _ = exchange(True, head, 0.05, b"zz\r\nab", timeout=0.3)
 
@@ -181,15 +181,15 @@ def test_a_bad_chunk_after_a_good_one_costs_no_more_than_the_timeout():
     assert outcome.duration_ms < 900
 
 
-def test_a_slow_answer_is_a_timeout():
+def test_a_slow_response_is_a_timeout():
     outcome, _ = exchange(True, 5, OK, timeout=0.2)
 
     assert (outcome.status, outcome.error) == (None, "timeout")
-    assert outcome.message == "No complete answer within 0.2 s"
+    assert outcome.message == "No complete response within 0.2 s"
     assert outcome.address == "127.0.0.1"
 
 
-def test_interim_answers_without_end_are_a_timeout():
+def test_endless_interim_responses_are_a_timeout():
     outcome, _ = exchange(True, *[b"HTTP/1.1 100 Continue\r\n\r\n", 0.02] * 100, timeout=0.3)
 
     assert (outcome.status, outcome.error) == (None, "timeout")
@@ -218,15 +218,15 @@ def test_interim_answers_without_end_are_a_timeout():
         ([True, b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 5000 + b"\r\n"], None, "too_many_headers"),
     ],
 )
-def test_a_broken_answer_is_named_and_never_raises(script, status, error):
+def test_a_broken_response_is_an_error_code_and_never_raises(script, status, error):
     outcome, server = exchange(*script)
 
     assert (outcome.status, outcome.error) == (status, error)
     assert outcome.message
-    assert server.connections == 1  # a first connection that fails is not tried again
+    assert server.connections == 1  # only reused connections are retried
 
 
-def test_a_compressed_answer_is_not_unpacked():
+def test_a_compressed_response_is_not_decompressed():
     bomb = gzip.compress(bytes(10_000_000))
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
     outcome, _ = exchange(True, head + bomb)
@@ -234,7 +234,7 @@ def test_a_compressed_answer_is_not_unpacked():
     assert outcome.body == bomb[:CAP]
 
 
-def test_a_refused_connection_says_so():
+def test_a_refused_connection_is_reported():
     async def run():
         async with Server().running() as server:
             pass
@@ -264,18 +264,18 @@ def test_a_name_that_does_not_exist_is_a_dns_error():
         ("nonsense", "invalid_url"),
     ],
 )
-def test_a_url_that_may_not_be_called_is_not_called(url, error):
+def test_a_refused_url_is_not_requested(url, error):
     outcome = fetch(url, policy=LOOPBACK, timeout=1, max_body=10)
 
     assert (outcome.status, outcome.error, outcome.address) == (None, error, "")
 
 
-def test_the_connector_refuses_a_literal_that_nobody_checked():
+def test_the_connector_refuses_an_unchecked_literal_address():
     async def run():
         strict = OutboundPolicy(allow_http=True)
         resolver = CheckedResolver(strict)
         connector = GuardedConnector(policy=strict, resolver=resolver, limit=1, max_open=1)
-        current_trip.set(Trip())
+        current_connection.set(ConnectionInfo())
         async with (
             Server(True, OK).running() as server,
             aiohttp.ClientSession(connector=connector) as session,
@@ -288,12 +288,12 @@ def test_the_connector_refuses_a_literal_that_nobody_checked():
     assert asyncio.run(run()) == 0
 
 
-def test_connections_are_kept_and_cookies_are_not():
-    answer = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/\r\nContent-Length: 0\r\n\r\n"
+def test_connections_are_reused_and_cookies_are_not_stored():
+    response = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/\r\nContent-Length: 0\r\n\r\n"
 
     async def run():
         async with (
-            Server(*[True, answer] * 5).running() as server,
+            Server(*[True, response] * 5).running() as server,
             OutboundClient(LOOPBACK, lookup=lookup) as client,
         ):
             outcomes = [await post(client, server) for _ in range(5)]
@@ -307,10 +307,12 @@ def test_connections_are_kept_and_cookies_are_not():
 
 
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
-def test_a_kept_connection_that_the_server_closed_is_replaced_once(new_loop):
+def test_a_reused_connection_that_the_server_closed_is_replaced_once(new_loop):
     async def run():
         async with (
-            Server(True, OK, True).running() as server,  # hangs up on each second request
+            Server(
+                True, OK, True
+            ).running() as server,  # closes the connection on every second request
             OutboundClient(LOOPBACK, lookup=lookup) as client,
         ):
             first, second = await post(client, server), await post(client, server)
@@ -325,7 +327,7 @@ def test_a_kept_connection_that_the_server_closed_is_replaced_once(new_loop):
     assert len(server.requests) == 3
 
 
-def test_more_connections_than_allowed_are_not_kept_open():
+def test_idle_connections_above_the_maximum_are_closed():
     async def run():
         async with (
             Server(True, 0.05, OK, True).running() as server,
@@ -338,7 +340,7 @@ def test_more_connections_than_allowed_are_not_kept_open():
     assert asyncio.run(run()) == (6, 2)
 
 
-def test_no_more_than_the_limit_is_in_flight():
+def test_requests_in_flight_are_limited():
     async def run():
         async with (
             Server(True, 0.1, OK).running() as server,
@@ -354,7 +356,7 @@ def test_no_more_than_the_limit_is_in_flight():
     assert seconds > 0.29
 
 
-def test_proxies_of_the_environment_are_ignored(monkeypatch):
+def test_proxy_environment_variables_are_ignored(monkeypatch):
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setitem(os.environ, name, "http://127.0.0.1:9")
 
@@ -363,7 +365,7 @@ def test_proxies_of_the_environment_are_ignored(monkeypatch):
     assert outcome.succeeded
 
 
-def test_a_large_body_is_sent_whole():
+def test_a_large_body_is_sent_completely():
     body = os.urandom(3 * 2**20)
     outcome, server = exchange(True, OK, body=body, timeout=5)
 
@@ -371,7 +373,7 @@ def test_a_large_body_is_sent_whole():
     assert server.requests[0][2] == body
 
 
-def test_fetch_gets_once():
+def test_fetch_sends_one_get():
     async def run():
         async with Server(True, OK).running() as server:
             url = f"http://127.0.0.1:{server.port}/raw"

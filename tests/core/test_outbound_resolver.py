@@ -1,4 +1,4 @@
-"""Names: every address judged, the judged one dialled, and no name holding up another."""
+"""DNS: every address is checked, only checked ones are used, and no name delays another."""
 
 import asyncio
 import socket
@@ -11,17 +11,17 @@ from core.outbound import resolver as resolver_module
 from core.outbound.resolver import CheckedResolver, DnsError, system_lookup
 
 STRICT = OutboundPolicy()
-LOOPBACK = OutboundPolicy.opening(["127.0.0.0/8"], allow_http=True)
+LOOPBACK = OutboundPolicy.allowing(["127.0.0.0/8"], allow_http=True)
 
 
 class Names:
-    """A DNS of our own: each name has a list of answers, given one after the other."""
+    """A fake DNS: each name has a list of answers, returned one after the other."""
 
     def __init__(self, **answers):
-        self.answers, self.asked = answers, []
+        self.answers, self.queries = answers, []
 
     def __call__(self, name):
-        self.asked.append(name)
+        self.queries.append(name)
         answers = self.answers[name.partition(".")[0]]
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         if isinstance(answer, Exception):
@@ -33,25 +33,25 @@ class Names:
 
 
 def resolve(names, *hosts, policy=STRICT, pause=0.0, **options):
-    """Resolve the hosts one after the other: addresses, or the exception."""
+    """Resolve the hosts in sequence: for each, its addresses or the exception."""
 
     async def run():
         resolver = CheckedResolver(policy, lookup=names, **options)
-        found = []
+        outcomes = []
         for host in hosts:
             try:
                 results = await resolver.resolve(host, 443)
-                found.append([result["host"] for result in results])
+                outcomes.append([result["host"] for result in results])
             except (DnsError, UnsafeAddress) as error:
-                found.append(error)
+                outcomes.append(error)
             await asyncio.sleep(pause)
         await resolver.close()
-        return found
+        return outcomes
 
     return asyncio.run(run())
 
 
-def test_the_checked_addresses_are_the_ones_to_dial():
+def test_the_checked_addresses_are_returned():
     names = Names(good=[["1.1.1.1", "2606:4700::1111", "1.1.1.1"]])
 
     assert resolve(names, "good.example.com") == [["1.1.1.1", "2606:4700::1111"]]
@@ -70,7 +70,7 @@ def test_the_checked_addresses_are_the_ones_to_dial():
         ["1.1.1.1", "garbage"],
     ],
 )
-def test_one_bad_address_refuses_the_whole_name(addresses):
+def test_one_unsafe_address_refuses_the_whole_name(addresses):
     [error] = resolve(Names(mixed=[addresses]), "mixed.example.com")
 
     assert isinstance(error, UnsafeAddress)
@@ -92,7 +92,7 @@ def test_a_name_without_addresses_is_a_dns_error(answer, message):
     assert message in str(error)
 
 
-def test_a_silent_name_is_given_up_and_holds_up_no_other():
+def test_a_name_without_response_times_out_and_delays_no_other():
     async def run():
         names = Names(silent=[0.5], good=[["1.1.1.1"]])
         resolver = CheckedResolver(STRICT, lookup=names, timeout=0.1, threads=2)
@@ -109,33 +109,33 @@ def test_a_silent_name_is_given_up_and_holds_up_no_other():
     assert asyncio.run(run()) < 0.08
 
 
-def test_all_who_wait_for_a_name_share_one_lookup():
+def test_concurrent_requests_for_a_name_share_one_lookup():
     async def run():
         names = Names(busy=[0.05])
         resolver = CheckedResolver(STRICT, lookup=names)
         tasks = [asyncio.create_task(resolver.resolve("busy.example.com", n)) for n in range(50)]
         await asyncio.sleep(0.01)
-        tasks[0].cancel()  # one that gives up must not take the others along
+        tasks[0].cancel()  # a cancelled waiter must not cancel the others
         results = await asyncio.gather(*tasks, return_exceptions=True)
         await resolver.close()
-        return names.asked, results
+        return names.queries, results
 
-    asked, results = asyncio.run(run())
+    queries, results = asyncio.run(run())
 
-    assert asked == ["busy.example.com"]
+    assert queries == ["busy.example.com"]
     assert isinstance(results[0], asyncio.CancelledError)
     assert [result[0]["port"] for result in results[1:]] == list(range(1, 50))
 
 
-def test_an_answer_is_remembered_for_a_few_seconds(monkeypatch):
+def test_addresses_are_cached_for_a_few_seconds(monkeypatch):
     monkeypatch.setattr(resolver_module, "CACHE_SECONDS", 0.2)
     names = Names(good=[["1.1.1.1"], ["1.0.0.1"]])
-    found = resolve(names, *["good.example.com"] * 3, pause=0.12)
+    results = resolve(names, *["good.example.com"] * 3, pause=0.12)
 
-    assert found == [["1.1.1.1"], ["1.1.1.1"], ["1.0.0.1"]]
+    assert results == [["1.1.1.1"], ["1.1.1.1"], ["1.0.0.1"]]
 
 
-def test_a_refusal_is_remembered_for_less(monkeypatch):
+def test_a_refusal_is_cached_for_a_shorter_time(monkeypatch):
     assert resolver_module.NEGATIVE_CACHE_SECONDS <= 1
     monkeypatch.setattr(resolver_module, "NEGATIVE_CACHE_SECONDS", 0.2)
     names = Names(flaky=[["10.0.0.1"], ["1.1.1.1"]])
@@ -147,20 +147,20 @@ def test_a_refusal_is_remembered_for_less(monkeypatch):
     assert third == ["1.1.1.1"]
 
 
-def test_the_memory_for_names_is_bounded(monkeypatch):
+def test_the_cache_is_bounded(monkeypatch):
     monkeypatch.setattr(resolver_module, "CACHE_NAMES", 2)
     names = Names(a=[["1.1.1.1"]], b=[["1.1.1.1"]], c=[["1.1.1.1"]])
     resolve(names, "a", "b", "c", "b", "a")
 
-    assert names.asked == ["a", "b", "c", "a"]
+    assert names.queries == ["a", "b", "c", "a"]
 
 
-def test_a_family_is_picked_on_demand():
+def test_addresses_can_be_limited_to_one_family():
     async def run():
         names = Names(dual=[["1.1.1.1", "2606:4700::1111"]], four=[["1.1.1.1"]])
         resolver = CheckedResolver(STRICT, lookup=names)
         six = await resolver.resolve("dual.example.com", 443, socket.AF_INET6)
-        with pytest.raises(DnsError, match="no address of the wanted family"):
+        with pytest.raises(DnsError, match="no address of the requested family"):
             await resolver.resolve("four.example.com", 443, socket.AF_INET6)
         await resolver.close()
         return [result["host"] for result in six]
@@ -168,14 +168,14 @@ def test_a_family_is_picked_on_demand():
     assert asyncio.run(run()) == ["2606:4700::1111"]
 
 
-def test_the_system_resolves_localhost_from_its_own_files():
+def test_the_system_resolver_knows_localhost():
     assert set(system_lookup("localhost")) & {"127.0.0.1", "::1"}
 
 
-def rebinding(names, requests, policy=LOOPBACK):
-    """Requests to a name at a server that closes each connection, so that each one dials anew."""
+def rebind(names, requests, policy=LOOPBACK):
+    """Requests to a name whose server closes each connection, so each request reconnects."""
 
-    async def answer(reader, writer):
+    async def respond(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
         await writer.drain()
@@ -183,7 +183,7 @@ def rebinding(names, requests, policy=LOOPBACK):
         await writer.wait_closed()
 
     async def run():
-        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        server = await asyncio.start_server(respond, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         async with server, OutboundClient(policy, lookup=names) as client:
             return [
@@ -196,25 +196,25 @@ def rebinding(names, requests, policy=LOOPBACK):
     return asyncio.run(run())
 
 
-def test_a_name_that_changes_after_the_check_is_dialled_where_it_was_checked():
+def test_a_name_that_changes_after_the_check_uses_the_checked_address():
     names = Names(turns=[["127.0.0.1"], ["10.0.0.1"]])
-    [outcome] = rebinding(names, 1)
+    [outcome] = rebind(names, 1)
 
     assert (outcome.status, outcome.address) == (204, "127.0.0.1")
-    assert names.asked == ["turns.example.com"]
+    assert names.queries == ["turns.example.com"]
 
 
-def test_a_name_that_has_turned_bad_is_refused_at_the_next_look(monkeypatch):
+def test_a_name_that_becomes_unsafe_is_refused_at_the_next_lookup(monkeypatch):
     monkeypatch.setattr(resolver_module, "CACHE_SECONDS", 0.0)
     names = Names(turns=[["127.0.0.1"], ["127.0.0.1", "10.0.0.1"]])
-    first, second = rebinding(names, 2)
+    first, second = rebind(names, 2)
 
     assert first.status == 204
     assert (second.status, second.error, second.address) == (None, "unsafe_address", "")
     assert "10.0.0.1, which is a private address (RFC 1918)" in second.message
 
 
-def test_a_second_address_is_tried_when_the_first_refuses():
-    [outcome] = rebinding(Names(turns=[["127.0.0.2", "127.0.0.1"]]), 1)
+def test_the_second_address_is_tried_if_the_first_refuses_the_connection():
+    [outcome] = rebind(Names(turns=[["127.0.0.2", "127.0.0.1"]]), 1)
 
     assert (outcome.status, outcome.address) == (204, "127.0.0.1")

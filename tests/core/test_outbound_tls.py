@@ -1,4 +1,4 @@
-"""TLS: the certificate is checked for the name, whatever address was dialled."""
+"""TLS: the certificate is verified for the host name, not for the IP address."""
 
 import asyncio
 import ssl
@@ -12,7 +12,7 @@ from cryptography.x509.oid import NameOID
 
 from core.outbound import OutboundClient, OutboundPolicy
 
-LOOPBACK = OutboundPolicy.opening(["127.0.0.0/8"])
+LOOPBACK = OutboundPolicy.allowing(["127.0.0.0/8"])
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -45,8 +45,8 @@ def server_tls(certificate):
     return context
 
 
-def get(host, *, server_tls=None, trusting=None, timeout=2.0, answer=OK):
-    """GET https://<host>/ from a loopback server: the outcome, and the heads that it read."""
+def get(host, *, server_tls=None, trusting=None, timeout=2.0, response=OK):
+    """GET https://<host>/ from a loopback server: the outcome, and the request heads it read."""
     heads, tasks = [], set()
 
     async def serve(reader, writer):
@@ -54,8 +54,8 @@ def get(host, *, server_tls=None, trusting=None, timeout=2.0, answer=OK):
         try:
             head = await reader.read(1000)
             heads.append(head.decode("latin-1"))
-            if answer:
-                writer.write(answer)
+            if response:
+                writer.write(response)
                 await writer.drain()
             await reader.read()
         except asyncio.CancelledError:
@@ -81,15 +81,15 @@ def get(host, *, server_tls=None, trusting=None, timeout=2.0, answer=OK):
     return asyncio.run(run())
 
 
-def test_a_trusted_certificate_is_checked_against_the_name(server_tls, certificate):
-    asked = []
-    server_tls.sni_callback = lambda _, name, __: asked.append(name)
+def test_a_trusted_certificate_is_verified_for_the_host_name(server_tls, certificate):
+    server_names = []
+    server_tls.sni_callback = lambda _, name, __: server_names.append(name)
     trusting = ssl.create_default_context(cafile=certificate)
     good, heads = get("hooks.example.test", server_tls=server_tls, trusting=trusting)
     other, _ = get("other.example.test", server_tls=server_tls, trusting=trusting)
 
     assert (good.status, good.error, good.body, good.address) == (200, None, b"ok", "127.0.0.1")
-    assert asked == ["hooks.example.test", "other.example.test"]
+    assert server_names == ["hooks.example.test", "other.example.test"]
     assert "\r\nHost: hooks.example.test:" in heads[0]
     assert (other.status, other.error) == (None, "tls_error")
     assert "other.example.test" in other.message
@@ -104,13 +104,13 @@ def test_a_self_signed_certificate_is_a_tls_error(server_tls):
 
 
 def test_a_server_without_tls_is_a_tls_error():
-    outcome, _ = get("hooks.example.test", answer=b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    outcome, _ = get("hooks.example.test", response=b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
     assert (outcome.status, outcome.error) == (None, "tls_error")
 
 
 def test_a_handshake_that_hangs_is_a_timeout():
-    outcome, _ = get("hooks.example.test", answer=None, timeout=0.2)
+    outcome, _ = get("hooks.example.test", response=None, timeout=0.2)
 
     assert (outcome.status, outcome.error) == (None, "timeout")
     assert outcome.duration_ms < 900

@@ -3,7 +3,7 @@ from rest_framework.request import Request
 
 from accounts.models import ApiKey
 from accounts.services import create_api_key, create_workspace
-from core.api.pagination import page
+from core.api.dialects import ROOT
 from core.db.ids import uuid7
 from core.errors import ValidationFailed
 
@@ -19,110 +19,108 @@ def ids(workspace, api):
     return [str(pk) for pk in mine.values_list("pk", flat=True)]
 
 
-def listed(api, **query):
-    answer = api.get("/api-keys", query)
-    assert answer.status_code == 200, answer.json()
-    body = answer.json()
+def list_ids(api, **query):
+    response = api.get("/api-keys", query)
+    assert response.status_code == 200, response.json()
+    body = response.json()
     assert body["object"] == "list"
     return [item["id"] for item in body["data"]], body["has_more"]
 
 
-def test_twenty_come_newest_first_unless_told(api, ids):
-    assert listed(api) == (ids[:20], True)
+def test_the_default_page_has_the_twenty_newest(api, ids):
+    assert list_ids(api) == (ids[:20], True)
 
 
 @pytest.mark.parametrize("limit", [1, 25, 100, "0025"])
-def test_limit_says_how_many(api, ids, limit):
-    assert listed(api, limit=limit) == (ids[: int(limit)], int(limit) < 25)
+def test_limit_sets_the_page_size(api, ids, limit):
+    assert list_ids(api, limit=limit) == (ids[: int(limit)], int(limit) < 25)
 
 
-def test_after_goes_on_with_what_is_older(api, ids):
-    assert listed(api, limit=10, after=ids[9]) == (ids[10:20], True)
-    assert listed(api, limit=5, after=ids[19]) == (ids[20:], False)
-    assert listed(api, after=ids[-1]) == ([], False)
+def test_after_returns_the_next_older_page(api, ids):
+    assert list_ids(api, limit=10, after=ids[9]) == (ids[10:20], True)
+    assert list_ids(api, limit=5, after=ids[19]) == (ids[20:], False)
+    assert list_ids(api, after=ids[-1]) == ([], False)
 
 
-def test_before_gives_the_page_just_ahead(api, ids):
-    assert listed(api, limit=10, before=ids[20]) == (ids[10:20], True)
-    assert listed(api, limit=10, before=ids[10]) == (ids[:10], False)
-    assert listed(api, before=ids[0]) == ([], False)
+def test_before_returns_the_next_newer_page(api, ids):
+    assert list_ids(api, limit=10, before=ids[20]) == (ids[10:20], True)
+    assert list_ids(api, limit=10, before=ids[10]) == (ids[:10], False)
+    assert list_ids(api, before=ids[0]) == ([], False)
 
 
 @pytest.mark.parametrize(
     "limit", ["0", "101", "-1", "ten", "1.5", "", "٣", "1e1", " 5", "00010099", "9" * 5000]
 )
-def test_a_limit_that_is_no_number_from_1_to_100_is_refused_by_name(api, limit):
-    answer = api.get("/api-keys", {"limit": limit})
-    assert answer.status_code == 422
-    assert set(answer.json()["details"]["fields"]) == {"limit"}
+def test_a_limit_outside_1_to_100_is_rejected_by_name(api, limit):
+    response = api.get("/api-keys", {"limit": limit})
+    assert response.status_code == 422
+    assert set(response.json()["details"]["fields"]) == {"limit"}
 
 
 @pytest.mark.parametrize("name", ["after", "before"])
 @pytest.mark.parametrize("value", ["nonsense", "\x00", "1' OR '1'='1"])
-def test_a_cursor_that_is_no_id_is_refused_by_name(api, name, value):
-    answer = api.get("/api-keys", {name: value})
-    assert answer.status_code == 422
-    assert set(answer.json()["details"]["fields"]) == {name}
+def test_an_invalid_cursor_is_rejected_by_name(api, name, value):
+    response = api.get("/api-keys", {name: value})
+    assert response.status_code == 422
+    assert set(response.json()["details"]["fields"]) == {name}
 
 
-def test_after_and_before_exclude_each_other(api, ids):
-    answer = api.get("/api-keys", {"after": ids[0], "before": ids[1]})
-    assert answer.json()["details"]["fields"] == {"before": "cannot be combined with `after`"}
+def test_after_and_before_cannot_be_combined(api, ids):
+    response = api.get("/api-keys", {"after": ids[0], "before": ids[1]})
+    assert response.json()["details"]["fields"] == {"before": "cannot be combined with `after`"}
 
 
-def test_a_cursor_of_a_row_that_is_gone_still_marks_its_place(api, ids):
+def test_the_id_of_a_deleted_row_still_works_as_cursor(api, ids):
     ApiKey.objects.filter(pk=ids[9]).delete()
-    assert listed(api, limit=5, after=ids[9]) == (ids[10:15], True)
+    assert list_ids(api, limit=5, after=ids[9]) == (ids[10:15], True)
 
 
-def test_pages_neither_skip_nor_repeat_while_rows_are_inserted(api, ids, workspace):
+def test_paging_with_after_neither_skips_nor_repeats_while_rows_are_inserted(api, ids, workspace):
     seen, cursor, more = [], {}, True
     while more:
-        page, more = listed(api, limit=4, **cursor)
+        page, more = list_ids(api, limit=4, **cursor)
         seen += page
         cursor = {"after": page[-1]}
         create_api_key(workspace=workspace, name="in between")
     assert seen == ids
 
 
-def test_going_back_with_before_neither_skips_nor_repeats_while_rows_are_inserted(
-    api, ids, workspace
-):
+def test_paging_with_before_neither_skips_nor_repeats_while_rows_are_inserted(api, ids, workspace):
     seen, cursor, more = [], ids[-1], True
     while more:
-        page, more = listed(api, limit=4, before=cursor)
+        page, more = list_ids(api, limit=4, before=cursor)
         seen = page + seen
         cursor = page[0]
     assert seen == ids[:-1]
 
 
-def test_strangers_see_nothing_of_it(stranger, ids):
-    mine, more = listed(stranger)
+def test_keys_of_another_workspace_are_not_listed(stranger, ids):
+    mine, more = list_ids(stranger)
     assert (len(mine), more) == (1, False)
     assert not set(mine) & set(ids)
 
 
 @pytest.fixture
 def by_workspace(rf, workspace):
-    """Page all keys by the ids of their workspaces, each of which has one."""
+    """Page keys by workspace id; each workspace has one key."""
     for number in range(4):
         create_api_key(workspace=create_workspace(name=f"{number}"), name="key")
 
-    def ask(**query):
-        shown = page(
+    def list_page(**query):
+        result = ROOT.page(
             Request(rf.get("/", query)),
             ApiKey.objects.all(),
-            lambda key: {"id": f"ws_{key.workspace_id}"},
+            lambda key: f"ws_{key.workspace_id}",
             column="workspace_id",
             prefix="ws_",
         )
-        return [row["id"] for row in shown["data"]], shown["has_more"]
+        return result.data, result.position["has_more"]
 
-    return ask
+    return list_page
 
 
-def test_another_column_can_order_a_list_and_its_ids_bear_a_prefix(by_workspace):
-    # The order of the keys' own ids is another one.
+def test_a_list_can_be_ordered_by_another_column_with_prefixed_ids(by_workspace):
+    # Make the order of the keys' own ids differ.
     for key in list(ApiKey.objects.order_by("pk"))[:2]:
         ApiKey.objects.filter(pk=key.pk).update(id=uuid7())
     newest = ApiKey.objects.order_by("-workspace_id").values_list("workspace_id", flat=True)
@@ -135,6 +133,6 @@ def test_another_column_can_order_a_list_and_its_ids_bear_a_prefix(by_workspace)
 
 
 @pytest.mark.parametrize("cursor", ["ws_", "wrong_{}", "ws_ws_{}"])
-def test_no_other_prefix_is_taken(by_workspace, cursor):
+def test_a_cursor_with_another_prefix_is_rejected(by_workspace, cursor):
     with pytest.raises(ValidationFailed):
         by_workspace(after=cursor.format(uuid7()))

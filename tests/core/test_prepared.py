@@ -1,4 +1,4 @@
-"""Statements that PostgreSQL plans once a connection."""
+"""Statements that PostgreSQL plans once per connection."""
 
 import pytest
 from django.db import IntegrityError, NotSupportedError, connection, transaction
@@ -16,57 +16,60 @@ NAMED = "SELECT name, xmin::text FROM workspaces WHERE name = %s"
 
 
 @pytest.fixture(autouse=True)
-def _connection_of_its_own():
+def _new_connection():
     connection.close()
     yield
     connection.close()
 
 
-def ask(statement, *values):
+def fetch(statement, *values):
     with prepared.cursor() as cursor:
         cursor.execute(statement, values)
         return cursor.fetchall()
 
 
-def kept():
+def prepared_statements():
     with connection.cursor() as cursor:
         cursor.execute("SELECT statement FROM pg_prepared_statements")
         return [statement for (statement,) in cursor]
 
 
-def test_a_statement_is_planned_once_whatever_its_values():
+def test_a_statement_is_prepared_once_for_all_values():
     for name in ("a", "b", "a"):
-        assert ask(NAMED, name) == []
-    assert kept() == [NAMED.replace("%s", "$1")]
+        assert fetch(NAMED, name) == []
+    assert prepared_statements() == [NAMED.replace("%s", "$1")]
 
 
-def test_what_django_says_is_not_kept():
-    ask(NAMED, "a")
+def test_statements_of_django_are_not_prepared():
+    fetch(NAMED, "a")
     Workspace.objects.create(name="a")
     for _ in range(10):
         Workspace.objects.get(name="a")
-    assert len(kept()) == 1
+    assert len(prepared_statements()) == 1
     assert connection.connection.prepare_threshold is None
 
 
-def test_nothing_is_kept_where_the_connection_is_another_each_time(settings):
+def test_prepared_statements_can_be_disabled_for_connection_poolers(settings):
     settings.DATABASE_PREPARED_STATEMENTS = False
     Workspace.objects.create(name="a")
-    ((name, _),) = ask(NAMED, "a")
-    assert (name, kept()) == ("a", [])
+    ((name, _),) = fetch(NAMED, "a")
+    assert (name, prepared_statements()) == ("a", [])
 
 
-def test_look_ups_and_the_insert_of_one_mail_are_kept(workspace):
-    look_up = Lookup(ApiKey, "row.name = %(name)s")
+def test_lookups_and_inserts_of_single_objects_are_prepared(workspace):
+    lookup = Lookup(ApiKey, "row.name = %(name)s")
     for name in "ab":
-        look_up(name=name)
+        lookup(name=name)
         bulk.insert([Event(workspace=workspace, type="email.sent", body="{}")])
         bulk.insert([Event(workspace=workspace, type="email.sent", body="{}") for _ in "xy"])
     assert Event.objects.count() == 6
-    assert sorted(statement.split()[0] for statement in kept()) == ["INSERT", "SELECT"]
+    assert sorted(statement.split()[0] for statement in prepared_statements()) == [
+        "INSERT",
+        "SELECT",
+    ]
 
 
-def test_errors_are_those_of_django(workspace):
+def test_errors_are_wrapped_by_django(workspace):
     event = Event(pk=uuid7(), workspace=workspace, type="email.sent", body="{}")
     bulk.insert([event])
     with pytest.raises(IntegrityError):
@@ -79,7 +82,7 @@ def changing():
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE changing (name varchar(10))")
         cursor.execute("INSERT INTO changing VALUES ('a')")
-    yield lambda: ask("SELECT name FROM changing WHERE name = %s", "a")
+    yield lambda: fetch("SELECT name FROM changing WHERE name = %s", "a")
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE changing")
 
@@ -89,14 +92,14 @@ def widen():
         cursor.execute("ALTER TABLE changing ALTER name TYPE varchar(20)")
 
 
-def test_a_column_may_change_under_a_plan(changing):
+def test_a_changed_column_type_invalidates_the_plan(changing):
     assert changing() == [("a",)]
     widen()
     assert changing() == [("a",)]
     assert changing() == [("a",)]
 
 
-def test_such_a_change_costs_one_transaction_at_most(changing):
+def test_a_changed_column_type_fails_at_most_one_transaction(changing):
     assert changing() == [("a",)]
     widen()
     with pytest.raises(NotSupportedError), transaction.atomic():
@@ -105,7 +108,7 @@ def test_such_a_change_costs_one_transaction_at_most(changing):
         assert changing() == [("a",)]
 
 
-def test_statements_are_told_in_the_log_of_queries():
+def test_statements_are_in_the_query_log():
     with CaptureQueriesContext(connection) as statements:
-        ask(NAMED, "a")
+        fetch(NAMED, "a")
     assert [each["sql"] for each in statements] == [NAMED]

@@ -30,21 +30,21 @@ def purge(rows=None, older_than=WEEK):
 
 
 @pytest.fixture
-def told(monkeypatch):
-    """The tasks that were hinted at."""
+def hinted(monkeypatch):
+    """The names of tasks that were hinted at."""
     hints = []
     monkeypatch.setattr(wake, "hint", hints.append)
     return hints
 
 
-def test_only_what_is_older_is_deleted(events):
+def test_only_older_rows_are_deleted(events):
     aged(events, 3, days=10)
     (young,) = aged(events, 1, days=5)
     assert purge() == 3
     assert Event.objects.get().pk == young.pk
 
 
-def test_it_goes_on_in_batches_until_nothing_old_is_left(
+def test_batches_are_deleted_until_no_old_row_remains(
     events, monkeypatch, django_assert_num_queries
 ):
     monkeypatch.setattr(retention, "BATCH", 2)
@@ -55,23 +55,23 @@ def test_it_goes_on_in_batches_until_nothing_old_is_left(
     assert not Event.objects.exists()
 
 
-def test_rows_of_one_age_go_in_several_batches(events, monkeypatch):
+def test_rows_of_the_same_age_are_deleted_in_several_batches(events, monkeypatch):
     monkeypatch.setattr(retention, "BATCH", 2)
     aged(events, 5, days=10)
     Event.objects.update(created_at="2020-01-01T00:00Z")
     assert purge() == 5
 
 
-def test_after_a_slice_others_have_their_turn(events, monkeypatch, told):
+def test_a_purge_stops_after_its_slice_and_hints_at_itself(events, monkeypatch, hinted):
     monkeypatch.setattr(retention, "BATCH", 2)
     monkeypatch.setattr(retention, "SLICE_SECONDS", 0)
     aged(events, 3, days=10)
-    assert (purge(), told) == (2, ["a.task"])
-    assert (purge(), told) == (1, ["a.task"] * 2)
-    assert (purge(), told) == (0, ["a.task"] * 2)
+    assert (purge(), hinted) == (2, ["a.task"])
+    assert (purge(), hinted) == (1, ["a.task"] * 2)
+    assert (purge(), hinted) == (0, ["a.task"] * 2)
 
 
-def test_a_worker_that_is_told_to_stop_deletes_no_more(events):
+def test_a_stopping_worker_deletes_nothing(events):
     aged(events, 1, days=10)
     stopping.set()
     try:
@@ -81,37 +81,36 @@ def test_a_worker_that_is_told_to_stop_deletes_no_more(events):
     assert purge() == 1
 
 
-def test_an_event_that_nobody_has_heard_of_is_kept_however_old(events):
-    (unheard,) = aged(events, 1, days=1000)
+def test_an_undispatched_event_is_never_purged(events):
+    (undispatched,) = aged(events, 1, days=1000)
     aged(events, 1, days=1000)
-    Event.objects.filter(pk=unheard.pk).update(next_attempt_at=timezone.now())
+    Event.objects.filter(pk=undispatched.pk).update(next_attempt_at=timezone.now())
     assert purge_old_events() == 1
-    assert Event.objects.get().pk == unheard.pk
+    assert Event.objects.get().pk == undispatched.pk
 
 
-def test_what_is_kept_is_looked_at_once_a_slice(events, monkeypatch):
-    """However many old rows must stay, the batches after them begin behind them."""
+def test_exempt_rows_are_scanned_once_per_slice(events, monkeypatch):
+    """Later batches start behind the old rows that must be kept."""
     monkeypatch.setattr(retention, "BATCH", 1)
     kept = aged(events, 1, days=30)
     aged(events, 2, days=20)
     Event.objects.filter(pk=kept[0].pk).update(next_attempt_at=timezone.now())
-    begun = []
+    starts = []
 
-    class Watched(retention._Sweep):
-        def delete_some(self):
-            begun.append(self.reached)
-            return super().delete_some()
+    class RecordedPurge(retention._Purge):
+        def delete_batch(self):
+            starts.append(self.reached)
+            return super().delete_batch()
 
-    monkeypatch.setattr(retention, "_Sweep", Watched)
+    monkeypatch.setattr(retention, "_Purge", RecordedPurge)
     assert purge(Event.objects.filter(next_attempt_at=None)) == 2
-    assert begun[0] is None
-    assert {timezone.now() - each > timedelta(days=25) for each in begun[1:]} == {False}
+    assert starts[0] is None
+    assert {timezone.now() - each > timedelta(days=25) for each in starts[1:]} == {False}
 
 
 @pytest.fixture
 def other():
-    """A second connection to the database of this test, for which the first waits for a moment
-    only."""
+    """A second connection to the test database; the first one waits only 2 s for its locks."""
     with connection.cursor() as cursor:
         cursor.execute("SET lock_timeout = '2s'")
     settings = {
@@ -125,8 +124,8 @@ def other():
         cursor.execute("RESET lock_timeout")
 
 
-def end(other):
-    """Hang up, and wait until the server has noticed and released what it held."""
+def disconnect(other):
+    """Disconnect, and wait until the server has released the locks."""
     pid = other.info.backend_pid
     other.close()
     with connection.cursor() as cursor:
@@ -137,26 +136,26 @@ def end(other):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_rows_that_another_cleaner_holds_are_passed_over(events, other):
-    held = aged(events, 2, days=20)
+def test_rows_locked_by_another_purge_are_skipped(events, other):
+    locked = aged(events, 2, days=20)
     aged(events, 3, days=10)
-    other.execute("DELETE FROM events WHERE id = ANY(%s)", [[row.pk for row in held]])
+    other.execute("DELETE FROM events WHERE id = ANY(%s)", [[row.pk for row in locked]])
     assert purge() == 3  # without waiting
     other.commit()
     assert not Event.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_a_killed_cleaner_had_begun_is_done_by_the_next(events, other):
-    held = aged(events, 2, days=20)
-    other.execute("DELETE FROM events WHERE id = ANY(%s)", [[row.pk for row in held]])
+def test_the_next_purge_finishes_the_work_of_a_killed_one(events, other):
+    locked = aged(events, 2, days=20)
+    other.execute("DELETE FROM events WHERE id = ANY(%s)", [[row.pk for row in locked]])
     assert purge() == 0
-    end(other)
+    disconnect(other)
     assert purge() == 2
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_cleaners_delete_each_row_once_between_them(events, monkeypatch):
+def test_two_concurrent_purges_delete_each_row_once(events, monkeypatch):
     monkeypatch.setattr(retention, "BATCH", 10)
     aged(events, 300, days=10)
     deleted, ready = [], threading.Barrier(2)
@@ -166,11 +165,11 @@ def test_two_cleaners_delete_each_row_once_between_them(events, monkeypatch):
         deleted.append(purge())
         connection.close()
 
-    cleaners = [threading.Thread(target=clean) for _ in range(2)]
-    for cleaner in cleaners:
-        cleaner.start()
-    for cleaner in cleaners:
-        cleaner.join(20)
+    threads = [threading.Thread(target=clean) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
     with transaction.atomic():
         assert sum(deleted) == 300
         assert not Event.objects.exists()

@@ -21,43 +21,43 @@ from events.services import Fact, publish
 
 TASK = "events.tasks.dispatch_due_events"
 QUEUE = settings.CELERY_TASK_DEFAULT_QUEUE
-# What Redis may cost a request: 50 ms, and as much again for the rest of it.
-SPENT = 0.1
+# The maximum for a request without Redis: 50 ms for Redis, and as much for everything else.
+MAX_SECONDS = 0.1
 
 
 def messages():
-    """The names of the tasks that workers were told of."""
+    """The task names of the messages in the queue."""
     return [json.loads(raw)["headers"]["task"] for raw in redis.client().lrange(QUEUE, 0, -1)]
 
 
 def wait_for(condition, timeout=3):
     end = time.monotonic() + timeout
     while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
+        assert time.monotonic() < end, "timed out"
         time.sleep(0.01)
 
 
 @contextmanager
 def redis_at(url, monkeypatch):
-    """Another Redis, known to all that use one, but to the broker."""
+    """Use another Redis for everything except the broker."""
     redis.client.cache_clear()
     try:
         with monkeypatch.context() as patch:
             patch.setattr(settings, "REDIS_URL", url)
-            patch.setattr(redis, "_silent_until", 0.0)
+            patch.setattr(redis, "_unavailable_until", 0.0)
             yield
     finally:
         redis.client.cache_clear()
 
 
 @contextmanager
-def something_that_never_answers():
+def unresponsive_server():
     with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
         yield f"redis://127.0.0.1:{server.getsockname()[1]}/0"
 
 
 @pytest.fixture
-def refusing():
+def refusing_url():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     return f"redis://127.0.0.1:{port}/0"
@@ -68,7 +68,7 @@ def test_a_hint_reaches_the_queue_of_its_task(db):
     wait_for(lambda: messages() == [TASK])
 
 
-def test_many_hints_for_a_task_that_nobody_has_begun_are_one_message(db):
+def test_many_hints_for_a_waiting_task_are_one_message(db):
     for _ in range(200):
         wake.hint(TASK)
     wake.hint("domains.tasks.check_due_domains")
@@ -77,7 +77,7 @@ def test_many_hints_for_a_task_that_nobody_has_begun_are_one_message(db):
     assert sorted(messages()) == ["domains.tasks.check_due_domains", TASK]
 
 
-def test_while_a_message_waits_a_further_hint_is_none(db):
+def test_a_hint_adds_no_message_while_one_is_waiting(db):
     wake.hint(TASK)
     wait_for(lambda: messages() == [TASK])
     wake.hint(TASK)
@@ -86,15 +86,15 @@ def test_while_a_message_waits_a_further_hint_is_none(db):
     assert sorted(messages()) == ["domains.tasks.check_due_domains", TASK]
 
 
-def test_once_the_worker_looks_a_new_hint_is_a_new_message(db):
+def test_a_hint_after_the_task_started_is_a_new_message(db):
     wake.hint(TASK)
     wait_for(lambda: len(messages()) == 1)
-    wake.heard(TASK)
+    wake.acknowledge(TASK)
     wake.hint(TASK)
     wait_for(lambda: len(messages()) == 2)
 
 
-def test_a_message_grows_stale_rather_than_old(db):
+def test_messages_expire(db):
     wake.hint(TASK)
     wait_for(messages)
     (raw,) = redis.client().lrange(QUEUE, 0, -1)
@@ -102,104 +102,105 @@ def test_a_message_grows_stale_rather_than_old(db):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_workers_are_told_after_commit_and_never_after_a_rollback(monkeypatch):
-    told = []
-    monkeypatch.setattr(wake, "hint", told.append)
+def test_hints_are_sent_after_commit_and_never_after_a_rollback(monkeypatch):
+    hinted = []
+    monkeypatch.setattr(wake, "hint", hinted.append)
     with transaction.atomic():
         wake.wake(TASK)
-        assert told == []
-    assert told == [TASK]
+        assert hinted == []
+    assert hinted == [TASK]
     with transaction.atomic():
         wake.wake("emails.tasks.send_due_emails")
         transaction.set_rollback(True)
-    assert told == [TASK]
+    assert hinted == [TASK]
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("hangs", [False, True], ids=["refuses", "hangs"])
-def test_a_request_hardly_waits_for_a_redis_that_does_not_answer(
-    api, refusing, monkeypatch, settings, hangs
+def test_an_unavailable_redis_hardly_delays_a_request(
+    api, refusing_url, monkeypatch, settings, hangs
 ):
     settings.API_RATE_LIMIT = 100
     api.post("/api-keys", {"name": "warm"})
     with (
-        something_that_never_answers() as hanging,
-        redis_at(hanging if hangs else refusing, monkeypatch),
+        unresponsive_server() as hanging,
+        redis_at(hanging if hangs else refusing_url, monkeypatch),
     ):
-        assert min(_seconds_of_a_request(api) for _ in range(3)) < SPENT
+        assert min(_seconds_of_a_request(api) for _ in range(3)) < MAX_SECONDS
 
 
 def _seconds_of_a_request(api):
-    redis._silent_until = 0.0  # each asks Redis anew, as after a rest
-    began = time.perf_counter()
+    redis._unavailable_until = 0.0  # call Redis again, as after the backoff
+    started = time.perf_counter()
     assert api.post("/api-keys", {"name": "through"}).status_code == 201
     with transaction.atomic():
         wake.wake(TASK)
-    return time.perf_counter() - began
+    return time.perf_counter() - started
 
 
-def test_redis_is_left_alone_for_a_while_after_it_failed(db, monkeypatch):
+def test_redis_is_not_called_for_a_while_after_a_failure(db, monkeypatch):
     counted = REDIS_UNAVAILABLE.labels("test")._value
-    with something_that_never_answers() as url, redis_at(url, monkeypatch):
+    with unresponsive_server() as url, redis_at(url, monkeypatch):
         before = counted.get()
-        began = time.perf_counter()
+        started = time.perf_counter()
         for _ in range(50):
             assert redis.attempt("test", lambda client: client.ping()) is None
-        assert time.perf_counter() - began < 50 * 0.04 / 4  # that is, not 40 ms for each
+        assert time.perf_counter() - started < 50 * 0.04 / 4  # much less than 40 ms per call
         assert counted.get() == before + 50
 
 
-def test_redis_is_used_again_once_it_is_back(db, monkeypatch, refusing):
-    monkeypatch.setattr(redis, "REST", 0.05)
-    with redis_at(refusing, monkeypatch):
+def test_redis_is_used_again_after_the_backoff(db, monkeypatch, refusing_url):
+    monkeypatch.setattr(redis, "BACKOFF", 0.05)
+    with redis_at(refusing_url, monkeypatch):
         assert redis.attempt("test", lambda client: client.ping()) is None
-        resting_until = redis._silent_until
-    monkeypatch.setattr(redis, "_silent_until", resting_until)
+        silent_until = redis._unavailable_until
+    monkeypatch.setattr(redis, "_unavailable_until", silent_until)
     assert redis.attempt("test", lambda client: client.ping()) is None
     time.sleep(0.06)
     assert redis.attempt("test", lambda client: client.ping()) is True
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_sweep_finds_what_a_lost_hint_missed(workspace, monkeypatch, refusing):
-    with redis_at(refusing, monkeypatch), transaction.atomic():
+def test_a_sweep_processes_rows_whose_hint_was_lost(workspace, monkeypatch, refusing_url):
+    with redis_at(refusing_url, monkeypatch), transaction.atomic():
         publish([Fact("webhook.test", workspace.pk, CATALOGUE["webhook.test"].example_data())])
-    assert dispatch_due() == 1
+    assert dispatch_due().claimed == 1
     assert not Event.objects.exclude(next_attempt_at=None).exists()
     swept = {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
     assert TASK in swept
 
 
 @pytest.mark.django_db(transaction=True)
-def test_every_task_that_is_hinted_at_exists_and_is_swept():
+def test_every_hinted_task_exists_and_is_in_the_beat_schedule():
     from celery import current_app
 
-    from domains.services import CHECK
-    from emails.services import SEND
-    from events.services import DISPATCH
+    import domains.queues
+    import emails.queues
+    import events.queues
 
+    hinted = {domains.queues.CHECK.task, emails.queues.SEND.task, events.queues.DISPATCH.task}
     current_app.loader.import_default_modules()
     swept = {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
     assert swept <= set(current_app.tasks)
-    assert {CHECK, SEND, DISPATCH} <= swept
+    assert hinted <= swept
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_bug_costs_one_hint_and_not_all_that_follow(db, monkeypatch):
+def test_an_exception_loses_one_hint_but_not_later_ones(db, monkeypatch):
     def broken(task):
         raise RuntimeError("a bug")
 
     with monkeypatch.context() as patch:
         patch.setattr(wake, "_send", broken)
         wake.hint(TASK)
-        teller = next(thread for thread in threading.enumerate() if thread.name == "wake")
-        teller.join(3)
-        assert not teller.is_alive()
+        sender = next(thread for thread in threading.enumerate() if thread.name == "wake")
+        sender.join(3)
+        assert not sender.is_alive()
     wake.hint(TASK)
     wait_for(lambda: messages() == [TASK])
 
 
-def test_hints_from_many_threads_start_one_teller(db):
+def test_hints_from_many_threads_start_one_sender_thread(db):
     threads = [threading.Thread(target=wake.hint, args=(TASK,)) for _ in range(20)]
     for thread in threads:
         thread.start()
@@ -208,20 +209,18 @@ def test_hints_from_many_threads_start_one_teller(db):
     assert [thread.name for thread in threading.enumerate()].count("wake") == 1
 
 
-def test_a_broker_that_hangs_in_the_middle_holds_hints_up_no_longer_than_it_hangs(
-    db, monkeypatch, tmp_path
-):
+def test_a_broker_that_hangs_while_sending_times_out(db, monkeypatch, tmp_path):
     server = Redis(tmp_path / "redis")
     url = server.start()
     try:
-        told = iter(["events.tasks.dispatch_due_events", "core.tasks.tick"])
-        # The look into Redis is skipped, so that it hangs exactly when the message is sent.
+        tasks = iter(["events.tasks.dispatch_due_events", "core.tasks.tick"])
+        # Skip the check in Redis, so that it hangs exactly when the message is sent.
         monkeypatch.setattr(wake.redis, "attempt", lambda use, action: True)
         broker = wake.current_app.connection_for_write(url, transport_options=wake.IMPATIENT)
-        assert wake._send(next(told), broker)
+        assert wake._send(next(tasks), broker)
         os.kill(server.pid, signal.SIGSTOP)
         started = time.monotonic()
-        assert not wake._send(next(told), broker)
+        assert not wake._send(next(tasks), broker)
         assert time.monotonic() - started < 10
     finally:
         os.kill(server.pid, signal.SIGCONT)

@@ -12,13 +12,13 @@ from events.models import Event
 
 pytestmark = pytest.mark.django_db
 
-# As emails are claimed: what the index begins with is given.
+# The condition under which emails are claimed: the leading columns of the index are fixed.
 WAITING = sql.SQL(
     "status IN ('queued', 'scheduled') AND provider = 'ses' AND region = '' AND is_batch = false"
 )
 
 
-def claim_by_turns(limit, per_key=None):
+def claim_fairly(limit, per_key=None):
     return Email.objects.claim_fairly(
         limit=limit,
         key="workspace_id",
@@ -28,20 +28,20 @@ def claim_by_turns(limit, per_key=None):
     )
 
 
-def elsewhere(action):
-    """Run it with a database connection of its own, as another worker would."""
-    found = []
+def in_another_connection(action):
+    """Run it with a separate database connection, as another worker would."""
+    results = []
 
     def run():
         try:
-            found.append(action())
+            results.append(action())
         finally:
             connection.close()
 
     thread = threading.Thread(target=run)
     thread.start()
     thread.join(timeout=10)
-    return found[0]
+    return results[0]
 
 
 def explain(statements):
@@ -75,26 +75,26 @@ def test_neither_future_nor_finished_rows_are_claimed(events):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_second_worker_skips_what_the_first_one_is_claiming(events):
+def test_a_second_worker_skips_rows_that_the_first_is_claiming(events):
     events(4)
     with transaction.atomic():
         ours = Event.objects.claim(limit=2)
-        theirs = elsewhere(lambda: Event.objects.claim(limit=4))
+        theirs = in_another_connection(lambda: Event.objects.claim(limit=4))
     assert len(ours) == len(theirs) == 2
     assert {row.pk for row in ours}.isdisjoint(row.pk for row in theirs)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_second_worker_skips_locked_rows_when_claiming_by_turns(workspace, emails_due):
+def test_a_second_worker_skips_locked_rows_when_claiming_fairly(workspace, emails_due):
     emails_due(workspace, 4)
     with transaction.atomic():
-        ours = claim_by_turns(2)
-        theirs = elsewhere(lambda: claim_by_turns(4))
+        ours = claim_fairly(2)
+        theirs = in_another_connection(lambda: claim_fairly(4))
     assert len(ours) == len(theirs) == 2
     assert {row.pk for row in ours}.isdisjoint(row.pk for row in theirs)
 
 
-def test_a_row_whose_worker_died_twice_is_tried_alone(events, make_due):
+def test_a_row_whose_worker_crashed_twice_is_claimed_alone(events, make_due):
     rows = events(3)
     for _ in range(2):
         assert len(Event.objects.claim(limit=3)) == 3
@@ -103,14 +103,14 @@ def test_a_row_whose_worker_died_twice_is_tried_alone(events, make_due):
     assert [len(claim) for claim in claims] == [1, 1, 1, 0]
 
 
-def test_rows_that_never_failed_go_before_one_whose_worker_died(events):
+def test_rows_without_crashes_are_claimed_before_suspect_ones(events):
     suspect, _, _ = events(3)
     Event.objects.filter(pk=suspect.pk).update(crashes=2)
     assert suspect.pk not in {row.pk for row in Event.objects.claim(limit=3)}
     assert [row.pk for row in Event.objects.claim(limit=3)] == [suspect.pk]
 
 
-def test_a_suspect_gets_its_turn_although_the_queue_never_runs_empty(events, make_due):
+def test_a_suspect_row_is_claimed_although_the_queue_never_drains(events, make_due):
     suspect, *_ = events(5)
     Event.objects.filter(pk=suspect.pk).update(crashes=2)
     make_due([suspect], ago="2 minutes")
@@ -118,7 +118,7 @@ def test_a_suspect_gets_its_turn_although_the_queue_never_runs_empty(events, mak
     assert len(Event.objects.claim(limit=3)) == 3
 
 
-def test_a_row_that_kills_its_worker_each_time_is_exhausted_past_the_ceiling(events, make_due):
+def test_a_row_that_crashes_every_worker_is_poisoned_beyond_max_crashes(events, make_due):
     (row,) = events(1)
     for _ in range(MAX_CRASHES):
         (claimed,) = Event.objects.claim(limit=5)
@@ -132,22 +132,22 @@ def test_ten_thousand_emails_of_one_workspace_do_not_delay_another(workspace, em
     emails_due(workspace, 10_000, ago="1 hour")
     small = create_workspace(name="Small")
     emails_due(small, 1)
-    claimed = claim_by_turns(10)
+    claimed = claim_fairly(10)
     assert [email.workspace_id for email in claimed].count(small.pk) == 1
     assert len(claimed) == 10
 
 
-def test_a_key_gives_no_more_rows_than_its_share(workspace, emails_due):
+def test_a_key_gets_no_more_rows_than_its_limit(workspace, emails_due):
     emails_due(workspace, 10)
-    assert len(claim_by_turns(10, per_key=3)) == 3
+    assert len(claim_fairly(10, per_key=3)) == 3
 
 
-def test_a_share_below_nothing_is_nothing(workspace, emails_due):
+def test_a_negative_limit_per_key_claims_nothing(workspace, emails_due):
     emails_due(workspace, 2)
-    assert claim_by_turns(10, per_key=-1) == []
+    assert claim_fairly(10, per_key=-1) == []
 
 
-def test_claiming_by_turns_costs_the_same_whatever_one_key_has_waiting(
+def test_the_cost_of_fair_claiming_does_not_grow_with_the_backlog_of_a_key(
     workspace, emails_due, django_assert_num_queries
 ):
     emails_due(workspace, 20_000)
@@ -155,18 +155,18 @@ def test_claiming_by_turns_costs_the_same_whatever_one_key_has_waiting(
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE emails")
     with django_assert_num_queries(1) as captured:
-        claim_by_turns(10)
+        claim_fairly(10)
     plan = explain(captured.captured_queries)
     assert "emails_due" in plan
     assert "Seq Scan on emails" not in plan
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = on")
         cursor.execute("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + _statement(captured))
-        (found,) = cursor.fetchone()
-    assert found[0]["Plan"]["Shared Hit Blocks"] < 1500  # the table alone is larger
+        (plans,) = cursor.fetchone()
+    assert plans[0]["Plan"]["Shared Hit Blocks"] < 1500  # the table alone is larger
 
 
-def test_claiming_reads_the_partial_index_and_not_the_finished_rows(
+def test_claiming_uses_the_partial_index_and_skips_finished_rows(
     events, workspace, django_assert_num_queries
 ):
     with connection.cursor() as cursor:
@@ -185,7 +185,7 @@ def test_claiming_reads_the_partial_index_and_not_the_finished_rows(
     assert "Seq Scan on events" not in plan
 
 
-def test_more_can_be_set_in_the_statement_that_claims(events):
+def test_a_claim_can_set_more_columns(events):
     events(1)
     (row,) = Event.objects.claim(limit=1, sets=sql.SQL("last_error = 'claimed'"))
     assert row.last_error == "claimed"

@@ -12,7 +12,7 @@ from events.models import Event
 pytestmark = pytest.mark.django_db
 
 
-def test_a_settled_row_is_finished_and_trusted_again(events):
+def test_a_settled_row_is_finished_and_its_crashes_reset(events):
     (row,) = events(1)
     (claimed,) = Event.objects.claim(limit=1)
     assert Event.objects.settle([Settlement(claimed)]) == {row.pk}
@@ -20,7 +20,7 @@ def test_a_settled_row_is_finished_and_trusted_again(events):
     assert (row.next_attempt_at, row.crashes, row.claims) == (None, 0, 1)
 
 
-def test_a_row_can_be_put_off(events):
+def test_a_row_can_be_deferred(events):
     events(1)
     (claimed,) = Event.objects.claim(limit=1)
     Event.objects.settle([Settlement(claimed, retry_in=timedelta(hours=1))])
@@ -61,7 +61,7 @@ def test_a_finished_row_stays_finished(events):
     assert Event.objects.due().count() == 0
 
 
-def test_those_still_held_are_settled_beside_one_that_is_lost(events, make_due):
+def test_a_lost_row_does_not_prevent_settling_the_others(events, make_due):
     lost, _ = events(2)
     claimed = Event.objects.claim(limit=2)
     make_due([lost])
@@ -70,21 +70,21 @@ def test_those_still_held_are_settled_beside_one_that_is_lost(events, make_due):
     assert settled == {row.pk for row in claimed} - {lost.pk}
 
 
-def test_settling_nothing_asks_the_database_nothing(db, django_assert_num_queries):
+def test_settling_nothing_runs_no_query(db, django_assert_num_queries):
     with django_assert_num_queries(0):
         assert Event.objects.settle([]) == set()
 
 
-def test_every_queue_is_known_to_health_checks():
+def test_work_models_include_every_queue():
     assert {"emails", "events", "domains", "provider_events", "webhook_deliveries"} <= {
         model._meta.db_table for model in work_models()
     }
 
 
 class Interleavings(RuleBasedStateMachine):
-    """Workers that claim, die, come back late and settle, in any order.
+    """Workers that claim, crash, resume late and settle, in any order.
 
-    The model: who may settle a row is who claimed it last, and only once.
+    The model: only the last claim of a row may settle it, and only once.
     """
 
     workspace = None
@@ -95,45 +95,47 @@ class Interleavings(RuleBasedStateMachine):
         Event.objects.bulk_create(
             [Event(workspace=self.workspace, type="webhook.test", body="{}") for _ in range(count)]
         )
-        self.held = []  # (row, whether its worker holds it still)
+        self.claimed = []  # (row, whether the claim is still valid)
         self.finished = set()
 
     @rule(limit=st.integers(1, 6))
     def claim(self, limit):
         claimed = Event.objects.claim(limit=limit)
         assert not {row.pk for row in claimed} & self.finished
-        taken = {row.pk for row in claimed}
+        claimed_ids = {row.pk for row in claimed}
         assert len(claimed) == 1 or all(row.crashes <= 2 for row in claimed)
-        self.held = [(row, ours and row.pk not in taken) for row, ours in self.held]
-        self.held += [(row, True) for row in claimed]
+        self.claimed = [
+            (row, is_valid and row.pk not in claimed_ids) for row, is_valid in self.claimed
+        ]
+        self.claimed += [(row, True) for row in claimed]
 
     @rule()
-    def leases_end(self):
+    def expire_leases(self):
         unfinished = Event.objects.exclude(next_attempt_at=None)
         unfinished.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
 
     @rule(data=st.data(), again=st.booleans())
     def settle(self, data, again):
-        if not self.held:
+        if not self.claimed:
             return
-        chosen = data.draw(st.integers(0, len(self.held) - 1))
-        row, ours = self.held.pop(chosen)
+        chosen = data.draw(st.integers(0, len(self.claimed) - 1))
+        row, is_valid = self.claimed.pop(chosen)
         delay = timedelta(0) if again else None
         settled = Event.objects.settle([Settlement(row, retry_in=delay)])
-        assert settled == ({row.pk} if ours else set())
-        if ours and not again:
+        assert settled == ({row.pk} if is_valid else set())
+        if is_valid and not again:
             self.finished.add(row.pk)
-        if ours and again:
-            # Settled as "again" it may be settled once more by the same claim: nobody else has it.
-            self.held.append((row, True))
+        if is_valid and again:
+            # A row settled for retry can be settled again by its claim until another claims it.
+            self.claimed.append((row, True))
 
     @invariant()
-    def finished_rows_are_those_that_were_settled_so(self):
+    def only_rows_settled_as_finished_are_finished(self):
         done = set(Event.objects.filter(next_attempt_at=None).values_list("pk", flat=True))
         assert done == getattr(self, "finished", done)
 
 
-def test_whatever_the_workers_do_each_row_is_settled_by_its_last_claimant(workspace):
+def test_in_any_interleaving_only_the_last_claim_settles_a_row(workspace):
     from hypothesis.stateful import run_state_machine_as_test
 
     Interleavings.workspace = workspace

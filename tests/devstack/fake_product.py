@@ -1,6 +1,6 @@
-"""A stack with small stand-ins for the twin, web, worker, beat and manage.py.
+"""A stack with small fakes of the twin, web, worker, beat and manage.py.
 
-`python tests/devstack/fake_product.py VAR_DIR`: runs like `python -m devstack`.
+`python tests/devstack/fake_product.py` runs like `python -m devstack`.
 """
 
 import sys
@@ -18,7 +18,7 @@ SERVE = textwrap.dedent("""
     print("listening", flush=True)
     http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """)
-# A process and a child of it, as a pool of workers is.
+# A process with a child, like a worker pool.
 POOL = textwrap.dedent("""
     import os, signal, time
     child = os.fork()

@@ -1,3 +1,5 @@
+"""The embedded PostgreSQL and Redis."""
+
 import os
 import shutil
 import signal
@@ -24,7 +26,7 @@ FAST = {"fsync": "off", "shared_buffers": "16MB"}
 
 @pytest.fixture
 def var_dir():
-    # Not tmp_path: pytest closes the folder above it to the account that PostgreSQL runs under.
+    # Not tmp_path: its parent folder is not accessible to the account that PostgreSQL runs under.
     with tempfile.TemporaryDirectory(prefix="opensend-test-") as directory:
         yield Path(directory)
 
@@ -45,7 +47,7 @@ def cache(var_dir):
     server.kill()
 
 
-def ask(url, query):
+def execute(url, query):
     with psycopg.connect(url, autocommit=True) as connection:
         cursor = connection.execute(query)
         return cursor.fetchone()[0] if cursor.description else None
@@ -59,81 +61,81 @@ def ping(server):
 def wait_until(condition, seconds=5):
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "timed out"
         time.sleep(0.02)
 
 
-def test_a_stopped_postgres_keeps_its_rows(postgres):
-    ask(postgres.url, "CREATE TABLE kept AS SELECT 7 AS value")
+def test_postgres_keeps_its_rows_across_a_restart(postgres):
+    execute(postgres.url, "CREATE TABLE kept AS SELECT 7 AS value")
     old = psutil.Process(postgres.pid)
     postgres.stop()
     assert not old.is_running()
     assert postgres.pid is None
     postgres.start()
-    assert ask(postgres.url, "SELECT value FROM kept") == 7
+    assert execute(postgres.url, "SELECT value FROM kept") == 7
 
 
-def test_postgres_recovers_when_every_process_of_it_was_killed(postgres):
-    ask(postgres.url, "CREATE TABLE kept AS SELECT 7 AS value")
+def test_postgres_recovers_after_all_its_processes_are_killed(postgres):
+    execute(postgres.url, "CREATE TABLE kept AS SELECT 7 AS value")
     server = psutil.Process(postgres.pid)
     for process in (server, *server.children()):
-        with suppress(psutil.NoSuchProcess):  # some leave when they see it gone
+        with suppress(psutil.NoSuchProcess):  # some exit by themselves when the server is gone
             process.kill()
     wait_until(lambda: postgres.pid is None)
     postgres.start()
-    assert ask(postgres.url, "SELECT value FROM kept") == 7
+    assert execute(postgres.url, "SELECT value FROM kept") == 7
 
 
-def test_a_busy_backend_that_outlives_its_postgres_does_not_block_the_next(postgres):
+def test_a_backend_that_outlives_its_server_does_not_block_the_next_start(postgres):
     connection = psycopg.connect(postgres.url, autocommit=True)
     backend = psutil.Process(connection.info.backend_pid)
-    backend.suspend()  # as one that never looks whether its server is still there
+    backend.suspend()  # like a busy backend that does not check whether its server is alive
     os.kill(postgres.pid, signal.SIGKILL)
     wait_until(lambda: postgres.pid is None)
     postgres.start()
-    assert ask(postgres.url, "SELECT 1") == 1
+    assert execute(postgres.url, "SELECT 1") == 1
     assert not backend.is_running() or backend.status() == psutil.STATUS_ZOMBIE
     connection.close()
 
 
-def test_a_pid_file_that_names_a_stranger_is_not_believed(postgres):
+def test_a_pid_file_with_the_pid_of_another_program_is_ignored(postgres):
     postgres.stop()
     stale = f"{os.getpid()}\n{postgres.directory}/data\n0\n5432\n\n\n0 0\nready\n"
     (postgres.directory / "data" / "postmaster.pid").write_text(stale)
     assert postgres.pid is None
     postgres.start()
-    assert ask(postgres.url, "SELECT 1") == 1
+    assert execute(postgres.url, "SELECT 1") == 1
 
 
-def test_settings_win_over_the_tuning_and_the_rest_of_it_holds(postgres):
-    assert ask(postgres.url, "SHOW shared_buffers") == "16MB"
-    assert ask(postgres.url, "SHOW synchronous_commit") == "on"
-    assert ask(postgres.url, "SHOW jit") == "off"
-    assert ask(postgres.url, "SHOW server_encoding") == "UTF8"
+def test_settings_override_the_tuning_defaults(postgres):
+    assert execute(postgres.url, "SHOW shared_buffers") == "16MB"
+    assert execute(postgres.url, "SHOW synchronous_commit") == "on"
+    assert execute(postgres.url, "SHOW jit") == "off"
+    assert execute(postgres.url, "SHOW server_encoding") == "UTF8"
 
 
-def test_a_database_is_created_once_whatever_its_name(postgres):
+def test_a_database_of_any_name_is_created_once(postgres):
     url = create_database(postgres.url, 'mail "2"/%')
-    ask(url, "CREATE TABLE here ()")
+    execute(url, "CREATE TABLE here ()")
     assert create_database(postgres.url, 'mail "2"/%') == url
-    assert ask(url, "SELECT current_database()") == 'mail "2"/%'
-    assert ask(url, "SELECT count(*) FROM here") == 0
+    assert execute(url, "SELECT current_database()") == 'mail "2"/%'
+    assert execute(url, "SELECT count(*) FROM here") == 0
 
 
-def test_a_path_too_long_for_a_socket_works(var_dir):
+def test_a_data_path_that_is_too_long_for_a_socket_works(var_dir):
     server = Postgres(var_dir / ("long" * 20) / ("path" * 20), settings=FAST)
     try:
-        assert ask(server.start(), "SELECT 1") == 1
+        assert execute(server.start(), "SELECT 1") == 1
     finally:
         server.kill()
         shutil.rmtree(socket_directory(server.directory / "data"))
 
 
-def test_any_folder_name_will_do(var_dir):
+def test_special_characters_in_the_folder_name_work(var_dir):
     folder = var_dir / 'Eve\'s, mail "box" 100%?&#'
     server, cache = Postgres(folder / "postgres", settings=FAST), Redis(folder / "redis")
     try:
-        assert ask(create_database(server.start(), "mail"), "SELECT 1") == 1
+        assert execute(create_database(server.start(), "mail"), "SELECT 1") == 1
         cache.start()
         assert ping(cache)
     finally:
@@ -142,12 +144,12 @@ def test_any_folder_name_will_do(var_dir):
         shutil.rmtree(socket_directory(server.directory / "data"))
 
 
-def test_servers_of_two_var_dirs_do_not_meet(var_dir, postgres, cache):
+def test_servers_of_two_var_dirs_are_separate(var_dir, postgres, cache):
     other, other_cache = Postgres(var_dir / "b", settings=FAST), Redis(var_dir / "c")
     try:
-        ask(other.start(), "CREATE TABLE only_in_other ()")
+        execute(other.start(), "CREATE TABLE only_in_other ()")
         other_cache.start()
-        assert ask(postgres.url, "SELECT to_regclass('only_in_other') IS NULL")
+        assert execute(postgres.url, "SELECT to_regclass('only_in_other') IS NULL")
         with redis.Redis.from_url(other_cache.url) as client:
             client.set("only", "there")
         with redis.Redis.from_url(cache.url) as client:
@@ -157,7 +159,7 @@ def test_servers_of_two_var_dirs_do_not_meet(var_dir, postgres, cache):
         other_cache.kill()
 
 
-def test_two_users_share_a_server_and_the_last_one_stops_it(postgres, cache):
+def test_a_server_is_shared_and_its_last_user_stops_it(postgres, cache):
     second = Postgres(postgres.directory)
     second_cache = Redis(cache.directory)
     assert second.start() == postgres.url
@@ -165,7 +167,7 @@ def test_two_users_share_a_server_and_the_last_one_stops_it(postgres, cache):
     assert (second.pid, second_cache.pid) == (postgres.pid, cache.pid)
     postgres.stop()
     cache.stop()
-    assert ask(second.url, "SELECT 1") == 1
+    assert execute(second.url, "SELECT 1") == 1
     assert ping(second_cache)
     second.stop()
     second_cache.stop()
@@ -173,13 +175,13 @@ def test_two_users_share_a_server_and_the_last_one_stops_it(postgres, cache):
     assert second_cache.pid is None
 
 
-def test_starting_twice_changes_nothing(postgres):
+def test_start_is_idempotent(postgres):
     pid = postgres.pid
     postgres.start()
     assert postgres.pid == pid
 
 
-def test_two_processes_may_start_the_same_directory_at_once(var_dir):
+def test_two_processes_can_start_the_same_directory_concurrently(var_dir):
     script = f"""
         import sys
         from pathlib import Path
@@ -200,7 +202,7 @@ def test_two_processes_may_start_the_same_directory_at_once(var_dir):
     assert Postgres(var_dir).pid is None
 
 
-def test_a_server_whose_owner_was_killed_is_replaced(var_dir):
+def test_a_server_whose_users_were_killed_is_replaced(var_dir):
     script = f"""
         import os
         from pathlib import Path
@@ -213,11 +215,11 @@ def test_a_server_whose_owner_was_killed_is_replaced(var_dir):
         os.kill(os.getpid(), 9)
     """
     owner = python(script)
-    left = [int(pid) for pid in owner.communicate()[0].split()]
+    orphans = [int(pid) for pid in owner.communicate()[0].split()]
     servers = [Postgres(var_dir / "p", settings=FAST), Redis(var_dir / "r")]
-    assert [server.pid for server in servers] == left
+    assert [server.pid for server in servers] == orphans
     try:
-        for server, old in zip(servers, left, strict=True):
+        for server, old in zip(servers, orphans, strict=True):
             server.start()
             assert server.pid != old
     finally:
@@ -225,7 +227,7 @@ def test_a_server_whose_owner_was_killed_is_replaced(var_dir):
             server.kill()
 
 
-def test_a_server_may_be_bound_to_the_life_of_its_starter(var_dir):
+def test_a_server_can_die_with_its_parent(var_dir):
     script = f"""
         import os
         from pathlib import Path
@@ -240,7 +242,7 @@ def test_a_server_may_be_bound_to_the_life_of_its_starter(var_dir):
         wait_until(lambda: Redis(var_dir).pid is None)
 
 
-def test_a_killed_redis_comes_back_on_its_port(cache):
+def test_a_killed_redis_restarts_on_the_same_port(cache):
     url = cache.url
     os.kill(cache.pid, signal.SIGKILL)
     wait_until(lambda: cache.pid is None)
@@ -248,7 +250,7 @@ def test_a_killed_redis_comes_back_on_its_port(cache):
     assert ping(cache)
 
 
-def test_a_port_that_somebody_else_took_meanwhile_is_left_to_them(cache):
+def test_redis_changes_its_port_if_another_program_uses_it(cache):
     port = cache.port
     cache.stop()
     with socket.create_server(("127.0.0.1", port)):
@@ -257,7 +259,7 @@ def test_a_port_that_somebody_else_took_meanwhile_is_left_to_them(cache):
         assert ping(cache)
 
 
-def test_a_port_asked_for_is_not_exchanged_for_another(var_dir):
+def test_a_requested_port_in_use_is_an_error(var_dir):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server = Redis(var_dir, port=taken.getsockname()[1])
         with pytest.raises(EmbeddedError, match="in use"):
@@ -265,21 +267,21 @@ def test_a_port_asked_for_is_not_exchanged_for_another(var_dir):
         server.kill()
 
 
-def test_redis_lets_nobody_in_without_its_password(cache):
+def test_redis_requires_its_password(cache):
     with socket.create_connection(("127.0.0.1", cache.port)) as connection:
         connection.sendall(b"PING\r\n")
         assert connection.recv(100).startswith(b"-NOAUTH")
 
 
-def test_a_server_that_cannot_start_says_why(var_dir):
+def test_a_failed_start_reports_the_log(var_dir):
     server = Postgres(var_dir, settings={"shared_buffers": "nonsense"})
     with pytest.raises(EmbeddedError, match="nonsense"):
         server.start()
     server.kill()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="the other tests ran as an ordinary user already")
-def test_an_ordinary_user_can_run_both(var_dir):
+@pytest.mark.skipif(os.geteuid() != 0, reason="the other tests already run as an unprivileged user")
+def test_an_unprivileged_user_can_run_both_servers(var_dir):
     os.chmod(var_dir, 0o777)
     script = f"""
         import encodings.idna, os, pwd

@@ -1,4 +1,4 @@
-"""The servers of docs/webhooks.md, each as a process of its own."""
+"""The sample servers of docs/webhooks.md, each in its own process."""
 
 import os
 import re
@@ -23,7 +23,7 @@ PAGE = (ROOT / "docs" / "webhooks.md").read_text()
 _NODE = str(NODE)
 _NODE_TESTS = ROOT / "tests" / "node"
 _PYTHON = sys.executable
-# What the page takes for granted.
+# Settings that the page assumes.
 _DJANGO_SETTINGS = """
 import os
 SECRET_KEY = "for-tests-only"
@@ -45,7 +45,7 @@ call_command("runserver", "127.0.0.1:" + sys.argv[1], "--noreload", "--skip-chec
 
 @dataclass(frozen=True)
 class Sample:
-    """The files it is written in, its command (PORT stands for the port), and its table."""
+    """Its files, its command (PORT stands for the port number), and its table."""
 
     files: list[str]
     command: list[str]
@@ -84,35 +84,35 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/hooks"
 
-    def kept(self) -> list[str]:
-        """The ids of the events that it took in."""
+    def stored(self) -> list[str]:
+        """The ids of the events that it stored."""
         with closing(sqlite3.connect(self.folder / "inbox.sqlite3")) as db:
             if not db.execute(
                 "SELECT 1 FROM sqlite_master WHERE name = ?", [self.table]
             ).fetchone():
-                return []  # made when the first event comes
+                return []  # created with the first event
             return [row[0] for row in db.execute(f"SELECT id FROM {self.table}")]
 
     def post(self, headers: dict[str, str], body: bytes) -> int:
-        """The status that it answers."""
+        """Post a webhook and return the response status."""
         return requests.post(self.url, data=body, headers=headers, timeout=5).status_code
 
 
 def block(name: str) -> str:
-    """The fenced block whose first line names that file."""
+    """The fenced code block whose first line names this file."""
     fenced = rf"^```\w+\n((?:#|//) {re.escape(name)}\b.*?)^```$"
-    (found,) = re.findall(fenced, PAGE, re.MULTILINE | re.DOTALL)
-    return found
+    (code,) = re.findall(fenced, PAGE, re.MULTILINE | re.DOTALL)
+    return code
 
 
 @contextmanager
 def running(folder: Path, secret: str) -> Iterator[dict[str, Server]]:
-    """All samples, started at once."""
+    """Start all samples concurrently."""
     with ExitStack() as stack:
         started = {}
         for name, sample in SAMPLES.items():
             server = Server(folder / name, free_port(), sample.table)
-            _lay_out(server.folder, sample)
+            _write_files(server.folder, sample)
             log = stack.enter_context((server.folder / "log").open("wb"))
             started[name] = server, stack.enter_context(_process(server, sample, secret, log))
             stack.callback(started[name][1].kill)
@@ -121,7 +121,7 @@ def running(folder: Path, secret: str) -> Iterator[dict[str, Server]]:
         yield {name: server for name, (server, _) in started.items()}
 
 
-def _lay_out(folder, sample):
+def _write_files(folder, sample):
     for name in sample.files:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

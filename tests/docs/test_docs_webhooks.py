@@ -1,4 +1,4 @@
-"""What docs/webhooks.md shows works: its servers are started, its commands are run."""
+"""The samples in docs/webhooks.md work: starts its servers and runs its commands."""
 
 import json
 import re
@@ -27,7 +27,7 @@ from webhooks.services import create_endpoint
 
 with_database = pytest.mark.django_db(transaction=True)
 
-# What JSON, JavaScript and HTTP are apt to read in different ways.
+# Characters that JSON, JavaScript and HTTP may treat differently.
 NAME = "Zoë \N{LINE SEPARATOR} \N{GRINNING FACE}"
 KEY = Key.new()
 
@@ -43,16 +43,16 @@ def server(request, servers):
     return servers[request.param]
 
 
-# --- What they do ---------------------------------------------------------------------
+# --- The sample servers ---------------------------------------------------------------------
 
 
 @pytest.fixture
 def endpoint_at(workspace):
-    """Make an endpoint whose secret is the servers'."""
+    """Creates an endpoint with the servers' signing secret."""
 
     def make(url):
         endpoint, _ = create_endpoint(workspace=workspace, url=url, event_types=["*"])
-        endpoint.encrypted_keyring = Keyring((KEY,)).sealed()
+        endpoint.encrypted_keyring = Keyring((KEY,)).encrypted()
         endpoint.save()
         return endpoint
 
@@ -60,8 +60,8 @@ def endpoint_at(workspace):
 
 
 @pytest.fixture
-def happen(workspace):
-    """Publish an event, the example of its type but for `changes`; the subscribers hear it."""
+def publish_example(workspace):
+    """Publishes and dispatches the example event of a type, with `changes`."""
 
     def make(kind, **changes):
         data = CATALOGUE[kind].example_data() | changes
@@ -74,16 +74,16 @@ def happen(workspace):
 
 
 @with_database
-def test_a_sample_takes_an_event_once(server, endpoint_at, happen):
+def test_a_sample_stores_an_event_once(server, endpoint_at, publish_example):
     endpoint_at(server.url)
-    event = happen("contact.created", first_name=NAME)
-    before = server.kept()
+    event = publish_example("contact.created", first_name=NAME)
+    before = server.stored()
     deliver_due()
-    assert server.kept() == [*before, event.public_id]
+    assert server.stored() == [*before, event.public_id]
     assert replay.replay([Delivery.objects.get()]) == 1
     deliver_due()
     assert [attempt.error for attempt in Attempt.objects.all()] == ["", ""]
-    assert server.kept() == [*before, event.public_id]
+    assert server.stored() == [*before, event.public_id]
 
 
 def signed(body, *, key=KEY, event_id="whd_forged", age=0):
@@ -111,16 +111,16 @@ FORGERIES = {
 }
 
 
-@with_database  # which it doesn't need, but tests that do run apart, and servers would start twice
-def test_a_sample_refuses_forgeries(server):
+@with_database  # not needed, but pytest-django groups such tests, so the servers start only once
+def test_a_sample_rejects_forgeries(server):
     answers = {name: server.post(headers, BODY) for name, headers in FORGERIES.items()}
     assert answers == dict.fromkeys(FORGERIES, 400)
-    assert "whd_forged" not in server.kept()
+    assert "whd_forged" not in server.stored()
     assert server.post(signed(BODY, event_id="whd_genuine"), BODY) == 204
-    assert "whd_genuine" in server.kept()
+    assert "whd_genuine" in server.stored()
 
 
-# --- By hand --------------------------------------------------------------------------
+# --- Manual verification --------------------------------------------------------------------------
 
 
 def function(name):
@@ -133,7 +133,7 @@ def headers_of(forgery):
     return CaseInsensitiveDict(FORGERIES[forgery])
 
 
-def test_x_signature_by_hand():
+def test_manual_verification_of_x_signature():
     is_genuine = function("x_signature.py")
     headers = CaseInsensitiveDict(signed(BODY))
     assert is_genuine(headers, BODY, KEY.secret)
@@ -143,7 +143,7 @@ def test_x_signature_by_hand():
     assert not is_genuine(headers_of("unsigned"), BODY, KEY.secret)
 
 
-def test_v1a_by_hand():
+def test_manual_verification_of_v1a():
     is_genuine = function("v1a.py")
     old, new, other = (Key.new(ed25519=True) for _ in range(3))
     during = signing.headers(
@@ -171,41 +171,43 @@ SHOWN = re.findall(r"^```sh\n(.*?)^```\n(?:```json\n(.*?)^```$)?", PAGE, re.MULT
 
 
 def test_the_shorthand_is_curl():
-    """In the shell itself, with a curl that prints what it is given."""
+    """Run in a real shell, with a curl that prints its arguments."""
     script = f"curl() {{ printf '%s\\n' \"$@\"; }}\n{PRELUDE}\nos POST /x -d '{{\"a\": 1}}'"
     ran = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
-    given = ran.stdout.splitlines()
-    assert given[:4] == ["-s", "-X", "POST", "http://127.0.0.1:8000/x"]
-    assert given[4:8] == [
+    arguments = ran.stdout.splitlines()
+    assert arguments[:4] == ["-s", "-X", "POST", "http://127.0.0.1:8000/x"]
+    assert arguments[4:8] == [
         "-H",
         "Authorization: Bearer os_...",
         "-H",
         "Content-Type: application/json",
     ]
-    assert given[8:] == ["-d", '{"a": 1}']
+    assert arguments[8:] == ["-d", '{"a": 1}']
 
 
 @with_database
-def test_the_commands_do_what_they_show(api, servers, domain, happen, capsys):
-    """In the order of the page, for an endpoint at one of the samples."""
+def test_the_commands_return_the_documented_responses(
+    api, servers, domain, publish_example, capsys
+):
+    """In the order of the page, with an endpoint at one of the samples."""
     known = {"DOMAIN": domain.pk, "SINCE": iso(timezone.now() - timedelta(hours=1))}
     for commands, answer in SHOWN:
         if commands == PRELUDE:
             continue
-        # There is always something to show, to replay and to recover.
+        # So that there is always a failed delivery to show, replay and recover.
         Delivery.objects.update(status="failed", last_error="http_500", next_attempt_at=None)
         for words in split(commands):
             shown = run(api, [fill(word, known) for word in words], servers["flask"].url)
-            learn(known, shown, happen)
+            learn(known, shown, publish_example)
         if answer:
             assert shape(json.loads(answer)) == shape(shown), commands
     assert Endpoint.objects.filter(deleted_at=None).count() == 1
-    told = capsys.readouterr().out
-    assert json.loads(told.splitlines()[-1])
+    output = capsys.readouterr().out
+    assert json.loads(output.splitlines()[-1])
 
 
 def split(commands):
-    """The words of each command, as the shell splits them."""
+    """The words of each command, split like a shell does."""
     found = []
     for word in shlex.split(commands):
         if word in ("os", "manage.py"):
@@ -235,12 +237,12 @@ def run(api, words, url):
     return answer.json()
 
 
-def learn(known, shown, happen):
-    """Note the ids that later commands ask for."""
+def learn(known, shown, publish_example):
+    """Remember the ids that later commands need."""
     kind = shown and shown["object"]
     if kind == "webhook" and "WEBHOOK" not in known:
         known["WEBHOOK"] = shown["id"]
-        known["EVENT"] = happen("email.bounced").public_id
+        known["EVENT"] = publish_example("email.bounced").public_id
         deliver_due()
     elif kind == "webhook" and shown["id"] != known["WEBHOOK"]:
         known["UNWANTED"] = shown["id"]
@@ -249,7 +251,7 @@ def learn(known, shown, happen):
 
 
 def shape(shown):
-    """The names of an answer's fields; of a list, those of what is in it."""
+    """The field names of a response, or of the first item of a list."""
     if isinstance(shown, dict):
         return {name: shape(value) for name, value in shown.items() if name != "payload"}
     return [shape(each) for each in shown[:1]] if isinstance(shown, list) else None
@@ -258,7 +260,7 @@ def shape(shown):
 # --- The text -------------------------------------------------------------------------
 
 
-def test_every_reason_is_explained():
+def test_every_error_code_is_documented():
     found = set()
     for name, way in {
         "core/outbound/outcome.py": r'return "(\w+)", ',
@@ -274,19 +276,19 @@ def test_every_reason_is_explained():
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == found
 
 
-def test_the_schedule_is_the_one_that_is_kept():
-    *most, last = [_spoken(delay) for delay in retry_policy.DELAYS]
+def test_the_documented_retry_schedule_is_the_real_one():
+    *most, last = [_rendered(delay) for delay in retry_policy.DELAYS]
     assert f"{', '.join(most)} and {last}" in " ".join(PAGE.split())
 
 
-def _spoken(delay):
+def _rendered(delay):
     for unit, seconds in (("h", 3600), ("min", 60), ("s", 1)):
         if not delay.total_seconds() % seconds:
             return f"{delay.total_seconds() / seconds:.0f} {unit}"
     raise AssertionError(delay)
 
 
-def test_links_lead_somewhere():
+def test_links_resolve():
     headings = re.findall(r"^#+ (.+)$", PAGE, re.MULTILINE)
     anchors = {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
     for target in re.findall(r"\]\(([^)]+)\)", PAGE):

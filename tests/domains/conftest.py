@@ -1,4 +1,4 @@
-"""A real stand-in for AWS in a process of its own, and the product pointed at it."""
+"""The AWS twin in its own process, and settings that point the product at it."""
 
 import signal
 import subprocess
@@ -15,13 +15,13 @@ class Twin:
     def __init__(self, url):
         self.url = url
 
-    def fails(self, **calls):
-        """`fails(CreateEmailIdentity="ThrottlingException")` until it is told otherwise."""
+    def fail(self, **calls):
+        """`fail(CreateEmailIdentity="ThrottlingException")` until the next `fail()`."""
         answer = requests.post(f"{self.url}/_twin/faults", json={"fail_calls": calls}, timeout=5)
         answer.raise_for_status()
 
     def calls(self):
-        """The operations that it was asked for, in order."""
+        """The operations called, in order."""
         calls = requests.get(f"{self.url}/_twin/calls", timeout=5).json()
         return [call["operation"] for call in calls]
 
@@ -45,7 +45,7 @@ def running_twin(tmp_path_factory):
 
 @pytest.fixture
 def aws_at(settings):
-    """Point the product at another AWS."""
+    """`aws_at(url)` points the product at another AWS endpoint."""
     from core import aws
 
     def point(url):
@@ -58,15 +58,15 @@ def aws_at(settings):
 
 @pytest.fixture
 def twin(running_twin, aws_at):
-    """The twin as if it were new."""
+    """The twin, reset to its initial state."""
     requests.post(f"{running_twin.url}/_twin/reset?all=true", timeout=5).raise_for_status()
     aws_at(running_twin.url)
     return running_twin
 
 
 @pytest.fixture
-def told():
-    """What was published: `told()` gives (type, data) in order."""
+def published():
+    """`published()`: (type, data) of all events, oldest first."""
     from events.models import Event
 
     return lambda: [(event.type, event.data()) for event in Event.objects.order_by("pk")]

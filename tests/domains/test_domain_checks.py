@@ -1,12 +1,14 @@
-"""Domains while AWS is away, and what the worker does about them."""
+"""Domains while AWS is unavailable, and how the worker checks them."""
 
 import socket
 from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.utils import timezone
 
+from core.queue.queues import Batch
 from core.queue.work import MAX_CRASHES
 from domains import identities
 from domains.models import Domain
@@ -35,68 +37,70 @@ def due_in():
     return Domain.objects.get().next_attempt_at - timezone.now()
 
 
-def test_without_aws_the_domain_is_kept_and_the_answer_says_why(api, no_aws):
+def test_a_domain_is_created_with_a_reason_while_aws_is_unavailable(api, no_aws):
     answer = add(api)
     assert answer.status_code == 201
-    made = answer.json()
-    assert (made["status"], made["records"]) == ("pending", [])
-    assert "Could not connect" in made["reason"]
-    assert api.get(f"/domains/{made['id']}").json() == made
+    created = answer.json()
+    assert (created["status"], created["records"]) == ("pending", [])
+    assert "Could not connect" in created["reason"]
+    assert api.get(f"/domains/{created['id']}").json() == created
 
 
-def test_the_worker_completes_what_aws_was_not_there_for(api, no_aws, running_twin, aws_at, told):
-    made = add(api).json()
+def test_the_worker_verifies_the_domain_when_aws_is_available_again(
+    api, no_aws, running_twin, aws_at, published
+):
+    created = add(api).json()
     make_due()
-    assert check_due() == 1
-    assert api.get(f"/domains/{made['id']}").json()["status"] == "pending"
+    assert check_due().claimed == 1
+    assert api.get(f"/domains/{created['id']}").json()["status"] == "pending"
     assert timedelta(seconds=50) < due_in() <= timedelta(minutes=1)
 
     aws_at(running_twin.url)
     make_due()
-    assert check_due() == 1
-    done = api.get(f"/domains/{made['id']}").json()
+    assert check_due().claimed == 1
+    done = api.get(f"/domains/{created['id']}").json()
     assert (done["status"], done["reason"], len(done["records"])) == ("verified", None, 3)
-    assert [kind for kind, _ in told()] == ["domain.created", "domain.updated"]
+    assert [kind for kind, _ in published()] == ["domain.created", "domain.updated"]
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "InternalServiceErrorException"])
 @pytest.mark.parametrize("call", ["CreateEmailIdentity", "GetEmailIdentity"])
-def test_a_step_that_ses_refuses_for_now_is_tried_again(api, twin, call, code):
-    twin.fails(**{call: code})
-    made = add(api).json()
-    assert made["status"] == "pending"
-    assert code in made["reason"]
-    twin.fails()
+def test_a_temporary_error_is_retried(api, twin, call, code):
+    twin.fail(**{call: code})
+    created = add(api).json()
+    assert created["status"] == "pending"
+    assert code in created["reason"]
+    twin.fail()
     make_due()
     check_due()
-    assert api.get(f"/domains/{made['id']}").json()["status"] == "verified"
+    assert api.get(f"/domains/{created['id']}").json()["status"] == "verified"
 
 
-def test_an_identity_that_exists_already_is_adopted(api, twin):
-    twin.fails(GetEmailIdentity="ThrottlingException")
+def test_an_existing_identity_is_adopted(api, twin):
+    twin.fail(GetEmailIdentity="ThrottlingException")
     add(api)
     tokens = Domain.objects.get().dkim_tokens
     Domain.objects.update(dkim_tokens=[])
-    twin.fails()
+    twin.fail()
     make_due()
     check_due()
     domain = Domain.objects.get()
     assert (domain.dkim_tokens, domain.is_verified) == (tokens, True)
 
 
-def test_an_identity_that_was_removed_at_aws_is_made_anew_with_its_records(api, twin):
-    made = add(api).json()
+def test_an_identity_deleted_at_aws_is_created_again_with_new_records(api, twin):
+    created = add(api).json()
     identities.delete_domain_identity(Domain.objects.get())
-    again = api.post(f"/domains/{made['id']}/verify").json()
+    again = api.post(f"/domains/{created['id']}/verify").json()
     assert (again["status"], again["reason"], len(again["records"])) == ("verified", None, 3)
-    there = identities.check_domain_status(Domain.objects.get()).dkim_tokens
-    assert Domain.objects.get().dkim_tokens == there
-    values = {f"{token}.dkim.amazonses.com" for token in there}
+    current = identities.check_domain_status(Domain.objects.get()).dkim_tokens
+    assert Domain.objects.get().dkim_tokens == current
+    values = {f"{token}.dkim.amazonses.com" for token in current}
     assert {record["value"] for record in again["records"]} == values
 
 
-def test_a_check_that_cannot_be_made_does_not_set_a_verified_domain_back(workspace, no_aws, told):
-    made = Domain.objects.create(
+def test_a_failed_check_keeps_a_domain_verified(workspace, no_aws, published):
+    created = Domain.objects.create(
         workspace=workspace,
         name="ours.example",
         status="verified",
@@ -104,25 +108,25 @@ def test_a_check_that_cannot_be_made_does_not_set_a_verified_domain_back(workspa
         dkim_tokens=["a"],
     )
     make_due()
-    assert check_due() == 1
-    made.refresh_from_db()
-    assert made.is_verified
-    assert made.reason
-    assert told() == []
+    assert check_due().claimed == 1
+    created.refresh_from_db()
+    assert created.is_verified
+    assert created.reason
+    assert published() == []
 
 
-# --- Removal -----------------------------------------------------------------------------
+# --- Deletion -------------------------------------------------------------------------
 
 
-def test_without_aws_a_domain_is_removed_here_now_and_there_later(
-    api, twin, aws_at, running_twin, told
+def test_a_domain_deleted_while_aws_is_unavailable_is_deleted_at_ses_later(
+    api, twin, aws_at, running_twin, published
 ):
-    made = add(api).json()
+    created = add(api).json()
     aws_at("http://127.0.0.1:9")
-    assert api.delete(f"/domains/{made['id']}").status_code == 200
-    assert api.get(f"/domains/{made['id']}").status_code == 404
+    assert api.delete(f"/domains/{created['id']}").status_code == 200
+    assert api.get(f"/domains/{created['id']}").status_code == 404
     assert api.get("/domains").json()["data"] == []
-    assert told()[-1][0] == "domain.deleted"
+    assert published()[-1][0] == "domain.deleted"
     email = {"from": "a@shop.example", "to": "b@example.net", "subject": "s", "text": "t"}
     assert api.post("/emails", email).status_code == 403
     make_due()
@@ -134,52 +138,52 @@ def test_without_aws_a_domain_is_removed_here_now_and_there_later(
     check_due()
     assert not Domain.objects.exists()
     assert running_twin.calls()[-1] == "DeleteEmailIdentity"
-    assert [kind for kind, _ in told()].count("domain.deleted") == 1
+    assert [kind for kind, _ in published()].count("domain.deleted") == 1
 
 
-def test_an_identity_that_is_gone_already_is_as_good_as_removed(api, twin):
-    made = add(api).json()
+def test_a_domain_without_identity_can_be_deleted(api, twin):
+    created = add(api).json()
     identities.delete_domain_identity(Domain.objects.get())
-    assert api.delete(f"/domains/{made['id']}").status_code == 200
+    assert api.delete(f"/domains/{created['id']}").status_code == 200
     assert not Domain.objects.exists()
 
 
-def test_a_domain_removed_during_its_check_stays_removed(api, twin, monkeypatch, told):
-    made = add(api).json()
-    look = identities.check_domain_status
+def test_a_domain_deleted_during_its_check_stays_deleted(api, twin, monkeypatch, published):
+    created = add(api).json()
+    genuine = identities.check_domain_status
 
-    def removed_meanwhile(domain):
-        twin.fails(DeleteEmailIdentity="ThrottlingException")
-        assert api.delete(f"/domains/{made['id']}").status_code == 200
-        return look(domain)
+    def delete_meanwhile(domain):
+        twin.fail(DeleteEmailIdentity="ThrottlingException")
+        assert api.delete(f"/domains/{created['id']}").status_code == 200
+        return genuine(domain)
 
-    monkeypatch.setattr(identities, "check_domain_status", removed_meanwhile)
+    monkeypatch.setattr(identities, "check_domain_status", delete_meanwhile)
     Domain.objects.update(status="pending")
     make_due()
     check_due()
-    assert told()[-1][0] == "domain.deleted"
-    assert due_in() <= timedelta(0)  # nobody put the removal off
+    assert published()[-1][0] == "domain.deleted"
+    assert due_in() <= timedelta(0)  # the deletion was not deferred
     monkeypatch.undo()
-    twin.fails()
+    twin.fail()
     make_due()
     check_due()
     assert not Domain.objects.exists()
 
 
-def test_a_domain_removed_while_it_is_verified_is_a_404(api, twin, monkeypatch):
-    made = add(api).json()
-    look = identities.check_domain_status
+def test_verifying_a_domain_deleted_meanwhile_is_a_404(api, twin, monkeypatch):
+    created = add(api).json()
+    genuine = identities.check_domain_status
 
-    def removed_meanwhile(domain):
-        found = look(domain)
+    def delete_meanwhile(domain):
+        identity = genuine(domain)
         Domain.objects.all().delete()
-        return found
+        return identity
 
-    monkeypatch.setattr(identities, "check_domain_status", removed_meanwhile)
-    assert api.post(f"/domains/{made['id']}/verify").status_code == 404
+    monkeypatch.setattr(identities, "check_domain_status", delete_meanwhile)
+    assert api.post(f"/domains/{created['id']}/verify").status_code == 404
 
 
-# --- When to look next ------------------------------------------------------------------------
+# --- Check schedule -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -192,19 +196,19 @@ def test_a_domain_removed_while_it_is_verified_is_a_404(api, twin, monkeypatch):
         (timedelta(minutes=1), "verified", timedelta(days=1)),
     ],
 )
-def test_new_domains_are_looked_at_often_and_old_ones_seldom(age, status, wait):
+def test_new_domains_are_checked_more_often_than_old_ones(age, status, wait):
     domain = Domain(status=status, created_at=timezone.now() - age)
     assert abs(next_check(domain) - wait) < timedelta(seconds=2)
 
 
-def test_a_checked_domain_is_due_again_when_it_is_to_be_looked_at_next(api, twin):
+def test_a_check_schedules_the_next_one(api, twin):
     add(api)
     make_due()
     check_due()
     assert timedelta(hours=23) < due_in() <= timedelta(days=1)
 
 
-def test_ten_domains_are_taken_at_a_time_the_longest_due_first(workspace, twin):
+def test_ten_domains_are_claimed_at_a_time_oldest_due_first(workspace, twin):
     now = timezone.now()
     Domain.objects.bulk_create(
         Domain(
@@ -216,12 +220,12 @@ def test_ten_domains_are_taken_at_a_time_the_longest_due_first(workspace, twin):
         )
         for number in range(12)
     )
-    assert check_due() == 10
-    left = Domain.objects.filter(status="pending").values_list("name", flat=True)
-    assert set(left) == {"d0.example", "d1.example"}
+    assert check_due().claimed == 10
+    remaining = Domain.objects.filter(status="pending").values_list("name", flat=True)
+    assert set(remaining) == {"d0.example", "d1.example"}
 
 
-def test_a_domain_that_kills_its_worker_each_time_is_put_off_for_a_day(api, twin):
+def test_a_poisoned_domain_is_deferred_for_a_day(api, twin):
     add(api)
     Domain.objects.update(crashes=MAX_CRASHES)
     make_due()
@@ -231,15 +235,45 @@ def test_a_domain_that_kills_its_worker_each_time_is_put_off_for_a_day(api, twin
     assert due_in() > timedelta(hours=23)
 
 
-def test_a_check_that_ends_late_does_not_put_a_removal_off(api, twin, monkeypatch):
-    made = add(api).json()
+def test_a_batch_counts_the_domains_that_failed(workspace, twin):
+    twin.fail(GetEmailIdentity="ThrottlingException", DeleteEmailIdentity="ThrottlingException")
+    due = {"workspace": workspace, "region": "us-east-1", "dkim_tokens": ["a"]}
+    Domain.objects.create(name="unavailable.example", **due)
+    Domain.objects.create(name="leaving.example", deleted_at=timezone.now(), **due)
+    make_due()
+    assert check_due() == Batch(claimed=2, processed=0, failed=2)
+    twin.fail()
+    make_due()
+    assert check_due() == Batch(claimed=2, processed=2, failed=0)
+    Domain.objects.update(crashes=MAX_CRASHES)
+    make_due()
+    assert check_due() == Batch(claimed=1, processed=0, failed=1)
 
-    def removed_meanwhile(domain):
-        twin.fails(DeleteEmailIdentity="ThrottlingException")
-        assert api.delete(f"/domains/{made['id']}").status_code == 200
+
+def test_a_worker_that_lost_its_lease_schedules_no_check(api, twin, monkeypatch):
+    add(api)
+    genuine = identities.check_domain_status
+    leased_until = timezone.now() + timedelta(minutes=5)
+
+    def claim_meanwhile(domain):
+        Domain.objects.update(claims=F("claims") + 1, next_attempt_at=leased_until)
+        return genuine(domain)
+
+    monkeypatch.setattr(identities, "check_domain_status", claim_meanwhile)
+    make_due()
+    check_due()
+    assert Domain.objects.get().next_attempt_at == leased_until
+
+
+def test_a_late_check_does_not_defer_a_deletion(api, twin, monkeypatch):
+    created = add(api).json()
+
+    def delete_meanwhile(domain):
+        twin.fail(DeleteEmailIdentity="ThrottlingException")
+        assert api.delete(f"/domains/{created['id']}").status_code == 200
         return timedelta(days=1)
 
-    monkeypatch.setattr("domains.verification.next_check", removed_meanwhile)
+    monkeypatch.setattr("domains.verification.next_check", delete_meanwhile)
     make_due()
     check_due()
     assert due_in() <= timedelta(0)

@@ -6,7 +6,7 @@ LONGEST = ".".join(["a" * 63, "b" * 63, "c" * 63, "d" * 57, "com"])
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("name", "normalised"),
     [
         ("example.com", "example.com"),
         (" Mail.EXAMPLE.com. ", "mail.example.com"),
@@ -21,12 +21,12 @@ LONGEST = ".".join(["a" * 63, "b" * 63, "c" * 63, "d" * 57, "com"])
         (LONGEST, LONGEST),
     ],
 )
-def test_a_name_is_kept_as_a_labels_in_lower_case(given, kept):
-    assert normalise(given) == kept
+def test_a_name_is_normalised_to_lower_case_a_labels(name, normalised):
+    assert normalise(name) == normalised
 
 
 @pytest.mark.parametrize(
-    "given",
+    "name",
     [
         *("", ".", "com", "localhost", "a..com", ".example.com", "-a.com", "a-.com"),
         *("exa mple.com", "ex_ample.com", "*.example.com", "example.com/x", "a@example.com"),
@@ -35,12 +35,12 @@ def test_a_name_is_kept_as_a_labels_in_lower_case(given, kept):
         "d" + LONGEST,
     ],
 )
-def test_what_is_no_domain_name_is_refused(given):
+def test_an_invalid_domain_name_is_refused(name):
     with pytest.raises(ValueError):
-        normalise(given)
+        normalise(name)
 
 
-@pytest.mark.parametrize("given", ["co.uk", "github.io", "gov.uk", "CO.UK."])
-def test_a_name_under_which_others_have_theirs_is_refused(given):
+@pytest.mark.parametrize("name", ["co.uk", "github.io", "gov.uk", "CO.UK."])
+def test_a_public_suffix_is_refused(name):
     with pytest.raises(ValueError, match="public suffix"):
-        normalise(given)
+        normalise(name)

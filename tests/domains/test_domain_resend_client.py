@@ -1,4 +1,4 @@
-"""Resend's own Python client, sync and async, manages domains here."""
+"""Resend's Python client, sync and async, manages domains."""
 
 import asyncio
 
@@ -14,33 +14,38 @@ def _client(live_server, api_key, twin, monkeypatch):
     monkeypatch.setattr(resend, "api_key", api_key[1])
 
 
-def test_a_domain_from_its_creation_to_its_end():
-    made = resend.Domains.create(
+def test_the_lifecycle_of_a_domain():
+    created = resend.Domains.create(
         {"name": "shop.example", "region": "eu-west-1", "click_tracking": True}
     )
-    assert made["region"] == "eu-west-1"
-    assert (made["open_tracking"], made["click_tracking"]) == (False, True)
+    assert created["region"] == "eu-west-1"
+    assert (created["open_tracking"], created["click_tracking"]) == (False, True)
     changed = resend.Domains.update(
-        {"id": made["id"], "open_tracking": True, "click_tracking": False, "tls": "opportunistic"}
+        {
+            "id": created["id"],
+            "open_tracking": True,
+            "click_tracking": False,
+            "tls": "opportunistic",
+        }
     )
     assert (changed["open_tracking"], changed["click_tracking"]) == (True, False)
-    got = resend.Domains.get(made["id"])
+    got = resend.Domains.get(created["id"])
     assert got["capabilities"] == {"sending": "enabled", "receiving": "disabled"}
     for answer in (got, changed):
         del answer["http_headers"]  # the client's own addition
     assert got == changed == resend.Domains.list()["data"][0]
-    assert resend.Domains.remove(made["id"])["deleted"]
+    assert resend.Domains.remove(created["id"])["deleted"]
 
 
-def test_the_async_client_changes_a_domain_too():
-    made = resend.Domains.create({"name": "shop.example", "open_tracking": True})
-    change = {"id": made["id"], "open_tracking": False}
+def test_the_async_client_updates_a_domain():
+    created = resend.Domains.create({"name": "shop.example", "open_tracking": True})
+    change = {"id": created["id"], "open_tracking": False}
     assert asyncio.run(resend.Domains.update_async(change))["open_tracking"] is False
 
 
-def test_what_cannot_be_done_is_the_clients_own_error():
-    made = resend.Domains.create({"name": "shop.example"})
+def test_an_unsupported_field_raises_the_clients_error():
+    created = resend.Domains.create({"name": "shop.example"})
     with pytest.raises(resend.exceptions.ResendError) as refused:
-        resend.Domains.update({"id": made["id"], "tls": "enforced"})
+        resend.Domains.update({"id": created["id"], "tls": "enforced"})
     assert (refused.value.code, refused.value.error_type) == (422, "unsupported_field")
     assert "`tls`" in refused.value.message

@@ -1,4 +1,4 @@
-"""The examples of domain.* are what happens, to the letter."""
+"""The documented examples of domain.* events match the real ones."""
 
 import pytest
 
@@ -7,9 +7,9 @@ from tests.event_schemas import assert_like_example
 pytestmark = pytest.mark.django_db
 
 
-def test_a_domain_comes_is_verified_and_goes(api, twin):
-    made = api.post("/domains", {"name": "shop.example"}).json()
+def test_examples_of_creating_verifying_and_deleting(api, twin):
+    created = api.post("/domains", {"name": "shop.example"}).json()
     assert_like_example("domain.created")
     assert_like_example("domain.updated")
-    api.delete(f"/domains/{made['id']}")
+    api.delete(f"/domains/{created['id']}")
     assert_like_example("domain.deleted")

@@ -1,4 +1,4 @@
-"""A domain is answered once SES was asked, and repetitions get that answer or none."""
+"""Repeated POST /domains with an idempotency key wait for the SES calls of the first one."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.models import IdempotencyRecord
 from domains import services
 from domains.models import Domain
-from domains.services import establish
+from domains.services import verify_domain
 
 
 def post(client):
@@ -19,13 +19,15 @@ def post(client):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_repetition_waits_until_ses_has_been_asked(api_key, client_for, twin, monkeypatch):
-    began, go_on = threading.Event(), threading.Event()
+def test_a_repeated_request_conflicts_until_the_ses_calls_are_done(
+    api_key, client_for, twin, monkeypatch
+):
+    started, proceed = threading.Event(), threading.Event()
 
     def slow(domain):
-        began.set()
-        assert go_on.wait(10)
-        return establish(domain)
+        started.set()
+        assert proceed.wait(10)
+        return verify_domain(domain)
 
     def first():
         try:
@@ -33,54 +35,54 @@ def test_a_repetition_waits_until_ses_has_been_asked(api_key, client_for, twin, 
         finally:
             connection.close()
 
-    monkeypatch.setattr(services, "establish", slow)
+    monkeypatch.setattr(services, "verify_domain", slow)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(first)
-        assert began.wait(10)
+        assert started.wait(10)
         meanwhile = post(client_for(api_key[1]))
-        go_on.set()
-        made = running.result(10)
+        proceed.set()
+        created = running.result(10)
     assert meanwhile.status_code == 409
     assert meanwhile.json()["name"] == "concurrent_idempotent_requests"
     assert int(meanwhile["retry-after"]) >= 1
-    assert made.status_code == 201
-    assert made.json()["records"]
+    assert created.status_code == 201
+    assert created.json()["records"]
     again = post(client_for(api_key[1]))
     assert again["idempotent-replayed"] == "true"
-    assert again.json() == made.json()
+    assert again.json() == created.json()
 
 
 @pytest.mark.django_db
-def test_an_answer_whose_holder_died_is_given_once_its_lease_is_over(api, twin):
-    made = post(api).json()
+def test_the_response_of_a_crashed_request_is_replayed_after_its_lease(api, twin):
+    created = post(api).json()
     later = timezone.now() + timedelta(minutes=1)
     IdempotencyRecord.objects.update(unfinished_until=later)
     assert post(api).status_code == 409
     IdempotencyRecord.objects.update(unfinished_until=timezone.now() - timedelta(seconds=1))
-    assert post(api).json() == made
+    assert post(api).json() == created
     assert Domain.objects.count() == 1
 
 
 @pytest.mark.django_db
-def test_a_record_is_held_from_the_commit_on_and_for_a_while(api, twin, monkeypatch):
-    seen = []
+def test_the_record_is_leased_during_the_ses_calls(api, twin, monkeypatch):
+    leases = []
 
-    def looking(domain):
-        seen.append(IdempotencyRecord.objects.get().unfinished_until)
-        return establish(domain)
+    def observed(domain):
+        leases.append(IdempotencyRecord.objects.get().unfinished_until)
+        return verify_domain(domain)
 
-    monkeypatch.setattr(services, "establish", looking)
+    monkeypatch.setattr(services, "verify_domain", observed)
     post(api)
-    assert timedelta(seconds=80) < seen[0] - timezone.now() <= timedelta(minutes=2)
+    assert timedelta(seconds=80) < leases[0] - timezone.now() <= timedelta(minutes=2)
     assert IdempotencyRecord.objects.get().unfinished_until is None
 
 
 @pytest.mark.django_db
-def test_work_after_the_commit_that_breaks_off_holds_no_key(api, twin, monkeypatch):
+def test_a_failure_after_the_commit_releases_the_key(api, twin, monkeypatch):
     def broken(domain):
         raise RuntimeError("killed")
 
-    monkeypatch.setattr(services, "establish", broken)
+    monkeypatch.setattr(services, "verify_domain", broken)
     api.raise_request_exception = False
     assert post(api).status_code == 500
     again = post(api)

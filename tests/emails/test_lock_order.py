@@ -13,6 +13,7 @@ from django.utils import timezone
 from emails.models import Email
 from emails.providers import Accepted, NotTaken, OutcomeUnknown, Refused
 from emails.sending.send_results import SendResult, resolve_unknown, save_results
+from emails.services import hold, release
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -74,7 +75,35 @@ def test_save_results_locks_emails_in_the_order_of_their_ids(two_emails, answer)
     assert not Email.objects.filter(status="sending").exists()
 
 
-@pytest.mark.parametrize("status", ["sending", "unknown"])
+@pytest.mark.parametrize(
+    ("action", "before", "after"),
+    [
+        (lambda: hold("inbox:1", reason="Suspended."), "queued", "held"),
+        (lambda: release("inbox:1"), "held", "queued"),
+    ],
+    ids=["hold", "release"],
+)
+def test_hold_and_release_lock_emails_in_the_order_of_their_ids(two_emails, action, before, after):
+    first, second = two_emails
+    Email.objects.update(owner="inbox:1", status=before)
+    Email.objects.filter(pk=first.pk).update(last_error="moves the row behind the other one")
+
+    def write():
+        action()
+        connection.close()
+
+    with another_connection() as other:
+        lock(other, first)
+        writer = threading.Thread(target=write)
+        writer.start()
+        wait_for_blocked_session(other)
+        lock(other, second, wait=False)  # otherwise this is a deadlock
+        other.commit()
+        writer.join()
+    assert set(Email.objects.values_list("status", flat=True)) == {after}
+
+
+@pytest.mark.parametrize("status", ["sending", "unknown", "held"])
 def test_resolve_unknown_skips_a_locked_email(two_emails, status):
     first, _ = two_emails
     Email.objects.update(status=status, next_attempt_at=timezone.now() - timedelta(seconds=1))
@@ -82,7 +111,7 @@ def test_resolve_unknown_skips_a_locked_email(two_emails, status):
         lock(other, first)
         with connection.cursor() as cursor:
             cursor.execute("SET lock_timeout = '2s'")
-        assert resolve_unknown() == 1
+        assert resolve_unknown().claimed == 1
         other.commit()
     assert list(Email.objects.filter(status=status).values_list("pk", flat=True)) == [first.pk]
-    assert resolve_unknown() == 1
+    assert resolve_unknown().claimed == 1

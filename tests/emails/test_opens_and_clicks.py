@@ -79,7 +79,7 @@ def machine(*reasons):
 
 def test_an_open_is_published_counted_and_stored(add_hit, email, published, api):
     row = add_hit()
-    assert record_hits() == 1
+    assert record_hits().claimed == 1
     ((name, data),) = published("email.opened")
     at = row.at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{row.at.microsecond // 1000:03}Z"
     expected = {
@@ -136,7 +136,7 @@ def test_each_hit_is_recorded_once(add_hit, email, published):
     row = add_hit()
     add_hit(after=5)
     record_hits()
-    assert record_hits() == 0
+    assert record_hits().claimed == 0
     # As if the settlement was lost after the facts were recorded.
     Hit.objects.filter(pk=row.pk).update(verdict="", next_attempt_at=row.next_attempt_at)
     record_hits()
@@ -153,7 +153,7 @@ def test_a_worker_that_lost_its_lease_records_nothing(add_hit, email, published,
         return original(*args)
 
     monkeypatch.setattr(opens_and_clicks, "classify_hits", slow_classify)
-    assert record_hits() == 1
+    assert record_hits().claimed == 1
     assert (published("email.opened"), Hit.objects.get().verdict) == ([], "")
 
 
@@ -161,7 +161,7 @@ def test_opens_reported_by_ses_are_counted(email):
     def opened(key, machine):
         data = {"machine": machine}
         fields = {"email_id": email.pk, "type": "opened", "occurred_at": timezone.now()}
-        return EmailFact(**fields, key=key, payload=data, webhook={"open": data})
+        return EmailFact(**fields, key=key, payload=data, event_data={"open": data})
 
     record_facts([opened("a", True)] * 2)
     record_facts([opened("a", True), opened("b", False)])
@@ -179,22 +179,22 @@ def test_one_of_several_recipients_is_not_named(accepted, add_hit, published, em
 def test_hits_of_a_deleted_email_are_settled(add_hit, email, published):
     add_hit()
     Email.objects.all().delete()
-    assert record_hits() == 1
+    assert record_hits().claimed == 1
     assert verdicts() == [HUMAN]
     assert not published("email.opened")
 
 
 def test_a_poisoned_hit_is_given_up(add_hit, email, published):
     add_hit(crashes=5)
-    assert record_hits() == 1
-    assert (record_hits(), published("email.opened")) == (0, [])
+    assert record_hits().claimed == 1
+    assert (record_hits().claimed, published("email.opened")) == (0, [])
 
 
 def test_the_number_of_recorded_clicks_is_limited(add_hit, email, published):
     Email.objects.update(clicks=MAX_PER_EMAIL)
     add_hit(1)
     add_hit(after=5)
-    assert record_hits() == 2
+    assert record_hits().claimed == 2
     assert [name for name, _ in published("email.opened", "email.clicked")] == ["email.opened"]
     assert counts(email) == (1, 1, MAX_PER_EMAIL, 0)
 
@@ -237,7 +237,7 @@ def test_a_flood_of_clicks_is_classified_quickly(add_hit, email):
     ]
     bulk.insert(many)
     started = time.process_time()
-    assert record_hits() == 500
+    assert record_hits().claimed == 500
     assert time.process_time() - started < 2
 
 
@@ -274,7 +274,7 @@ def test_a_burst_is_any_one_second(add_hit):
 
 
 def test_only_the_newest_clicks_are_considered(add_hit, monkeypatch):
-    monkeypatch.setattr(click_bursts, "MOST", 2)
+    monkeypatch.setattr(click_bursts, "MAX_CLICKS_READ", 2)
     for number in (1, 2, 3):
         add_hit(number, after=0.1 * number)
     record_hits()

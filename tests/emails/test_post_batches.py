@@ -117,7 +117,7 @@ def test_the_number_of_statements_does_not_grow_with_the_batch(
 ):
     post([message])
     with django_assert_max_num_queries(40) as few:
-        post([message] * bulk.FEW)
+        post([message] * bulk.COPY_ABOVE)
     with django_assert_max_num_queries(len(few)):
         post([message] * 100)
 
@@ -127,6 +127,6 @@ def test_the_number_of_statements_does_not_grow_with_scheduled_emails(
 ):
     post([message | {"scheduled_at": "in 1 hour"}])
     with django_assert_max_num_queries(60) as few:
-        post([message | {"scheduled_at": "in 1 hour"}] * bulk.FEW)
+        post([message | {"scheduled_at": "in 1 hour"}] * bulk.COPY_ABOVE)
     with django_assert_max_num_queries(len(few)):
         post([message | {"scheduled_at": "in 1 hour"}] * 100)

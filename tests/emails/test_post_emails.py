@@ -396,7 +396,7 @@ def test_the_number_of_statements_does_not_grow_with_the_recipients(
     with django_assert_max_num_queries(40) as few:
         send_to(1)
     with django_assert_max_num_queries(len(few) + 1) as more:  # emails and recipients apart
-        send_to(bulk.FEW)
+        send_to(bulk.COPY_ABOVE)
     with django_assert_max_num_queries(len(more)):
         send_to(50)
-    assert EmailRecipient.objects.count() == 52 + bulk.FEW
+    assert EmailRecipient.objects.count() == 52 + bulk.COPY_ABOVE

@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from contacts.models import Suppression
+from core.queue.queues import Batch
 from core.times import from_iso, iso
 from emails.models import Email
 from emails.schedule_parsing import parse_scheduled_at
@@ -93,7 +94,7 @@ def test_a_scheduled_email_waits_for_its_time(send, api, provider, published):
     )
     ((kind, data),) = published()
     assert (kind, data["email_id"], data["scheduled_at"]) == ("email.scheduled", str(email.pk), at)
-    assert send_due() == 0
+    assert send_due().claimed == 0
     shown = api.get(f"/emails/{email.pk}").json()
     assert (shown["status"], shown["last_event"]) == ("scheduled", "scheduled")
     assert shown["scheduled_at"] == at
@@ -105,7 +106,7 @@ def test_a_scheduled_email_is_sent_when_it_is_due(send, provider, published):
     email_id = send(scheduled_at="in 1 hour").json()["id"]
     Email.objects.update(next_attempt_at=timezone.now() - timedelta(minutes=1))
 
-    assert send_due() == 1
+    assert send_due().claimed == 1
 
     assert Email.objects.get(pk=email_id).status == "sent"
     assert [kind for kind, _ in published()] == ["email.scheduled", "email.sent"]
@@ -127,7 +128,7 @@ def test_a_recipient_suppressed_after_accept_gets_nothing(send, workspace, provi
     Suppression.objects.create(workspace=workspace, email="bob@example.net", origin="bounce")
     Email.objects.update(next_attempt_at=timezone.now() - timedelta(minutes=1))
 
-    assert send_due() == 0
+    assert send_due() == Batch(claimed=1, processed=1)
 
     assert (Email.objects.get().status, provider.sent) == ("suppressed", [])
 

@@ -11,6 +11,7 @@ from django.db import connection, connections
 from django.utils import timezone
 
 from accounts.services import create_workspace
+from core.queue.queues import Batch
 from core.queue.worker_loop import stopping
 from emails.models import Email, SendRate
 from emails.providers import Limits, NotTaken, QuotaExceeded, Throttled
@@ -222,7 +223,7 @@ def test_limits_are_fetched_first_and_recipients_are_counted(accepted, provider)
     provider.rate = Limits(rate=40, daily_quota=500, sent_24h=10)
     accepted(to=["bob@example.net", "carla@example.net"], cc="dan@example.net")
 
-    assert send_due() == 1
+    assert send_due().claimed == 1
 
     rate = row()
     assert (rate.name, rate.max_rate, rate.daily_quota) == ("us-east-1", 40, 500)
@@ -286,7 +287,7 @@ def test_without_known_limits_mail_is_sent_slowly(accepted, provider, settings):
     provider.rate = NotTaken("no route to AWS")
     accepted()
 
-    assert send_due() == 1
+    assert send_due().claimed == 1
 
     assert (row().max_rate, row().refreshed_at) == (5, None)
     assert row().refresh_at > timezone.now() + timedelta(seconds=50)
@@ -298,7 +299,7 @@ def test_the_worker_waits_for_the_rate_limit(accepted, provider):
         accepted()
 
     started = time.monotonic()
-    assert send_due() == 15
+    assert send_due().claimed == 15
 
     # The full bucket holds half a second of the rate, and the rest takes its time.
     assert 0.9 < time.monotonic() - started < 3
@@ -311,10 +312,46 @@ def test_a_worker_that_waits_for_the_rate_limit_can_be_stopped(accepted, provide
     timer.start()
 
     try:
-        assert send_due() == 0
+        assert send_due().claimed == 0
     finally:
         timer.join()
         stopping.clear()
+
+
+def test_a_worker_waits_for_the_rate_limit_only_while_time_is_left(accepted, provider):
+    provider.rate = Limits(rate=0)
+    accepted()
+
+    started = time.monotonic()
+    assert send_due(seconds=0.3).claimed == 0
+
+    assert 0.3 <= time.monotonic() - started < 1
+
+
+def test_throttles_are_saved_when_the_time_is_over(accepted, provider):
+    accepted()
+    provider.rate = Limits(rate=1000)
+
+    def throttle(_):
+        time.sleep(0.4)
+        return Throttled("too fast")
+
+    provider.script = [throttle]
+
+    assert send_due(seconds=0.3) == Batch(claimed=1, failed=1)
+
+    assert row().sent_since == 0
+    assert row().throttled == pytest.approx(1, abs=0.1)
+
+
+def test_limits_are_saved_that_were_fetched_when_the_time_was_over(accepted, provider, monkeypatch):
+    accepted()
+    provider.rate = Limits(rate=1000)
+    monkeypatch.setattr(provider, "limits", lambda _: time.sleep(0.5) or provider.rate)
+
+    send_due(seconds=0.2)
+
+    assert row().max_rate == 1000
 
 
 def test_throttled_mail_is_retried_soon_and_never_fails(accepted, provider, published):
@@ -324,7 +361,7 @@ def test_throttled_mail_is_retried_soon_and_never_fails(accepted, provider, publ
     Email.objects.update(first_attempt_at="2026-01-01T00:00Z")
 
     for _ in range(5):
-        assert send_due() == 1
+        assert send_due().claimed == 1
         email.refresh_from_db()
         assert email.status == "queued"
         assert email.next_attempt_at < timezone.now() + timedelta(seconds=3)
@@ -343,7 +380,7 @@ def test_over_the_quota_all_mail_is_deferred_until_the_next_refresh(accepted, pr
     for _ in range(5):
         accepted()
 
-    assert send_due() == 2
+    assert send_due().claimed == 2
 
     waiting = Email.objects.filter(status="queued")
     assert waiting.count() == 3
@@ -354,13 +391,13 @@ def test_over_the_quota_all_mail_is_deferred_until_the_next_refresh(accepted, pr
     delayed = published("email.delayed")
     assert [data["delayed"]["reason"] for _, data in delayed] == ["daily_quota"] * 3
     make_due()
-    assert send_due() == 0
+    assert send_due().claimed == 0
     assert len(published("email.delayed")) == 3
 
     provider.rate = Limits(rate=100, daily_quota=1000, sent_24h=2)
     SendRate.objects.update(refresh_at=timezone.now(), paused_until=timezone.now())
     make_due()
-    assert send_due() == 3
+    assert send_due().claimed == 3
     assert set(Email.objects.values_list("status", flat=True)) == {"sent"}
 
 
@@ -368,10 +405,10 @@ def test_a_quota_error_of_the_provider_pauses_sending(accepted, provider, publis
     provider.rate = Limits(rate=100)
     provider.script = [QuotaExceeded("daily_quota")]
     first = accepted()
-    assert send_due() == 1
+    assert send_due().claimed == 1
     second = accepted()
 
-    assert send_due() == 0
+    assert send_due().claimed == 0
 
     for email in (first, second):
         email.refresh_from_db()
@@ -389,7 +426,7 @@ def test_small_claims_reach_every_workspace(accepted, provider):
 
     owners = set()
     for _ in range(12):
-        owners |= {email.workspace_id for email in loop._lease_in("ses", "us-east-1", 1)}
+        owners |= {email.workspace_id for email in loop._lease_lane("ses", "us-east-1", 1)}
 
     assert len(old) == 12
     assert len(owners) > 2
@@ -406,6 +443,6 @@ def test_single_emails_go_before_batches_except_in_a_share_of_claims(
     make_due(is_batch=True)
     accepted()
 
-    claimed = [email for _ in range(3) for email in loop._lease_in("ses", "us-east-1", 1)]
+    claimed = [email for _ in range(3) for email in loop._lease_lane("ses", "us-east-1", 1)]
 
     assert [email.is_batch for email in claimed] == expected

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections import Counter
 from datetime import timedelta
 
@@ -14,14 +15,16 @@ from django.utils import timezone
 from accounts.services import create_workspace
 from contacts.models import Suppression
 from core.db.ids import uuid7
+from core.queue.queues import Batch
 from core.queue.worker_loop import stopping
 from emails.models import Email, EmailEvent
 from emails.providers import Accepted, NotTaken, OutcomeUnknown, QuotaExceeded, Refused
 from emails.sending import loop, send_results
 from emails.sending.loop import send_due
-from emails.sending.send_results import SendResult, backoff, resolve_unknown, save_results
+from emails.sending.send_results import BACKOFF, SendResult, resolve_unknown, save_results
+from emails.tasks import send_due_emails
 from ingest.models import ProviderEvent
-from ingest.processing import process_due
+from ingest.processing import process_ses
 
 LONG_AGO = "2026-01-01T00:00Z"
 
@@ -55,14 +58,14 @@ def process_event(email, kind="Send", recipients=()):
         body=orjson.dumps({"Message": orjson.dumps(event).decode()}).decode(),
         next_attempt_at=LONG_AGO,
     )
-    assert process_due() == 1
+    assert process_ses().claimed == 1
 
 
 @pytest.mark.django_db
 def test_an_accepted_email_is_sent(accepted, provider, published):
     email = accepted()
 
-    assert send_due() == 1
+    assert send_due().claimed == 1
 
     (sent,) = provider.sent
     assert (sent.email_id, sent.sender) == (str(email.pk), "ada@example.com")
@@ -75,7 +78,42 @@ def test_an_accepted_email_is_sent(accepted, provider, published):
     assert email.sent_at is not None
     ((kind, data),) = published()
     assert (kind, data["message_id"]) == ("email.sent", email.message_id)
-    assert send_due() == 0
+    assert send_due().claimed == 0
+
+
+@pytest.mark.django_db
+def test_a_pass_counts_what_is_done_and_what_is_not(accepted, provider):
+    for number in range(4):
+        accepted(to=[f"r{number}@example.net"])
+    provider.script = [None, Refused("no"), NotTaken("503"), OutcomeUnknown("Read timeout")]
+
+    assert send_due() == Batch(claimed=4, processed=2, failed=2)
+
+
+@pytest.mark.django_db
+def test_a_pass_claims_no_more_after_its_time_and_finishes_what_is_in_flight(
+    accepted, provider, settings
+):
+    settings.SEND_CONCURRENCY = 2
+    for _ in range(6):
+        accepted()
+    provider.script = [lambda _: time.sleep(0.4)] * 6
+
+    assert send_due(seconds=0.2) == Batch(claimed=2, processed=2)
+
+    statuses = Counter(Email.objects.values_list("status", flat=True))
+    assert statuses == {"sent": 2, "queued": 4}
+    assert send_due(seconds=0) == Batch(0)
+
+
+@pytest.mark.django_db
+def test_a_task_sends_for_a_minute(monkeypatch):
+    asked = []
+    monkeypatch.setattr(loop, "send_due", lambda seconds: asked.append(seconds) or Batch(0))
+
+    assert send_due_emails() == 0
+
+    assert [round(seconds) for seconds in asked] == [60]
 
 
 @pytest.mark.django_db
@@ -134,7 +172,7 @@ def test_a_temporary_error_is_retried_and_published_once_an_hour(accepted, provi
 @pytest.mark.parametrize("attempt", [1, 2, 5, 8, 9, 50, 10_000])
 def test_backoff_doubles_from_5_seconds_to_15_minutes(attempt):
     ceiling = min(5 * 2 ** min(attempt - 1, 30), 900)
-    pauses = [backoff(attempt).total_seconds() for _ in range(300)]
+    pauses = [BACKOFF.delay(attempt).total_seconds() for _ in range(300)]
 
     assert min(pauses) >= 1
     assert ceiling / 2 < max(pauses) <= ceiling
@@ -186,11 +224,11 @@ def test_unknown_sends_are_retried_with_growing_grace_and_then_fail(accepted, pr
     provider.script = [OutcomeUnknown("Read timeout")] * 100
     waits = []
 
-    while send_due():
+    while send_due().claimed:
         email.refresh_from_db()
         assert (email.status, email.last_error) == ("unknown", "Read timeout")
         waits.append(pass_time(email))
-        assert resolve_unknown() == 1
+        assert resolve_unknown().claimed == 1
 
     minutes = [round(wait.total_seconds() / 60) for wait in waits]
     assert minutes == [10, 10, 20, 40, 80, 160, 320, 640, 1280]
@@ -208,9 +246,9 @@ def test_the_grace_doubles_when_a_worker_crashes_again(accepted, settings):
     email = accepted()
     for _ in range(2):
         Email.objects.update(status="sending", next_attempt_at=LONG_AGO)
-        assert resolve_unknown() == 1
+        assert resolve_unknown().claimed == 1
         pass_time(email)
-        assert resolve_unknown() == 1
+        assert resolve_unknown().claimed == 1
     Email.objects.update(status="sending", next_attempt_at=LONG_AGO)
     resolve_unknown()
 
@@ -228,8 +266,8 @@ def test_expired_unknown_sends_fail_in_batches_and_are_not_sent_again(
         accepted()
     Email.objects.update(status="unknown", first_attempt_at=LONG_AGO, next_attempt_at=LONG_AGO)
 
-    assert (resolve_unknown(), send_due()) == (2, 0)
-    assert (resolve_unknown(), send_due()) == (1, 0)
+    assert (resolve_unknown().claimed, send_due().claimed) == (2, 0)
+    assert (resolve_unknown().claimed, send_due().claimed) == (1, 0)
 
     assert set(Email.objects.values_list("status", flat=True)) == {"failed"}
     assert not provider.sent
@@ -312,8 +350,9 @@ def test_a_poisoned_email_fails(accepted, provider, published):
     email = accepted()
     Email.objects.update(crashes=5)
 
-    assert send_due() == 0
+    assert send_due() == Batch(claimed=1, processed=1)
 
+    assert not provider.sent
     email.refresh_from_db()
     assert email.status == "failed"
     assert "worker crashed" in published("email.failed")[0][1]["failed"]["reason"]
@@ -400,13 +439,13 @@ def crashed_send(accepted, provider):
     provider.script = []
     email.refresh_from_db()
     assert email.status == "sending"
-    assert resolve_unknown() == 0  # its lease has not expired
+    assert resolve_unknown().claimed == 0  # its lease has not expired
     make_due()
-    assert resolve_unknown() == 1
+    assert resolve_unknown().claimed == 1
     email.refresh_from_db()
     assert email.status == "unknown"
     assert timedelta(minutes=9) < email.next_attempt_at - timezone.now() <= timedelta(minutes=10)
-    assert send_due() == 0
+    assert send_due().claimed == 0
     return email
 
 
@@ -426,16 +465,16 @@ def test_any_event_of_ses_resolves_an_unknown_send(
     statuses = Counter(crashed_send.recipients.values_list("status", flat=True))
     assert (statuses["bounced"], statuses["sent"]) == (bounced, 2 - bounced)
     make_due()
-    assert resolve_unknown() == 0
-    assert send_due() == 0
+    assert resolve_unknown().claimed == 0
+    assert send_due().claimed == 0
 
 
 @pytest.mark.django_db(transaction=True)
 def test_an_unknown_send_is_repeated_when_there_is_no_event(crashed_send, provider, settings):
     settings.SEND_UNKNOWN_POLICY = "resend"
     make_due()
-    assert resolve_unknown() == 1
-    assert send_due() == 1
+    assert resolve_unknown().claimed == 1
+    assert send_due().claimed == 1
 
     crashed_send.refresh_from_db()
     assert crashed_send.status == "sent"
@@ -445,9 +484,9 @@ def test_an_unknown_send_is_repeated_when_there_is_no_event(crashed_send, provid
 def test_an_unknown_send_can_be_held_for_an_operator(crashed_send, provider, settings):
     settings.SEND_UNKNOWN_POLICY = "hold"
     make_due()
-    assert resolve_unknown() == 1
-    assert resolve_unknown() == 0
-    assert send_due() == 0
+    assert resolve_unknown().claimed == 1
+    assert resolve_unknown().claimed == 0
+    assert send_due().claimed == 0
     crashed_send.refresh_from_db()
     assert (crashed_send.status, crashed_send.next_attempt_at) == ("unknown", None)
 
@@ -472,7 +511,7 @@ def test_an_acceptance_survives_a_lost_database_connection(accepted, provider):
 
     provider.script = [terminate_session]
 
-    assert send_due() == 1
+    assert send_due().claimed == 1
 
     email.refresh_from_db()
     assert (email.status, len(provider.sent)) == ("sent", 1)
@@ -491,7 +530,7 @@ def test_a_claim_of_fully_suppressed_emails_does_not_stop_the_loop(
         )
     last = accepted()
 
-    assert send_due() == 1
+    assert send_due() == Batch(claimed=6, processed=6)
 
     assert [each.email_id for each in provider.sent] == [str(last.pk)]
     assert Email.objects.filter(status="suppressed").count() == 5

@@ -22,7 +22,7 @@ from emails.providers.ses import _request, wire_message_id
 from emails.sending.loop import send_due
 from emails.sending.send_results import resolve_unknown
 from ingest.models import ProviderEvent
-from ingest.processing import process_due
+from ingest.processing import process_ses
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG_AGO = "2026-01-01T00:00Z"
@@ -87,7 +87,7 @@ def test_ses_gets_the_complete_message_and_its_ids_are_stored(twin, accepted):
         tags=[{"name": "campaign", "value": "spring"}],
     )
 
-    assert send_due() == 1
+    assert send_due().claimed == 1
 
     (mail,) = twin.mail()
     assert mail["envelope"]["from"] == "ada@example.com"
@@ -256,7 +256,7 @@ def test_a_timeout_makes_a_send_unknown_until_an_event_resolves_it(
     assert email.provider_message_id == mail["id"]
     assert email.message_id == f"<{mail['id']}@email.amazonses.com>"
     make_due()
-    assert (resolve_unknown(), send_due(), len(twin.mail())) == (0, 0, 1)
+    assert (resolve_unknown().claimed, send_due().claimed, len(twin.mail())) == (0, 0, 1)
 
 
 def send_event(mail):
@@ -276,14 +276,14 @@ def send_event(mail):
         body=orjson.dumps({"Message": orjson.dumps(event).decode()}).decode(),
         next_attempt_at=LONG_AGO,
     )
-    assert process_due() == 1
+    assert process_ses().claimed == 1
 
 
 def test_many_emails_are_sent_concurrently(twin, api, domain, message):
     api.post("/emails/batch", [message | {"subject": f"Number {n}"} for n in range(100)])
     Email.objects.update(next_attempt_at=LONG_AGO)
 
-    assert send_due() == 100
+    assert send_due().claimed == 100
 
     assert set(Email.objects.values_list("status", flat=True)) == {"sent"}
     sent = {(mail["id"], mail["tags"]["opensend_email_id"]) for mail in twin.mail()}

@@ -17,10 +17,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from emails.models import Email, SendRate
-from emails.providers import get_provider, smtp
+from emails.providers import PROVIDERS, get_provider, smtp
 from emails.sending.loop import send_due
 
 pytestmark = pytest.mark.django_db
+
+RELAY_URL = "smtp+starttls://relay.example.com:587"
 
 
 class Relay:
@@ -132,7 +134,7 @@ def test_a_relay_accepts_the_email_over_tls_with_our_message_id(relay, accepted,
     email = accepted(cc="carla@example.net", bcc="eve@example.net", text=".dot\n..dots")
     assert email.provider == "smtp"
 
-    assert send_due() == 1
+    assert send_due().claimed == 1
 
     ((sender, recipients, content),) = relay.accepted
     assert sender == "ada@example.com"
@@ -263,6 +265,35 @@ def test_a_connection_lost_after_data_makes_the_send_unknown(relay, accepted):
 
     email.refresh_from_db()
     assert email.status == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("http://relay.example.com", "must start with smtp"),
+        ("smtps://", "must start with smtp"),
+        ("", "must start with smtp"),
+        ("smtp://relay.example.com", "needs TLS"),
+        ("smtp://192.0.2.1", "needs TLS"),
+        ("smtps://relay.example.com:70000", "valid host and port"),
+        ("smtps://[::1", "valid host and port"),
+    ],
+)
+def test_a_url_that_cannot_work_says_why(url, problem):
+    with pytest.raises(ValueError, match=problem):
+        smtp.parse_url(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["smtp://localhost", "smtp://[::1]:2525", "smtps://u:p@relay.example.com", RELAY_URL]
+)
+def test_a_url_is_parsed(url):
+    assert smtp.parse_url(url).geturl() == url
+
+
+def test_providers_are_known_by_name():
+    assert PROVIDERS == ("ses", "smtp")
+    assert [get_provider(name).name for name in PROVIDERS] == ["ses", "smtp"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import pytest
 
 from contacts.models import Suppression
+from core.queue.queues import Batch
 from emails.models import Email
 from emails.sending.loop import send_due
 
@@ -38,7 +39,7 @@ def test_an_email_to_suppressed_recipients_only_is_rejected_stored_and_published
     assert (kind, data["recipient"]) == ("email.suppressed", "Bob@example.net")
     assert data["suppressed"]["type"] == "complaint"
     assert (data["email_id"], data["to"]) == (str(email.pk), ["Bob@example.net"])
-    assert send_due() == 0
+    assert send_due().claimed == 0
     assert api.get(f"/emails/{email.pk}/events").json()["data"][0]["type"] == "suppressed"
 
 
@@ -71,7 +72,7 @@ def test_the_other_recipients_still_get_the_email(accepted, suppress, published,
         "eve@example.net",
     ]
     assert email.status == "queued"
-    assert send_due() == 1
+    assert send_due().claimed == 1
 
     (sent,) = provider.sent
     assert (sent.to, sent.cc, sent.bcc) == (["ann@example.net"], ["carla@example.net"], [])
@@ -89,7 +90,7 @@ def test_a_suppression_after_accept_is_respected(accepted, suppress, published, 
     email = accepted(to=["bob@example.net", "ann@example.net"])
     suppress("bob@example.net")
 
-    assert send_due() == 1
+    assert send_due().claimed == 1
 
     assert provider.sent[0].to == ["ann@example.net"]
     assert statuses(email) == {"bob@example.net": "suppressed", "ann@example.net": "sent"}
@@ -102,8 +103,9 @@ def test_an_email_whose_last_recipient_was_suppressed_is_not_sent(
     email = accepted()
     suppress("bob@example.net")
 
-    assert send_due() == 0
+    assert send_due() == Batch(claimed=1, processed=1)
 
+    assert not provider.sent
     email.refresh_from_db()
     assert (email.status, email.next_attempt_at) == ("suppressed", None)
     assert [kind for kind, _ in published()] == ["email.suppressed"]
@@ -133,7 +135,7 @@ def test_suppressions_of_another_workspace_do_not_apply(accepted, provider, db):
     )
     accepted()
 
-    assert send_due() == 1
+    assert send_due().claimed == 1
 
 
 def test_a_batch_stores_a_fully_suppressed_email_and_accepts_the_others(

@@ -4,7 +4,7 @@ import orjson
 import pytest
 from event_samples import AT, EVENT_ID
 
-from events.envelopes import Envelope, data_of, sealed
+from events.envelopes import Envelope, data_of, serialize
 from events.truncation import LIMIT
 
 HEADS = {
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.parametrize("envelope", list(Envelope))
 
 def truncate(envelope, data):
     """The payload after truncation, which leaves the envelope intact."""
-    body = sealed(envelope, "x.y", event_id=EVENT_ID, at=AT, data=data)
+    body = serialize(envelope, "x.y", event_id=EVENT_ID, at=AT, data=data)
     assert len(body.encode()) <= LIMIT
     assert orjson.loads(body).items() >= HEADS[envelope].items()
     return data_of(body)

@@ -18,7 +18,7 @@ from emails.sending.loop import send_due
 from events.catalogue import CATALOGUE
 from events.models import Event
 from ingest.models import ProviderEvent
-from ingest.processing import process_due
+from ingest.processing import process_ses
 from tests.event_schemas import assert_like_example
 from tracking.hits import hit
 from tracking.tokens import Click, Open
@@ -105,7 +105,7 @@ def ingest_ses_event(email, fixture, key="", **changes):
         next_attempt_at=one_minute_ago(),
         body=json.dumps({"Type": "Notification", "Message": message}),
     )
-    assert process_due() == 1
+    assert process_ses().claimed == 1
 
 
 def test_scheduled(api, domain):

@@ -6,7 +6,7 @@ from uuid import UUID
 import orjson
 import pytest
 from django.db import transaction
-from event_samples import fact, numbered
+from event_samples import Recorder, fact, numbered
 
 from core.context import request_id
 from core.times import iso
@@ -72,7 +72,8 @@ def test_an_event_stores_the_request_that_caused_it(workspace):
     assert Event.objects.get().request_id == "req-1"
 
 
-def test_many_facts_need_one_statement(workspace, django_assert_num_queries):
+def test_many_facts_need_one_statement(workspace, subscribe, django_assert_num_queries):
+    subscribe(Recorder("any").subscriber)
     with transaction.atomic(), django_assert_num_queries(1):
         publish([numbered(workspace, n) for n in range(50)])
     assert Event.objects.due().count() == 50

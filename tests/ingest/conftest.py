@@ -87,11 +87,11 @@ def _message(event):
 @pytest.fixture
 def ingest_events(store):
     """Store events and process them immediately."""
-    from ingest.processing import process_due
+    from ingest.processing import process_ses
 
     def run(*events):
         rows = store(*events)
-        assert process_due() == len(rows)
+        assert process_ses().claimed == len(rows)
         for row in rows:
             row.refresh_from_db()
         return rows

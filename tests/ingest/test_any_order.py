@@ -18,7 +18,7 @@ from contacts.models import Contact, Suppression
 from emails.models import Email, EmailEvent, EmailRecipient
 from events.models import Event
 from ingest.models import ProviderEvent
-from ingest.processing import process_due
+from ingest.processing import process_ses
 
 SENT_AT = datetime(2026, 3, 1, 23, 50, tzinfo=UTC)
 # Two emails share an address; one address is the simulator's, one has a capital letter.
@@ -160,7 +160,7 @@ def run(bodies, batches):
     for _ in range(3):  # unmatched events are retried
         open_rows = ProviderEvent.objects.filter(state="unmatched")
         open_rows.update(next_attempt_at=timezone.now() - timedelta(minutes=1))
-        process_due()
+        process_ses()
 
 
 def process(bodies):
@@ -174,7 +174,7 @@ def process(bodies):
         )
         for number, body in enumerate(bodies)
     )
-    assert process_due() >= len(bodies)
+    assert process_ses().claimed >= len(bodies)
 
 
 def outcome(emails):

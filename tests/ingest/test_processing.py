@@ -15,9 +15,9 @@ from django.utils import timezone
 from contacts.models import Contact
 from emails.models import Email, EmailEvent, EmailRecipient
 from events.models import Event
-from ingest import processing
 from ingest.models import ProviderEvent
-from ingest.processing import process_due
+from ingest.processing import process_ses
+from ingest.processors import ses
 
 
 def make_due(**changes):
@@ -70,7 +70,7 @@ def test_an_event_can_arrive_before_its_email_has_a_provider_id(sample, make_ema
 
     Email.objects.update(provider_message_id=sample("delivery")["mail"]["messageId"])
     make_due()
-    process_due()
+    process_ses()
 
     row.refresh_from_db()
     assert (row.state, row.email_id, row.next_attempt_at) == ("processed", email.pk, None)
@@ -81,7 +81,7 @@ def test_an_unmatched_event_is_given_up_after_an_hour(sample, ingest_events):
     (row,) = ingest_events(sample("delivery"))
     make_due(received_at=timezone.now() - timedelta(minutes=61))
 
-    process_due()
+    process_ses()
 
     row.refresh_from_db()
     assert (row.state, row.next_attempt_at) == ("unmatched", None)
@@ -94,7 +94,7 @@ def test_retries_of_unmatched_events_back_off(sample, ingest_events):
         row.refresh_from_db()
         delays.append(round((row.next_attempt_at - row.processed_at).total_seconds()))
         make_due()
-        process_due()
+        process_ses()
 
     assert delays[:3] == [5, 10, 20]
     assert delays[-1] == 300
@@ -103,12 +103,12 @@ def test_retries_of_unmatched_events_back_off(sample, ingest_events):
 def test_an_unmatched_event_can_be_reprocessed(sample, make_email, ingest_events, capsys):
     (row,) = ingest_events(sample("delivery"))
     make_due(received_at=timezone.now() - timedelta(hours=2))
-    process_due()
+    process_ses()
     email = make_email()
 
     call_command("reprocess", "--since=3h", "--state=unmatched")
     make_due()
-    process_due()
+    process_ses()
 
     assert "1 callbacks will be reprocessed." in capsys.readouterr().out
     row.refresh_from_db()
@@ -155,7 +155,7 @@ def test_a_body_that_is_not_an_sns_message_is_quarantined(db, body):
     row = ProviderEvent.objects.create(source="ses", event_id="odd", body=body)
 
     ProviderEvent.objects.update(next_attempt_at=timezone.now() - timedelta(minutes=1))
-    process_due()
+    process_ses()
 
     row.refresh_from_db()
     assert row.state == "quarantined"
@@ -166,7 +166,7 @@ def test_quarantined_events_can_be_reprocessed(
     sample, make_email, ingest_events, capsys, monkeypatch
 ):
     make_email()
-    monkeypatch.setattr(processing, "parse_event", lambda body: json.loads("{"))
+    monkeypatch.setattr(ses, "parse_event", lambda body: json.loads("{"))
     with pytest.raises(json.JSONDecodeError):
         ingest_events(sample("delivery"))
     monkeypatch.undo()
@@ -179,7 +179,7 @@ def test_quarantined_events_can_be_reprocessed(
     assert row.state == "quarantined"
     call_command("reprocess")
     make_due()
-    process_due()
+    process_ses()
 
     row.refresh_from_db()
     assert (row.state, row.reason) == ("processed", "")
@@ -192,7 +192,7 @@ def test_reprocessing_everything_changes_nothing(sample, make_email, ingest_even
 
     call_command("reprocess", "--state=processed")
     make_due()
-    assert process_due() == 3
+    assert process_ses().claimed == 3
 
     assert (published(), list(EmailRecipient.objects.order_by("pk").values())) == before
 
@@ -200,18 +200,18 @@ def test_reprocessing_everything_changes_nothing(sample, make_email, ingest_even
 def test_one_bad_event_does_not_block_the_others(sample, make_email, store, monkeypatch, log_lines):
     email = make_email()
     bad_event = sample("click")
-    original = processing.record_facts
+    original = ses.record_facts
 
     def fail_on_clicks(facts):
         if any(fact.type == "clicked" for fact in facts):
             raise RuntimeError("cannot be recorded")
         return original(facts)
 
-    monkeypatch.setattr(processing, "record_facts", fail_on_clicks)
+    monkeypatch.setattr(ses, "record_facts", fail_on_clicks)
     rows = store(sample("send"), bad_event, sample("delivery"))
     ProviderEvent.objects.filter(pk=rows[1].pk).update(request_id="the-bad-one")
     lines = log_lines("ingest.processing")
-    assert process_due() == len(rows)
+    assert process_ses().claimed == len(rows)
     for row in rows:
         row.refresh_from_db()
 
@@ -227,7 +227,7 @@ def test_events_carry_the_request_id_of_the_email(sample, make_email, store):
     store(sample("delivery"))
     ProviderEvent.objects.update(request_id="callback-request")
 
-    process_due()
+    process_ses()
 
     event = Event.objects.get()
     assert (event.type, event.request_id) == ("email.delivered", "trace-me-1")
@@ -241,9 +241,9 @@ def test_a_database_error_quarantines_nothing(sample, make_email, store, monkeyp
         if facts:
             raise OperationalError("deadlock detected")
 
-    monkeypatch.setattr(processing, "record_facts", raise_deadlock)
+    monkeypatch.setattr(ses, "record_facts", raise_deadlock)
     with pytest.raises(OperationalError):
-        process_due()
+        process_ses()
 
     row.refresh_from_db()
     assert (row.state, row.claims) == ("received", 1)
@@ -255,7 +255,7 @@ def test_a_poisoned_callback_is_quarantined(sample, make_email, store):
     (row,) = store(sample("delivery"))
     ProviderEvent.objects.update(crashes=5)
 
-    process_due()
+    process_ses()
 
     row.refresh_from_db()
     assert (row.state, row.next_attempt_at) == ("quarantined", None)
@@ -266,14 +266,14 @@ def test_a_poisoned_callback_is_quarantined(sample, make_email, store):
 def test_a_worker_that_lost_its_lease_writes_nothing(sample, make_email, store, monkeypatch):
     make_email()
     (row,) = store(sample("delivery"))
-    original = processing.parse_event
+    original = ses.parse_event
 
     def parse_after_lease(body):
         ProviderEvent.objects.update(claims=2)  # another worker reclaimed it
         return original(body)
 
-    monkeypatch.setattr(processing, "parse_event", parse_after_lease)
-    process_due()
+    monkeypatch.setattr(ses, "parse_event", parse_after_lease)
+    process_ses()
 
     row.refresh_from_db()
     assert row.state == "received"
@@ -308,9 +308,9 @@ def test_the_number_of_statements_does_not_grow_with_the_batch(tagged, make_emai
         store(*bodies)
 
     batch(10, 1)
-    few = statements(process_due)
+    few = statements(process_ses)
     batch(200, 2)
-    many = statements(process_due)
+    many = statements(process_ses)
 
     assert ProviderEvent.objects.filter(state="processed").count() == 210
     assert Contact.objects.count() == 21
@@ -330,11 +330,11 @@ def test_a_worker_killed_before_its_commit_leaves_everything_due(
         try:
             # All statements have run; the commit is next.
             monkeypatch.setattr(
-                processing,
+                ses,
                 "_record_unsubscribes",
                 lambda *_: (os.write(write_end, b"x"), time.sleep(60)),
             )
-            process_due()
+            process_ses()
         finally:
             os._exit(1)
     assert os.read(read_end, 1) == b"x"
@@ -345,9 +345,9 @@ def test_a_worker_killed_before_its_commit_leaves_everything_due(
 
     assert not EmailEvent.objects.exists()
     assert not published()
-    assert process_due() == 0  # the lease has not expired
+    assert process_ses().claimed == 0  # the lease has not expired
     make_due()
-    assert process_due() == 5
+    assert process_ses().claimed == 5
 
     assert set(ProviderEvent.objects.values_list("state", flat=True)) == {"processed"}
     assert EmailEvent.objects.count() == 5

@@ -113,9 +113,9 @@ def test_a_failed_confirmation_returns_503(twin, sns, product, caplog):
     rejections = []
     original = ses._reject
 
-    def spy(rejection):
+    def spy(request, rejection):
         rejections.append((rejection.status, rejection.name))
-        return original(rejection)
+        return original(request, rejection)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ses, "_reject", spy)

@@ -15,6 +15,7 @@ from ingest.sns import (
     check_topic,
     parse,
 )
+from ingest.sns.checks import is_topic_arn
 
 NAME = "SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
 HOST = "sns.us-east-1.amazonaws.com"
@@ -35,6 +36,28 @@ def rejection(check, *arguments):
 
 def arn(region="us-east-1", partition="aws", name="ses-events"):
     return f"arn:{partition}:sns:{region}:123456789012:{name}"
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
+def test_the_arn_of_a_standard_topic_is_recognised(partition):
+    assert is_topic_arn(arn(partition=partition))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "opensend-events",
+        arn(name="events.fifo"),
+        arn() + ":3f0ee9ae-6a5c-4f3d-9d4b-2f1f7e0c6b1a",  # a subscription
+        arn() + "\n",
+        arn().replace("123456789012", "1234"),
+        arn().replace(":sns:", ":sqs:"),
+        arn(partition="gcp"),
+    ],
+)
+def test_anything_else_is_no_arn_of_a_standard_topic(text):
+    assert not is_topic_arn(text)
 
 
 def test_a_listed_topic_passes():

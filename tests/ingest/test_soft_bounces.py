@@ -102,7 +102,7 @@ def test_concurrent_workers_see_each_others_bounces(bounce, make_email):
             recipient="recipient@example.com",
             status="soft_bounced",
             occurred_at=START + timedelta(days=day),
-            webhook={"bounce": CATALOGUE["email.bounced"].example_data()["bounce"]},
+            event_data={"bounce": CATALOGUE["email.bounced"].example_data()["bounce"]},
         )
 
     def work(first):

@@ -3,12 +3,12 @@ import uuid
 import pytest
 import resend
 
-from tests.journey.product_running import Endpoint
+from tests.journey.product import Endpoint
 
 
 @pytest.fixture
 def resend_client(product, monkeypatch):
-    """The PyPI client `resend`, changed in nothing but its address and key."""
+    """The unmodified PyPI client `resend`, with our URL and API key."""
     monkeypatch.setattr(resend, "api_url", product.facts["base_url"])
     monkeypatch.setattr(resend, "api_key", product.facts["api_key"])
     return resend
@@ -22,17 +22,17 @@ def opensend_client(product, opensend_module):
 
 @pytest.fixture
 def hook(resend_client):
-    """An endpoint that hears everything, made by the client; it keeps its `secret`."""
+    """An endpoint subscribed to every event, created by the client; it stores its `secret`."""
     with Endpoint() as endpoint:
-        made = resend_client.Webhooks.create({"endpoint": endpoint.url, "events": ["*"]})
-        endpoint.expect(made["signing_secret"])
+        webhook = resend_client.Webhooks.create({"endpoint": endpoint.url, "events": ["*"]})
+        endpoint.expect(webhook["signing_secret"])
         yield endpoint
-        resend_client.Webhooks.remove(made["id"])
+        resend_client.Webhooks.remove(webhook["id"])
 
 
 @pytest.fixture
 def somebody():
-    """Make an address that had no mail before: one that bounced gets no more."""
+    """Returns a new address each time: an address that bounced is suppressed."""
 
     def somebody(domain="example.com"):
         return f"somebody-{uuid.uuid4().hex[:12]}@{domain}"
@@ -42,7 +42,7 @@ def somebody():
 
 @pytest.fixture
 def mail(somebody):
-    """Make the parameters of a mail, as the clients take them."""
+    """Builds the parameters of a mail for the clients."""
 
     def mail(*to, **fields):
         return {

@@ -1,4 +1,4 @@
-"""The whole product with its blobs in S3, as `BLOB_STORE=s3://... make run` starts it."""
+"""The whole product with its blobs in S3, as started by `BLOB_STORE=s3://... make run`."""
 
 import email
 import email.policy
@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.journey.product_running import Product, wait_until
+from tests.journey.product import Product, wait_until
 
 MEBIBYTE = 1024 * 1024
-# What makes 40 MiB once encoded: 57 bytes are a line of 78.
-MOST = 40 * MEBIBYTE // 78 * 57
+# 40 MiB once encoded as base64: 57 bytes become a line of 78.
+MAX_BYTES = 40 * MEBIBYTE // 78 * 57
 
 
 @pytest.fixture(scope="module")
@@ -29,19 +29,19 @@ def product():
 
 @pytest.fixture(scope="module")
 def large():
-    """Bytes that no encoding makes smaller."""
-    return random.Random(7).randbytes(MOST - 100 * 1024)
+    """Bytes that do not compress."""
+    return random.Random(7).randbytes(MAX_BYTES - 100 * 1024)
 
 
 @pytest.fixture
 def post(product, mail):
-    """`post(to, content)` sends it as `a.bin` in the body of a request."""
+    """`post(to, content)` sends the content as the attachment `a.bin`."""
 
     def send(to, content):
-        given = {"filename": "a.bin", "content": b64encode(content).decode()}
+        attachment = {"filename": "a.bin", "content": b64encode(content).decode()}
         answer = requests.post(
             f"{product.facts['base_url']}/emails",
-            json=mail(to, attachments=[given]),
+            json=mail(to, attachments=[attachment]),
             headers={"Authorization": f"Bearer {product.facts['api_key']}"},
             timeout=60,
         )
@@ -50,24 +50,24 @@ def post(product, mail):
     return send
 
 
-def taken(product, address):
-    """The one message that the provider took for this address, parsed."""
+def accepted(product, address):
+    """The one message that the provider accepted for this address, parsed."""
 
-    def found():
+    def messages():
         return product.twin("mail", recipient=address)
 
-    (message,) = wait_until(found, seconds=60, what=f"mail to {address}")
+    (message,) = wait_until(messages, seconds=60, what=f"mail to {address}")
     return email.message_from_bytes(b64decode(message["raw_base64"]), policy=email.policy.default)
 
 
-def peak(product, words):
-    """The most bytes of memory that any process with these words in its command ever had."""
-    found = []
+def peak_memory(product, words):
+    """The peak memory in bytes of any process with these words in its command."""
+    peaks = []
     for process in product.processes:
         if words in " ".join(process.cmdline()):
             status = Path(f"/proc/{process.pid}/status").read_text()
-            found.append(int(status.partition("VmHWM:")[2].split()[0]) * 1024)
-    return max(found)
+            peaks.append(int(status.partition("VmHWM:")[2].split()[0]) * 1024)
+    return max(peaks)
 
 
 def test_the_resend_client_sends_a_file_and_downloads_it(product, resend_client, mail, somebody):
@@ -98,19 +98,19 @@ def test_the_resend_client_sends_a_file_and_downloads_it(product, resend_client,
     answer = requests.get(first["download_url"], timeout=10)
     assert (answer.status_code, answer.content) == (200, content)
     assert answer.headers["Content-Disposition"].startswith("attachment;")
-    parts = {part.get_filename(): part for part in taken(product, to).walk()}
+    parts = {part.get_filename(): part for part in accepted(product, to).walk()}
     assert parts["Grüße.pdf"].get_content() == content
     assert parts["logo.png"]["Content-ID"] == "<logo>"
 
 
-def test_the_largest_mail_arrives_as_it_was_given(product, post, somebody, large):
-    kinds = ["granian", "-Q sending"]
-    before = {each: peak(product, each) for each in kinds}
+def test_the_largest_mail_arrives_unchanged(product, post, somebody, large):
+    commands = ["granian", "-Q sending"]
+    before = {each: peak_memory(product, each) for each in commands}
     to = somebody()
     post(to, large)
 
-    (attached,) = taken(product, to).iter_attachments()
+    (attached,) = accepted(product, to).iter_attachments()
 
     assert attached.get_content() == large
-    # Measured: 6 to 9 times; in the request, as base64, in the mail, as base64 of that.
-    assert all(peak(product, each) - before[each] < 12 * len(large) for each in kinds)
+    # Measured: 6 to 9 times; in the request, as base64, in the mail, and as base64 of the mail.
+    assert all(peak_memory(product, each) - before[each] < 12 * len(large) for each in commands)

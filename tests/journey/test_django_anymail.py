@@ -1,4 +1,4 @@
-"""Another Django project sends through us as docs/django.md says, with no code of ours in it."""
+"""Another Django project sends through OpenSend as in docs/django.md, without any of our code."""
 
 import os
 import re
@@ -10,10 +10,10 @@ import pytest
 import requests
 
 from devstack.embedded import free_port
-from tests.journey.product_running import wait_until
+from tests.journey.product import wait_until
 
 PAGE = (Path(__file__).resolve().parent.parent.parent / "docs" / "django.md").read_text()
-BEFORE = """
+BASE_SETTINGS = """
 SECRET_KEY = "for-tests-only"
 ALLOWED_HOSTS = ["127.0.0.1"]
 INSTALLED_APPS = ["django.contrib.contenttypes"]
@@ -27,7 +27,7 @@ import orders
 print(orders.confirm("A-17", sys.argv[1]))
 send_mail("Plain", "As Django sends it", None, [sys.argv[2]])
 """
-REFUSED = """
+REJECTED = """
 import django
 django.setup()
 from anymail.exceptions import AnymailRequestsAPIError
@@ -47,19 +47,19 @@ call_command("runserver", "127.0.0.1:" + sys.argv[1], "--noreload", "--skip-chec
 
 
 def blocks():
-    """The page's Python, by the file name in its first line."""
+    """The page's Python blocks, by the file name in their first line."""
     found = re.findall(r"```python\n# (\w+\.py)[^\n]*\n(.*?)```", PAGE, re.DOTALL)
     return dict(found)
 
 
 class Shop:
-    """The project of the page, in a folder of its own."""
+    """The project of the page, in its own folder."""
 
     def __init__(self, folder, product):
         self.folder = folder
         for name, code in blocks().items():
-            before = BEFORE if name == "settings.py" else ""
-            (folder / name).write_text(before + code)
+            prefix = BASE_SETTINGS if name == "settings.py" else ""
+            (folder / name).write_text(prefix + code)
         self.variables = {
             "PATH": os.environ["PATH"],
             "DJANGO_SETTINGS_MODULE": "settings",
@@ -94,56 +94,56 @@ def shop(tmp_path, product):
     return Shop(tmp_path, product)
 
 
-def test_a_message_arrives_as_django_made_it(shop, product, somebody):
+def test_a_message_arrives_as_django_built_it(shop, product, somebody):
     customer, other = somebody(), somebody()
     (email_id,) = shop.run(SEND, customer, other)
-    (taken,) = wait_until(lambda: product.twin("mail", recipient=customer), what="the mail")
-    assert sorted(taken["envelope"]["to"]) == sorted([customer, "archive@example.com"])
-    shown = product.get(f"/emails/{email_id}")
-    assert (shown["subject"], shown["from"]) == (
+    (message,) = wait_until(lambda: product.twin("mail", recipient=customer), what="the mail")
+    assert sorted(message["envelope"]["to"]) == sorted([customer, "archive@example.com"])
+    email = product.get(f"/emails/{email_id}")
+    assert (email["subject"], email["from"]) == (
         "Your order A-17",
         "Shop <shop@demo.opensend.test>",
     )
-    assert (shown["html"], shown["text"]) == ("<p>Thank you!</p>", "Thank you!")
-    assert shown["reply_to"] == ["help@demo.opensend.test"]
+    assert (email["html"], email["text"]) == ("<p>Thank you!</p>", "Thank you!")
+    assert email["reply_to"] == ["help@demo.opensend.test"]
     assert wait_until(lambda: product.twin("mail", recipient=other), what="the plain mail")
 
 
-def test_a_refusal_raises_with_our_answer(shop):
-    assert shop.run(REFUSED) == ["domain_not_verified"]
+def test_a_rejection_raises_with_our_response(shop):
+    assert shop.run(REJECTED) == ["domain_not_verified"]
 
 
-def test_anymail_takes_our_webhooks(shop, product, somebody, resend_client):
+def test_anymail_accepts_our_webhooks(shop, product, somebody, resend_client):
     port = free_port()
     url = f"http://127.0.0.1:{port}/anymail/resend/tracking/"
-    made = resend_client.Webhooks.create({"endpoint": url, "events": ["email.*"]})
-    shop.variables["OPENSEND_WEBHOOK_SECRET"] = made["signing_secret"]
+    webhook = resend_client.Webhooks.create({"endpoint": url, "events": ["email.*"]})
+    shop.variables["OPENSEND_WEBHOOK_SECRET"] = webhook["signing_secret"]
     path = shop.folder / "log"
     with path.open("w") as log:
         server = shop.serve(port, log)
     try:
-        wait_until(lambda: _answers(port), what="the shop's server")
+        wait_until(lambda: _responds(port), what="the shop's server")
         customer = somebody("bounce.twin.test")
         email_id = shop.run(SEND, customer, somebody())[0]
 
-        def told():
+        def logged():
             return {
                 tuple(line.split()[1:])
                 for line in path.read_text().splitlines()
                 if line.startswith(email_id)
             }
 
-        wait_until(lambda: ("bounced", customer) in told(), seconds=20, what="the bounce")
-        assert ("sent", customer) in told()
-        listed = product.get(f"/webhooks/{made['id']}/events")["data"]
+        wait_until(lambda: ("bounced", customer) in logged(), seconds=20, what="the bounce")
+        assert ("sent", customer) in logged()
+        listed = product.get(f"/webhooks/{webhook['id']}/events")["data"]
         assert {each["last_status_code"] for each in listed} <= {200, None}
     finally:
         server.terminate()
         server.wait(10)
-        resend_client.Webhooks.remove(made["id"])
+        resend_client.Webhooks.remove(webhook["id"])
 
 
-def _answers(port):
+def _responds(port):
     try:
         return requests.get(f"http://127.0.0.1:{port}/", timeout=1).status_code == 404
     except requests.ConnectionError:

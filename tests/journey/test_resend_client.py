@@ -1,4 +1,4 @@
-"""The unchanged PyPI client `resend` sends mail through us and reads it back."""
+"""The unmodified PyPI client `resend` sends and retrieves mail."""
 
 import email
 import email.policy
@@ -6,16 +6,16 @@ from base64 import b64decode
 
 import pytest
 
-from tests.journey.product_running import wait_until
+from tests.journey.product import wait_until
 
 
-def taken(product, address):
-    """The one message that the provider took for this address."""
+def accepted(product, address):
+    """The one message that the provider accepted for this address."""
 
-    def found():
+    def messages():
         return product.twin("mail", recipient=address)
 
-    (message,) = wait_until(found, what=f"mail to {address}")
+    (message,) = wait_until(messages, what=f"mail to {address}")
     return message
 
 
@@ -37,7 +37,7 @@ def test_a_mail_with_names_and_several_recipients_arrives_as_written(
         headers={"X-Campaign": "spring"},
     )
     resend_client.Emails.send(params)
-    message = taken(product, blind)
+    message = accepted(product, blind)
     assert sorted(message["envelope"]["to"]) == sorted([to, copy, blind])
     read = parsed(message)
     assert read["From"] == "Ada Lovelace <ada@demo.opensend.test>"
@@ -50,29 +50,31 @@ def test_a_mail_with_names_and_several_recipients_arrives_as_written(
     assert read.get_body(["html"]).get_content().strip() == "<p>Hi <b>there</b></p>"
 
 
-def test_tags_go_to_the_provider_and_come_back(product, resend_client, mail, somebody):
+def test_tags_are_sent_to_the_provider_and_returned(product, resend_client, mail, somebody):
     to = somebody()
     tags = [{"name": "campaign", "value": "spring"}, {"name": "team", "value": "blue"}]
     sent = resend_client.Emails.send(mail(to, tags=tags))
-    assert taken(product, to)["tags"] == {
+    assert accepted(product, to)["tags"] == {
         "campaign": "spring",
         "team": "blue",
         "opensend_email_id": sent["id"],
     }
-    kept = resend_client.Emails.get(sent["id"])["tags"]
-    assert sorted(kept, key=lambda tag: tag["name"]) == tags
+    stored = resend_client.Emails.get(sent["id"])["tags"]
+    assert sorted(stored, key=lambda tag: tag["name"]) == tags
 
 
-def test_an_idempotency_key_makes_one_mail_of_two_requests(product, resend_client, mail, somebody):
+def test_two_requests_with_one_idempotency_key_send_one_mail(
+    product, resend_client, mail, somebody
+):
     to = somebody()
     options = {"idempotency_key": f"once-{to}"}
     first = resend_client.Emails.send(mail(to), options)
     assert resend_client.Emails.send(mail(to), options)["id"] == first["id"]
-    with pytest.raises(resend_client.exceptions.ResendError) as refused:
+    with pytest.raises(resend_client.exceptions.ResendError) as rejected:
         resend_client.Emails.send(mail(to, subject="Something else"), options)
-    assert refused.value.code == 409
-    assert refused.value.error_type == "invalid_idempotent_request"
-    taken(product, to)
+    assert rejected.value.code == 409
+    assert rejected.value.error_type == "invalid_idempotent_request"
+    accepted(product, to)
 
 
 def test_a_batch_is_sent_whole(product, resend_client, mail, somebody):
@@ -80,10 +82,10 @@ def test_a_batch_is_sent_whole(product, resend_client, mail, somebody):
     answer = resend_client.Batch.send([mail(each) for each in people])
     assert len({each["id"] for each in answer["data"]}) == 5
     for each in people:
-        taken(product, each)
+        accepted(product, each)
 
 
-def test_what_was_sent_is_read_back_and_listed(resend_client, mail, somebody):
+def test_sent_mail_can_be_retrieved_and_listed(resend_client, mail, somebody):
     to = somebody()
     sent = [resend_client.Emails.send(mail(to, subject=f"Number {n}"))["id"] for n in range(3)]
     read = wait_until(lambda: delivered(resend_client, sent[0]), what="delivery")
@@ -106,20 +108,20 @@ def delivered(client, email_id):
     return read if read["last_event"] == "delivered" else None
 
 
-def test_webhooks_are_listed_changed_and_removed(resend_client):
-    made = resend_client.Webhooks.create(
+def test_webhooks_are_listed_updated_and_removed(resend_client):
+    webhook = resend_client.Webhooks.create(
         {"endpoint": "http://127.0.0.1:9999/hooks", "events": ["email.bounced"]}
     )
-    assert made["signing_secret"].startswith("whsec_")
+    assert webhook["signing_secret"].startswith("whsec_")
     resend_client.Webhooks.update(
-        {"webhook_id": made["id"], "events": ["email.sent"], "status": "disabled"}
+        {"webhook_id": webhook["id"], "events": ["email.sent"], "status": "disabled"}
     )
-    read = resend_client.Webhooks.get(made["id"])
+    read = resend_client.Webhooks.get(webhook["id"])
     assert (read["events"], read["status"]) == (["email.sent"], "disabled")
-    assert made["id"] in [each["id"] for each in resend_client.Webhooks.list()["data"]]
-    assert resend_client.Webhooks.remove(made["id"])["deleted"] is True
+    assert webhook["id"] in [each["id"] for each in resend_client.Webhooks.list()["data"]]
+    assert resend_client.Webhooks.remove(webhook["id"])["deleted"] is True
     with pytest.raises(resend_client.exceptions.ResendError) as missing:
-        resend_client.Webhooks.get(made["id"])
+        resend_client.Webhooks.get(webhook["id"])
     assert missing.value.code == 404
 
 
@@ -131,16 +133,14 @@ def test_webhooks_are_listed_changed_and_removed(resend_client):
         ({"subject": None}, 422, "missing_required_field"),
     ],
 )
-def test_a_refusal_reaches_the_caller_as_the_clients_own_error(
-    resend_client, mail, changes, code, error_type
-):
-    with pytest.raises(resend_client.exceptions.ResendError) as refused:
+def test_a_rejection_raises_the_clients_own_error(resend_client, mail, changes, code, error_type):
+    with pytest.raises(resend_client.exceptions.ResendError) as rejected:
         resend_client.Emails.send(mail(**changes))
-    assert (refused.value.code, refused.value.error_type) == (code, error_type)
+    assert (rejected.value.code, rejected.value.error_type) == (code, error_type)
 
 
-def test_a_wrong_key_is_told_apart_from_a_missing_one(resend_client, mail, monkeypatch):
+def test_an_invalid_key_has_its_own_error(resend_client, mail, monkeypatch):
     monkeypatch.setattr(resend_client, "api_key", "os_wrong")
-    with pytest.raises(resend_client.exceptions.ResendError) as refused:
+    with pytest.raises(resend_client.exceptions.ResendError) as rejected:
         resend_client.Emails.send(mail())
-    assert (refused.value.code, refused.value.error_type) == (403, "invalid_api_key")
+    assert (rejected.value.code, rejected.value.error_type) == (403, "invalid_api_key")

@@ -1,4 +1,4 @@
-"""SNS messages that a user of run.json signs with the twin's key reach the product."""
+"""The product accepts SNS messages signed with the twin's key from run.json."""
 
 import base64
 import json
@@ -11,14 +11,14 @@ import requests
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 
-from tests.journey.product_running import wait_until
+from tests.journey.product import wait_until
 
 SIGNED = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 DIGESTS = {"1": hashes.SHA1(), "2": hashes.SHA256()}
 
 
 def envelope(facts, message, *, version):
-    """A notification of the events' topic, signed as SNS would."""
+    """A notification of the topic for events, signed like SNS does."""
     fields = {
         "Type": "Notification",
         "MessageId": str(uuid.uuid4()),
@@ -62,7 +62,7 @@ def post(facts, path, fields):
 
 @pytest.mark.parametrize("version", ["1", "2"])
 @pytest.mark.parametrize("path", ["/events/ses", "/api/webhooks/ses"])
-def test_a_message_signed_with_the_key_of_run_json_is_taken_in_once(
+def test_a_message_signed_with_the_key_of_run_json_is_recorded_once(
     product, resend_client, mail, path, version
 ):
     email_id = resend_client.Emails.send(mail())["id"]
@@ -75,10 +75,10 @@ def test_a_message_signed_with_the_key_of_run_json_is_taken_in_once(
         events = product.get(f"/emails/{email_id}/events")["data"]
         return [each["type"] for each in events if each["type"] == "opened"]
 
-    assert wait_until(opened, what="the opening") == ["opened"]
+    assert wait_until(opened, what="the open") == ["opened"]
 
 
-def test_a_message_that_was_changed_on_its_way_is_refused(product):
+def test_a_message_that_was_tampered_with_is_rejected(product):
     signed = envelope(product.facts, open_event(str(uuid.uuid4()), "x"), version="2")
     forged = signed | {"Message": signed["Message"].replace("Open", "Click")}
     assert post(product.facts, "/events/ses", forged).status_code == 403

@@ -1,4 +1,4 @@
-"""A mail with links, from the client to the reader's click and back to the customer's endpoint."""
+"""A tracked mail, from the client to the recipient's click and to the customer's webhook."""
 
 import re
 from email import message_from_bytes
@@ -7,7 +7,7 @@ from email.policy import default
 import pytest
 import requests
 
-from tests.journey.product_running import wait_until
+from tests.journey.product import wait_until
 
 BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:125.0) Gecko/20100101 Firefox/125.0"}
 HTML = '<body><p><a href="https://shop.test/?a=1&amp;b=2">Shop</a></p></body>'
@@ -15,7 +15,7 @@ HTML = '<body><p><a href="https://shop.test/?a=1&amp;b=2">Shop</a></p></body>'
 
 @pytest.fixture
 def tracking(product, resend_client):
-    """The demo domain follows opens and clicks for as long as a test takes."""
+    """Enables open and click tracking of the demo domain during a test."""
     (domain,) = resend_client.Domains.list()["data"]
     switch = {"id": domain["id"], "open_tracking": True, "click_tracking": True}
     resend_client.Domains.update(switch)
@@ -25,7 +25,7 @@ def tracking(product, resend_client):
 
 @pytest.fixture
 def read(product):
-    """The message to somebody as the stand-in for AWS has taken it."""
+    """`read(address)`: the message that the stand-in for AWS accepted for this address."""
 
     def read(address):
         found = wait_until(
@@ -37,14 +37,14 @@ def read(product):
     return read
 
 
-def heard(hook, email_id, name):
+def received(hook, email_id, name):
     def events():
         return [each.event for each in hook.events(email_id) if each.event["type"] == name]
 
     return wait_until(events, what=f"{name} for {email_id}")
 
 
-def test_a_click_and_an_open_come_back_as_events(
+def test_clicks_and_opens_are_published_as_events(
     product, hook, resend_client, mail, somebody, tracking, read
 ):
     to = somebody()
@@ -52,26 +52,26 @@ def test_a_click_and_an_open_come_back_as_events(
     html = read(to).get_body(("html",)).get_content()
     base = re.escape(product.facts["base_url"])
     url = re.search(rf"{base}/t/c/[\w-]+", html)[0]
-    picture = re.search(rf"{base}/t/o/[\w-]+\.gif", html)[0]
+    pixel = re.search(rf"{base}/t/o/[\w-]+\.gif", html)[0]
     assert "shop.test" not in html
 
     answer = requests.get(url, headers=BROWSER, allow_redirects=False, timeout=10)
     assert (answer.status_code, answer.headers["Location"]) == (302, "https://shop.test/?a=1&b=2")
     assert "Set-Cookie" not in answer.headers
-    answer = requests.get(picture, headers={"User-Agent": "GoogleImageProxy"}, timeout=10)
+    answer = requests.get(pixel, headers={"User-Agent": "GoogleImageProxy"}, timeout=10)
     assert answer.headers["Content-Type"] == "image/gif"
 
-    (clicked,) = heard(hook, sent["id"], "email.clicked")
+    (clicked,) = received(hook, sent["id"], "email.clicked")
     click = clicked["data"]["click"]
     assert clicked["data"]["recipient"] == to
     assert click["link"] == "https://shop.test/?a=1&b=2"
-    # This reader may be quicker than people are.
+    # This test may click faster than a human would.
     assert set(click["reasons"]) <= {"right_after_sending"}
     assert click["machine"] == bool(click["reasons"])
-    (opened,) = heard(hook, sent["id"], "email.opened")
+    (opened,) = received(hook, sent["id"], "email.opened")
     assert "image_proxy" in opened["data"]["open"]["reasons"]
-    shown = resend_client.Emails.get(sent["id"])
-    assert (shown["opens"], shown["human_opens"], shown["clicks"]) == (1, 0, 1)
+    sent_email = resend_client.Emails.get(sent["id"])
+    assert (sent_email["opens"], sent_email["human_opens"], sent_email["clicks"]) == (1, 0, 1)
 
 
 def test_one_click_unsubscribes(product, hook, resend_client, mail, somebody, read):
@@ -86,12 +86,12 @@ def test_one_click_unsubscribes(product, hook, resend_client, mail, somebody, re
     form = {"List-Unsubscribe": "One-Click"}
     assert requests.post(url, data=form, timeout=10).status_code == 200
 
-    def told():
+    def is_published():
         return {
-            each.event["type"] for each in hook.heard if each.event["data"].get("email") == to
+            each.event["type"] for each in hook.received if each.event["data"].get("email") == to
         } >= {"contact.created", "suppression.added"}
 
-    wait_until(told, what="contact.created and suppression.added")
-    with pytest.raises(resend_client.exceptions.ResendError) as refused:
+    wait_until(is_published, what="contact.created and suppression.added")
+    with pytest.raises(resend_client.exceptions.ResendError) as rejected:
         resend_client.Emails.send(mail(to))
-    assert refused.value.error_type == "recipient_suppressed"
+    assert rejected.value.error_type == "recipient_suppressed"

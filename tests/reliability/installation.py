@@ -1,4 +1,4 @@
-"""Pieces of an installation that a test takes apart: databases, workers, a stand-in for SES."""
+"""Parts of an installation that tests control: databases, workers, a stand-in for AWS."""
 
 import json
 import os
@@ -16,32 +16,34 @@ from celery import Celery
 from psycopg import sql
 
 from core.processes import die_with_parent
-from tests.journey.product_running import ROOT, wait_until
+from tests.journey.product import ROOT, wait_until
 
 
 class Databases:
-    """Databases of a run on one server, each a copy of another; dropped at its end."""
+    """The databases of a test run, each a copy of another; dropped at the end."""
 
     def __init__(self, url):
         self._url = url
-        self._made = []
+        self._created = []
 
     def name(self, purpose):
-        """One that `copy` is yet to make, so that its workers can start meanwhile."""
+        """Name a database that `copy` creates later, so that its workers can already start."""
         name = f"{purpose}_{uuid4().hex[:8]}"
         return Database(name, _renamed(self._url, name))
 
     def copy(self, source, new):
-        """Make it with all that the one named `source` holds, once nobody is using that."""
+        """Create it as a copy of the database `source`, once that has no connections."""
         with self._server() as server:
-            wait_until(lambda: not _users(server, source), what=f"the end of work in {source}")
+            wait_until(
+                lambda: not _users(server, source), what=f"the end of connections to {source}"
+            )
             statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
             server.execute(statement.format(sql.Identifier(new.name), sql.Identifier(source)))
-        self._made.append(new)
+        self._created.append(new)
 
     def drop(self):
         with self._server() as server:
-            for database in self._made:
+            for database in self._created:
                 statement = sql.SQL("DROP DATABASE {} WITH (FORCE)")
                 server.execute(statement.format(sql.Identifier(database.name)))
 
@@ -67,21 +69,21 @@ class Database:
         return psycopg.connect(self.url)
 
     def run(self, statement, *values):
-        """One statement in a transaction of its own; its rows, if it has any."""
+        """Run one statement in its own transaction and return its rows, if any."""
         with self.connect() as connection:
             cursor = connection.execute(statement, values or None)
             return cursor.fetchall() if cursor.description else []
 
     @contextmanager
-    def holding(self, table, mode):
-        """Whoever needs a lock on the table that conflicts with this one waits in this block."""
+    def locking(self, table, mode):
+        """Lock the table in this block; conflicting statements wait."""
         with self.connect() as connection:
             lock = sql.SQL("LOCK TABLE {} IN {} MODE").format(sql.Identifier(table), sql.SQL(mode))
             connection.execute(lock)
             yield
 
-    def is_held_up(self):
-        """Whether anybody waits for a lock."""
+    def is_blocked(self):
+        """Whether any session waits for a lock."""
         return self.run(
             "SELECT pid FROM pg_stat_activity"
             " WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -89,7 +91,7 @@ class Database:
 
 
 class Worker:
-    """One Celery worker as `opensend.worker` starts it for a queue, on a queue of its own."""
+    """A Celery worker as `opensend.worker` starts it, on its own queue."""
 
     def __init__(self, queue, **environment):
         self.queue = queue
@@ -104,8 +106,8 @@ class Worker:
             preexec_fn=die_with_parent(signal.SIGKILL),
         )
 
-    def end(self, number):
-        """Send it a signal and wait for its end; its exit code."""
+    def stop(self, number):
+        """Send a signal, wait for the process to end, and return its exit code."""
         self._process.send_signal(number)
         return self._process.wait(timeout=30)
 
@@ -115,7 +117,7 @@ class Worker:
 
 
 class Broker:
-    """Puts messages into workers' queues."""
+    """Publishes messages to the workers' queues."""
 
     def __init__(self, url):
         self._app = Celery(broker=url)
@@ -125,7 +127,7 @@ class Broker:
 
     @contextmanager
     def beating(self, tasks, queues, *, interval=0.2):
-        """What beat does, faster: every task into every queue, again and again in this block."""
+        """Like beat, but faster: publish every task to every queue repeatedly in this block."""
         over = threading.Event()
 
         def beat():
@@ -147,7 +149,7 @@ class Broker:
 
 
 class Twin:
-    """The stand-in for AWS as a process of its own; it accepts mail from `domain`."""
+    """The stand-in for AWS as its own process; it accepts mail from `domain`."""
 
     def __init__(self, folder, *, domain):
         self._process = subprocess.Popen(
@@ -164,7 +166,7 @@ class Twin:
         self._post("faults", **faults)
 
     def mail(self):
-        """What it accepted, oldest first."""
+        """The accepted mail, oldest first."""
         return requests.get(f"{self.url}/_twin/mail?raw=false", timeout=10).json()
 
     def stop(self):
@@ -176,8 +178,8 @@ class Twin:
 
 
 def send_event(mail):
-    """What SNS posts of a mail that the twin took: SES's Send event."""
-    told = {
+    """SES's Send event of a mail that the twin accepted, as SNS posts it."""
+    event = {
         "eventType": "Send",
         "mail": {
             "timestamp": mail["at"],
@@ -187,4 +189,4 @@ def send_event(mail):
         },
         "send": {},
     }
-    return json.dumps({"Type": "Notification", "Message": json.dumps(told)})
+    return json.dumps({"Type": "Notification", "Message": json.dumps(event)})

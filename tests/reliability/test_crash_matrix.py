@@ -1,5 +1,5 @@
-"""A worker is killed before, during and after the provider call: no mail is lost or stuck, and
-one goes twice only where docs/reliability.md says so."""
+"""A worker is killed before, during and after the provider call: no mail is lost or stuck, and mail
+is sent twice only where docs/reliability.md says so."""
 
 import os
 from contextlib import contextmanager
@@ -8,44 +8,44 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from django.db import connection
 
-from tests.journey.product_running import wait_until
+from tests.journey.product import wait_until
 from tests.reliability import tables
 from tests.reliability.crash_scene import (
+    ARRIVALS,
     GRACE,
     IN_BATCH,
     POINTS,
     POLICIES,
     SWEEPS,
-    TELLINGS,
-    Aftermath,
-    Fate,
+    Outcome,
+    Recovery,
     Scene,
     accept_mail,
-    tell,
+    store_send_events,
 )
 from tests.reliability.installation import Broker, Databases, Twin, Worker
 
-# The suite makes a database only when a test says that it uses it.
+# pytest-django creates the test database only if a test requests it.
 pytestmark = [pytest.mark.chaos, pytest.mark.django_db]
 
 SENT = ("email.sent",)
-PLAIN = Fate(("sending", "sent"), 1, SENT)
-AGAIN = ("sending", "unknown", "queued", "sending", "sent")
-HELD = ("sending", "unknown")
+SENT_ONCE = Outcome(("sending", "sent"), 1, SENT)
+RESENT = ("sending", "unknown", "queued", "sending", "sent")
+UNKNOWN = ("sending", "unknown")
 
 
 @pytest.fixture(scope="module")
 def databases(django_db_setup):
-    made = Databases(os.environ["DATABASE_URL"])
-    yield made
-    made.drop()
+    created = Databases(os.environ["DATABASE_URL"])
+    yield created
+    created.drop()
 
 
 @pytest.fixture(scope="module")
 def broker():
-    ours = Broker(_redis_url())
-    yield ours
-    ours.close()
+    broker = Broker(_redis_url())
+    yield broker
+    broker.close()
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def twin(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def start(databases, broker, twin):
-    """`start(queue, database)`: a worker; it needs its database when its first task comes."""
+    """`start(queue, database)`: a worker; it connects to its database with its first task."""
     started = []
 
     def run(queue, database, policy="resend"):
@@ -80,12 +80,14 @@ def start(databases, broker, twin):
 
 
 @pytest.fixture(scope="module")
-def aftermaths(start, databases, broker, twin, django_db_blocker):
-    """By policy, the database of a worker that came after those that died, and the twin's mail."""
+def recoveries(start, databases, broker, twin, django_db_blocker):
+    """({policy: its recovery after the crashes}, all copies that the twin accepted)"""
     crashing = databases.name("crashing")
-    after = {policy: Aftermath(databases.name(policy), policy) for policy in POLICIES}
+    recoveries = {policy: Recovery(databases.name(policy), policy) for policy in POLICIES}
     victims = {point: start(f"victim-{point}", crashing) for point in POINTS}
-    heirs = [start(f"heir-{policy}", each.database, policy) for policy, each in after.items()]
+    successors = [
+        start(f"successor-{policy}", each.database, policy) for policy, each in recoveries.items()
+    ]
 
     connection.close()
     databases.copy(connection.settings_dict["NAME"], crashing)
@@ -93,30 +95,30 @@ def aftermaths(start, databases, broker, twin, django_db_blocker):
         accept_mail(_api())
     scene = Scene(crashing, twin, broker)
     for point, victim in victims.items():
-        scene.end(victim, point)
-    first = twin.mail()
-    tell(crashing, first, telling="early")
-    for each in after.values():
+        scene.stop(victim, point)
+    copies = twin.mail()
+    store_send_events(crashing, copies, arrival="early")
+    for each in recoveries.values():
         databases.copy(crashing.name, each.database)
-    for each in after.values():
+    for each in recoveries.values():
         each.begin()
-    with broker.beating(SWEEPS, [heir.queue for heir in heirs]):
-        for policy, each in after.items():
-            wait_until(each.has_waited, seconds=60, what=f"the end of waiting ({policy})")
-            tell(each.database, first, telling="late")
-        for policy, each in after.items():
-            wait_until(each.has_heard, seconds=60, what=f"the end of all work ({policy})")
-    return after, twin.mail()
+    with broker.beating(SWEEPS, [successor.queue for successor in successors]):
+        for policy, each in recoveries.items():
+            wait_until(each.is_idle, seconds=60, what=f"the end of leases and grace ({policy})")
+            store_send_events(each.database, copies, arrival="late")
+        for policy, each in recoveries.items():
+            wait_until(each.is_finished, seconds=60, what=f"the end of all work ({policy})")
+    return recoveries, twin.mail()
 
 
 def _redis_url():
-    """Not the suite's own database."""
+    """A Redis database other than the suite's own."""
     return urlunsplit(urlsplit(os.environ["REDIS_URL"])._replace(path="/9"))
 
 
 @contextmanager
 def _django_in(database):
-    """Django's connection leads to that database in this block."""
+    """Django connects to that database in this block."""
     name = connection.settings_dict["NAME"]
     connection.settings_dict["NAME"] = database.name
     try:
@@ -127,7 +129,7 @@ def _django_in(database):
 
 
 def _api():
-    """The client of a customer with a verified example.com."""
+    """The API client of a workspace with a verified example.com."""
     from rest_framework.test import APIClient
 
     from accounts.services import create_api_key, create_workspace
@@ -146,13 +148,13 @@ def _api():
 
 
 @pytest.fixture(scope="module")
-def fates(aftermaths):
-    """(point, telling, policy) -> the one fate that all such mails had."""
-    after, copies = aftermaths
+def outcomes(recoveries):
+    """{(point, arrival, policy): the one outcome that all such mails had}"""
+    by_policy, copies = recoveries
     found = {
-        (point, telling, policy): counted
-        for policy, each in after.items()
-        for (point, telling), counted in each.fates(copies).items()
+        (point, arrival, policy): counted
+        for policy, each in by_policy.items()
+        for (point, arrival), counted in each.outcomes(copies).items()
     }
     mixed = {
         key: counted for key, counted in found.items() if list(counted.values()) != [1 + IN_BATCH]
@@ -162,27 +164,27 @@ def fates(aftermaths):
 
 
 EXPECTED = {
-    ("before", "resend"): dict.fromkeys(TELLINGS, Fate(AGAIN, 1, SENT)),
-    ("before", "hold"): dict.fromkeys(TELLINGS, Fate(HELD, 0, ())),
+    ("before", "resend"): dict.fromkeys(ARRIVALS, Outcome(RESENT, 1, SENT)),
+    ("before", "hold"): dict.fromkeys(ARRIVALS, Outcome(UNKNOWN, 0, ())),
     **{
         (point, "resend"): {
-            "early": PLAIN,
-            "late": Fate(AGAIN, 2, SENT),
-            "never": Fate(AGAIN, 2, SENT),
+            "early": SENT_ONCE,
+            "late": Outcome(RESENT, 2, SENT),
+            "never": Outcome(RESENT, 2, SENT),
         }
         for point in ("during", "after")
     },
     **{
         (point, "hold"): {
-            "early": PLAIN,
-            "late": Fate((*HELD, "sent"), 1, SENT),
-            "never": Fate(HELD, 1, ()),
+            "early": SENT_ONCE,
+            "late": Outcome((*UNKNOWN, "sent"), 1, SENT),
+            "never": Outcome(UNKNOWN, 1, ()),
         }
         for point in ("during", "after")
     },
     **{
-        (point, policy): dict.fromkeys(TELLINGS, PLAIN)
-        for point in ("committed", "asked")
+        (point, policy): dict.fromkeys(ARRIVALS, SENT_ONCE)
+        for point in ("committed", "stopped")
         for policy in POLICIES
     },
 }
@@ -190,41 +192,42 @@ EXPECTED = {
 
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("point", POINTS)
-def test_what_becomes_of_mail_over_which_a_worker_died(fates, point, policy):
-    found = {telling: fates[point, telling, policy] for telling in TELLINGS}
+def test_the_outcome_of_mail_that_a_crashed_worker_was_sending(outcomes, point, policy):
+    found = {arrival: outcomes[point, arrival, policy] for arrival in ARRIVALS}
     assert found == EXPECTED[point, policy]
 
 
-def test_nothing_is_done_before_its_time(aftermaths):
-    """A send is in doubt from its lease's end on, and goes again after the grace."""
-    after, _ = aftermaths
-    assert [each.haste() for each in after.values()] == [[] for _ in after]
+def test_leases_and_grace_periods_are_waited_for(recoveries):
+    """A send becomes unknown when its lease expires, and is repeated after the grace period."""
+    by_policy, _ = recoveries
+    assert [each.too_short() for each in by_policy.values()] == [[] for _ in by_policy]
 
 
-def test_what_was_published_is_what_the_catalogue_says(aftermaths):
-    after, _ = aftermaths
-    assert [wrong for each in after.values() for wrong in each.wrong_bodies()] == []
+def test_published_events_match_the_catalogue(recoveries):
+    by_policy, _ = recoveries
+    assert [error for each in by_policy.values() for error in each.invalid_events()] == []
 
 
-def test_the_page_says_what_was_found(fates):
+def test_the_page_has_the_measured_outcomes(outcomes):
     rows = []
-    for point, told in POINTS.items():
-        for tellings, by_policy in _alike(fates, point):
-            when = "in any case" if len(tellings) == len(TELLINGS) else " or ".join(tellings)
-            rows.append([told, when, *map(_shown, by_policy)])
-    header = ["The worker is", "The Send event comes", "`resend`", "`hold`"]
+    for point, description in POINTS.items():
+        for arrivals, by_policy in _grouped(outcomes, point):
+            is_any = len(arrivals) == len(ARRIVALS)
+            when = "at any time or never" if is_any else " or ".join(arrivals)
+            rows.append([description, when, *map(_rendered, by_policy)])
+    header = ["The worker is", "The Send event arrives", "`resend`", "`hold`"]
     tables.check("crashes", header, rows)
 
 
-def _alike(fates, point):
-    """(tellings, fates by policy), those that made no difference together."""
+def _grouped(outcomes, point):
+    """[(arrivals, outcomes by policy)], arrivals with equal outcomes together."""
     groups = {}
-    for telling in TELLINGS:
-        by_policy = tuple(fates[point, telling, policy] for policy in POLICIES)
-        groups.setdefault(by_policy, []).append(telling)
-    return [(tellings, by_policy) for by_policy, tellings in groups.items()]
+    for arrival in ARRIVALS:
+        by_policy = tuple(outcomes[point, arrival, policy] for policy in POLICIES)
+        groups.setdefault(by_policy, []).append(arrival)
+    return [(arrivals, by_policy) for by_policy, arrivals in groups.items()]
 
 
-def _shown(fate):
-    copies = {0: "no copy", 1: "1 copy"}.get(fate.copies, f"**{fate.copies} copies**")
-    return f"{' → '.join(f'`{status}`' for status in fate.path)}; {copies}"
+def _rendered(outcome):
+    copies = {0: "no copy", 1: "1 copy"}.get(outcome.copies, f"**{outcome.copies} copies**")
+    return f"{' → '.join(f'`{status}`' for status in outcome.path)}; {copies}"

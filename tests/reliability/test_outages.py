@@ -1,4 +1,4 @@
-"""What callers, recipients and webhooks notice when a part of the installation goes away."""
+"""What callers, recipients and webhooks notice when a component of the installation fails."""
 
 import json
 import signal
@@ -16,7 +16,7 @@ import pytest
 import redis
 import requests
 
-from tests.journey.product_running import Endpoint, Product, wait_until
+from tests.journey.product import Endpoint, Product, wait_until
 from tests.reliability import tables
 
 pytestmark = pytest.mark.chaos
@@ -29,44 +29,49 @@ SETTINGS = {
     "WORKER_CONCURRENCY": "1",
     "WEBHOOK_PROCESSES": "1",
 }
-# What goes away, and what becomes of requests and mail: the test asserts it, or waits for it.
+# Each failure, the response to the caller, and the effect on the mail: the test asserts or awaits
+# them.
 CASES = {
-    "ses": ("SES answers 503 for some seconds", "200", "`email.delayed`, then goes by the backoff"),
-    "redis": (
-        "Redis is killed, then loses all it has",
+    "ses": (
+        "SES responds with 503 for some seconds",
         "200",
-        "goes, at the latest with the next sweep",
+        "`email.delayed`, then sent after the backoff",
+    ),
+    "redis": (
+        "Redis is killed, then loses all data",
+        "200",
+        "sent, with the next sweep at the latest",
     ),
     "before": (
         "a web process is killed before the commit of `POST /emails`",
-        "no answer; repeated with its `Idempotency-Key`: 200",
-        "there was none",
+        "none; repeated with the same `Idempotency-Key`: 200",
+        "not stored by the first request",
     ),
     "after": (
-        "a web process is killed after that commit, before the answer",
-        "no answer; repeated with its `Idempotency-Key`: the first answer",
-        "goes as if nothing had been",
+        "a web process is killed after that commit, before the response",
+        "none; repeated with the same `Idempotency-Key`: the first response",
+        "sent normally",
     ),
     "database": (
-        "PostgreSQL crashes while SES has the mail in hand",
+        "PostgreSQL crashes during calls to SES",
         "200",
         "becomes `sent` once the database is back",
     ),
     "callbacks": (
-        "the worker is killed after callbacks were answered with 200, before they are taken in",
+        "the worker is killed after callbacks were answered with 200, before it processed them",
         "200",
-        "`delivered` when there is a worker again",
+        "`delivered` when a worker runs again",
     ),
     "dispatcher": (
-        "the dispatcher of webhooks is killed with requests in flight",
+        "the webhook dispatcher is killed with requests in flight",
         "200",
-        "not concerned; those requests are made again after their lease",
+        "not affected; those requests are repeated after their lease",
     ),
 }
 
 
 class GatedEndpoint(Endpoint):
-    """An endpoint that counts the requests that have begun, and answers while its gate is open."""
+    """An endpoint that counts incoming requests, and responds only while its gate is open."""
 
     def __init__(self):
         super().__init__()
@@ -74,14 +79,14 @@ class GatedEndpoint(Endpoint):
         self.gate = threading.Event()
         self.gate.set()
 
-    def take(self, request):
+    def receive(self, request):
         self.begun += 1
         self.gate.wait(timeout=30)
-        return super().take(request)
+        return super().receive(request)
 
 
 class Outages:
-    """A running product, and the ways in which its parts go away."""
+    """A running product, and ways to make its components fail."""
 
     def __init__(self, product, endpoint):
         self.product = product
@@ -93,14 +98,14 @@ class Outages:
         return [answer.json()["id"] for answer in answers]
 
     def post_until_answered(self, case, key):
-        """Repeat one request, as clients do, until there is an answer."""
+        """Repeat one request, as clients do, until it succeeds."""
 
         def answer():
             with suppress(requests.RequestException):
                 found = self.product.api("POST", "/emails", mail(case), **{"Idempotency-Key": key})
                 return found if found.status_code == 200 else None
 
-        return wait_until(answer, seconds=30, what="an answer")
+        return wait_until(answer, seconds=30, what="a response")
 
     def ids(self, case):
         return [str(key) for (key,) in self.rows("SELECT id FROM emails WHERE subject = %s", case)]
@@ -111,18 +116,18 @@ class Outages:
             return cursor.fetchall() if cursor.description else []
 
     @contextmanager
-    def holding(self, table):
-        """Whoever writes to the table waits in this block, in a transaction of his own."""
+    def locking(self, table):
+        """Lock the table in this block; transactions that write to it wait."""
         with psycopg.connect(self.product.facts["database_url"]) as connection:
             connection.execute(f"LOCK TABLE {table} IN SHARE MODE")
             yield
-        wait_until(lambda: not self.is_held_up(), what="the end of those who waited")
+        wait_until(lambda: not self.is_blocked(), what="the end of lock waits")
 
-    def is_held_up(self):
+    def is_blocked(self):
         return self.rows("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
 
     def processes(self, service, command=""):
-        """Of a service, all that have this in their command; with those that they started."""
+        """The processes of a service whose command contains `command`, with their children."""
         whole = psutil.Process(self.product.facts["pids"][service])
         named = [
             each
@@ -137,17 +142,17 @@ class Outages:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
 
-    def are_put_off(self, ids):
-        """Whether the customer was told of each that it has to wait."""
+    def are_delayed(self, ids):
+        """Whether the webhook received `email.delayed` for each."""
         return all("email.delayed" in self.endpoint.types[key] for key in ids)
 
     def are_delivered(self, case):
-        """Whether SES has said all it has to say of them, and all of it was taken in."""
+        """Whether SES has posted all events about them, and all were processed."""
         statuses = self.rows("SELECT DISTINCT status FROM emails WHERE subject = %s", case)
         return statuses == [("delivered",)] and self.twin_is_quiet() and not self.callbacks()
 
     def callbacks(self):
-        """How many were answered and not taken in yet."""
+        """The number of callbacks that were answered and not processed yet."""
         ((count,),) = self.rows("SELECT count(*) FROM provider_events WHERE state = 'received'")
         return count
 
@@ -164,26 +169,26 @@ class Outages:
         )
 
     def wait_for_delivery(self, ids):
-        """Until mail and events have got through."""
+        """Wait until mail and events are delivered."""
 
-        def is_there():
+        def is_delivered():
             return all("email.delivered" in self.endpoint.types[key] for key in ids)
 
-        wait_until(is_there, seconds=60, what="delivery of all")
+        wait_until(is_delivered, seconds=60, what="delivery of all")
 
     def copies(self, ids):
-        """How often SES took each of these mails."""
-        taken = Counter(
+        """How often SES accepted each of these mails."""
+        accepted = Counter(
             copy["tags"]["opensend_email_id"] for copy in self.product.twin("mail", raw="false")
         )
-        return {taken[key] for key in ids}
+        return {accepted[key] for key in ids}
 
     def repeats(self, ids):
-        """How often each event about these mails was heard."""
-        heard = Counter(
+        """How often each event about these mails was delivered."""
+        deliveries = Counter(
             each.headers["webhook-id"] for key in ids for each in self.endpoint.events(key)
         )
-        return set(heard.values())
+        return set(deliveries.values())
 
 
 def mail(case):
@@ -213,19 +218,19 @@ def outages():
             product.stop()
 
 
-def test_what_an_outage_costs_is_what_the_page_says(outages):
-    """One after another, each with mail of its own; nothing may go twice in any."""
-    found = {"database": database_dies(outages)}
+def test_the_page_has_the_measured_cost_of_each_outage(outages):
+    """Outages follow one another, each with its own mail; none may send an email twice."""
+    found = {"database": crash_database(outages)}
     outages.wait_for_delivery(found["database"])
-    with ses_takes_nothing(outages):
+    with ses_unavailable(outages):
         found["ses"] = outages.post("ses")
-        found["before"] = web_dies_before_the_commit(outages)
-        found["after"] = web_dies_after_the_commit(outages)
-        found["redis"] = redis_dies_and_forgets(outages)
-        wait_until(lambda: outages.are_put_off(found["ses"]), what="telling of the delay")
+        found["before"] = kill_web_before_commit(outages)
+        found["after"] = kill_web_after_commit(outages)
+        found["redis"] = kill_and_flush_redis(outages)
+        wait_until(lambda: outages.are_delayed(found["ses"]), what="email.delayed")
     for ids in found.values():
         outages.wait_for_delivery(ids)
-    found["dispatcher"], found["callbacks"] = workers_die(outages)
+    found["dispatcher"], found["callbacks"] = kill_workers(outages)
     for ids in found.values():
         outages.wait_for_delivery(ids)
     wait_until(lambda: not outages.has_work(), what="the end of all work")
@@ -233,31 +238,31 @@ def test_what_an_outage_costs_is_what_the_page_says(outages):
     assert {case: outages.copies(ids) for case, ids in found.items()} == {
         case: {1} for case in CASES
     }
-    heard = {case: max(outages.repeats(ids)) for case, ids in found.items()}
-    assert heard == {case: 2 if case == "dispatcher" else 1 for case in CASES}
+    deliveries = {case: max(outages.repeats(ids)) for case, ids in found.items()}
+    assert deliveries == {case: 2 if case == "dispatcher" else 1 for case in CASES}
     tables.check(
         "outages",
-        ["What goes away", "The caller gets", "The mail", "Copies", "Each event comes"],
-        [[*texts, "1", _times(heard[case])] for case, texts in CASES.items()],
+        ["Failure", "Response to the caller", "The email", "Copies", "Each event is delivered"],
+        [[*texts, "1", _times(deliveries[case])] for case, texts in CASES.items()],
     )
 
 
 def _times(count):
-    return {1: "once", 2: "once; those in flight twice, with one `webhook-id`"}[count]
+    return {1: "once", 2: "once; those in flight twice, with the same `webhook-id`"}[count]
 
 
 @contextmanager
-def ses_takes_nothing(outages):
+def ses_unavailable(outages):
     outages.product.fault(fail_calls={"SendEmail": "ServiceUnavailable"})
     yield
     outages.product.fault(fail_calls={})
 
 
-def web_dies_before_the_commit(outages):
-    with outages.holding("email_recipients"):
-        client = threading.Thread(target=_lost, args=[outages, "before"])
+def kill_web_before_commit(outages):
+    with outages.locking("email_recipients"):
+        client = threading.Thread(target=_post_without_response, args=[outages, "before"])
         client.start()
-        wait_until(outages.is_held_up, what="a request in its transaction")
+        wait_until(outages.is_blocked, what="a request in its transaction")
         outages.kill("web")
         client.join()
     assert outages.ids("before") == []
@@ -267,12 +272,12 @@ def web_dies_before_the_commit(outages):
     return outages.ids("before")
 
 
-def _lost(outages, case):
+def _post_without_response(outages, case):
     with pytest.raises(requests.RequestException):
         outages.product.api("POST", "/emails", mail(case), **{"Idempotency-Key": case})
 
 
-def web_dies_after_the_commit(outages):
+def kill_web_after_commit(outages):
     content = json.dumps(mail("after")).encode()
     where = urlsplit(outages.product.facts["base_url"])
     with socket.create_connection((where.hostname, where.port)) as client:
@@ -283,15 +288,15 @@ def web_dies_after_the_commit(outages):
             f"Content-Length: {len(content)}\r\n\r\n".encode()
             + content
         )
-        (kept,) = wait_until(lambda: outages.ids("after"), what="the commit")
-        outages.kill("web")  # the answer, if it was given, was never read
+        (stored,) = wait_until(lambda: outages.ids("after"), what="the commit")
+        outages.kill("web")  # the response, if there was one, was never read
     answer = outages.post_until_answered("after", "after")
-    assert (answer.json()["id"], answer.headers["Idempotent-Replayed"]) == (kept, "true")
-    assert outages.ids("after") == [kept]
-    return [kept]
+    assert (answer.json()["id"], answer.headers["Idempotent-Replayed"]) == (stored, "true")
+    assert outages.ids("after") == [stored]
+    return [stored]
 
 
-def redis_dies_and_forgets(outages):
+def kill_and_flush_redis(outages):
     outages.kill("redis")
     ids = outages.post("redis", COUNT // 2)
     with redis.Redis.from_url(outages.product.facts["redis_url"]) as client:
@@ -306,38 +311,38 @@ def _answers(client):
         return client.ping()
 
 
-def database_dies(outages):
+def crash_database(outages):
     outages.product.fault(latency_ms=2_000)
     before = outages.product.twin("mail/count")["count"]
     ids = outages.post("database")
     wait_until(
         lambda: outages.product.twin("mail/count")["count"] >= before + COUNT, what="the calls"
     )
-    # As in a crash: sessions are cut off, and it has to recover when it is started again.
+    # As in a crash: sessions are aborted, and the next start runs crash recovery.
     psutil.Process(outages.product.facts["pids"]["postgres"]).send_signal(signal.SIGQUIT)
     outages.product.fault(latency_ms=0)
     return ids
 
 
-def workers_die(outages):
-    """The mails whose events were on their way out, and those whose events had come in."""
+def kill_workers(outages):
+    """(mails whose webhook requests were in flight, mails whose callbacks were not processed)"""
     outages.endpoint.begun = 0
     outages.endpoint.gate.clear()
     outgoing = outages.post("dispatcher")
     wait_until(lambda: outages.endpoint.begun >= COUNT, what="requests to the endpoint")
-    wait_until(lambda: outages.are_delivered("dispatcher"), what="the taking in of callbacks")
+    wait_until(lambda: outages.are_delivered("dispatcher"), what="processing of callbacks")
     stopped = outages.processes("worker", "-Q database")
     for process in stopped:
         process.suspend()
     incoming = outages.post("callbacks")
     wait_until(
         lambda: outages.callbacks() == 2 * COUNT and outages.twin_is_quiet(),
-        what="Send and Delivery events that were answered",
+        what="answered callbacks of Send and Delivery events",
     )
     for process in stopped + outages.processes("worker", "-Q webhooks"):
         process.kill()
     outages.endpoint.gate.set()
-    # By itself the lease would end after a minute.
+    # The lease would only expire after a minute.
     outages.rows(
         "UPDATE webhook_deliveries SET next_attempt_at = now() WHERE status = 'attempting'"
     )

@@ -1,4 +1,4 @@
-"""HTML of every kind for hypothesis: well made, careless, and made to mislead."""
+"""Hypothesis strategies for HTML: well-formed, sloppy and misleading documents."""
 
 from hypothesis import strategies as st
 
@@ -75,7 +75,9 @@ def comments(draw):
     return f"<!--{''.join(inside)}{draw(st.sampled_from(['-->', '-->', '-->', '--!>', '']))}"
 
 
-tidy = st.builds('<p><a href="{}">x</a></p>'.format, URLS)
+well_formed = st.builds('<p><a href="{}">x</a></p>'.format, URLS)
 documents = st.lists(
-    tidy | tidy | tidy | tags() | tags() | BITS | texts() | comments(), min_size=1, max_size=10
+    well_formed | well_formed | well_formed | tags() | tags() | BITS | texts() | comments(),
+    min_size=1,
+    max_size=10,
 ).map("".join)

@@ -1,7 +1,8 @@
-"""Opens and clicks: answered without the database, and recorded all the same."""
+"""Opens and clicks: answered without the database and recorded by a background thread."""
 
 import time
 from multiprocessing import get_context
+from threading import Event
 
 import pytest
 from django.db import connection, connections
@@ -10,8 +11,9 @@ from django.utils import timezone
 
 from core import metrics
 from core.db.ids import uuid7
+from core.queue.background import Background
 from tracking import hit_writer
-from tracking.click_bursts import SETTLED_AFTER
+from tracking.click_bursts import CLASSIFY_AFTER
 from tracking.hits import hit
 from tracking.models import Hit
 from tracking.tasks import purge_old_hits
@@ -21,7 +23,7 @@ BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:125.0) Gecko/20100101 Firefox/125.
 EMAIL, RECIPIENT = uuid7(), uuid7()
 TARGET = "https://shop.test/a?b=1&c=%C3%BC#d"
 
-recorded = pytest.mark.django_db(transaction=True)
+writes_hits = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def reader():
 
 
 @pytest.fixture(autouse=True)
-def _nothing_left_over():
+def _flush_hits():
     yield
     assert hit_writer.flush(10)
 
@@ -48,11 +50,11 @@ def only_hit():
     return Hit.objects.get()
 
 
-# --- Answers, for which no test here may use the database --------------------------------------
+# --- Responses, tested without database access ----------------------------------------
 
 
 @pytest.mark.parametrize("method", ["get", "head"])
-def test_a_link_leads_to_its_target_without_the_database(reader, method):
+def test_a_click_redirects_without_the_database(reader, method):
     answer = getattr(reader, method)(click_url())
     assert (answer.status_code, answer["Location"]) == (302, TARGET)
     assert answer["Cache-Control"] == "no-store, private"
@@ -61,7 +63,7 @@ def test_a_link_leads_to_its_target_without_the_database(reader, method):
 
 
 @pytest.mark.parametrize("method", ["get", "head"])
-def test_a_picture_is_shown_without_the_database(reader, method):
+def test_the_open_pixel_is_served_without_the_database(reader, method):
     answer = getattr(reader, method)(open_url())
     assert (answer.status_code, answer["Content-Type"]) == (200, "image/gif")
     assert answer.content[:6] == (b"GIF89a" if method == "get" else b"")
@@ -69,7 +71,7 @@ def test_a_picture_is_shown_without_the_database(reader, method):
     assert not answer.cookies
 
 
-def test_the_hidden_link_leads_nowhere(reader):
+def test_the_hidden_link_does_not_redirect(reader):
     answer = reader.get(click_url("", HONEYPOT))
     assert (answer.status_code, answer["Content-Type"]) == (200, "text/plain; charset=utf-8")
     assert "Location" not in answer
@@ -87,31 +89,33 @@ def test_the_hidden_link_leads_nowhere(reader):
         open_url().replace("/o/", "/c/").removesuffix(".gif"),
     ],
 )
-def test_what_we_have_not_signed_is_not_found_and_leads_nowhere(reader, url):
+def test_an_invalid_token_is_a_404_without_redirect(reader, url):
     answer = reader.get(url)
     assert answer.status_code == 404
     assert "Location" not in answer
 
 
-def test_tracked_addresses_are_only_read(reader):
+def test_tracking_urls_refuse_post(reader):
     assert reader.post(click_url()).status_code == 405
 
 
-def test_more_hits_than_fit_are_counted_and_answered(reader, monkeypatch):
+def test_hits_above_the_queue_size_are_counted_and_answered(reader, monkeypatch):
     lost = metrics.HITS_LOST._value.get()
-    monkeypatch.setattr(hit_writer, "_ensure_writer", lambda: None)
-    monkeypatch.setattr(hit_writer, "_hits", hit_writer.Queue(1))
-    for _ in range(3):
-        assert reader.get(click_url()).status_code == 302
+    finish = Event()
+    stuck = Background("stuck", lambda hits: finish.wait(), maxsize=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(hit_writer, "_writer", stuck)
+        for _ in range(3):
+            assert reader.get(click_url()).status_code == 302
+    finish.set()
     assert metrics.HITS_LOST._value.get() == lost + 2
-    monkeypatch.undo()
 
 
-# --- Records -----------------------------------------------------------------------------------
+# --- Recorded hits --------------------------------------------------------------------
 
 
-@recorded
-def test_a_click_is_recorded_and_is_due_when_others_are_known(reader):
+@writes_hits
+def test_a_click_is_recorded_and_due_for_classification(reader):
     before = timezone.now()
     reader.get(click_url(), REMOTE_ADDR="198.51.100.77")
     hit = only_hit()
@@ -119,17 +123,17 @@ def test_a_click_is_recorded_and_is_due_when_others_are_known(reader):
     assert (hit.link, hit.links, hit.target) == (1, 3, TARGET)
     assert (hit.user_agent, hit.network, hit.reasons) == (BROWSER, "198.51.100.0", [])
     assert before <= hit.at <= timezone.now()
-    assert (hit.next_attempt_at - hit.at, hit.verdict) == (SETTLED_AFTER, "")
+    assert (hit.next_attempt_at - hit.at, hit.verdict) == (CLASSIFY_AFTER, "")
 
 
-@recorded
-def test_an_open_of_one_of_several_recipients_names_none(reader):
+@writes_hits
+def test_an_open_of_a_message_to_several_has_no_recipient(reader):
     reader.get(open_url(None))
     hit = only_hit()
     assert (hit.kind, hit.email_id, hit.recipient_id) == ("open", EMAIL, None)
 
 
-@recorded
+@writes_hits
 @pytest.mark.parametrize(
     ("method", "headers", "reasons"),
     [
@@ -141,12 +145,12 @@ def test_an_open_of_one_of_several_recipients_names_none(reader):
         ("get", {"Purpose": "x"}, []),
     ],
 )
-def test_what_a_request_shows_of_a_machine(reader, method, headers, reasons):
+def test_a_request_with_signals_of_a_machine(reader, method, headers, reasons):
     getattr(reader, method)(click_url(), headers=headers)
     assert only_hit().reasons == reasons
 
 
-@recorded
+@writes_hits
 @pytest.mark.parametrize(
     ("peer", "forwarded", "network"),
     [
@@ -161,32 +165,32 @@ def test_what_a_request_shows_of_a_machine(reader, method, headers, reasons):
         ("10.0.0.1", "", "10.0.0.0"),
     ],
 )
-def test_where_a_hit_came_from_is_kept_roughly(reader, peer, forwarded, network):
+def test_the_client_address_is_truncated_to_its_network(reader, peer, forwarded, network):
     reader.get(click_url(), REMOTE_ADDR=peer, headers={"X-Forwarded-For": forwarded})
     assert only_hit().network == network
 
 
-@recorded
-def test_strange_user_agents_are_kept_as_far_as_they_can_be_shown(reader):
+@writes_hits
+def test_unprintable_and_long_user_agents_are_sanitised(reader):
     reader.get(click_url(), headers={"User-Agent": "a\tb\x7f" + "x" * 600})
     assert only_hit().user_agent == "a?b?" + "x" * 496
 
 
-@recorded
-def test_a_hit_waits_for_a_database_that_is_away(reader):
-    place = connections["default"].settings_dict
-    genuine = place["NAME"]
-    place["NAME"] = "nowhere"
+@writes_hits
+def test_a_hit_waits_while_the_database_is_unavailable(reader):
+    database = connections["default"].settings_dict
+    original_name = database["NAME"]
+    database["NAME"] = "missing"
     try:
         assert reader.get(click_url()).status_code == 302
         assert not hit_writer.flush(0.5)
     finally:
-        place["NAME"] = genuine
+        database["NAME"] = original_name
     assert only_hit().target == TARGET
 
 
-@recorded
-def test_a_link_does_not_wait_for_a_table_that_is_locked(reader):
+@writes_hits
+def test_a_click_does_not_wait_for_a_locked_table(reader):
     with connection.cursor() as cursor:
         cursor.execute("BEGIN; LOCK TABLE hits")
         started = time.monotonic()
@@ -197,24 +201,24 @@ def test_a_link_does_not_wait_for_a_table_that_is_locked(reader):
     assert only_hit().target == TARGET
 
 
-@recorded
-def test_what_was_noted_is_written_before_a_process_ends(rf):
+@writes_hits
+def test_queued_hits_are_written_before_a_process_exits(rf):
     row = hit(rf.get("/"), Open(EMAIL, RECIPIENT))
-    worker = get_context("fork").Process(target=hit_writer.note, args=(row,))
+    worker = get_context("fork").Process(target=hit_writer.enqueue, args=(row,))
     worker.start()
     worker.join(20)
     assert (worker.exitcode, Hit.objects.get().pk) == (0, row.pk)
 
 
 @pytest.mark.django_db
-def test_hits_are_forgotten_after_their_time(settings):
-    made = {
+def test_hits_are_purged_after_their_retention(settings):
+    fields = {
         "kind": "open",
         "email_id": EMAIL,
         "verdict": "human",
         "next_attempt_at": None,
     }
-    Hit.objects.create(at=timezone.now() - settings.HIT_RETENTION * 1.01, **made)
-    kept = Hit.objects.create(at=timezone.now() - settings.HIT_RETENTION * 0.99, **made)
+    Hit.objects.create(at=timezone.now() - settings.HIT_RETENTION * 1.01, **fields)
+    kept = Hit.objects.create(at=timezone.now() - settings.HIT_RETENTION * 0.99, **fields)
     assert purge_old_hits() == 1
     assert Hit.objects.get() == kept

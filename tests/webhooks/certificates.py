@@ -10,25 +10,25 @@ PEM = serialization.Encoding.PEM
 
 
 class Authority:
-    """Signs certificates for servers; its own is at `path`."""
+    """A certificate authority; its own certificate is at `path`."""
 
     def __init__(self, directory):
         self._directory, self._numbers = directory, count()
         self._key, self._name = _key(), _name("An authority for tests")
         own = _builder(self._name, self._name, self._key)
-        # What Python 3.13 and later insist on, and older ones accept.
+        # Required by Python 3.13 and later.
         own = own.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         self.path = directory / "authority.pem"
         self.path.write_bytes(own.sign(self._key, hashes.SHA256()).public_bytes(PEM))
 
     def certificate(self, host, *, valid=(-1, 1)):
-        """A key and a certificate for the host, valid between hours from now; their file."""
+        """The file of a key and a certificate for the host; `valid` is in hours from now."""
         key = _key()
         builder = _builder(_name(host), self._name, key, valid=valid)
         return self._write(key, _for_host(builder, host).sign(self._key, hashes.SHA256()))
 
     def self_signed(self, host):
-        """A key and a certificate that this authority has nothing to do with; their file."""
+        """The file of a key and a certificate that this authority did not sign."""
         key = _key()
         builder = _builder(_name(host), _name(host), key)
         return self._write(key, _for_host(builder, host).sign(key, hashes.SHA256()))
@@ -38,7 +38,7 @@ class Authority:
 
 
 def self_signed(path):
-    """Write a key and a certificate that vouches for itself; the path."""
+    """Write a key and a self-signed certificate; returns the path."""
     key, name = _key(), _name("hooks.example.test")
     return _write(path, key, _builder(name, name, key).sign(key, hashes.SHA256()))
 

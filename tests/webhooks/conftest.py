@@ -4,7 +4,7 @@ from contextlib import contextmanager
 import pytest
 from django.db import connection, transaction
 from django.db.models.functions import Now
-from receiving_end import Sink
+from webhook_sink import Sink
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def sink():
 
 @pytest.fixture
 def endpoint_at(workspace):
-    """Make an endpoint of Alice's at a URL; it has `signing_secret` too."""
+    """Create an endpoint of Alice's with this URL; it has a `signing_secret` attribute."""
     from webhooks.services import create_endpoint
 
     def make(url, event_types=("*",), of=workspace):
@@ -27,11 +27,11 @@ def endpoint_at(workspace):
 
 
 @pytest.fixture
-def happen(workspace):
-    """Publish facts as the catalogue's examples have them, and let the subscribers hear them.
+def publish_events(workspace):
+    """Publish the catalogue's example of each type and run the subscribers; returns the events.
 
-    `count` of each type, contacts with the addresses person0@example.com and so on; `changes` are
-    to their data. Returns the events.
+    Publishes `count` of each type; contacts get the addresses person0@example.com and so on.
+    `changes` override their data.
     """
     from events.catalogue import CATALOGUE
     from events.dispatch import dispatch_due
@@ -45,7 +45,7 @@ def happen(workspace):
         ]
         with transaction.atomic():
             events = publish(facts)
-        while dispatch_due():
+        while dispatch_due().claimed:
             pass
         return events
 
@@ -57,7 +57,7 @@ def happen(workspace):
 
 @pytest.fixture
 def make_due(db):
-    """Every delivery that waits for a later attempt, or for its lease to end, is due now."""
+    """Make every unfinished delivery due now, including leased ones."""
     from webhooks.models import Delivery
 
     def make():
@@ -68,7 +68,7 @@ def make_due(db):
 
 @pytest.fixture
 def dispatching():
-    """Run `deliver_due` in a thread of its own while the block lasts, and wait for its end."""
+    """Run `deliver_due` in its own thread during the block, and wait until it ends."""
     from webhooks.dispatch.loop import deliver_due
 
     @contextmanager
@@ -89,7 +89,7 @@ def dispatching():
             yield thread
         finally:
             thread.join(20)
-        assert not thread.is_alive(), "the dispatcher goes on and on"
+        assert not thread.is_alive(), "the dispatcher does not end"
         if raised:
             raise raised[0]
 

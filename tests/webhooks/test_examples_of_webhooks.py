@@ -1,4 +1,4 @@
-"""The examples of webhook.* are what happens, to the letter."""
+"""The catalogue's examples of webhook.* match real events exactly."""
 
 from datetime import timedelta
 
@@ -15,33 +15,34 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def fail(endpoint_at):
-    """Let the examples' endpoint, which has failed for so long and so often, fail once more."""
+def fail_again(endpoint_at):
+    """Record the `times`th consecutive failure of an endpoint that has failed for `duration`."""
 
-    def make(long, times):
+    def make(duration, times):
         endpoint = endpoint_at(CATALOGUE["webhook.failing"].example["data"]["endpoint"])
-        Endpoint.objects.update(failing_since=timezone.now() - long, failures_in_a_row=times - 1)
+        since = timezone.now() - duration
+        Endpoint.objects.update(failing_since=since, failures_in_a_row=times - 1)
         endpoint.refresh_from_db()
-        last = [health.Answer(endpoint, timezone.now(), 500, "http_500", 12)]
-        health.note(last)
-        health.judge(last)
+        last = [health.RequestResult(endpoint, timezone.now(), 500, "http_500", 12)]
+        health.update_health(last)
+        health.notify_or_disable(last)
 
     return make
 
 
-def test_failing(fail):
-    fail(health.TOLD_AFTER, 12)
+def test_webhook_failing_matches_its_example(fail_again):
+    fail_again(health.NOTIFY_AFTER, 12)
     assert_like_example("webhook.failing")
 
 
-def test_disabled(fail):
-    fail(health.DISABLED_AFTER + timedelta(seconds=1), 131)
+def test_webhook_disabled_matches_its_example(fail_again):
+    fail_again(health.DISABLED_AFTER + timedelta(seconds=1), 131)
     assert_like_example("webhook.disabled")
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_samples_are_the_examples(api, sink, endpoint_at, name):
+def test_test_events_match_the_examples(api, sink, endpoint_at, name):
     endpoint = endpoint_at(sink.url())
     answer = api.post(f"/webhooks/{endpoint.pk}/test", {"type": name})
     assert answer.json()["status_code"] == 200, answer.json()
@@ -51,6 +52,6 @@ def test_samples_are_the_examples(api, sink, endpoint_at, name):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_sample_is_a_test_unless_told_otherwise(api, sink, endpoint_at):
+def test_a_test_event_has_type_webhook_test_by_default(api, sink, endpoint_at):
     api.post(f"/webhooks/{endpoint_at(sink.url()).pk}/test", {})
     assert masked(orjson.loads(sink.received[-1].body)) == masked(CATALOGUE["webhook.test"].example)

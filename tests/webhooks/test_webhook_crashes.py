@@ -1,4 +1,4 @@
-"""Dispatchers that die, and a database that goes away, cost time and lose nothing."""
+"""Crashed dispatchers and an unavailable database delay deliveries but lose none."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from core.outbound import Outcome
 from core.queue.work import MAX_CRASHES
 from webhooks.dispatch import loop, results
-from webhooks.dispatch.claim import claim as claim_shares
+from webhooks.dispatch.claim import claim as claim_with_share
 from webhooks.dispatch.claim import lease_time
 from webhooks.dispatch.loop import deliver_due
 from webhooks.dispatch.results import Result, record
@@ -32,7 +32,7 @@ deliver_due()
 
 @pytest.fixture
 def start():
-    """Start a process on the database of this test."""
+    """Start a process that uses the test database."""
     started = []
 
     def run(*argv):
@@ -49,19 +49,19 @@ def start():
 
 
 def claim(limit, share=20):
-    return claim_shares(limit, share=share)
+    return claim_with_share(limit, share=share)
 
 
 def end_leases():
     Delivery.objects.filter(status="attempting").update(next_attempt_at=Now())
 
 
-def test_what_a_killed_dispatcher_held_is_delivered_after_the_lease(
-    sink, endpoint_at, happen, start
+def test_deliveries_of_a_killed_dispatcher_are_sent_after_the_lease(
+    sink, endpoint_at, publish_events, start
 ):
     endpoint_at(sink.url())
     sink.answers["/hook"] = sink.hold
-    happen(count=3)
+    publish_events(count=3)
     process = start("-c", DISPATCHER)
     sink.wait_for(3, timeout=20)
     process.send_signal(signal.SIGKILL)
@@ -70,26 +70,26 @@ def test_what_a_killed_dispatcher_held_is_delivered_after_the_lease(
     leased = Delivery.objects.annotate(wait=F("next_attempt_at") - Now())
     assert {delivery.status for delivery in leased} == {"attempting"}
     assert {20 < delivery.wait.total_seconds() <= 60 for delivery in leased} == {True}
-    assert deliver_due() == 0  # the lease holds
+    assert deliver_due().claimed == 0  # still leased
 
     end_leases()
-    assert deliver_due() == 3
+    assert deliver_due().claimed == 3
     assert set(Delivery.objects.values_list("status", "attempts")) == {("success", 1)}
     assert [got.header("X-Attempt") for got in sink.received] == ["1"] * 6
     assert len({got.header("webhook-id") for got in sink.received}) == 3
 
 
-def test_a_worker_that_is_asked_to_end_finishes_its_requests_and_claims_no_more(
-    sink, endpoint_at, happen, start
+def test_on_sigterm_a_worker_finishes_its_requests_and_claims_no_more(
+    sink, endpoint_at, publish_events, start
 ):
     endpoint_at(sink.url())
     sink.answers["/hook"] = sink.hold
     worker = ["-m", "celery", "--quiet", "-A", "opensend", "worker", "--pool", "solo"]
     process = start(*worker, "-Q", "webhooks", "--without-gossip", "--without-mingle")
-    happen(count=30)
+    publish_events(count=30)
     sink.wait_for(20, timeout=30)
     process.send_signal(signal.SIGTERM)
-    time.sleep(0.3)  # for the signal to be noticed
+    time.sleep(0.3)  # let the worker handle the signal
     sink.release()
     assert process.wait(timeout=20) == 0
     assert len(sink.received) == 20
@@ -97,30 +97,28 @@ def test_a_worker_that_is_asked_to_end_finishes_its_requests_and_claims_no_more(
     assert Delivery.objects.filter(status="pending", attempts=0).count() == 10
 
 
-def test_a_result_that_comes_after_the_lease_changes_nothing(
-    sink, endpoint_at, happen, dispatching
-):
+def test_a_result_after_the_lease_changes_nothing(sink, endpoint_at, publish_events, dispatching):
     endpoint_at(sink.url())
     sink.answers["/hook"] = sink.hold
-    happen()
+    publish_events()
     with dispatching():
         sink.wait_for(1)
         end_leases()
-        [job] = claim(10)  # by another
+        [job] = claim(10)  # by another worker
         sink.release()
     delivery = Delivery.objects.get()
     assert (delivery.status, delivery.claims) == ("attempting", job.delivery.claims)
     assert not Attempt.objects.exists()
 
 
-def test_a_delivery_that_keeps_killing_dispatchers_is_given_up(sink, endpoint_at, happen):
+def test_a_delivery_that_repeatedly_crashes_dispatchers_fails(sink, endpoint_at, publish_events):
     endpoint_at(sink.url())
-    happen()
+    publish_events()
     for _ in range(MAX_CRASHES):
-        assert len(claim(10)) == 1  # and the dispatcher died
+        assert len(claim(10)) == 1  # and the dispatcher crashed
         end_leases()
-    happen()
-    assert deliver_due() == 1
+    publish_events()
+    assert deliver_due().claimed == 1
     assert sorted(Delivery.objects.values_list("status", "last_error")) == [
         ("failed", "dispatcher_died"),
         ("success", ""),
@@ -128,72 +126,72 @@ def test_a_delivery_that_keeps_killing_dispatchers_is_given_up(sink, endpoint_at
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch):
-    monkeypatch.setattr(loop, "AWAY", 0.05)
+def _short_retry_delay(monkeypatch):
+    monkeypatch.setattr(loop, "DB_RETRY_DELAY", 0.05)
 
 
 @pytest.fixture
-def hang_up(monkeypatch):
-    """Make the server hang up on the dispatcher's connection, the given number of times."""
-    real = results._record_together
+def break_connection(monkeypatch):
+    """Terminate the dispatcher's connection on the server, the given number of times."""
+    original = results._record_batch
 
     def arrange(times):
-        left = iter(range(times))
+        remaining = iter(range(times))
 
         def write(results):
-            if results and next(left, None) is not None:
+            if results and next(remaining, None) is not None:
                 with connection.cursor() as cursor:
                     cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-            real(results)
+            original(results)
 
-        monkeypatch.setattr(results, "_record_together", write)
+        monkeypatch.setattr(results, "_record_batch", write)
 
     return arrange
 
 
 @pytest.mark.parametrize("times", [1, 3])
-def test_results_are_written_once_the_database_is_back(
-    sink, endpoint_at, happen, hang_up, times, caplog
+def test_results_are_recorded_when_the_database_is_available_again(
+    sink, endpoint_at, publish_events, break_connection, times, caplog
 ):
     endpoint_at(sink.url())
-    happen(count=5)
-    hang_up(times)
-    assert deliver_due() == 5
-    assert len(sink.received) == 5  # no request was made again
+    publish_events(count=5)
+    break_connection(times)
+    assert deliver_due().claimed == 5
+    assert len(sink.received) == 5  # no request was repeated
     assert set(Delivery.objects.values_list("status", "attempts")) == {("success", 1)}
     assert Attempt.objects.count() == 5
 
 
-def test_a_database_that_stays_away_ends_the_dispatcher_and_the_lease_the_wait(
-    sink, endpoint_at, happen, hang_up, monkeypatch, settings, caplog
+def test_if_the_database_stays_unavailable_the_dispatcher_ends_and_leases_expire(
+    sink, endpoint_at, publish_events, break_connection, monkeypatch, settings, caplog
 ):
     endpoint_at(sink.url())
-    happen(count=2)
-    hang_up(1000)
+    publish_events(count=2)
+    break_connection(1000)
     monkeypatch.setattr(loop, "still_leased", lambda results: [])
     with pytest.raises(OperationalError):
         deliver_due()
     assert set(Delivery.objects.values_list("status", flat=True)) == {"attempting"}
     monkeypatch.undo()
     end_leases()
-    assert deliver_due() == 2
+    assert deliver_due().claimed == 2
     assert set(Delivery.objects.values_list("status", flat=True)) == {"success"}
 
 
-def test_results_are_kept_no_longer_than_the_lease(endpoint_at, happen):
+def test_results_are_kept_no_longer_than_the_lease(endpoint_at, publish_events):
     endpoint_at("https://hooks.example.com/")
-    happen(count=2)
+    publish_events(count=2)
     fresh, stale = (_result(job) for job in claim(2))
     stale = Result(stale.job, stale.outcome, at=stale.at - lease_time())
     assert results.still_leased([fresh, stale]) == [fresh]
 
 
-def test_a_claim_that_fails_leaves_requests_in_flight_alone(
-    sink, endpoint_at, happen, monkeypatch, dispatching, caplog
+def test_a_failing_claim_does_not_affect_requests_in_flight(
+    sink, endpoint_at, publish_events, monkeypatch, dispatching, caplog
 ):
     endpoint_at(sink.url())
     sink.answers["/hook"] = sink.hold
-    happen(count=2)
+    publish_events(count=2)
     broken = iter([False, True, True, True])
 
     def claim_or_fail(limit, share):
@@ -204,13 +202,13 @@ def test_a_claim_that_fails_leaves_requests_in_flight_alone(
     monkeypatch.setattr(loop, "claim", claim_or_fail)
     with dispatching():
         sink.wait_for(2)
-        happen()
+        publish_events()
         sink.wait_for(3)
         sink.release()
     assert set(Delivery.objects.values_list("status", "attempts")) == {("success", 1)}
 
 
-def test_a_dispatcher_that_cannot_begin_says_so(endpoint_at, happen, monkeypatch):
+def test_a_dispatcher_that_cannot_start_raises(endpoint_at, publish_events, monkeypatch):
     def fail(limit, share):
         raise OperationalError("the server is starting up")
 
@@ -219,12 +217,12 @@ def test_a_dispatcher_that_cannot_begin_says_so(endpoint_at, happen, monkeypatch
         deliver_due()
 
 
-def test_a_dispatcher_leaves_no_connection_behind(sink, endpoint_at, happen):
+def test_a_dispatcher_leaves_no_connection_behind(sink, endpoint_at, publish_events):
     endpoint_at(sink.url())
-    happen(count=3)
+    publish_events(count=3)
     deliver_due()
     until = time.monotonic() + 5
-    while others := _connections():  # a backend ends a moment after its client
+    while others := _connections():  # a backend ends shortly after its client
         assert time.monotonic() < until, others
         time.sleep(0.02)
 
@@ -251,9 +249,11 @@ def _result(job, status=200):
     return Result(job=job, outcome=outcome, at=loop.timezone.now())
 
 
-def test_one_result_that_cannot_be_written_does_not_lose_the_others(endpoint_at, happen, caplog):
+def test_one_result_that_cannot_be_recorded_does_not_lose_the_others(
+    endpoint_at, publish_events, caplog
+):
     endpoint_at("https://hooks.example.com/")
-    happen(count=3)
+    publish_events(count=3)
     jobs = claim(3)
     record([_result(jobs[0]), _result(jobs[1], status=10**9), _result(jobs[2])])
     by_id = dict(Delivery.objects.values_list("pk", "status"))
@@ -261,10 +261,10 @@ def test_one_result_that_cannot_be_written_does_not_lose_the_others(endpoint_at,
     assert Attempt.objects.count() == 2
 
 
-def test_results_that_are_written_twice_are_one_attempt_each(endpoint_at, happen):
-    """A connection can break between the commit and our hearing of it."""
+def test_recording_results_twice_creates_one_attempt_each(endpoint_at, publish_events):
+    """A connection can break between the commit and its confirmation."""
     endpoint_at("https://hooks.example.com/")
-    happen(count=2)
+    publish_events(count=2)
     results = [_result(job, status=500) for job in claim(2)]
     record(results)
     record(results)
@@ -273,13 +273,13 @@ def test_results_that_are_written_twice_are_one_attempt_each(endpoint_at, happen
 
 
 @pytest.mark.parametrize("count", [1, 30])
-def test_results_cost_as_many_statements_however_many_there_are(
-    endpoint_at, happen, count, django_assert_num_queries
+def test_recording_results_takes_a_constant_number_of_statements(
+    endpoint_at, publish_events, count, django_assert_num_queries
 ):
     for _ in range(2):
         endpoint_at("https://hooks.example.com/")
     Endpoint.objects.update(failures_in_a_row=1)
-    happen(count=count)
+    publish_events(count=count)
     results = [_result(job) for job in claim(count)]
     # begin, endpoints, deliveries, attempts, hours, commit
     with django_assert_num_queries(6):
@@ -287,11 +287,11 @@ def test_results_cost_as_many_statements_however_many_there_are(
 
 
 @pytest.mark.parametrize("count", [1, 30])
-def test_claiming_costs_as_many_statements_however_many_there_are(
-    endpoint_at, happen, count, django_assert_num_queries
+def test_claiming_takes_a_constant_number_of_statements(
+    endpoint_at, publish_events, count, django_assert_num_queries
 ):
     endpoint_at("https://hooks.example.com/")
     endpoint_at("https://hooks.example.com/")
-    happen(count=count)
+    publish_events(count=count)
     with django_assert_num_queries(6):  # begin, lock, claim, endpoints, commit, events
         assert len(claim(1000)) == min(count, 20) * 2

@@ -1,11 +1,11 @@
-"""What an endpoint was sent, as its owner sees it."""
+"""The API for an endpoint's events and attempts."""
 
 from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from receiving_end import response
+from webhook_sink import response
 
 from core.db.ids import uuid7
 from webhooks.dispatch.loop import deliver_due
@@ -24,26 +24,26 @@ def endpoint(endpoint_at, sink):
 
 
 @pytest.fixture
-def listed(api, endpoint):
-    def ask(**query):
+def list_events(api, endpoint):
+    def get(**query):
         answer = api.get(f"/webhooks/{endpoint.pk}/events", query)
         assert answer.status_code == 200, answer.json()
         assert answer.json()["object"] == "list"
         return answer.json()["data"], answer.json()["has_more"]
 
-    return ask
+    return get
 
 
-def test_events_are_listed_newest_first_with_what_became_of_them(
-    api, endpoint, happen, listed, sink
+def test_events_are_listed_newest_first_with_their_delivery_status(
+    api, endpoint, publish_events, list_events, sink
 ):
-    [first] = happen("contact.created")
+    [first] = publish_events("contact.created")
     deliver_due()
     sink.answers["/hook"] = response(500, b"no")
-    [second] = happen("contact.deleted")
+    [second] = publish_events("contact.deleted")
     deliver_due()
-    [third] = happen("contact.updated")
-    (newest, failed, delivered), more = listed()
+    [third] = publish_events("contact.updated")
+    (newest, failed, delivered), more = list_events()
     assert not more
     assert newest == {
         "object": "webhook_event",
@@ -66,31 +66,31 @@ def test_events_are_listed_newest_first_with_what_became_of_them(
     assert delivered["next_attempt_at"] is None
 
 
-def test_the_list_is_paged_by_the_ids_it_shows(endpoint, happen, listed):
-    ids = [f"whd_{event.pk}" for event in reversed(happen(count=5))]
-    # In another order than their events: the deliveries' own ids must not matter.
+def test_the_list_is_paged_by_event_ids(endpoint, publish_events, list_events):
+    ids = [f"whd_{event.pk}" for event in reversed(publish_events(count=5))]
+    # Reverse the order of the deliveries' own ids: they must not matter.
     for event_id in ids:
         Delivery.objects.filter(event=bare(event_id)).update(id=uuid7())
-    data, more = listed(limit=2)
+    data, more = list_events(limit=2)
     assert ([each["id"] for each in data], more) == (ids[:2], True)
-    data, more = listed(limit=2, after=ids[1])
+    data, more = list_events(limit=2, after=ids[1])
     assert ([each["id"] for each in data], more) == (ids[2:4], True)
-    data, more = listed(limit=2, after=bare(ids[3]))
+    data, more = list_events(limit=2, after=bare(ids[3]))
     assert ([each["id"] for each in data], more) == (ids[4:], False)
-    data, more = listed(limit=2, before=ids[3])
+    data, more = list_events(limit=2, before=ids[3])
     assert ([each["id"] for each in data], more) == (ids[1:3], True)
 
 
 @pytest.mark.parametrize("cursor", ["whd_", "whd_x", "whd_whd_" + str(UUID(int=1)), "evt_1"])
-def test_a_cursor_that_is_no_event_is_refused_by_name(api, endpoint, cursor):
+def test_an_invalid_cursor_is_refused_with_its_field(api, endpoint, cursor):
     answer = api.get(f"/webhooks/{endpoint.pk}/events", {"after": cursor})
     assert answer.status_code == 422
     assert set(answer.json()["details"]["fields"]) == {"after"}
 
 
 @pytest.mark.parametrize("status", ["pending", "attempting", "failed"])
-def test_events_of_one_state_can_be_asked_for(endpoint, happen, listed, status):
-    events = happen(count=8)
+def test_events_can_be_filtered_by_status(endpoint, publish_events, list_events, status):
+    events = publish_events(count=8)
     states = [
         ("pending", "http_500", True),
         ("attempting", "", True),
@@ -100,7 +100,7 @@ def test_events_of_one_state_can_be_asked_for(endpoint, happen, listed, status):
     for event, (state, error, is_open) in zip(events, states * 2, strict=True):
         changes = {} if is_open else {"next_attempt_at": None}
         Delivery.objects.filter(event=event).update(status=state, last_error=error, **changes)
-    data, _ = listed(status=status)
+    data, _ = list_events(status=status)
     place = [state for state, _, _ in states].index(status)
     assert [each["id"] for each in data] == [
         f"whd_{events[place + 4].pk}",
@@ -108,14 +108,14 @@ def test_events_of_one_state_can_be_asked_for(endpoint, happen, listed, status):
     ]
     assert {each["status"] for each in data} == {status}
     newest = f"whd_{events[place + 4].pk}"
-    older, more = listed(status=status, after=newest, limit=1)
+    older, more = list_events(status=status, after=newest, limit=1)
     assert ([each["id"] for each in older], more) == ([f"whd_{events[place].pk}"], False)
-    newer, more = listed(status=status, before=f"whd_{events[place].pk}", limit=1)
+    newer, more = list_events(status=status, before=f"whd_{events[place].pk}", limit=1)
     assert ([each["id"] for each in newer], more) == ([newest], False)
 
 
 @pytest.mark.parametrize("status", ["success", "lost", ""])
-def test_states_that_cannot_be_asked_for_are_refused_by_name(api, endpoint, status):
+def test_unsupported_status_filters_are_refused(api, endpoint, status):
     answer = api.get(f"/webhooks/{endpoint.pk}/events", {"status": status})
     assert answer.status_code == 422
     assert answer.json()["details"]["fields"] == {
@@ -124,8 +124,8 @@ def test_states_that_cannot_be_asked_for_are_refused_by_name(api, endpoint, stat
 
 
 @pytest.mark.parametrize("spelt", ["whd_{}", "{}"])
-def test_one_event_comes_with_its_payload(api, endpoint, happen, spelt):
-    [event] = happen()
+def test_a_single_event_includes_its_payload(api, endpoint, publish_events, spelt):
+    [event] = publish_events()
     answer = api.get(f"/webhooks/{endpoint.pk}/events/{spelt.format(event.pk)}")
     assert answer.status_code == 200
     body = answer.json()
@@ -134,9 +134,9 @@ def test_one_event_comes_with_its_payload(api, endpoint, happen, spelt):
     assert body["payload"]["data"] == event.data()
 
 
-def test_attempts_are_listed_newest_first(api, endpoint, happen, sink, make_due):
+def test_attempts_are_listed_newest_first(api, endpoint, publish_events, sink, make_due):
     sink.answers["/hook"] = response(503, b"try later")
-    [event] = happen()
+    [event] = publish_events()
     deliver_due()
     sink.answers["/hook"] = None
     make_due()
@@ -161,9 +161,9 @@ def test_attempts_are_listed_newest_first(api, endpoint, happen, sink, make_due)
     assert second["message"]
 
 
-def test_attempts_come_in_pages(api, endpoint, happen, sink, make_due):
+def test_attempts_are_paged(api, endpoint, publish_events, sink, make_due):
     sink.answers["/hook"] = response(500)
-    [event] = happen()
+    [event] = publish_events()
     for _ in range(3):
         deliver_due()
         make_due()
@@ -174,49 +174,49 @@ def test_attempts_come_in_pages(api, endpoint, happen, sink, make_due):
     assert ([each["number"] for each in rest["data"]], rest["has_more"]) == ([1], False)
 
 
-ABOUT_ONE = ["events/{}", "events/{}/attempts"]
+SINGLE_EVENT_PATHS = ["events/{}", "events/{}/attempts"]
 
 
-@pytest.mark.parametrize("path", ABOUT_ONE)
+@pytest.mark.parametrize("path", SINGLE_EVENT_PATHS)
 @pytest.mark.parametrize("given", ["nonsense", "whd_", "whd_nonsense", str(uuid4()), "%00"])
-def test_events_that_are_none_are_404(api, endpoint, path, given):
+def test_unknown_events_are_404(api, endpoint, path, given):
     answer = api.get(f"/webhooks/{endpoint.pk}/{path.format(given)}")
     assert (answer.status_code, answer.json()["name"]) == (404, "not_found")
 
 
-@pytest.mark.parametrize("path", ABOUT_ONE)
-def test_events_of_another_endpoint_are_404(api, endpoint, endpoint_at, happen, path):
-    [event] = happen()
+@pytest.mark.parametrize("path", SINGLE_EVENT_PATHS)
+def test_events_of_another_endpoint_are_404(api, endpoint, endpoint_at, publish_events, path):
+    [event] = publish_events()
     other = endpoint_at("https://hooks.example.com/other")
     answer = api.get(f"/webhooks/{other.pk}/{path.format(event.pk)}")
     assert answer.status_code == 404
 
 
-@pytest.mark.parametrize("path", ["events", *ABOUT_ONE])
-def test_nothing_of_it_exists_for_strangers(stranger, api, endpoint, happen, path):
-    [event] = happen()
+@pytest.mark.parametrize("path", ["events", *SINGLE_EVENT_PATHS])
+def test_strangers_get_404(stranger, api, endpoint, publish_events, path):
+    [event] = publish_events()
     url = f"/webhooks/{endpoint.pk}/{path.format(event.pk)}"
     assert api.get(url).status_code == 200
     answer = stranger.get(url)
     assert (answer.status_code, answer.json()["name"]) == (404, "not_found")
 
 
-@pytest.mark.parametrize("path", ["events", *ABOUT_ONE])
-def test_nothing_of_a_deleted_endpoint_is_shown(api, endpoint, happen, path):
-    [event] = happen()
+@pytest.mark.parametrize("path", ["events", *SINGLE_EVENT_PATHS])
+def test_a_deleted_endpoint_is_404(api, endpoint, publish_events, path):
+    [event] = publish_events()
     api.delete(f"/webhooks/{endpoint.pk}")
     assert api.get(f"/webhooks/{endpoint.pk}/{path.format(event.pk)}").status_code == 404
 
 
 @pytest.mark.parametrize("count", [1, 20])
-def test_the_list_costs_as_many_statements_however_long_it_is_and_reads_no_body(
-    api, endpoint, happen, count
+def test_listing_takes_a_constant_number_of_queries_and_reads_no_body(
+    api, endpoint, publish_events, count
 ):
-    happen(count=count)
-    api.get(f"/webhooks/{endpoint.pk}/events")  # authentication may write that the key is in use
-    with CaptureQueriesContext(connection) as asked:
+    publish_events(count=count)
+    api.get(f"/webhooks/{endpoint.pk}/events")  # authentication may update the key's last use
+    with CaptureQueriesContext(connection) as queries:
         api.get(f"/webhooks/{endpoint.pk}/events")
-    about = [each["sql"] for each in asked if "webhook_deliveries" in each["sql"]]
-    assert len(about) == 1
-    assert "body" not in about[0]
-    assert len(asked) <= 4
+    on_deliveries = [each["sql"] for each in queries if "webhook_deliveries" in each["sql"]]
+    assert len(on_deliveries) == 1
+    assert "body" not in on_deliveries[0]
+    assert len(queries) <= 4

@@ -10,7 +10,7 @@ from django.utils import timezone
 from core.errors import NotFound
 from core.times import iso
 from webhooks import services
-from webhooks.dispatch.signing import opened
+from webhooks.dispatch.signing import decrypt_keyring
 from webhooks.models import Endpoint, EndpointRateLimit
 
 pytestmark = pytest.mark.django_db
@@ -55,27 +55,27 @@ def test_creating_shows_the_endpoint_and_its_secret(created):
 
 @pytest.mark.parametrize("where", ["endpoint", "url"])
 @pytest.mark.parametrize("what", ["events", "event_types"])
-def test_both_spellings_say_the_same(api, where, what):
+def test_both_field_names_are_equivalent(api, where, what):
     made = api.post("/webhooks", {where: URL, what: ["*"], "description": "CRM"}).json()
     assert (made["endpoint"], made["events"], made["description"]) == (URL, ["*"], "CRM")
     changed = api.patch(f"/webhooks/{made['id']}", {where: URL + "/2", what: ["email.*"]}).json()
     assert (changed["endpoint"], changed["events"]) == (URL + "/2", ["email.*"])
 
 
-def test_both_spellings_at_once_are_refused(api):
+def test_both_field_names_at_once_are_refused(api):
     both = {"endpoint": URL, "url": URL, "events": ["*"], "event_types": ["*"]}
-    told = {
+    errors = {
         "url": "give `endpoint` or `url`, not both",
         "event_types": "give `events` or `event_types`, not both",
     }
-    assert fields_of(api.post("/webhooks", both)) == told
+    assert fields_of(api.post("/webhooks", both)) == errors
     made = api.post("/webhooks", {"endpoint": URL, "events": ["*"]}).json()["id"]
-    assert fields_of(api.patch(f"/webhooks/{made}", both)) == told
+    assert fields_of(api.patch(f"/webhooks/{made}", both)) == errors
 
 
 @pytest.mark.parametrize("where", ["endpoint", "url"])
 @pytest.mark.parametrize("what", ["events", "event_types"])
-def test_problems_are_told_in_the_spelling_of_the_request(api, created, where, what):
+def test_errors_use_the_field_names_of_the_request(api, created, where, what):
     for wrong, paths in (
         ({where: "nonsense", what: ["*", "whim"]}, {where, f"{what}.1"}),
         ({where: 5, what: [5]}, {where, f"{what}.0"}),
@@ -101,10 +101,10 @@ def test_the_secret_is_encrypted_at_rest(created):
     stored = Endpoint.objects.values().get()
     secret = created["signing_secret"]
     assert secret.removeprefix("whsec_") not in repr(stored)
-    assert opened(Endpoint.objects.get().encrypted_keyring).newest.secret == secret
+    assert decrypt_keyring(Endpoint.objects.get().encrypted_keyring).newest.secret == secret
 
 
-def test_no_cache_keeps_the_answer_with_the_secret(api):
+def test_the_response_with_the_secret_is_not_cached(api):
     body, key = {"endpoint": URL, "events": ["*"]}, {"Idempotency-Key": "k1"}
     for _ in range(2):
         assert api.post("/webhooks", body, headers=key)["Cache-Control"] == "no-store"
@@ -115,7 +115,7 @@ def test_each_endpoint_has_a_secret_of_its_own(api, created):
     assert other["signing_secret"] != created["signing_secret"]
 
 
-def test_a_repeated_creation_with_the_same_key_makes_one_endpoint(api):
+def test_an_idempotency_key_creates_one_endpoint(api):
     body, key = {"endpoint": URL, "events": ["*"]}, {"Idempotency-Key": "k1"}
     first = api.post("/webhooks", body, headers=key)
     second = api.post("/webhooks", body, headers=key)
@@ -142,7 +142,7 @@ def test_reading_one(api, created):
     assert api.get(f"/webhooks/{created['id']}").json() == created
 
 
-def test_what_a_change_does_not_name_stays(api, created):
+def test_fields_omitted_from_a_change_stay(api, created):
     path = f"/webhooks/{created['id']}"
     assert api.patch(path, {"description": "CRM"}).json()["description"] == "CRM"
     assert api.patch(path, {"status": "disabled"}).json()["status"] == "disabled"
@@ -151,11 +151,11 @@ def test_what_a_change_does_not_name_stays(api, created):
     assert (got["endpoint"], got["events"]) == (URL, ["email.sent", "contact.*"])
     assert (got["status"], got["description"]) == ("disabled", "CRM")
     assert api.patch(path, {"status": "enabled"}).json()["status"] == "enabled"
-    newest = opened(Endpoint.objects.get().encrypted_keyring).newest
+    newest = decrypt_keyring(Endpoint.objects.get().encrypted_keyring).newest
     assert newest.secret == created["signing_secret"]
 
 
-def test_a_deleted_endpoint_is_gone_for_its_owner_at_once(api, created):
+def test_a_deleted_endpoint_is_hidden_immediately(api, created):
     path = f"/webhooks/{created['id']}"
     assert api.delete(path).json() == {"object": "webhook", "id": created["id"], "deleted": True}
     for answer in [
@@ -168,7 +168,7 @@ def test_a_deleted_endpoint_is_gone_for_its_owner_at_once(api, created):
     assert api.get("/webhooks").json()["data"] == []
 
 
-def test_a_change_that_began_before_the_deletion_brings_nothing_back(created):
+def test_a_change_that_began_before_the_deletion_does_not_undo_it(created):
     endpoint = Endpoint.objects.get()
     services.delete_endpoint(Endpoint.objects.get())
     with pytest.raises(NotFound):
@@ -176,8 +176,7 @@ def test_a_change_that_began_before_the_deletion_brings_nothing_back(created):
     assert Endpoint.objects.get().status == "disabled"
 
 
-# How an endpoint has been doing.
-TROUBLED = {
+FAILING = {
     "failures_in_a_row": 7,
     "failing_since": timezone.now() - timedelta(days=2),
     "failing_notified_at": timezone.now() - timedelta(days=1),
@@ -185,32 +184,30 @@ TROUBLED = {
 }
 
 
-def test_enabling_begins_anew(api, created):
+def test_enabling_clears_the_failure_history(api, created):
     path = f"/webhooks/{created['id']}"
     since = timezone.now() - timedelta(hours=1)
-    Endpoint.objects.update(
-        **TROUBLED, status="disabled", disabled_reason="Gone", disabled_at=since
-    )
+    Endpoint.objects.update(**FAILING, status="disabled", disabled_reason="Gone", disabled_at=since)
     shown = api.get(path).json()
     assert (shown["disabled_reason"], shown["disabled_at"]) == ("Gone", iso(since))
-    assert shown["failing_since"] == iso(TROUBLED["failing_since"])
+    assert shown["failing_since"] == iso(FAILING["failing_since"])
 
     enabled = api.patch(path, {"status": "enabled"}).json()
     assert enabled["status"] == "enabled"
-    assert enabled["recover_since"] == iso(TROUBLED["failing_since"])
+    assert enabled["recover_since"] == iso(FAILING["failing_since"])
     assert api.patch(path, {"status": "enabled"}).json()["recover_since"] is None
     assert [enabled[name] for name in ("disabled_reason", "disabled_at", "failing_since")] == [
         None
     ] * 3
-    row = Endpoint.objects.values(*TROUBLED).get()
-    assert row == dict.fromkeys(TROUBLED) | {"failures_in_a_row": 0}
+    row = Endpoint.objects.values(*FAILING).get()
+    assert row == dict.fromkeys(FAILING) | {"failures_in_a_row": 0}
 
 
-def test_a_status_that_it_has_already_changes_nothing(api, created):
+def test_setting_the_current_status_changes_nothing(api, created):
     path = f"/webhooks/{created['id']}"
-    Endpoint.objects.update(**TROUBLED)
+    Endpoint.objects.update(**FAILING)
     api.patch(path, {"status": "enabled", "description": "x"})
-    assert Endpoint.objects.values(*TROUBLED).get() == TROUBLED
+    assert Endpoint.objects.values(*FAILING).get() == FAILING
 
     since = timezone.now() - timedelta(hours=1)
     Endpoint.objects.update(status="disabled", disabled_reason="Gone", disabled_at=since)
@@ -218,7 +215,7 @@ def test_a_status_that_it_has_already_changes_nothing(api, created):
     assert (shown["disabled_reason"], shown["disabled_at"]) == ("Gone", iso(since))
 
 
-def test_disabling_says_since_when_and_gives_no_reason(api, created):
+def test_disabling_sets_disabled_at_without_a_reason(api, created):
     shown = api.patch(f"/webhooks/{created['id']}", {"status": "disabled"}).json()
     assert shown["disabled_at"] is not None
     assert shown["disabled_reason"] is None
@@ -227,7 +224,7 @@ def test_disabling_says_since_when_and_gives_no_reason(api, created):
 # --- Options --------------------------------------------------------------------------
 
 
-def test_every_option_is_taken_at_creation_and_by_a_change(api, domain):
+def test_every_option_can_be_set_at_creation_and_changed(api, domain):
     pod, inbox = str(uuid4()), str(uuid4())
     options = {
         "domain_ids": [str(domain.pk)],
@@ -263,23 +260,23 @@ def test_every_option_is_taken_at_creation_and_by_a_change(api, domain):
     assert changed["header_names"] == ["X-B"]
 
 
-def test_an_id_that_is_named_twice_is_kept_once(api, domain):
+def test_duplicate_filter_ids_are_stored_once(api, domain):
     body = {"endpoint": URL, "events": ["*"], "domain_ids": [str(domain.pk)] * 2}
     assert api.post("/webhooks", body).json()["domain_ids"] == [str(domain.pk)]
 
 
-def test_v1a_is_switched_on_and_off_beside_the_secret(api, created):
+def test_enabling_and_disabling_v1a_keeps_the_secret(api, created):
     path = f"/webhooks/{created['id']}"
     first = api.patch(path, {"ed25519": True}).json()["public_key"]
     assert api.patch(path, {"ed25519": True}).json()["public_key"] == first
-    assert opened(Endpoint.objects.get().encrypted_keyring).newest.public_key == first
+    assert decrypt_keyring(Endpoint.objects.get().encrypted_keyring).newest.public_key == first
     assert api.patch(path, {"ed25519": False}).json()["public_key"] is None
     assert api.patch(path, {"ed25519": True}).json()["public_key"] != first
-    newest = opened(Endpoint.objects.get().encrypted_keyring).newest
+    newest = decrypt_keyring(Endpoint.objects.get().encrypted_keyring).newest
     assert newest.secret == created["signing_secret"]
 
 
-def test_a_rate_limit_has_a_bucket_for_as_long_as_it_lasts(api, created):
+def test_the_bucket_exists_while_there_is_a_rate_limit(api, created):
     path = f"/webhooks/{created['id']}"
     assert not EndpointRateLimit.objects.exists()
     api.patch(path, {"rate_limit": 5})
@@ -294,7 +291,7 @@ def test_a_rate_limit_has_a_bucket_for_as_long_as_it_lasts(api, created):
     assert not EndpointRateLimit.objects.exists()
 
 
-def test_an_endpoint_that_is_made_with_a_rate_limit_has_its_bucket(api):
+def test_creating_an_endpoint_with_a_rate_limit_creates_its_bucket(api):
     api.post("/webhooks", {"endpoint": URL, "events": ["*"], "rate_limit": 1000})
     assert EndpointRateLimit.objects.values_list("endpoint", "rate", "tokens").get() == (
         Endpoint.objects.get().pk,
@@ -326,13 +323,13 @@ def test_an_endpoint_that_is_made_with_a_rate_limit_has_its_bucket(api):
         ({"public_key": "whpk_mine"}, "public_key"),
     ],
 )
-def test_a_wrong_option_is_refused_by_name(api, created, option, field):
+def test_an_invalid_option_is_refused_with_its_field(api, created, option, field):
     body = {"endpoint": URL, "events": ["*"]} | option
     assert set(fields_of(api.post("/webhooks", body))) == {field}
     assert set(fields_of(api.patch(f"/webhooks/{created['id']}", option))) == {field}
 
 
-def test_the_list_costs_the_same_whatever_its_length(api, django_assert_max_num_queries):
+def test_listing_takes_a_constant_number_of_queries(api, django_assert_max_num_queries):
     for n in range(5):
         api.post("/webhooks", {"endpoint": f"{URL}/{n}", "events": ["*"], "rate_limit": 5})
     with django_assert_max_num_queries(4):
@@ -340,7 +337,7 @@ def test_the_list_costs_the_same_whatever_its_length(api, django_assert_max_num_
 
 
 @pytest.mark.parametrize("method", ["get", "patch", "delete"])
-def test_other_peoples_endpoints_do_not_exist(stranger, created, method):
+def test_strangers_get_404(stranger, created, method):
     answer = getattr(stranger, method)(f"/webhooks/{created['id']}")
     assert answer.status_code == 404
     assert answer.json()["name"] == "not_found"
@@ -349,7 +346,7 @@ def test_other_peoples_endpoints_do_not_exist(stranger, created, method):
 
 
 @pytest.mark.parametrize("given", ["nonsense", "0", "018f0000-0000-7000-8000-000000000000"])
-def test_an_id_that_is_none_is_not_found(api, given):
+def test_an_unknown_id_is_404(api, given):
     assert api.get(f"/webhooks/{given}").status_code == 404
 
 
@@ -392,7 +389,7 @@ def test_an_id_that_is_none_is_not_found(api, given):
         ["https://hooks.example.com/"],
     ],
 )
-def test_a_url_that_may_not_be_called_is_refused_by_name(api, settings, url):
+def test_a_forbidden_url_is_refused_with_its_field(api, settings, url):
     settings.WEBHOOK_ALLOW_HTTP = False
     settings.WEBHOOK_ALLOWED_NETWORKS = []
     fields = fields_of(api.post("/webhooks", {"endpoint": url, "events": ["*"]}))
@@ -415,7 +412,7 @@ def test_a_url_that_may_not_be_called_is_refused_by_name(api, settings, url):
         "https://hooks.example.com/" + "x" * (2048 - 26),
     ],
 )
-def test_a_public_url_is_accepted_as_it_was_written(api, settings, url):
+def test_a_public_url_is_accepted_unchanged(api, settings, url):
     settings.WEBHOOK_ALLOW_HTTP = False
     settings.WEBHOOK_ALLOWED_NETWORKS = []
     answer = api.post("/webhooks", {"endpoint": url, "events": ["*"]})
@@ -423,13 +420,13 @@ def test_a_public_url_is_accepted_as_it_was_written(api, settings, url):
     assert answer.json()["endpoint"] == url
 
 
-def test_http_is_accepted_where_the_installation_allows_it(api, settings):
+def test_http_is_accepted_if_the_installation_allows_it(api, settings):
     body = {"endpoint": "http://hooks.example.com/", "events": ["*"]}
     settings.WEBHOOK_ALLOW_HTTP = True
     assert api.post("/webhooks", body).status_code == 201
 
 
-def test_a_change_to_a_bad_url_is_refused_and_changes_nothing(api, settings, created):
+def test_a_change_to_a_forbidden_url_is_refused_and_changes_nothing(api, settings, created):
     settings.WEBHOOK_ALLOWED_NETWORKS = []
     change = {"endpoint": "https://10.0.0.1/", "description": "x"}
     assert set(fields_of(api.patch(f"/webhooks/{created['id']}", change))) == {"endpoint"}
@@ -438,14 +435,14 @@ def test_a_change_to_a_bad_url_is_refused_and_changes_nothing(api, settings, cre
 
 
 @pytest.mark.parametrize("name", ["email.exploded", "email", "EMAIL.SENT", "nothing.*", "**", ""])
-def test_an_unknown_type_is_refused_by_name_and_place(api, name):
+def test_an_unknown_type_is_refused_with_its_index(api, name):
     body = {"endpoint": URL, "events": ["email.sent", name]}
     fields = fields_of(api.post("/webhooks", body))
     assert set(fields) == {"events.1"}
     assert f"`{name}`" in fields["events.1"]
 
 
-def test_a_refused_type_is_told_by_the_name_of_its_field_and_cut(api):
+def test_a_long_refused_type_is_truncated_in_the_error(api):
     body = {"url": URL, "event_types": ["email.sent", "x" * 100_000]}
     fields = fields_of(api.post("/webhooks", body))
     assert fields == {"event_types.1": f"`{'x' * 100}...` is not an event type or group"}
@@ -465,7 +462,7 @@ def test_a_refused_type_is_told_by_the_name_of_its_field_and_cut(api):
         ({"signing_secret": "whsec_mine"}, "signing_secret"),
     ],
 )
-def test_a_wrong_field_is_refused_by_name(api, created, change, field):
+def test_an_invalid_field_is_refused_with_its_name(api, created, change, field):
     body = {"endpoint": URL, "events": ["*"]} | change
     assert set(fields_of(api.post("/webhooks", body))) == {field}
     assert set(fields_of(api.patch(f"/webhooks/{created['id']}", change))) == {field}
@@ -481,7 +478,7 @@ def test_an_unknown_status_is_refused(api, created, status):
     ("body", "missing"),
     [({"events": ["*"]}, {"endpoint"}), ({"url": URL}, {"events"}), ({}, {"endpoint", "events"})],
 )
-def test_what_is_missing_is_named(api, body, missing):
+def test_missing_fields_are_listed(api, body, missing):
     answer = api.post("/webhooks", body)
     assert set(fields_of(answer)) == missing
     assert answer.json()["name"] == "missing_required_field"

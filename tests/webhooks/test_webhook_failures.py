@@ -1,4 +1,4 @@
-"""Everything that a customer's server can do wrong is seen in the attempt and tried again."""
+"""Every failure of a customer's server is recorded in the attempt and retried."""
 
 import asyncio
 import ssl
@@ -8,7 +8,7 @@ import pytest
 from certificates import self_signed
 from django.db.models import F
 from django.db.models.functions import Now
-from receiving_end import Sink, response
+from webhook_sink import Sink, response
 
 from devstack.embedded import free_port
 from webhooks.dispatch import signing
@@ -20,11 +20,11 @@ from webhooks.tasks import clean_up_endpoints
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-async def silence(request):
+async def never_respond(request):
     await asyncio.sleep(30)
 
 
-BAD_ANSWERS = {
+BAD_RESPONSES = {
     "a redirect": (response(302, Location="http://127.0.0.1/"), 302, "http_302"),
     "not modified": (response(304), 304, "http_304"),
     "a bad request": (response(400), 400, "http_400"),
@@ -36,19 +36,19 @@ BAD_ANSWERS = {
     "an early close": (None, None, "connection_error"),
     "a cut body": (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", 200, "connection_error"),
     "garbage": (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", None, "invalid_response"),
-    "silence": (silence, None, "timeout"),
+    "silence": (never_respond, None, "timeout"),
 }
 
 
-@pytest.mark.parametrize("case", BAD_ANSWERS)
-def test_a_bad_answer_is_kept_and_tried_again(sink, endpoint_at, happen, settings, case):
+@pytest.mark.parametrize("case", BAD_RESPONSES)
+def test_a_bad_response_is_stored_and_retried(sink, endpoint_at, publish_events, settings, case):
     settings.WEBHOOK_TIMEOUT = 0.3
-    answer, status, error = BAD_ANSWERS[case]
+    answer, status, error = BAD_RESPONSES[case]
     sink.answers["/hook"] = _then_close(answer) if case == "a cut body" else answer
     endpoint_at(sink.url())
-    happen()
-    assert deliver_due() == 1
-    _assert_tried_again(status, error)
+    publish_events()
+    assert deliver_due().claimed == 1
+    _assert_retry_scheduled(status, error)
 
 
 def _then_close(answer):
@@ -59,66 +59,66 @@ def _then_close(answer):
     return play
 
 
-def _assert_tried_again(status, error):
+def _assert_retry_scheduled(status, error):
     attempt = Attempt.objects.get()
     assert (attempt.number, attempt.status_code, attempt.error) == (1, status, error)
     waiting = Delivery.objects.annotate(wait=F("next_attempt_at") - Now()).get()
     assert (waiting.status, waiting.attempts) == ("pending", 1)
     assert (waiting.last_status_code, waiting.last_error) == (status, error)
     assert timedelta(seconds=3) < waiting.wait <= timedelta(seconds=6)
-    assert deliver_due() == 0
+    assert deliver_due().claimed == 0
 
 
-def test_a_refused_connection(endpoint_at, happen):
+def test_a_refused_connection(endpoint_at, publish_events):
     endpoint_at(f"http://127.0.0.1:{free_port()}/")
-    happen()
+    publish_events()
     deliver_due()
-    _assert_tried_again(None, "connection_refused")
+    _assert_retry_scheduled(None, "connection_refused")
 
 
-def test_a_name_that_leads_nowhere(endpoint_at, happen):
+def test_a_name_that_does_not_resolve(endpoint_at, publish_events):
     endpoint_at("http://nowhere.invalid:8080/")
-    happen()
+    publish_events()
     deliver_due()
-    _assert_tried_again(None, "dns_error")
+    _assert_retry_scheduled(None, "dns_error")
 
 
-def test_a_certificate_that_nobody_vouches_for(endpoint_at, happen, tmp_path):
+def test_an_untrusted_certificate(endpoint_at, publish_events, tmp_path):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(self_signed(tmp_path / "server.pem"))
     with Sink(tls=context) as sink:
         endpoint_at(sink.url())
-        happen()
+        publish_events()
         deliver_due()
         assert sink.received == []
-    _assert_tried_again(None, "tls_error")
+    _assert_retry_scheduled(None, "tls_error")
     assert "certificate" in Attempt.objects.get().message
 
 
-def test_an_address_that_became_unsafe_is_not_called(sink, endpoint_at, happen, settings):
+def test_an_address_that_became_unsafe_is_not_called(sink, endpoint_at, publish_events, settings):
     endpoint_at(sink.url())
-    happen()
+    publish_events()
     settings.WEBHOOK_ALLOWED_NETWORKS = []
     deliver_due()
     assert sink.received == []
-    _assert_tried_again(None, "unsafe_address")
+    _assert_retry_scheduled(None, "unsafe_address")
 
 
 def test_a_name_that_resolves_to_a_private_address_is_not_called(
-    endpoint_at, happen, settings, monkeypatch
+    endpoint_at, publish_events, settings, monkeypatch
 ):
     monkeypatch.setattr("core.outbound.resolver.system_lookup", lambda host: ["10.0.0.7"])
     endpoint_at("http://rebound.example.com/")
-    happen()
+    publish_events()
     deliver_due()
-    _assert_tried_again(None, "unsafe_address")
+    _assert_retry_scheduled(None, "unsafe_address")
     assert "10.0.0.7" in Attempt.objects.get().message
 
 
-def test_redirects_are_not_followed(sink, endpoint_at, happen):
+def test_redirects_are_not_followed(sink, endpoint_at, publish_events):
     sink.answers["/hook"] = response(307, Location=sink.url("elsewhere"))
     endpoint_at(sink.url())
-    happen()
+    publish_events()
     deliver_due()
     assert sink.paths() == ["hook"]
 
@@ -134,51 +134,53 @@ def test_redirects_are_not_followed(sink, endpoint_at, happen):
         (b"", ""),
     ],
 )
-def test_the_start_of_the_answer_is_kept(sink, endpoint_at, happen, body, kept):
+def test_the_start_of_the_response_is_stored(sink, endpoint_at, publish_events, body, kept):
     sink.answers["/hook"] = response(500, body)
     endpoint_at(sink.url())
-    happen()
+    publish_events()
     deliver_due()
     assert Attempt.objects.get().response == kept
 
 
-def test_a_compressed_answer_is_not_unpacked(sink, endpoint_at, happen):
+def test_a_compressed_response_is_not_decompressed(sink, endpoint_at, publish_events):
     sink.answers["/hook"] = response(200, b"\x1f\x8b not gzip", Content_Encoding="gzip")
     endpoint_at(sink.url())
-    happen()
+    publish_events()
     deliver_due()
     assert Delivery.objects.get().status == "success"
 
 
-def test_ten_attempts_are_made_and_then_it_has_failed(sink, endpoint_at, happen, make_due):
+def test_a_delivery_fails_after_ten_attempts(sink, endpoint_at, publish_events, make_due):
     sink.answers["/hook"] = response(500)
     endpoint_at(sink.url())
-    happen()
+    publish_events()
     for _ in range(9):
-        assert deliver_due() == 1
+        assert deliver_due().claimed == 1
         assert Delivery.objects.get().status == "pending"
         make_due()
         Endpoint.objects.update(probe_at=None)
-    assert deliver_due() == 1
+    assert deliver_due().claimed == 1
     delivery = Delivery.objects.get()
     assert (delivery.status, delivery.attempts, delivery.next_attempt_at) == ("failed", 10, None)
-    assert [attempt.number for attempt in delivery.tries.order_by("id")] == list(range(1, 11))
-    assert deliver_due() == 0
+    assert [attempt.number for attempt in delivery.attempt_rows.order_by("id")] == list(
+        range(1, 11)
+    )
+    assert deliver_due().claimed == 0
 
 
-def test_retry_after_is_heeded(sink, endpoint_at, happen):
+def test_retry_after_is_honoured(sink, endpoint_at, publish_events):
     sink.answers["/hook"] = response(503, Retry_After="8")
     endpoint_at(sink.url())
-    happen()
+    publish_events()
     deliver_due()
     waiting = Delivery.objects.annotate(wait=F("next_attempt_at") - Now()).get()
     assert timedelta(seconds=7) < waiting.wait <= timedelta(seconds=8)
 
 
-def test_success_after_failures(sink, endpoint_at, happen, make_due):
+def test_success_after_failures(sink, endpoint_at, publish_events, make_due):
     sink.answers["/hook"] = response(500)
     endpoint_at(sink.url())
-    happen()
+    publish_events()
     deliver_due()
     sink.answers.clear()
     make_due()
@@ -190,11 +192,11 @@ def test_success_after_failures(sink, endpoint_at, happen, make_due):
 
 @pytest.mark.parametrize("end", [delete_endpoint, Endpoint.delete])
 def test_an_endpoint_may_be_deleted_while_its_requests_are_in_flight(
-    sink, endpoint_at, happen, dispatching, end
+    sink, endpoint_at, publish_events, dispatching, end
 ):
     sink.answers["/gone"] = sink.hold
     endpoint, _other = endpoint_at(sink.url("gone")), endpoint_at(sink.url("stays"))
-    happen(count=2)
+    publish_events(count=2)
     with dispatching():
         sink.wait_for(2, path="gone")
         end(endpoint)
@@ -207,11 +209,11 @@ def test_an_endpoint_may_be_deleted_while_its_requests_are_in_flight(
 
 
 def test_an_endpoint_may_be_disabled_while_its_requests_are_in_flight(
-    sink, endpoint_at, happen, dispatching
+    sink, endpoint_at, publish_events, dispatching
 ):
     sink.answers["/hook"] = sink.hold
     endpoint = endpoint_at(sink.url())
-    happen(count=2)
+    publish_events(count=2)
     with dispatching():
         sink.wait_for(2)
         update_endpoint(endpoint, {"status": "disabled"})
@@ -220,28 +222,32 @@ def test_an_endpoint_may_be_disabled_while_its_requests_are_in_flight(
     assert set(Delivery.objects.values_list("status", "last_error")) == {("success", "")}
 
 
-def test_a_disabled_endpoint_is_not_called(sink, endpoint_at, happen):
+def test_a_disabled_endpoint_is_not_called(sink, endpoint_at, publish_events):
     endpoint = endpoint_at(sink.url())
-    happen()
+    publish_events()
     update_endpoint(endpoint, {"status": "disabled"})
-    assert deliver_due() == 0
+    assert deliver_due().claimed == 0
     assert clean_up_endpoints() == 1
     update_endpoint(endpoint, {"status": "enabled"})
-    happen()
-    assert deliver_due() == 1
+    publish_events()
+    assert deliver_due().claimed == 1
 
 
-def test_a_secret_that_no_key_opens_harms_only_its_own_endpoint(sink, endpoint_at, happen, caplog):
+def test_an_undecryptable_secret_affects_only_its_own_endpoint(
+    sink, endpoint_at, publish_events, caplog
+):
     broken, _ = endpoint_at(sink.url("broken")), endpoint_at(sink.url("fine"))
     Endpoint.objects.filter(pk=broken.pk).update(encrypted_keyring="gAAAAA-of-a-lost-key")
-    happen(count=3)
-    assert deliver_due() == 6
+    publish_events(count=3)
+    assert deliver_due().claimed == 6
     assert set(sink.paths()) == {"fine"}
     waiting = Delivery.objects.filter(endpoint=broken)
     assert set(waiting.values_list("status", "last_error")) == {("pending", "secret_unreadable")}
 
 
-def test_a_bug_in_one_request_harms_no_other(sink, endpoint_at, happen, monkeypatch, caplog):
+def test_a_bug_in_one_request_affects_no_other(
+    sink, endpoint_at, publish_events, monkeypatch, caplog
+):
     def headers(keyring, *, body, **parts):
         if b"person1@" in body:
             raise ZeroDivisionError
@@ -249,8 +255,8 @@ def test_a_bug_in_one_request_harms_no_other(sink, endpoint_at, happen, monkeypa
 
     monkeypatch.setattr(signing, "headers", headers)
     endpoint_at(sink.url())
-    happen(count=3)
-    assert deliver_due() == 3
+    publish_events(count=3)
+    assert deliver_due().claimed == 3
     assert sorted(Delivery.objects.values_list("status", "last_error")) == [
         ("pending", "internal_error"),
         ("success", ""),

@@ -1,4 +1,4 @@
-"""Who is owed what when something happens."""
+"""Which endpoints get a delivery of an event."""
 
 import pytest
 from django.db import transaction
@@ -14,96 +14,96 @@ pytestmark = pytest.mark.django_db(transaction=True)
 URL = "https://hooks.example.com/"
 
 
-def owed():
+def created_deliveries():
     pairs = Delivery.objects.values_list("endpoint__url", "event__type")
     return sorted((url.removeprefix(URL), kind) for url, kind in pairs)
 
 
-def test_an_event_is_owed_to_each_endpoint_that_asks_for_its_type(endpoint_at, happen):
+def test_each_endpoint_subscribed_to_the_type_gets_a_delivery(endpoint_at, publish_events):
     endpoint_at(URL + "1", ["contact.created"])
     endpoint_at(URL + "2", ["contact.created", "contact.deleted"])
     endpoint_at(URL + "3", ["contact.deleted"])
-    happen("contact.created")
-    assert owed() == [("1", "contact.created"), ("2", "contact.created")]
+    publish_events("contact.created")
+    assert created_deliveries() == [("1", "contact.created"), ("2", "contact.created")]
 
 
-def test_groups_take_in_their_types_and_no_others(endpoint_at, happen):
+def test_groups_match_their_own_types_only(endpoint_at, publish_events):
     endpoint_at(URL + "all", ["*"])
     endpoint_at(URL + "email", ["email.*"])
-    happen("email.sent", "contact.created")
-    assert owed() == [
+    publish_events("email.sent", "contact.created")
+    assert created_deliveries() == [
         ("all", "contact.created"),
         ("all", "email.sent"),
         ("email", "email.sent"),
     ]
 
 
-def test_an_endpoint_that_asks_twice_is_owed_once(endpoint_at, happen):
+def test_overlapping_subscriptions_create_one_delivery(endpoint_at, publish_events):
     endpoint_at(URL, ["*", "email.*", "email.sent", "email.sent"])
-    happen("email.sent")
-    assert len(owed()) == 1
+    publish_events("email.sent")
+    assert len(created_deliveries()) == 1
 
 
-def test_an_event_is_owed_once_however_often_it_is_heard(endpoint_at, happen):
+def test_fanning_out_an_event_repeatedly_creates_one_delivery(endpoint_at, publish_events):
     endpoint_at(URL)
-    [event] = happen()
+    [event] = publish_events()
     for _ in range(2):
         with transaction.atomic():
             fan_out([event, event])
     Event.objects.update(next_attempt_at="2020-01-01T00:00Z")
-    happen()
+    publish_events()
     assert Delivery.objects.filter(event=event).count() == 1
 
 
-def test_hearing_an_event_again_does_not_deliver_it_again(endpoint_at, happen):
+def test_fanning_out_an_event_again_does_not_reset_its_delivery(endpoint_at, publish_events):
     endpoint_at(URL)
-    [event] = happen()
+    [event] = publish_events()
     Delivery.objects.update(status="success", next_attempt_at=None)
     with transaction.atomic():
         fan_out([event])
     assert Delivery.objects.get().status == "success"
 
 
-def test_a_disabled_endpoint_is_owed_nothing(endpoint_at, happen):
+def test_a_disabled_endpoint_gets_no_delivery(endpoint_at, publish_events):
     update_endpoint(endpoint_at(URL + "off"), {"status": "disabled"})
     endpoint_at(URL + "on")
-    happen()
-    assert owed() == [("on", "contact.created")]
+    publish_events()
+    assert created_deliveries() == [("on", "contact.created")]
 
 
-def test_other_workspaces_hear_nothing(endpoint_at, happen):
+def test_other_workspaces_get_no_delivery(endpoint_at, publish_events):
     endpoint_at(URL + "bob", of=create_workspace(name="Bob's"))
     endpoint_at(URL + "alice")
-    happen()
-    assert owed() == [("alice", "contact.created")]
+    publish_events()
+    assert created_deliveries() == [("alice", "contact.created")]
 
 
-def test_each_of_a_batch_goes_to_its_own_workspace(endpoint_at, happen, workspace):
+def test_each_event_of_a_batch_goes_to_its_own_workspace(endpoint_at, publish_events, workspace):
     bob = create_workspace(name="Bob's")
     endpoint_at(URL + "alice")
     endpoint_at(URL + "bob", of=bob)
-    [first] = happen("contact.created")
-    [second] = happen("contact.deleted", of=bob)
+    [first] = publish_events("contact.created")
+    [second] = publish_events("contact.deleted", of=bob)
     Delivery.objects.all().delete()
     with transaction.atomic():
         fan_out([first, second])
-    assert owed() == [("alice", "contact.created"), ("bob", "contact.deleted")]
+    assert created_deliveries() == [("alice", "contact.created"), ("bob", "contact.deleted")]
 
 
 @pytest.mark.parametrize(("events", "endpoints"), [(1, 1), (30, 10)])
-def test_fanning_out_costs_two_statements(
-    endpoint_at, happen, events, endpoints, django_assert_num_queries
+def test_fanning_out_takes_two_statements(
+    endpoint_at, publish_events, events, endpoints, django_assert_num_queries
 ):
-    heard = happen(count=events)
+    published = publish_events(count=events)
     for _ in range(endpoints):
         endpoint_at(URL)
     with transaction.atomic(), django_assert_num_queries(2):
-        fan_out(heard)
+        fan_out(published)
     assert Delivery.objects.due().count() == events * endpoints
 
 
-def test_an_endpoint_that_is_deleted_meanwhile_costs_the_others_nothing(
-    endpoint_at, happen, monkeypatch
+def test_a_concurrently_deleted_endpoint_does_not_affect_the_others(
+    endpoint_at, publish_events, monkeypatch
 ):
     gone, stays = endpoint_at(URL + "gone"), endpoint_at(URL + "stays")
     both = [subscription_of(gone), subscription_of(stays)]
@@ -113,5 +113,5 @@ def test_an_endpoint_that_is_deleted_meanwhile_costs_the_others_nothing(
         lambda workspaces: {stays.workspace_id: next(seen, both[1:])},
     )
     gone.delete()
-    happen(count=2)
-    assert owed() == [("stays", "contact.created")] * 2
+    publish_events(count=2)
+    assert created_deliveries() == [("stays", "contact.created")] * 2

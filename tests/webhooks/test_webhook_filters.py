@@ -1,4 +1,4 @@
-"""Endpoints that hear of some domains, pods or inboxes only."""
+"""Endpoints that are limited to certain domains, pods or inboxes."""
 
 from uuid import uuid4
 
@@ -15,10 +15,10 @@ from webhooks.dispatch.loop import deliver_due
 from webhooks.models import Endpoint
 
 
-class Obliging:
-    """A provider that takes every message."""
+class AcceptingProvider:
+    """A provider that accepts every message."""
 
-    name = "obliging"
+    name = "accepting"
 
     def bucket(self, region):
         return ""
@@ -48,15 +48,15 @@ def second_domain(domain, workspace):
 
 @pytest.fixture
 def provider(settings):
-    settings.EMAIL_PROVIDER = f"{__name__}.Obliging"
+    settings.EMAIL_PROVIDER = f"{__name__}.AcceptingProvider"
     get_provider.cache_clear()
     yield
     get_provider.cache_clear()
 
 
 @pytest.fixture
-def hear(api, sink):
-    """Make an endpoint at a path of the sink; its answer."""
+def subscribe(api, sink):
+    """Create an endpoint at a path of the sink; returns the API response."""
 
     def make(path, events=("*",), **filters):
         body = {"endpoint": sink.url(path), "events": list(events)} | filters
@@ -66,20 +66,20 @@ def hear(api, sink):
 
 
 @pytest.fixture
-def tell(workspace, sink):
-    """Publish a fact and deliver it; the paths that heard of it."""
+def publish_and_deliver(workspace, sink):
+    """Publish a fact and deliver it; returns the paths that received it."""
 
-    def about(kind="contact.created", data=None, **ids):
+    def run(kind="contact.created", data=None, **ids):
         del sink.received[:]
-        given = CATALOGUE[kind].example_data() | (data or {})
+        example = CATALOGUE[kind].example_data() | (data or {})
         with transaction.atomic():
-            publish([Fact(kind, workspace.pk, given, **ids)])
-        while dispatch_due():
+            publish([Fact(kind, workspace.pk, example, **ids)])
+        while dispatch_due().claimed:
             pass
         deliver_due()
         return set(sink.paths())
 
-    return about
+    return run
 
 
 def fields_of(answer):
@@ -87,62 +87,64 @@ def fields_of(answer):
     return answer.json()["details"]["fields"]
 
 
-def test_a_mail_reaches_the_endpoint_of_its_domain_only(
-    api, hear, sink, domain, second_domain, provider
+def test_an_email_event_reaches_only_endpoints_of_its_domain(
+    api, subscribe, sink, domain, second_domain, provider
 ):
-    assert hear("first", ["email.*"], domain_ids=[str(domain.pk)]).status_code == 201
-    hear("second", ["email.*"], domain_ids=[str(second_domain.pk)])
-    hear("both", domain_ids=[str(second_domain.pk), str(domain.pk)])
-    hear("any", ["email.sent"])
-    hear("other-type", ["email.bounced"], domain_ids=[str(second_domain.pk)])
+    assert subscribe("first", ["email.*"], domain_ids=[str(domain.pk)]).status_code == 201
+    subscribe("second", ["email.*"], domain_ids=[str(second_domain.pk)])
+    subscribe("both", domain_ids=[str(second_domain.pk), str(domain.pk)])
+    subscribe("any", ["email.sent"])
+    subscribe("other-type", ["email.bounced"], domain_ids=[str(second_domain.pk)])
     mail = {"from": "Ada <ada@second.example>", "to": "bob@example.net", "subject": "Hi"}
     assert api.post("/emails", mail | {"text": "Hi"}).status_code == 200
-    assert send_due() == 1
-    while dispatch_due():
+    assert send_due().claimed == 1
+    while dispatch_due().claimed:
         pass
     deliver_due()
     assert set(sink.paths()) == {"second", "both", "any"}
 
 
-def test_a_change_of_filters_holds_from_the_next_event_on(api, hear, tell, domain, second_domain):
-    made = hear("hook", domain_ids=[str(domain.pk)]).json()
-    assert tell(domain_id=second_domain.pk) == set()
+def test_changed_filters_apply_from_the_next_event(
+    api, subscribe, publish_and_deliver, domain, second_domain
+):
+    made = subscribe("hook", domain_ids=[str(domain.pk)]).json()
+    assert publish_and_deliver(domain_id=second_domain.pk) == set()
     api.patch(f"/webhooks/{made['id']}", {"domain_ids": [str(second_domain.pk)]})
-    assert tell(domain_id=second_domain.pk) == {"hook"}
-    assert tell(domain_id=domain.pk) == set()
+    assert publish_and_deliver(domain_id=second_domain.pk) == {"hook"}
+    assert publish_and_deliver(domain_id=domain.pk) == set()
     api.patch(f"/webhooks/{made['id']}", {"domain_ids": []})
-    assert tell() == {"hook"}
+    assert publish_and_deliver() == {"hook"}
 
 
-def test_filters_of_several_kinds_must_all_let_an_event_pass(hear, tell, domain):
+def test_an_event_must_match_all_kinds_of_filters(subscribe, publish_and_deliver, domain):
     pod, inbox = uuid4(), uuid4()
-    hear("hook", domain_ids=[str(domain.pk)], pod_ids=[str(pod)], inbox_ids=[str(inbox)])
+    subscribe("hook", domain_ids=[str(domain.pk)], pod_ids=[str(pod)], inbox_ids=[str(inbox)])
     about = {"domain_id": domain.pk, "pod_id": pod, "inbox_id": inbox}
-    assert tell("message.received", **about) == {"hook"}
+    assert publish_and_deliver("message.received", **about) == {"hook"}
     for name in about:
-        assert tell("message.received", **about | {name: uuid4()}) == set()
-        assert tell("message.received", **about | {name: None}) == set()
+        assert publish_and_deliver("message.received", **about | {name: uuid4()}) == set()
+        assert publish_and_deliver("message.received", **about | {name: None}) == set()
 
 
-def test_a_group_of_types_is_filtered_as_well(hear, tell):
+def test_filters_apply_to_groups_of_types(subscribe, publish_and_deliver):
     pod = uuid4()
-    hear("group", ["inbox.*"], pod_ids=[str(pod)])
-    hear("everything", ["*"], pod_ids=[str(pod)])
-    assert tell("inbox.suspended", pod_id=pod) == {"group", "everything"}
-    assert tell("inbox.suspended", pod_id=uuid4()) == set()
-    assert tell("contact.created") == set()
+    subscribe("group", ["inbox.*"], pod_ids=[str(pod)])
+    subscribe("everything", ["*"], pod_ids=[str(pod)])
+    assert publish_and_deliver("inbox.suspended", pod_id=pod) == {"group", "everything"}
+    assert publish_and_deliver("inbox.suspended", pod_id=uuid4()) == set()
+    assert publish_and_deliver("contact.created") == set()
 
 
-def test_notices_on_endpoints_pass_every_filter(hear, tell, domain):
-    hear("filtered", domain_ids=[str(domain.pk)], inbox_ids=[str(uuid4())])
-    hear("other-types", ["email.*"], domain_ids=[str(domain.pk)])
-    failing = hear("failing").json()["id"]
-    assert tell("webhook.failing", {"webhook_id": failing}) == {"filtered"}
+def test_webhook_events_pass_every_filter(subscribe, publish_and_deliver, domain):
+    subscribe("filtered", domain_ids=[str(domain.pk)], inbox_ids=[str(uuid4())])
+    subscribe("other-types", ["email.*"], domain_ids=[str(domain.pk)])
+    failing = subscribe("failing").json()["id"]
+    assert publish_and_deliver("webhook.failing", {"webhook_id": failing}) == {"filtered"}
 
 
-def test_ids_that_the_workspace_does_not_have_are_named(api, hear, domain, stranger):
+def test_ids_not_in_the_workspace_are_refused(api, subscribe, domain, stranger):
     unknown = uuid4()
-    fields = fields_of(hear("hook", domain_ids=[str(domain.pk), str(unknown)]))
+    fields = fields_of(subscribe("hook", domain_ids=[str(domain.pk), str(unknown)]))
     assert fields == {"domain_ids.1": f"there is no domain {unknown} in this workspace"}
     theirs = stranger.post(
         "/webhooks",
@@ -155,18 +157,18 @@ def test_ids_that_the_workspace_does_not_have_are_named(api, hear, domain, stran
     assert set(fields_of(theirs)) == {"domain_ids.0"}
     assert not Endpoint.objects.exists()
 
-    made = hear("hook", domain_ids=[str(domain.pk)]).json()
+    made = subscribe("hook", domain_ids=[str(domain.pk)]).json()
     changed = api.patch(f"/webhooks/{made['id']}", {"domain_ids": [str(unknown)]})
     assert set(fields_of(changed)) == {"domain_ids.0"}
     assert Endpoint.objects.get().domain_ids == [domain.pk]
 
 
-def test_a_deleted_domain_is_none(hear, domain):
+def test_a_deleted_domain_is_refused(subscribe, domain):
     Domain.objects.filter(pk=domain.pk).update(deleted_at=domain.created_at)
-    assert set(fields_of(hear("hook", domain_ids=[str(domain.pk)]))) == {"domain_ids.0"}
+    assert set(fields_of(subscribe("hook", domain_ids=[str(domain.pk)]))) == {"domain_ids.0"}
 
 
-def test_the_last_event_of_a_domain_is_heard(hear, tell, domain):
-    hear("hook", domain_ids=[str(domain.pk)])
+def test_the_event_about_a_domain_deletion_is_delivered(subscribe, publish_and_deliver, domain):
+    subscribe("hook", domain_ids=[str(domain.pk)])
     Domain.objects.filter(pk=domain.pk).delete()
-    assert tell("domain.deleted", domain_id=domain.pk) == {"hook"}
+    assert publish_and_deliver("domain.deleted", domain_id=domain.pk) == {"hook"}

@@ -1,4 +1,4 @@
-"""Servers that mean harm cost their own attempt: little time, little memory, and nobody else's."""
+"""Hostile servers fail only their own attempts, at little cost of time and memory."""
 
 import asyncio
 import gzip
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from certificates import Authority
-from receiving_end import Sink, response
+from webhook_sink import Sink, response
 
 from core.outbound import OutboundClient
 from webhooks.dispatch import loop
@@ -26,7 +26,7 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 class Hostile(Sink):
-    """Plays a script once it has read a request: an async function of the connection's writer."""
+    """Runs a script after reading a request: an async function of the connection's writer."""
 
     def __init__(self, script, **options):
         super().__init__(**options)
@@ -39,14 +39,14 @@ class Hostile(Sink):
             await reader.read(64 * 1024)
             await self._script(writer)
             writer.write_eof()
-            await reader.read()  # to close with unread input would reset the connection
+            await reader.read()  # closing with unread input would reset the connection
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             writer.transport.abort()
 
 
-def says(*parts):
+def sends(*parts):
     """Send the parts and close."""
 
     async def script(writer):
@@ -58,7 +58,7 @@ def says(*parts):
 
 
 def floods(start, part):
-    """Send the part again and again, as fast as it is taken."""
+    """Send the part repeatedly, as fast as the client reads."""
 
     async def script(writer):
         writer.write(start)
@@ -70,7 +70,7 @@ def floods(start, part):
 
 
 def drips(start, part=b"x"):
-    """Send the part a few times a timeout, for ever."""
+    """Send the part a few times per timeout, forever."""
 
     async def script(writer):
         writer.write(start)
@@ -82,7 +82,7 @@ def drips(start, part=b"x"):
     return script
 
 
-async def never_answers(writer):
+async def never_responds(writer):
     await asyncio.sleep(60)
 
 
@@ -91,19 +91,19 @@ async def resets(writer):
 
 
 @pytest.fixture(autouse=True)
-def impatient(settings):
+def short_timeout(settings):
     settings.WEBHOOK_TIMEOUT = TIMEOUT
 
 
 @pytest.fixture
-def attempt_at(sink, endpoint_at, happen):
-    """Deliver one event to a hostile URL and to a healthy one; the hostile one's attempt."""
+def attempt_at(sink, endpoint_at, publish_events):
+    """Deliver one event to a hostile URL and to a healthy one; returns the hostile attempt."""
 
     def deliver(url):
         hostile, healthy = endpoint_at(url), endpoint_at(sink.url())
-        happen()
+        publish_events()
         began = time.monotonic()
-        assert deliver_due() == 2
+        assert deliver_due().claimed == 2
         assert time.monotonic() - began < TIMEOUT + SLACK
         delivered = Delivery.objects.get(endpoint=healthy)
         assert (delivered.status, delivered.attempts, len(sink.received)) == ("success", 1, 1)
@@ -113,30 +113,30 @@ def attempt_at(sink, endpoint_at, happen):
 
 
 BOMB = gzip.compress(bytes(50_000_000))
-NO_ANSWER = {
-    "never answers": (never_answers, "timeout", "No complete answer within 0.6 s"),
-    "drips in its first line": (drips(b"HTTP/1.1 200 "), "timeout", "No complete answer"),
-    "drips headers": (drips(OK, b"X-More: y\r\n"), "timeout", "No complete answer"),
+NO_RESPONSE = {
+    "never answers": (never_responds, "timeout", "No complete response within 0.6 s"),
+    "drips in its first line": (drips(b"HTTP/1.1 200 "), "timeout", "No complete response"),
+    "drips headers": (drips(OK, b"X-More: y\r\n"), "timeout", "No complete response"),
     "drips interim answers": (
         drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
         "timeout",
-        "No complete answer",
+        "No complete response",
     ),
     "floods with 100 Continue": (
         floods(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
         "invalid_response",
-        "too many answers",
+        "too many responses",
     ),
     "floods with 103 Early Hints": (
         floods(b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 100),
         "invalid_response",
-        "too many answers",
+        "too many responses",
     ),
-    "closes before the head": (says(), "connection_error", "closed before an answer came"),
-    "closes in the head": (says(OK + b"Content-"), "connection_error", "closed"),
+    "closes before the head": (sends(), "connection_error", "closed before a response arrived"),
+    "closes in the head": (sends(OK + b"Content-"), "connection_error", "closed"),
     "resets the connection": (resets, "connection_error", "connection"),
     "sends 10,000 headers": (
-        says(OK + b"X-More: y\r\n" * 10_000 + b"\r\n"),
+        sends(OK + b"X-More: y\r\n" * 10_000 + b"\r\n"),
         "too_many_headers",
         "too many headers",
     ),
@@ -146,7 +146,7 @@ NO_ANSWER = {
         "too many headers",
     ),
     "sends a header of 1 MB": (
-        says(OK + b"X-Long: " + b"y" * 2**20 + b"\r\n\r\n"),
+        sends(OK + b"X-Long: " + b"y" * 2**20 + b"\r\n\r\n"),
         "invalid_response",
         "not valid HTTP",
     ),
@@ -160,21 +160,25 @@ NO_ANSWER = {
         "invalid_response",
         "not valid HTTP",
     ),
-    "speaks SMTP": (says(b"220 mail.example.test ESMTP\r\n"), "invalid_response", "not valid HTTP"),
-    "sends random bytes": (says(bytes(range(256)) * 100), "invalid_response", "not valid HTTP"),
+    "speaks SMTP": (
+        sends(b"220 mail.example.test ESMTP\r\n"),
+        "invalid_response",
+        "not valid HTTP",
+    ),
+    "sends random bytes": (sends(bytes(range(256)) * 100), "invalid_response", "not valid HTTP"),
 }
 BROKEN_BODY = {
     "drips its body": (drips(OK + b"Content-Length: 1000\r\n\r\n"), "timeout", "x"),
     "drips a body without end": (drips(OK + b"\r\n"), "timeout", "x"),
     "drips chunks": (drips(CHUNKED, b"1\r\nx\r\n"), "timeout", "x"),
     "closes in the body": (
-        says(OK + b"Content-Length: 9\r\n\r\nxy"),
+        sends(OK + b"Content-Length: 9\r\n\r\nxy"),
         "connection_error",
         "xy",
     ),
-    "closes in a chunk": (says(CHUNKED + b"9\r\nxy"), "connection_error", "xy"),
+    "closes in a chunk": (sends(CHUNKED + b"9\r\nxy"), "connection_error", "xy"),
 }
-ENOUGH_BODY = {
+SUFFICIENT_BODY = {
     "a body without end": (floods(OK + b"\r\n", b"x" * 65536), "x" * 1000),
     "chunks without end": (floods(CHUNKED, b"1000\r\n" + b"x" * 4096 + b"\r\n"), "x" * 1000),
     "less than a terabyte of what was announced": (
@@ -182,22 +186,22 @@ ENOUGH_BODY = {
         "x" * 1000,
     ),
     "a compressed bomb": (
-        says(OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(BOMB) + BOMB),
+        sends(OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(BOMB) + BOMB),
         "\x1f\N{REPLACEMENT CHARACTER}\x08",
     ),
     "chunks with extensions of 1 MB": (
-        says(CHUNKED + b"2;" + b"e" * 2**20 + b"\r\nab\r\n0\r\n\r\n"),
+        sends(CHUNKED + b"2;" + b"e" * 2**20 + b"\r\nab\r\n0\r\n\r\n"),
         "ab",
     ),
     "NUL and bytes that are no text": (
-        says(OK + b"Content-Length: 5\r\n\r\na\x00\xff\xed\xa0"),
+        sends(OK + b"Content-Length: 5\r\n\r\na\x00\xff\xed\xa0"),
         "a" + "\N{REPLACEMENT CHARACTER}" * 4,
     ),
 }
 
 
-@pytest.mark.parametrize(("script", "error", "message"), NO_ANSWER.values(), ids=NO_ANSWER)
-def test_a_sink_without_a_proper_head_is_no_answer(attempt_at, script, error, message):
+@pytest.mark.parametrize(("script", "error", "message"), NO_RESPONSE.values(), ids=NO_RESPONSE)
+def test_an_invalid_response_head_counts_as_no_response(attempt_at, script, error, message):
     with Hostile(script) as hostile:
         attempt = attempt_at(hostile.url())
     assert (attempt.status_code, attempt.error, attempt.response) == (None, error, "")
@@ -207,9 +211,7 @@ def test_a_sink_without_a_proper_head_is_no_answer(attempt_at, script, error, me
 
 
 @pytest.mark.parametrize(("script", "error", "start"), BROKEN_BODY.values(), ids=BROKEN_BODY)
-def test_a_body_that_does_not_come_whole_is_a_failure_with_its_status(
-    attempt_at, script, error, start
-):
+def test_an_incomplete_body_is_a_failure_with_its_status(attempt_at, script, error, start):
     with Hostile(script) as hostile:
         attempt = attempt_at(hostile.url())
     assert (attempt.status_code, attempt.error) == (200, error)
@@ -218,8 +220,8 @@ def test_a_body_that_does_not_come_whole_is_a_failure_with_its_status(
     assert len(attempt.response) < 10
 
 
-@pytest.mark.parametrize(("script", "start"), ENOUGH_BODY.values(), ids=ENOUGH_BODY)
-def test_of_a_body_the_start_is_enough(attempt_at, script, start):
+@pytest.mark.parametrize(("script", "start"), SUFFICIENT_BODY.values(), ids=SUFFICIENT_BODY)
+def test_the_start_of_a_body_is_sufficient(attempt_at, script, start):
     with Hostile(script) as hostile:
         attempt = attempt_at(hostile.url())
     assert (attempt.status_code, attempt.error, attempt.message) == (200, "", "")
@@ -238,15 +240,15 @@ CHUNKS = {
 
 @pytest.mark.parametrize("garbage", CHUNKS.values(), ids=CHUNKS)
 @pytest.mark.parametrize("before", [b"", b"2\r\nab\r\n"], ids=["at once", "after a good one"])
-def test_garbage_between_chunks_is_bounded_and_named(attempt_at, garbage, before):
-    with Hostile(says(CHUNKED + before, garbage)) as hostile:
+def test_invalid_chunks_are_bounded_and_reported(attempt_at, garbage, before):
+    with Hostile(sends(CHUNKED + before, garbage)) as hostile:
         attempt = attempt_at(hostile.url())
     assert attempt.status_code in (None, 200)
     assert attempt.error in ("invalid_response", "connection_error", "timeout", "too_many_headers")
     assert attempt.message
 
 
-def test_a_redirect_into_a_private_network_is_a_failure_and_not_followed(attempt_at, sink):
+def test_a_redirect_into_a_private_network_fails_and_is_not_followed(attempt_at, sink):
     location = "http://169.254.169.254/latest/meta-data/"
     with Sink(hook=response(307, b"moved", Location=location)) as hostile:
         attempt = attempt_at(hostile.url())
@@ -254,21 +256,21 @@ def test_a_redirect_into_a_private_network_is_a_failure_and_not_followed(attempt
     assert len(hostile.received) == 1
 
 
-def test_a_redirect_to_another_sink_is_not_followed_either(attempt_at, sink):
+def test_a_redirect_to_another_sink_is_not_followed(attempt_at, sink):
     with Sink(hook=response(308, Location=sink.url("elsewhere"))) as hostile:
         assert attempt_at(hostile.url()).error == "http_308"
     assert sink.paths() == ["hook"]
 
 
-def test_an_answer_given_in_advance_is_not_taken_for_the_next_requests(
-    endpoint_at, happen, settings
+def test_a_response_sent_in_advance_does_not_answer_the_next_request(
+    endpoint_at, publish_events, settings
 ):
-    """It says yes to a second event that it was never sent."""
+    """It confirms a second event that it never received."""
     settings.WEBHOOK_PER_ENDPOINT = 1
     with Sink(hook=response(200) + response(200, b"in advance")) as hostile:
         endpoint_at(hostile.url())
-        happen(count=4)
-        assert deliver_due() == 4
+        publish_events(count=4)
+        assert deliver_due().claimed == 4
     assert len({request.body for request in hostile.received}) == 4
     assert not Attempt.objects.filter(response="in advance").exists()
 
@@ -278,23 +280,23 @@ def test_an_answer_given_in_advance_is_not_taken_for_the_next_requests(
 
 @pytest.fixture
 def authority(tmp_path, monkeypatch):
-    """A certificate authority that the dispatcher trusts, as it does those of the system."""
-    made = Authority(tmp_path)
-    trusting = ssl.create_default_context(cafile=made.path)
+    """A certificate authority that the dispatcher trusts like those of the system."""
+    authority = Authority(tmp_path)
+    context = ssl.create_default_context(cafile=authority.path)
     lookup = lambda name: ["127.0.0.1"]  # noqa: E731
-    trustful = partial(OutboundClient, tls=trusting, lookup=lookup)
-    monkeypatch.setattr(loop, "OutboundClient", trustful)
-    return made
+    client = partial(OutboundClient, tls=context, lookup=lookup)
+    monkeypatch.setattr(loop, "OutboundClient", client)
+    return authority
 
 
-def served_with(certificate):
+def tls_context(certificate):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     return context
 
 
-def test_a_certificate_of_a_trusted_authority_is_fine(authority, attempt_at):
-    tls = served_with(authority.certificate("hooks.example.test"))
+def test_a_certificate_of_a_trusted_authority_is_accepted(authority, attempt_at):
+    tls = tls_context(authority.certificate("hooks.example.test"))
     with Sink(tls=tls) as secure:
         attempt = attempt_at(secure.url(host="hooks.example.test"))
     assert (attempt.status_code, attempt.error) == (200, "")
@@ -318,17 +320,15 @@ BAD_CERTIFICATES = {
 
 
 @pytest.mark.parametrize(("make", "reason"), BAD_CERTIFICATES.values(), ids=BAD_CERTIFICATES)
-def test_a_bad_certificate_is_a_tls_error_that_says_what_is_wrong(
-    authority, attempt_at, make, reason
-):
-    with Sink(tls=served_with(make(authority))) as hostile:
+def test_an_invalid_certificate_is_a_tls_error_with_the_reason(authority, attempt_at, make, reason):
+    with Sink(tls=tls_context(make(authority))) as hostile:
         attempt = attempt_at(hostile.url(host="hooks.example.test"))
     assert (attempt.status_code, attempt.error) == (None, "tls_error")
     assert reason in attempt.message
-    assert hostile.received == []  # not a byte of the event was told
+    assert hostile.received == []  # no byte of the event was sent
 
 
-def test_a_server_that_never_ends_the_handshake_is_a_timeout(attempt_at):
+def test_an_unfinished_tls_handshake_is_a_timeout(attempt_at):
     async def connected(reader, writer):
         await asyncio.sleep(60)
 
@@ -341,7 +341,7 @@ def test_a_server_that_never_ends_the_handshake_is_a_timeout(attempt_at):
 # --- Memory -----------------------------------------------------------------------------------
 
 
-def resident(name):
+def memory_of_process(name):
     """VmRSS (now) or VmHWM (the peak) of this process, in bytes."""
     status = Path("/proc/self/status").read_text()
     return int(re.search(rf"{name}:\s+(\d+) kB", status)[1]) * 1024
@@ -363,16 +363,16 @@ FLOODS = {
 
 
 @pytest.mark.parametrize("script", FLOODS.values(), ids=FLOODS)
-def test_twenty_floods_at_once_take_next_to_no_memory(sink, endpoint_at, happen, script):
+def test_twenty_concurrent_floods_use_little_memory(sink, endpoint_at, publish_events, script):
     with Hostile(script) as hostile:
         for n in range(20):
             endpoint_at(hostile.url(f"flood{n}"))
         endpoint_at(sink.url())
-        happen()
-        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-        before, began = resident("VmRSS"), time.monotonic()
-        assert deliver_due() == 21
-        grown, took = resident("VmHWM") - before, time.monotonic() - began
+        publish_events()
+        Path("/proc/self/clear_refs").write_text("5")  # reset the peak
+        before, began = memory_of_process("VmRSS"), time.monotonic()
+        assert deliver_due().claimed == 21
+        grown, took = memory_of_process("VmHWM") - before, time.monotonic() - began
     assert grown < 16 * 2**20
     assert took < TIMEOUT + 2 * SLACK
     assert len(sink.received) == 1

@@ -1,9 +1,9 @@
-"""Every attempt can be found in the log by the id of the request that led to it."""
+"""Attempts can be found in the log by the id of the request that caused the event."""
 
 import logging
 
 import pytest
-from receiving_end import response
+from webhook_sink import response
 
 from core.context import request_id
 from webhooks.dispatch import results
@@ -14,12 +14,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def owed(sink, endpoint_at, happen):
-    """(endpoint, event) of a delivery that the request trace-me-1 led to."""
+def pending_delivery(sink, endpoint_at, publish_events):
+    """(endpoint, event) of a delivery caused by the request trace-me-1."""
     endpoint = endpoint_at(sink.url())
     token = request_id.set("trace-me-1")
     try:
-        [event] = happen()
+        [event] = publish_events()
     finally:
         request_id.reset(token)
     return endpoint, event
@@ -33,12 +33,14 @@ def owed(sink, endpoint_at, happen):
         (None, "INFO", None, "connection_error"),
     ],
 )
-def test_an_attempt_is_one_line(owed, sink, log_lines, answer, level, status, reason):
-    endpoint, event = owed
+def test_an_attempt_is_one_log_line(
+    pending_delivery, sink, log_lines, answer, level, status, reason
+):
+    endpoint, event = pending_delivery
     sink.answers["/hook"] = answer
     lines = log_lines("webhooks")
 
-    assert deliver_due() == 1
+    assert deliver_due().claimed == 1
 
     [line] = lines
     del line["at"]
@@ -55,27 +57,29 @@ def test_an_attempt_is_one_line(owed, sink, log_lines, answer, level, status, re
     }
 
 
-def test_successes_are_not_logged_at_info(owed, log_lines):
+def test_successes_are_not_logged_at_info(pending_delivery, log_lines):
     lines = log_lines("webhooks", logging.INFO)
-    assert deliver_due() == 1
+    assert deliver_due().claimed == 1
     assert lines == []
 
 
-def test_what_breaks_while_a_request_is_made_is_logged_with_its_id(owed, log_lines):
+def test_an_error_while_sending_is_logged_with_the_request_id(pending_delivery, log_lines):
     Endpoint.objects.update(encrypted_keyring="nonsense")
     lines = log_lines("webhooks.dispatch.signed_request")
-    assert deliver_due() == 1
+    assert deliver_due().claimed == 1
     [line] = lines
     assert (line["level"], line["request_id"]) == ("ERROR", "trace-me-1")
 
 
-def test_a_result_that_cannot_be_written_is_logged_with_its_id(owed, log_lines, monkeypatch):
+def test_a_result_that_cannot_be_recorded_is_logged_with_the_request_id(
+    pending_delivery, log_lines, monkeypatch
+):
     def refuse(results):
         if results:
             raise ValueError("no such thing")
 
-    monkeypatch.setattr(results, "_record_together", refuse)
+    monkeypatch.setattr(results, "_record_batch", refuse)
     lines = log_lines("webhooks.dispatch.results")
-    assert deliver_due() == 1
-    # Of the batch, and of the one in it.
+    assert deliver_due().claimed == 1
+    # One line for the batch, one for the result in it.
     assert [line.get("request_id") for line in lines] == [None, "trace-me-1"]

@@ -1,4 +1,4 @@
-"""What arrives at a customer's server, and the proofs that it is ours."""
+"""The request that a customer's server receives, and its signatures."""
 
 import base64
 import hashlib
@@ -11,7 +11,7 @@ import pytest
 import resend
 import standardwebhooks
 import svix.webhooks
-from receiving_end import response
+from webhook_sink import response
 
 from events.truncation import LIMIT
 from webhooks.dispatch.loop import deliver_due
@@ -22,11 +22,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def delivered(sink, endpoint_at, happen):
-    """(endpoint, event, request as received)"""
+def delivered(sink, endpoint_at, publish_events):
+    """(endpoint, event, received request)"""
     endpoint = endpoint_at(sink.url())
-    [event] = happen(first_name="Åsa 🎈", last_name='\x00 \u2028 "quoted" </script>')
-    assert deliver_due() == 1
+    [event] = publish_events(first_name="Åsa 🎈", last_name='\x00 \u2028 "quoted" </script>')
+    assert deliver_due().claimed == 1
     [request] = sink.received
     return endpoint, event, request
 
@@ -67,13 +67,13 @@ def test_receivers_can_verify_the_raw_body(delivered, verify):
         verify(Key.new().secret, request.headers, request.body)
 
 
-def test_the_webhook_headers_are_enough_without_the_svix_ones(delivered):
+def test_the_webhook_headers_verify_without_the_svix_headers(delivered):
     endpoint, _, request = delivered
     kept = {name: value for name, value in request.headers.items() if "svix" not in name}
     by_standardwebhooks(endpoint.signing_secret, kept, request.body)
 
 
-def test_every_header_of_the_contract_is_there(delivered):
+def test_all_documented_headers_are_sent(delivered):
     _, event, request = delivered
     assert request.header("X-Event-Id") == f"whd_{event.pk}" == orjson.loads(request.body)["id"]
     assert request.header("webhook-id") == request.header("svix-id") == f"whd_{event.pk}"
@@ -98,10 +98,10 @@ def test_the_secret_is_whsec_and_32_bytes_in_standard_base64(delivered):
     assert len(base64.b64decode(encoded, validate=True)) == 32
 
 
-def test_the_stored_bytes_are_sent_in_every_attempt(sink, endpoint_at, happen, make_due):
+def test_the_stored_bytes_are_sent_in_every_attempt(sink, endpoint_at, publish_events, make_due):
     sink.answers["/hook"] = response(500)
     endpoint = endpoint_at(sink.url())
-    [event] = happen(first_name="Åsa 🎈", last_name="\x00")
+    [event] = publish_events(first_name="Åsa 🎈", last_name="\x00")
     for _ in range(3):
         deliver_due()
         make_due()
@@ -112,9 +112,11 @@ def test_the_stored_bytes_are_sent_in_every_attempt(sink, endpoint_at, happen, m
         by_svix(endpoint.signing_secret, request.headers, request.body)
 
 
-def test_each_endpoint_gets_the_same_bytes_with_its_own_signature(sink, endpoint_at, happen):
+def test_all_endpoints_get_the_same_body_with_their_own_signature(
+    sink, endpoint_at, publish_events
+):
     endpoints = {f"/{name}": endpoint_at(sink.url(name)) for name in "ab"}
-    happen()
+    publish_events()
     deliver_due()
     assert len({request.body for request in sink.received}) == 1
     assert len({request.header("webhook-signature") for request in sink.received}) == 2
@@ -122,9 +124,9 @@ def test_each_endpoint_gets_the_same_bytes_with_its_own_signature(sink, endpoint
         by_svix(endpoints[request.path].signing_secret, request.headers, request.body)
 
 
-def test_a_body_at_the_size_limit_arrives_whole(sink, endpoint_at, happen):
+def test_a_body_at_the_size_limit_arrives_whole(sink, endpoint_at, publish_events):
     endpoint = endpoint_at(sink.url())
-    [event] = happen(first_name="x" * (LIMIT - 500))
+    [event] = publish_events(first_name="x" * (LIMIT - 500))
     deliver_due()
     [request] = sink.received
     assert request.body == event.body.encode()
@@ -132,22 +134,22 @@ def test_a_body_at_the_size_limit_arrives_whole(sink, endpoint_at, happen):
     by_standardwebhooks(endpoint.signing_secret, request.headers, request.body)
 
 
-def test_the_path_and_query_of_the_url_are_kept(sink, endpoint_at, happen):
+def test_the_path_and_query_of_the_url_are_kept(sink, endpoint_at, publish_events):
     endpoint_at(sink.url("a%2Fb/?key=x%20y&z=/?"))
-    happen()
+    publish_events()
     deliver_due()
     assert sink.received[0].path == "/a%2Fb/?key=x%20y&z=/?"
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
-def test_any_2xx_is_success(sink, endpoint_at, happen, status):
+def test_any_2xx_is_success(sink, endpoint_at, publish_events, status):
     sink.answers["/hook"] = response(status)
     endpoint_at(sink.url())
-    happen()
+    publish_events()
     deliver_due()
     delivery, attempt = Delivery.objects.get(), Attempt.objects.get()
     assert (delivery.status, delivery.attempts, delivery.next_attempt_at) == ("success", 1, None)
     assert (delivery.last_status_code, delivery.last_error) == (status, "")
     assert (attempt.number, attempt.status_code, attempt.error) == (1, status, "")
     assert attempt.address == "127.0.0.1"
-    assert deliver_due() == 0
+    assert deliver_due().claimed == 0

@@ -1,4 +1,4 @@
-"""Resend's own Python client works against ours unchanged."""
+"""Resend's Python client works with our API unchanged."""
 
 import orjson
 import pytest
@@ -17,7 +17,7 @@ def _client(live_server, api_key, monkeypatch):
     monkeypatch.setattr(resend, "api_key", api_key[1])
 
 
-def test_an_endpoint_from_its_creation_to_its_end():
+def test_endpoint_lifecycle():
     made = resend.Webhooks.create({"endpoint": URL, "events": ["email.sent"]})
     assert made["object"] == "webhook"
     assert made["signing_secret"].startswith("whsec_")
@@ -39,9 +39,9 @@ def test_an_endpoint_from_its_creation_to_its_end():
     assert resend.Webhooks.list()["data"] == []
 
 
-def test_what_was_sent_is_seen_and_replayed(sink, happen):
+def test_events_are_listed_and_replayed(sink, publish_events):
     made = resend.Webhooks.create({"endpoint": sink.url(), "events": ["contact.created"]})
-    [event] = happen("contact.created")
+    [event] = publish_events("contact.created")
     deliver_due()
 
     [listed] = resend.Webhooks.list_events(made["id"])["data"]
@@ -59,15 +59,15 @@ def test_what_was_sent_is_seen_and_replayed(sink, happen):
     assert sink.received[1].body == sink.received[0].body
 
 
-def test_a_rotated_secret_verifies_and_so_does_the_old_one(sink, happen):
+def test_a_rotated_secret_verifies_and_so_does_the_old_one(sink, publish_events):
     made = resend.Webhooks.create({"endpoint": sink.url(), "events": ["contact.created"]})
     rotated = resend.Webhooks.rotate_signing_secret(made["id"])
     assert rotated["signing_secret"] != made["signing_secret"]
-    [event] = happen("contact.created")
+    [event] = publish_events("contact.created")
     deliver_due()
     [got] = sink.received
     for secret in (made["signing_secret"], rotated["signing_secret"]):
-        told = resend.Webhooks.verify(
+        verified = resend.Webhooks.verify(
             {
                 "payload": got.body.decode(),
                 "headers": {
@@ -76,14 +76,14 @@ def test_a_rotated_secret_verifies_and_so_does_the_old_one(sink, happen):
                 "webhook_secret": secret,
             }
         )
-        assert told["id"] == event.public_id
+        assert verified["id"] == event.public_id
 
 
-def test_a_refused_url_raises_with_the_field_named():
+def test_a_refused_url_raises_with_the_field_name():
     with pytest.raises(resend.exceptions.ValidationError, match="endpoint"):
         resend.Webhooks.create({"endpoint": "https://10.0.0.1:22/", "events": ["email.sent"]})
 
 
-def test_an_endpoint_that_is_not_there_raises():
+def test_an_unknown_endpoint_raises():
     with pytest.raises(resend.exceptions.ResendError):
         resend.Webhooks.get("018f0000-0000-7000-8000-000000000000")

@@ -1,4 +1,4 @@
-"""Changing an endpoint's secret while receivers go on verifying."""
+"""Rotating an endpoint's secret while receivers keep verifying."""
 
 import base64
 import threading
@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from core.times import iso
 from webhooks import services
 from webhooks.dispatch.loop import deliver_due
-from webhooks.dispatch.signing import MAX_KEYS, OVERLAP, Key, Keyring, headers, opened
+from webhooks.dispatch.signing import MAX_KEYS, OVERLAP, Key, Keyring, decrypt_keyring, headers
 from webhooks.models import Endpoint
 
 NOW = datetime(2026, 5, 10, 12, 0, 0, tzinfo=UTC)
@@ -29,7 +29,7 @@ transactional = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def endpoint(api, sink):
-    """The answer to a creation, at the sink."""
+    """The response to a creation, at the sink."""
     return api.post("/webhooks", {"endpoint": sink.url(), "events": ["*"]}).json()
 
 
@@ -43,11 +43,11 @@ def rotate(api, endpoint):
 
 
 @pytest.fixture
-def deliver(sink, happen):
-    """Deliver one event; the request as it was received."""
+def deliver(sink, publish_events):
+    """Deliver one event; returns the received request."""
 
     def run():
-        happen()
+        publish_events()
         deliver_due()
         return sink.received[-1]
 
@@ -55,10 +55,10 @@ def deliver(sink, happen):
 
 
 def stored():
-    return opened(Endpoint.objects.get().encrypted_keyring)
+    return decrypt_keyring(Endpoint.objects.get().encrypted_keyring)
 
 
-# --- What receivers see ---------------------------------------------------------------
+# --- Receivers ------------------------------------------------------------------------
 
 
 def by_svix(secret, request):
@@ -86,8 +86,8 @@ def refuses(verify, secret, request):
 
 
 @contextmanager
-def later(span):
-    """The clock of this process is ahead."""
+def clock_ahead(span):
+    """Run with the clock of this process ahead."""
     with time_machine.travel(datetime.now(UTC) + span):
         yield
 
@@ -95,7 +95,9 @@ def later(span):
 @transactional
 @pytest.mark.parametrize("v1a", [False, True])
 @LIBRARIES
-def test_libraries_verify_before_during_and_after(api, endpoint, rotate, deliver, verify, v1a):
+def test_libraries_verify_before_during_and_after_a_rotation(
+    api, endpoint, rotate, deliver, verify, v1a
+):
     api.patch(f"/webhooks/{endpoint['id']}", {"ed25519": v1a})
     old = endpoint["signing_secret"]
     before = deliver()
@@ -110,16 +112,16 @@ def test_libraries_verify_before_during_and_after(api, endpoint, rotate, deliver
     assert during.header("webhook-signature").count("v1a,") == 2 * v1a
     assert refuses(verify, Key.new().secret, during)
 
-    with later(OVERLAP - timedelta(minutes=1)):
+    with clock_ahead(OVERLAP - timedelta(minutes=1)):
         verify(old, deliver())
-    with later(OVERLAP + timedelta(seconds=1)):
+    with clock_ahead(OVERLAP + timedelta(seconds=1)):
         after = deliver()
         verify(new, after)
         assert refuses(verify, old, after)
 
 
 @transactional
-def test_the_plain_signature_is_by_the_newest_secret(endpoint, rotate, deliver):
+def test_x_signature_uses_the_newest_secret(endpoint, rotate, deliver):
     new = rotate().json()["signing_secret"]
     request = deliver()
     keyring = Keyring((Key(new),))
@@ -134,7 +136,7 @@ def test_the_plain_signature_is_by_the_newest_secret(endpoint, rotate, deliver):
 
 
 def v1a_by(public_key, request):
-    """How many of the request's signatures this key made."""
+    """How many of the request's signatures are by this key."""
     verifier = Ed25519PublicKey.from_public_bytes(
         base64.b64decode(public_key.removeprefix("whpk_"), validate=True)
     )
@@ -152,7 +154,7 @@ def v1a_by(public_key, request):
 
 
 @transactional
-def test_v1a_verifies_by_the_public_key_through_a_rotation(api, endpoint, rotate, deliver):
+def test_v1a_verifies_with_the_public_keys_through_a_rotation(api, endpoint, rotate, deliver):
     path = f"/webhooks/{endpoint['id']}"
     old = api.patch(path, {"ed25519": True}).json()["public_key"]
     assert v1a_by(old, deliver()) == 1
@@ -162,7 +164,7 @@ def test_v1a_verifies_by_the_public_key_through_a_rotation(api, endpoint, rotate
     assert api.get(path).json()["public_key"] == new
     request = deliver()
     assert (v1a_by(old, request), v1a_by(new, request)) == (1, 1)
-    with later(OVERLAP + timedelta(seconds=1)):
+    with clock_ahead(OVERLAP + timedelta(seconds=1)):
         request = deliver()
         assert (v1a_by(old, request), v1a_by(new, request)) == (0, 1)
 
@@ -170,24 +172,24 @@ def test_v1a_verifies_by_the_public_key_through_a_rotation(api, endpoint, rotate
     assert "v1a," not in deliver().header("webhook-signature")
 
 
-# --- The endpoint of rotation ---------------------------------------------------------
+# --- The API --------------------------------------------------------------------------
 
 
 @pytest.mark.django_db
-def test_a_rotation_answers_the_new_secret_once(api, endpoint, rotate):
+def test_a_rotation_returns_the_new_secret_once(api, endpoint, rotate):
     answer = rotate()
-    told = answer.json()
+    body = answer.json()
     assert answer.status_code == 200
     assert answer["Cache-Control"] == "no-store"
-    assert told == {
+    assert body == {
         "object": "webhook",
         "id": endpoint["id"],
         "signing_secret": stored().newest.secret,
         "public_key": None,
         "previous_secret_expires_at": iso(datetime.fromtimestamp(stored().keys[1].until, UTC)),
     }
-    assert told["signing_secret"] != endpoint["signing_secret"]
-    left = datetime.fromisoformat(told["previous_secret_expires_at"]) - datetime.now(UTC)
+    assert body["signing_secret"] != endpoint["signing_secret"]
+    left = datetime.fromisoformat(body["previous_secret_expires_at"]) - datetime.now(UTC)
     assert timedelta(hours=23, minutes=59) < left <= timedelta(hours=24)
     shown = api.get(f"/webhooks/{endpoint['id']}").content.decode()
     assert "secret" not in shown
@@ -195,7 +197,7 @@ def test_a_rotation_answers_the_new_secret_once(api, endpoint, rotate):
 
 
 @pytest.mark.django_db
-def test_a_repetition_with_the_same_key_rotates_once(endpoint, rotate):
+def test_an_idempotency_key_rotates_once(endpoint, rotate):
     first, second = rotate(Idempotency_Key="k1"), rotate(Idempotency_Key="k1")
     assert first.json() == second.json()
     assert second["Cache-Control"] == "no-store"
@@ -205,7 +207,7 @@ def test_a_repetition_with_the_same_key_rotates_once(endpoint, rotate):
 
 
 @pytest.mark.django_db
-def test_one_key_for_two_endpoints_rotates_both(api, endpoint, rotate):
+def test_an_idempotency_key_is_scoped_to_one_endpoint(api, endpoint, rotate):
     other = api.post("/webhooks", {"endpoint": endpoint["endpoint"], "events": ["*"]}).json()
     first = rotate(Idempotency_Key="k1").json()
     path = f"/webhooks/{other['id']}/signing-secret/rotate"
@@ -214,14 +216,14 @@ def test_one_key_for_two_endpoints_rotates_both(api, endpoint, rotate):
 
 
 @pytest.mark.django_db
-def test_other_peoples_secrets_can_not_be_rotated(stranger, endpoint):
+def test_strangers_cannot_rotate_a_secret(stranger, endpoint):
     answer = stranger.post(f"/webhooks/{endpoint['id']}/signing-secret/rotate")
     assert (answer.status_code, answer.json()["name"]) == (404, "not_found")
     assert len(stored().keys) == 1
 
 
 @pytest.mark.django_db
-def test_more_secrets_than_can_sign_at_once_are_refused_until_one_ends(endpoint, rotate):
+def test_rotation_is_refused_at_the_maximum_until_a_secret_expires(endpoint, rotate):
     with time_machine.travel(NOW, tick=False) as clock:
         secrets = [endpoint["signing_secret"]]
         for _ in range(MAX_KEYS - 1):
@@ -238,12 +240,12 @@ def test_more_secrets_than_can_sign_at_once_are_refused_until_one_ends(endpoint,
         assert [key.secret for key in stored().keys] == secrets[:0:-1]
 
 
-# --- Two at once ----------------------------------------------------------------------
+# --- Concurrency ----------------------------------------------------------------------
 
 
 @contextmanager
-def meanwhile(action):
-    """Run `action` on a connection of its own; it must be waiting for ours when the block ends."""
+def waiting_for_our_lock(action):
+    """At the end of the block, start `action` on its own connection; it must wait for a lock."""
     raised = []
 
     def work():
@@ -258,13 +260,13 @@ def meanwhile(action):
     with transaction.atomic():
         yield
         thread.start()
-        _until_it_waits()
+        _wait_until_blocked()
     thread.join(10)
     assert not thread.is_alive()
     assert raised == []
 
 
-def _until_it_waits():
+def _wait_until_blocked():
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         with connection.cursor() as cursor:
@@ -272,7 +274,7 @@ def _until_it_waits():
             if cursor.fetchone() == (True,):
                 return
         time.sleep(0.01)
-    raise AssertionError("nobody waits")
+    raise AssertionError("no connection waits for a lock")
 
 
 @pytest.fixture
@@ -281,8 +283,8 @@ def row(endpoint_at):
 
 
 @transactional
-def test_two_rotations_at_once_are_both_kept(row):
-    with meanwhile(lambda: services.rotate_secret(row)):
+def test_two_concurrent_rotations_are_both_kept(row):
+    with waiting_for_our_lock(lambda: services.rotate_secret(row)):
         _, ours = services.rotate_secret(row)
     secrets = [key.secret for key in stored().keys]
     assert len(secrets) == 3
@@ -290,9 +292,9 @@ def test_two_rotations_at_once_are_both_kept(row):
 
 
 @transactional
-def test_a_change_that_waited_for_a_rotation_does_not_undo_it(row):
+def test_a_change_that_waits_for_a_rotation_does_not_undo_it(row):
     changes = {"description": "CRM", "ed25519": True}
-    with meanwhile(lambda: services.update_endpoint(row, changes)):
+    with waiting_for_our_lock(lambda: services.update_endpoint(row, changes)):
         _, ours = services.rotate_secret(row)
     assert Endpoint.objects.get().description == "CRM"
     assert [key.secret for key in stored().keys] == [ours.newest.secret, row.signing_secret]
@@ -300,8 +302,8 @@ def test_a_change_that_waited_for_a_rotation_does_not_undo_it(row):
 
 
 @transactional
-def test_a_rotation_that_waited_for_a_change_keeps_it(row):
-    with meanwhile(lambda: services.rotate_secret(row)):
+def test_a_rotation_that_waits_for_a_change_keeps_it(row):
+    with waiting_for_our_lock(lambda: services.rotate_secret(row)):
         services.update_endpoint(row, {"url": "https://new.example.com/", "ed25519": True})
     kept = Endpoint.objects.get()
     assert kept.url == "https://new.example.com/"
@@ -309,7 +311,7 @@ def test_a_rotation_that_waited_for_a_change_keeps_it(row):
     assert [bool(key.private_key) for key in stored().keys] == [True, True]
 
 
-# --- Keyrings, whatever happens to them -----------------------------------------------
+# --- Properties of keyrings -----------------------------------------------------------
 
 KEYS = st.builds(
     lambda until, v1a: Key(Key.new().secret, Key.new(ed25519=v1a).private_key, until),
@@ -319,10 +321,10 @@ KEYS = st.builds(
 
 
 @given(st.builds(Key.new, ed25519=st.booleans()), st.lists(KEYS, max_size=5))
-def test_a_keyring_is_read_as_it_was_stored(newest, older):
+def test_a_stored_keyring_round_trips(newest, older):
     keyring = Keyring((newest, *older))
-    token = keyring.sealed()
-    assert opened(token) == keyring
+    token = keyring.encrypted()
+    assert decrypt_keyring(token) == keyring
     assert newest.secret not in token
 
 
@@ -336,7 +338,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-def test_no_key_signs_longer_than_its_time_and_the_newest_always_does(steps):
+def test_keys_sign_until_they_expire_and_the_newest_always_does(steps):
     keyring, now = Keyring.new(), NOW
     retired = {}  # secrets, and when they were replaced
     for step, wait in steps:
@@ -354,7 +356,7 @@ def test_no_key_signs_longer_than_its_time_and_the_newest_always_does(steps):
             assert bool(keyring.newest.public_key) == (step == "v1a on")
         if step == "v1a on" and previous.private_key:
             assert keyring.newest == previous
-        keyring = opened(keyring.sealed())
+        keyring = decrypt_keyring(keyring.encrypted())
 
         signing = [key.secret for key in keyring.signing_at(int(now.timestamp()))]
         expected = [secret for secret, at in retired.items() if now < at + OVERLAP]
@@ -363,7 +365,7 @@ def test_no_key_signs_longer_than_its_time_and_the_newest_always_does(steps):
 
 
 @given(STEPS)
-def test_a_rotation_is_possible_from_when_it_says(steps):
+def test_a_rotation_is_possible_from_the_reported_time(steps):
     keyring, now = Keyring.new(), NOW
     for _, wait in steps:
         now += wait / 10

@@ -78,7 +78,7 @@ class Migration(migrations.Migration):
                             ),
                             _connector="OR",
                         ),
-                        name="hits_due_until_judged",
+                        name="hits_due_until_classified",
                     )
                 ],
             },

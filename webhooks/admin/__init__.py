@@ -1,4 +1,4 @@
-"""The operators' pages: customers' endpoints, what is owed to them, and every try at it."""
+"""Admin pages for endpoints, deliveries, attempts and recoveries."""
 
 from webhooks.admin import deliveries, endpoints, recoveries
 

@@ -1,4 +1,4 @@
-"""What is owed to endpoints, and every try at it."""
+"""Admin pages for deliveries and attempts."""
 
 from typing import Any, ClassVar
 
@@ -7,26 +7,20 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from core.admin.base import (
-    Alert,
     RecordAdmin,
     WorkFilter,
-    alerts,
+    among_newest,
     as_uuid,
-    bounded_count,
-    labelled,
-    list_url,
-    overdue,
-    picked,
-    recent,
+    badge_column,
+    selected,
 )
-from events.admin import EventAdmin
 from webhooks import replay, services
-from webhooks.admin.sections import SEALED, attempts, deliveries_of
+from webhooks.admin.sections import ENDPOINT_SECRETS, attempts
 from webhooks.models import Attempt, Delivery
 
-_REPLAYED = (
-    "Each goes out at once, also where it was received before, with the event's id as it was."
-    " What disabled endpoints are owed, and what is being sent at this moment, is left alone."
+_REPLAY_CONSEQUENCE = (
+    "Each is sent immediately with the same event id, even if it was received before."
+    " Deliveries of disabled endpoints and deliveries in flight are skipped."
 )
 
 
@@ -35,9 +29,9 @@ def failing(deliveries: "QuerySet[Delivery]") -> "QuerySet[Delivery]":
 
 
 class DeliveryFilter(WorkFilter):
-    questions: ClassVar[Any] = WorkFilter.questions | {
+    conditions: ClassVar[Any] = WorkFilter.conditions | {
         "failing": ("Failing", failing),
-        "failed": ("Given up, among the newest", lambda rows: recent(rows, Q(status="failed"))),
+        "failed": ("Failed, among the newest", lambda rows: among_newest(rows, Q(status="failed"))),
     }
 
 
@@ -45,7 +39,7 @@ class DeliveryFilter(WorkFilter):
 class DeliveryAdmin(RecordAdmin[Delivery]):
     list_display = [
         "id",
-        labelled("status"),
+        badge_column("status"),
         "endpoint_url",
         "event_type",
         "attempts",
@@ -62,17 +56,17 @@ class DeliveryAdmin(RecordAdmin[Delivery]):
         "created_at",
     ]
     actions = ["deliver_now", "replay"]
-    panels: ClassVar[Any] = [attempts]
+    bottom_panels: ClassVar[Any] = (attempts,)
 
     def find(self, term: str) -> Q:
-        found = super().find(term)
+        query = super().find(term)
         if (identifier := as_uuid(term)) is None:
-            return found
-        return found | Q(event=identifier)
+            return query
+        return query | Q(event=identifier)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
         deliveries = super().get_queryset(request).select_related("endpoint", "event")
-        return deliveries.defer(*SEALED, "event__body")
+        return deliveries.defer(*ENDPOINT_SECRETS, "event__body")
 
     @admin.display(description="endpoint")
     def endpoint_url(self, delivery: Delivery) -> str:
@@ -84,16 +78,18 @@ class DeliveryAdmin(RecordAdmin[Delivery]):
 
     @admin.action(description="Deliver now", permissions=["operate"])
     def deliver_now(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
-        self.say(request, services.deliver_now(picked(queryset)), "will be tried now")
+        self.report_count(
+            request, services.deliver_now(selected(queryset)), "will be attempted now"
+        )
 
     @admin.action(description="Replay", permissions=["operate"])
     def replay(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> HttpResponse | None:
-        deliveries = picked(queryset)
+        deliveries = selected(queryset)
         if len(deliveries) > 1:
             question = f"Send {len(deliveries):,} deliveries again?"
-            if asked := self.ask(request, question, _REPLAYED):
-                return asked
-        self.say(request, replay.replay(deliveries), "will be sent again")
+            if confirmation := self.confirm(request, question, _REPLAY_CONSEQUENCE):
+                return confirmation
+        self.report_count(request, replay.replay(deliveries), "will be sent again")
         return None
 
 
@@ -103,17 +99,7 @@ class AttemptAdmin(RecordAdmin[Attempt]):
     raw_id_fields = ["delivery"]
 
     def find(self, term: str) -> Q:
-        found = super().find(term)
+        query = super().find(term)
         if (identifier := as_uuid(term)) is None:
-            return found
-        return found | Q(delivery=identifier)
-
-
-EventAdmin.panels.append(deliveries_of)
-alerts.append(
-    lambda: Alert(
-        "deliveries are overdue",
-        bounded_count(overdue(Delivery.objects.all())),
-        list_url(Delivery, work="overdue"),
-    )
-)
+            return query
+        return query | Q(delivery=identifier)

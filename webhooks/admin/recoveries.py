@@ -1,11 +1,11 @@
-"""Spans of events that are being sent again, or were."""
+"""Admin pages for recoveries."""
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from core.admin.base import RecordAdmin, as_uuid, labelled
-from webhooks.admin.sections import SEALED, state_of_recovery
+from core.admin.base import RecordAdmin, as_uuid, badge_column
+from webhooks.admin.sections import ENDPOINT_SECRETS, state_of_recovery
 from webhooks.models import Recovery
 
 
@@ -14,7 +14,7 @@ class RecoveryAdmin(RecordAdmin[Recovery]):
     list_display = [
         "id",
         "endpoint",
-        labelled("state", of=state_of_recovery),
+        badge_column("state", value=state_of_recovery),
         "since",
         "until",
         "only",
@@ -31,10 +31,10 @@ class RecoveryAdmin(RecordAdmin[Recovery]):
     ]
 
     def find(self, term: str) -> Q:
-        found = super().find(term)
+        query = super().find(term)
         if (identifier := as_uuid(term)) is None:
-            return found
-        return found | Q(endpoint=identifier)
+            return query
+        return query | Q(endpoint=identifier)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Recovery]:
-        return super().get_queryset(request).select_related("endpoint").defer(*SEALED)
+        return super().get_queryset(request).select_related("endpoint").defer(*ENDPOINT_SECRETS)

@@ -6,27 +6,27 @@ from uuid import UUID
 
 from django.utils.text import Truncator
 
-from core.admin.base import Label, Panel, folded, link, list_url
+from core.admin.base import Badge, Panel, collapsible, link, list_url
 from events.models import Event
 from webhooks.models import Attempt, Delivery, Endpoint, Recovery
 
-SHOWN = 25
-# Of a delivery's endpoint: what no page shows is not loaded.
-SEALED = ("endpoint__encrypted_keyring", "endpoint__encrypted_headers")
-_FAILURES = 10
-_LOOKED_AT = 1_000  # newest deliveries whose last word is an error
-_SUMMARY = 60
+_ROWS = 25
+# Columns of a delivery's endpoint that no page shows, so they are not loaded.
+ENDPOINT_SECRETS = ("endpoint__encrypted_keyring", "endpoint__encrypted_headers")
+_SHORT_ROWS = 10
+_SCANNED = 1_000  # newest deliveries with an error
+_SUMMARY_LENGTH = 60
 
 
 def last_failures(endpoint: Endpoint) -> Panel:
-    """Those that were tried: of what a disabled endpoint is owed, most never was."""
+    """Only attempted ones: most deliveries that fail on disabling were never attempted."""
     newest = endpoint.deliveries.exclude(last_error="").order_by("-event_id")
-    refreshed_at = newest.values_list("pk", "attempts")[:_LOOKED_AT]
-    tried = [key for key, attempts in refreshed_at if attempts][:_FAILURES]
-    rows = Delivery.objects.filter(pk__in=tried).select_related("event").defer("event__body")
+    scanned = newest.values_list("pk", "attempts")[:_SCANNED]
+    attempted = [key for key, attempts in scanned if attempts][:_SHORT_ROWS]
+    rows = Delivery.objects.filter(pk__in=attempted).select_related("event").defer("event__body")
     deliveries = list(rows.order_by("-event_id"))
     last = _last_attempts(deliveries)
-    headers = ["Event", "Status", "Attempts", "Last answer", "Body", "Next tried"]
+    headers = ["Event", "Status", "Attempts", "Last response", "Body", "Next attempt"]
     return Panel(
         "Last failures",
         headers,
@@ -36,19 +36,19 @@ def last_failures(endpoint: Endpoint) -> Panel:
 
 
 def last_deliveries(endpoint: Endpoint) -> Panel:
-    # By event: its ids are in the order of time and in the unique index behind the endpoint.
+    # Event ids are in time order, and the unique index on (endpoint, event) delivers them sorted.
     latest = endpoint.deliveries.select_related("event").defer("event__body").order_by("-event_id")
     rows = [
         [
             link(delivery, delivery.event.type),
-            Label(delivery.status),
+            Badge(delivery.status),
             delivery.created_at,
             delivery.attempts,
             delivery.last_status_code or delivery.last_error,
         ]
-        for delivery in latest[:SHOWN]
+        for delivery in latest[:_ROWS]
     ]
-    headers = ["Event", "Status", "Created", "Attempts", "Last answer"]
+    headers = ["Event", "Status", "Created", "Attempts", "Last response"]
     return Panel("Last deliveries", headers, rows, empty="None yet.")
 
 
@@ -58,13 +58,13 @@ def recoveries(endpoint: Endpoint) -> Panel:
             link(recovery, f"{recovery.since:%Y-%m-%d %H:%M:%S}"),
             recovery.until,
             recovery.only,
-            Label(state_of_recovery(recovery)),
+            Badge(state_of_recovery(recovery)),
             f"{recovery.recovered:,}",
             recovery.last_error,
         ]
-        for recovery in endpoint.recoveries.order_by("-pk")[:_FAILURES]
+        for recovery in endpoint.recoveries.order_by("-pk")[:_SHORT_ROWS]
     ]
-    headers = ["Since", "Until", "Only", "State", "Sent again", "Why it ended"]
+    headers = ["Since", "Until", "Only", "State", "Sent again", "Error"]
     return Panel("Recoveries", headers, rows, empty="None yet.")
 
 
@@ -79,59 +79,59 @@ def attempts(delivery: Delivery) -> Panel:
         [
             attempt.number,
             attempt.at,
-            attempt.status_code or Label(attempt.error),
+            attempt.status_code or Badge(attempt.error),
             f"{attempt.duration_ms} ms",
             attempt.response or attempt.message,
             attempt.address,
         ]
-        for attempt in delivery.tries.order_by("-pk")[:SHOWN]
+        for attempt in delivery.attempt_rows.order_by("-pk")[:_ROWS]
     ]
-    headers = ["Attempt", "At", "Answer", "Took", "Body", "Address"]
+    headers = ["Attempt", "At", "Response", "Duration", "Body", "Address"]
     return Panel("Attempts", headers, rows, empty="None yet.")
 
 
 def deliveries_of(event: Event) -> Panel:
-    owed = Delivery.objects.filter(event=event.pk).select_related("endpoint")
+    deliveries = Delivery.objects.filter(event=event.pk).select_related("endpoint")
     rows = [
         [
             link(delivery, delivery.endpoint.url),
-            Label(delivery.status),
+            Badge(delivery.status),
             delivery.attempts,
             delivery.last_status_code or delivery.last_error,
             delivery.next_attempt_at,
         ]
-        for delivery in owed.defer(*SEALED)[:SHOWN]
+        for delivery in deliveries.defer(*ENDPOINT_SECRETS)[:_ROWS]
     ]
-    headers = ["Endpoint", "Status", "Attempts", "Last answer", "Next attempt"]
+    headers = ["Endpoint", "Status", "Attempts", "Last response", "Next attempt"]
     return Panel(
         "Deliveries",
         headers,
         rows,
         more=list_url(Delivery, q=str(event.pk)),
-        empty="No endpoint asked for it.",
+        empty="No endpoint is subscribed to it.",
     )
 
 
 def _failure(delivery: Delivery, last: Attempt | None) -> list[Any]:
-    answer = (last.status_code or last.error) if last else ""
+    result = (last.status_code or last.error) if last else ""
     return [
         link(delivery, delivery.event.type),
-        Label(delivery.status),
+        Badge(delivery.status),
         delivery.attempts,
-        answer or delivery.last_error,
+        result or delivery.last_error,
         _body(last),
         delivery.next_attempt_at or "never",
     ]
 
 
 def _last_attempts(deliveries: Sequence[Delivery]) -> dict[UUID, Attempt]:
-    tries = Attempt.objects.filter(delivery__in=[delivery.pk for delivery in deliveries])
-    newest = tries.order_by("delivery_id", "-pk").distinct("delivery_id")
+    attempts = Attempt.objects.filter(delivery__in=[delivery.pk for delivery in deliveries])
+    newest = attempts.order_by("delivery_id", "-pk").distinct("delivery_id")
     return {attempt.delivery_id: attempt for attempt in newest}
 
 
 def _body(attempt: Attempt | None) -> Any:
-    """What was answered, folded when it is longer than a line."""
+    """The response body, folded when it is longer than a line."""
     text = (attempt.response or attempt.message) if attempt else ""
-    start = Truncator(" ".join(text.split())).chars(_SUMMARY)
-    return text if text == start else folded(start, text)
+    start = Truncator(" ".join(text.split())).chars(_SUMMARY_LENGTH)
+    return text if text == start else collapsible(start, text)

@@ -1,225 +1,87 @@
-"""`/webhooks`: endpoints."""
-
-from typing import Annotated, Any, Literal
-from uuid import UUID
-
-from pydantic import AfterValidator, AliasChoices, BaseModel, Field
-from rest_framework.response import Response
+"""`/webhooks`: creating, listing, changing and deleting endpoints, and secret rotation."""
 
 from accounts import views
-from accounts.authentication import ApiRequest
-from accounts.idempotency import idempotent
+from accounts.access import Access, Scope
+from accounts.operation import operation
 from accounts.views import ApiView
-from core.api.aliases import AliasedBody
-from core.api.bodies import Text, parse
-from core.api.http import uncached
-from core.api.openapi import IDEMPOTENCY_KEY, PAGE, describe, list_of
-from core.api.pagination import page
+from core.api.dialects import Page
 from core.times import iso
 from webhooks import services
+from webhooks.api.bodies import CreateWebhook, UpdateWebhook
+from webhooks.api.representations import (
+    SecretRotated,
+    WebhookChanged,
+    WebhookCreated,
+    WebhookDeleted,
+    WebhookOut,
+    represent,
+    represent_rotation,
+)
 from webhooks.models import Endpoint, EndpointQuerySet
-
-Url = Annotated[
-    Text,
-    Field(min_length=1, max_length=2048, validation_alias=AliasChoices("endpoint", "url")),
-]
-EventTypes = Annotated[
-    list[str],
-    Field(min_length=1, max_length=50, validation_alias=AliasChoices("events", "event_types")),
-]
-Description = Annotated[Text, Field(max_length=500)]
-# Write-only: the values can be secrets. webhooks.dispatch.custom_headers knows what is allowed.
-Headers = dict[str, str]
-# Not strict: JSON has no UUIDs, only text that spells them.
-Ids = Annotated[
-    list[Annotated[UUID, Field(strict=False)]],
-    Field(max_length=100),
-    AfterValidator(lambda given: list(dict.fromkeys(given))),
-]
-RateLimit = Annotated[int, Field(ge=1, le=1000)]
-
-
-class CreateWebhook(AliasedBody):
-    """`headers` are sent along with every request. The ids leave out events about anything else.
-    `rate_limit` is in requests a second. `ed25519` adds v1a signatures, for `public_key`.
-    """
-
-    url: Url
-    event_types: EventTypes
-    description: Description = ""
-    headers: Headers = {}
-    domain_ids: Ids = []
-    pod_ids: Ids = []
-    inbox_ids: Ids = []
-    rate_limit: RateLimit | None = None
-    ed25519: bool = False
-
-
-class UpdateWebhook(AliasedBody):
-    """What isn't named stays as it is; `headers` and lists that are named are replaced whole.
-
-    `webhook_id` is the path's, and not looked at.
-    """
-
-    # Resend's Python client sends all it was given.
-    webhook_id: Text = Field(default="", max_length=100)
-    url: Url = ""
-    event_types: EventTypes = []
-    description: Description = ""
-    headers: Headers = {}
-    domain_ids: Ids = []
-    pod_ids: Ids = []
-    inbox_ids: Ids = []
-    rate_limit: RateLimit | None = None
-    ed25519: bool = False
-    status: Literal["enabled", "disabled"] = "enabled"
-
-
-class WebhookOut(BaseModel):
-    object: Literal["webhook"] = "webhook"
-    id: str
-    endpoint: str
-    events: list[str]
-    status: str
-    disabled_reason: str | None
-    disabled_at: str | None
-    failing_since: str | None
-    description: str
-    header_names: list[str]
-    domain_ids: list[str]
-    pod_ids: list[str]
-    inbox_ids: list[str]
-    rate_limit: int | None
-    ed25519: bool
-    public_key: str | None
-    created_at: str
-
-
-class WebhookCreated(WebhookOut):
-    signing_secret: str
-
-
-class WebhookChanged(WebhookOut):
-    """`recover_since` is told when a disabled webhook is enabled: what it missed and what failed
-    is sent by `POST /webhooks/{id}/recover` with this as its `since`."""
-
-    recover_since: str | None
-
-
-class SecretRotated(BaseModel):
-    """`previous_secret_expires_at` is when the secret so far stops signing along."""
-
-    object: Literal["webhook"] = "webhook"
-    id: str
-    signing_secret: str
-    public_key: str | None
-    previous_secret_expires_at: str
-
-
-class WebhookDeleted(BaseModel):
-    object: Literal["webhook"] = "webhook"
-    id: str
-    deleted: Literal[True] = True
 
 
 class WebhooksView(ApiView):
-    @describe(
+    tag = "Webhooks"
+
+    @operation(
         "Create a webhook",
-        request=CreateWebhook,
-        response=WebhookCreated,
+        needs=Scope.WEBHOOKS_WRITE,
         status=201,
-        parameters=[IDEMPOTENCY_KEY],
-        tag="Webhooks",
+        idempotent=True,
+        no_store=True,
     )
-    def post(self, request: ApiRequest) -> Response:
-        return uncached(idempotent(request, "POST /webhooks", lambda: self._create(request)))
-
-    @describe("List webhooks", response=list_of(WebhookOut), parameters=PAGE, tag="Webhooks")
-    def get(self, request: ApiRequest) -> Response:
-        rows = visible(request).defer("encrypted_keyring", "encrypted_headers")
-        return Response(page(request, rows, shown))
-
-    def _create(self, request: ApiRequest) -> Response:
-        wanted = parse(CreateWebhook, request.data)
-        with CreateWebhook.in_words_of(request.data):
+    def post(self, access: Access, body: CreateWebhook) -> WebhookCreated:
+        with CreateWebhook.with_given_names(self.request.data):
             endpoint, secret = services.create_endpoint(
-                workspace=request.auth.workspace, **wanted.model_dump()
+                workspace=access.workspace, **body.model_dump()
             )
-        return Response(shown(endpoint) | {"signing_secret": secret}, status=201)
+        return WebhookCreated(**represent(endpoint).model_dump(), signing_secret=secret)
+
+    @operation("List webhooks", needs=Scope.WEBHOOKS_READ)
+    def get(self, access: Access) -> Page[WebhookOut]:
+        rows = visible(access).defer("encrypted_keyring", "encrypted_headers")
+        return self.page(rows, represent)
 
 
 class WebhookView(ApiView):
-    @describe("Get a webhook", response=WebhookOut, tag="Webhooks")
-    def get(self, request: ApiRequest, webhook_id: str) -> Response:
-        return Response(shown(find(request, webhook_id)))
+    tag = "Webhooks"
 
-    @describe("Change a webhook", request=UpdateWebhook, response=WebhookChanged, tag="Webhooks")
-    def patch(self, request: ApiRequest, webhook_id: str) -> Response:
-        before = find(request, webhook_id)
-        changes = parse(UpdateWebhook, request.data).model_dump(
-            exclude_unset=True, exclude={"webhook_id"}
-        )
-        with UpdateWebhook.in_words_of(request.data):
+    @operation("Get a webhook", needs=Scope.WEBHOOKS_READ)
+    def get(self, access: Access, webhook_id: str) -> WebhookOut:
+        return represent(find(access, webhook_id))
+
+    @operation("Change a webhook", needs=Scope.WEBHOOKS_WRITE)
+    def patch(self, access: Access, body: UpdateWebhook, webhook_id: str) -> WebhookChanged:
+        before = find(access, webhook_id)
+        changes = body.model_dump(exclude_unset=True, exclude={"webhook_id"})
+        with UpdateWebhook.with_given_names(self.request.data):
             after = services.update_endpoint(before, changes)
-        is_back = before.status != after.status == Endpoint.Status.ENABLED
-        since = before.missed_since if is_back else None
-        return Response(shown(after) | {"recover_since": iso(since)})
+        was_enabled = before.status != after.status == Endpoint.Status.ENABLED
+        since = before.missed_since if was_enabled else None
+        return WebhookChanged(**represent(after).model_dump(), recover_since=iso(since))
 
-    @describe("Delete a webhook", response=WebhookDeleted, tag="Webhooks")
-    def delete(self, request: ApiRequest, webhook_id: str) -> Response:
-        endpoint = find(request, webhook_id)
+    @operation("Delete a webhook", needs=Scope.WEBHOOKS_WRITE)
+    def delete(self, access: Access, webhook_id: str) -> WebhookDeleted:
+        endpoint = find(access, webhook_id)
         services.delete_endpoint(endpoint)
-        return Response(WebhookDeleted(id=str(endpoint.pk)).model_dump())
+        return WebhookDeleted(id=str(endpoint.pk))
 
 
 class RotateSecretView(ApiView):
-    @describe(
-        "Rotate a signing secret",
-        response=SecretRotated,
-        parameters=[IDEMPOTENCY_KEY],
-        tag="Webhooks",
+    tag = "Webhooks"
+
+    @operation(
+        "Rotate a signing secret", needs=Scope.WEBHOOKS_WRITE, idempotent=True, no_store=True
     )
-    def post(self, request: ApiRequest, webhook_id: str) -> Response:
-        endpoint = find(request, webhook_id)
-        route = f"POST /webhooks/{endpoint.pk}/signing-secret/rotate"
-        return uncached(idempotent(request, route, lambda: self._rotate(endpoint)))
-
-    def _rotate(self, endpoint: Endpoint) -> Response:
-        endpoint, keyring = services.rotate_secret(endpoint)
-        rotated = SecretRotated(
-            id=str(endpoint.pk),
-            signing_secret=keyring.newest.secret,
-            public_key=endpoint.public_key or None,
-            previous_secret_expires_at=iso(keyring.previous_ends_at),
-        )
-        return Response(rotated.model_dump())
+    def post(self, access: Access, webhook_id: str) -> SecretRotated:
+        endpoint, keyring = services.rotate_secret(find(access, webhook_id))
+        return represent_rotation(endpoint, keyring)
 
 
-def visible(request: ApiRequest) -> EndpointQuerySet:
-    """The only way this API reaches endpoints: those of the caller's workspace."""
-    return Endpoint.objects.for_workspace(request.auth.workspace)
+def visible(access: Access) -> EndpointQuerySet:
+    """The caller's endpoints. All views select endpoints through this function."""
+    return Endpoint.objects.visible_to(access)
 
 
-def find(request: ApiRequest, webhook_id: str) -> Endpoint:
-    return views.find(visible(request), webhook_id, "webhook")
-
-
-def shown(endpoint: Endpoint) -> dict[str, Any]:
-    return WebhookOut(
-        id=str(endpoint.pk),
-        endpoint=endpoint.url,
-        events=endpoint.event_types,
-        status=endpoint.status,
-        disabled_reason=endpoint.disabled_reason or None,
-        disabled_at=iso(endpoint.disabled_at),
-        failing_since=iso(endpoint.failing_since),
-        description=endpoint.description,
-        header_names=endpoint.header_names,
-        domain_ids=[str(each) for each in endpoint.domain_ids],
-        pod_ids=[str(each) for each in endpoint.pod_ids],
-        inbox_ids=[str(each) for each in endpoint.inbox_ids],
-        rate_limit=endpoint.rate_limit,
-        ed25519=bool(endpoint.public_key),
-        public_key=endpoint.public_key or None,
-        created_at=iso(endpoint.created_at),
-    ).model_dump()
+def find(access: Access, webhook_id: str) -> Endpoint:
+    return views.find(visible(access), webhook_id, "webhook")

@@ -1,50 +1,30 @@
-"""`/webhooks/event-types`: what endpoints can ask for, and what they get then."""
+"""`/webhooks/event-types`: the event types that endpoints can subscribe to."""
 
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, Field
 from rest_framework.response import Response
 
-from accounts.authentication import ApiRequest
+from accounts.access import Access, Scope
+from accounts.operation import operation
 from accounts.views import ApiView
-from core.api.openapi import describe, list_of
-from core.api.pagination import refuse_pages
+from core.api.dialects import ROOT
+from core.api.pagination import refuse_page_parameters
 from events.catalogue import CATALOGUE
-
-
-class EventTypeOut(BaseModel):
-    object: Literal["event_type"] = "event_type"
-    type: str
-    group: str = Field(description="The pattern that subscribes to this type and its like.")
-    description: str
-    emitted_by: str
-    schema_: dict[str, Any] = Field(
-        alias="schema",
-        description="JSON Schema (2020-12) of the whole body; fields may be added to it.",
-    )
-    example: dict[str, Any] = Field(description="A whole body.")
+from webhooks.api.representations import EventTypeOut, represent_event_type
 
 
 class EventTypesView(ApiView):
-    """All that this version has, in one answer: `limit`, `after` and `before` are refused."""
+    """All event types in one response: `limit`, `after` and `before` are refused."""
 
-    @describe("List event types", response=list_of(EventTypeOut), tag="Webhooks")
-    def get(self, request: ApiRequest) -> Response:
-        refuse_pages(request)
-        return Response({"object": "list", "data": _event_types(), "has_more": False})
+    tag = "Webhooks"
+
+    @operation("List event types", needs=Scope.WEBHOOKS_READ, answers=ROOT.page_model(EventTypeOut))
+    def get(self, access: Access) -> Response:
+        refuse_page_parameters(self.request)
+        return Response(ROOT.page_body(_event_types(), {"has_more": False}))
 
 
 @cache
 def _event_types() -> list[dict[str, Any]]:
-    return [
-        EventTypeOut(
-            type=kind.name,
-            group=kind.group,
-            description=kind.meaning,
-            emitted_by=kind.emitted_by,
-            schema=kind.schema,
-            example=kind.example,
-        ).model_dump(by_alias=True)
-        for kind in CATALOGUE.values()
-    ]
+    return [represent_event_type(kind).model_dump(by_alias=True) for kind in CATALOGUE.values()]

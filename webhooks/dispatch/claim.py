@@ -1,4 +1,4 @@
-"""Taking due deliveries by turns between endpoints, each with what its request needs."""
+"""Claiming due deliveries round-robin between endpoints, with the data for their requests."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -12,26 +12,26 @@ from psycopg import sql
 
 from core.queue.work import Settlement
 from events.models import Event
-from webhooks.health import PROBED_FROM
+from webhooks.health import PROBE_AFTER
 from webhooks.models import Delivery, Endpoint
 
-_LOCK = 0x6F70656E77686B  # "openwhk": one claim at a time, so that shares are counted right
+_LOCK = 0x6F70656E77686B  # "openwhk": serializes claims, so that in-flight counts are correct
 
-# What is in an endpoint's bucket now. It holds a tenth of a second's worth, so that no second
-# sees more than a tenth above the limit. clock_timestamp(), because now() is when this claim
-# began to wait for its turn.
+# The tokens in an endpoint's bucket now. Its capacity is a tenth of the limit, so no second
+# exceeds the limit by more than 10 %. clock_timestamp(), because now() is from before the wait
+# for the lock.
 _TOKENS = sql.SQL(
     "least(greatest(1, bucket.rate / 10.0),"
     " bucket.tokens + bucket.rate * extract(epoch FROM clock_timestamp() - bucket.filled_at))"
 )
-# least() passes over the null of an endpoint that has no bucket.
+# least() ignores the null of an endpoint without a bucket.
 _ROOM = sql.SQL(
     "least((SELECT CASE WHEN status <> 'enabled' THEN 0"
-    " WHEN failures_in_a_row < {probed} THEN {share}"
+    " WHEN failures_in_a_row < {probe_after} THEN {share}"
     " WHEN probe_at > now() THEN 0 ELSE 1 END"
     " FROM webhook_endpoints WHERE id = heads.key)"
-    " - (SELECT count(*) FROM webhook_deliveries AS flying WHERE flying.endpoint_id = heads.key"
-    " AND flying.status = 'attempting' AND flying.next_attempt_at > now()),"
+    " - (SELECT count(*) FROM webhook_deliveries AS sent WHERE sent.endpoint_id = heads.key"
+    " AND sent.status = 'attempting' AND sent.next_attempt_at > now()),"
     " (SELECT floor({tokens}) FROM webhook_rate_limits AS bucket"
     "  WHERE bucket.endpoint_id = heads.key))"
 )
@@ -40,13 +40,13 @@ _SPEND = sql.SQL(
     " filled_at = clock_timestamp() FROM unnest(%s::uuid[], %s::int[]) AS spent (id, count)"
     " WHERE bucket.endpoint_id = spent.id"
 ).format(tokens=_TOKENS)
-_HELD_BACK = sql.SQL(
+_RATE_LIMITED = sql.SQL(
     "SELECT EXISTS (SELECT FROM webhook_rate_limits AS bucket"
     " JOIN webhook_endpoints AS endpoint ON endpoint.id = bucket.endpoint_id"
-    " WHERE endpoint.status = 'enabled' AND endpoint.failures_in_a_row < {probed}"
-    " AND EXISTS (SELECT FROM webhook_deliveries AS owed WHERE owed.endpoint_id = endpoint.id"
-    " AND owed.next_attempt_at <= now()))"
-).format(probed=sql.Literal(PROBED_FROM))
+    " WHERE endpoint.status = 'enabled' AND endpoint.failures_in_a_row < {probe_after}"
+    " AND EXISTS (SELECT FROM webhook_deliveries AS due WHERE due.endpoint_id = endpoint.id"
+    " AND due.next_attempt_at <= now()))"
+).format(probe_after=sql.Literal(PROBE_AFTER))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,36 +60,38 @@ class Job:
 
 
 def claim(limit: int, *, share: int) -> list[Job]:
-    """Lease up to `limit` deliveries; an endpoint has at most `share` requests in flight.
+    """Lease up to `limit` due deliveries, with at most `share` requests in flight per endpoint.
 
-    One that fails time and again has one, and one with a rate limit no more than that allows.
-    Nothing is due, or may be sent now, when the list is empty.
+    A half-open endpoint gets one request at a time, a rate-limited one what its limit allows.
+    An empty list means that nothing is due or may be sent now.
     """
     while True:
         leased, endpoints = _lease(limit, share)
         if not leased:
             return []
-        _give_up([delivery for delivery in leased if delivery.is_poisoned])
-        alive = [delivery for delivery in leased if not delivery.is_poisoned]
-        if jobs := _jobs(alive, endpoints):
+        _fail_poisoned([delivery for delivery in leased if delivery.is_poisoned])
+        sendable = [delivery for delivery in leased if not delivery.is_poisoned]
+        if jobs := _jobs(sendable, endpoints):
             return jobs
 
 
-def is_held_back() -> bool:
-    """Whether something is due that only a rate limit keeps from being sent now."""
+def is_rate_limited() -> bool:
+    """Whether any due delivery waits only for its endpoint's rate limit."""
     with connection.cursor() as cursor:
-        cursor.execute(_HELD_BACK)
-        (found,) = cursor.fetchone() or (False,)
-    return bool(found)
+        cursor.execute(_RATE_LIMITED)
+        (exists,) = cursor.fetchone() or (False,)
+    return bool(exists)
 
 
 def lease_time() -> timedelta:
-    """Longer than a request and the writing of its result can take."""
+    """Longer than sending a request and recording its result can take."""
     return timedelta(seconds=settings.WEBHOOK_TIMEOUT * 2 + 30)
 
 
 def _lease(limit: int, share: int) -> tuple[list[Delivery], Mapping[UUID, Endpoint]]:
-    room = _ROOM.format(probed=sql.Literal(PROBED_FROM), share=sql.Literal(share), tokens=_TOKENS)
+    room = _ROOM.format(
+        probe_after=sql.Literal(PROBE_AFTER), share=sql.Literal(share), tokens=_TOKENS
+    )
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
@@ -101,20 +103,20 @@ def _lease(limit: int, share: int) -> tuple[list[Delivery], Mapping[UUID, Endpoi
             sets=sql.SQL("status = 'attempting'"),
         )
         endpoints = Endpoint.objects.in_bulk({delivery.endpoint_id for delivery in leased})
-        _spend(leased, endpoints)
+        _spend_tokens(leased, endpoints)
     return leased, endpoints
 
 
-def _spend(leased: list[Delivery], endpoints: Mapping[UUID, Endpoint]) -> None:
-    paced = {key for key, endpoint in endpoints.items() if endpoint.rate_limit is not None}
-    spent = Counter(delivery.endpoint_id for delivery in leased if delivery.endpoint_id in paced)
+def _spend_tokens(leased: list[Delivery], endpoints: Mapping[UUID, Endpoint]) -> None:
+    limited = {key for key, endpoint in endpoints.items() if endpoint.rate_limit is not None}
+    spent = Counter(delivery.endpoint_id for delivery in leased if delivery.endpoint_id in limited)
     if spent:
         with connection.cursor() as cursor:
             cursor.execute(_SPEND, [list(spent), list(spent.values())])
 
 
-def _give_up(deliveries: list[Delivery]) -> None:
-    """A delivery over which the dispatcher died time and again is not tried any more."""
+def _fail_poisoned(deliveries: list[Delivery]) -> None:
+    """Stop retrying deliveries during which the dispatcher crashed repeatedly."""
     failed = {"status": Delivery.Status.FAILED.value, "last_error": "dispatcher_died"}
     Delivery.objects.settle([Settlement(delivery, changes=failed) for delivery in deliveries])
 
@@ -126,7 +128,7 @@ def _jobs(deliveries: list[Delivery], endpoints: Mapping[UUID, Endpoint]) -> lis
     return [
         _job(delivery, endpoints[delivery.endpoint_id], events[delivery.event_id])
         for delivery in deliveries
-        # Deleted since the claim: the delivery went with it.
+        # A row deleted since the claim took its deliveries with it.
         if delivery.endpoint_id in endpoints and delivery.event_id in events
     ]
 

@@ -1,7 +1,7 @@
-"""The work behind `webhooks.tasks`: hundreds of requests in flight, rows read and written in bulk.
+"""The delivery loop: hundreds of requests in flight, rows claimed and written in batches.
 
 One thread talks to the database while the event loop talks to the endpoints. Rows are claimed as
-requests finish, so a slow endpoint holds up nothing but its own share.
+requests finish, so a slow endpoint delays only its own deliveries.
 """
 
 import asyncio
@@ -20,55 +20,63 @@ from django.utils import timezone
 from core import metrics
 from core.context import request_id
 from core.outbound import OutboundClient
+from core.queue.queues import Batch
 from core.queue.worker_loop import stopping
-from webhooks.dispatch.claim import Job, claim, is_held_back
+from webhooks.dispatch.claim import Job, claim, is_rate_limited
+from webhooks.dispatch.outbound_policy import outbound_policy
 from webhooks.dispatch.results import Result, record, still_leased
 from webhooks.dispatch.signed_request import post
-from webhooks.services import policy
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-GATHER = 0.002  # seconds in which further answers join the ones to be written
-LOOK = 0.1  # seconds between looks for new work while requests are in flight
-AWAY = 0.5  # seconds before a database that didn't answer is asked again
+PASS_SECONDS = 60.0  # long, because each pass waits for its slowest request at the end
+BATCH_WINDOW = 0.002  # seconds to collect further results into one write
+POLL_INTERVAL = 0.1  # seconds between claims while requests are in flight
+DB_RETRY_DELAY = 0.5  # seconds between tries while the database is unavailable
 
 
-def deliver_due() -> int:
-    """Deliver until nothing is due and nothing in flight; how many attempts were made."""
+def deliver_due(seconds: float = PASS_SECONDS) -> Batch:
+    """Deliver until nothing is due or in flight; claim nothing more after that many seconds.
+
+    `processed` counts attempts with a 2xx response, `failed` all others.
+    """
+    dispatcher = _Dispatcher(until=time.monotonic() + seconds)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_Dispatcher().run())
+        return runner.run(dispatcher.run())
 
 
 @dataclass
 class _Dispatcher:
-    made: int = 0
+    until: float  # by time.monotonic()
 
     def __post_init__(self) -> None:
+        self.total = Batch(0)
         self.in_flight: set[asyncio.Task[Result]] = set()
         self.unwritten: list[Result] = []
-        self.waits_for_pace = False
+        self.is_rate_limited = False
         self.database = ThreadPoolExecutor(1, thread_name_prefix="webhooks-database")
 
-    async def run(self) -> int:
+    async def run(self) -> Batch:
         try:
-            async with OutboundClient(policy(), limit=settings.WEBHOOK_CONCURRENCY) as client:
+            client = OutboundClient(outbound_policy(), limit=settings.WEBHOOK_CONCURRENCY)
+            async with client:
                 while True:
                     jobs = await self._in_database(self._exchange)
                     self._start(client, jobs)
                     if not self._is_busy():
-                        return self.made
-                    await self._some_finished()
+                        return self.total
+                    await self._collect_finished()
         finally:
             for task in self.in_flight:
                 task.cancel()
-            # A lambda: `connection` is another one in each thread.
+            # A lambda, because `connection` is thread-local.
             await self._in_database(lambda: connection.close())
             self.database.shutdown()
 
     def _exchange(self) -> list[Job]:
-        """Write what is known and claim for the places that are free."""
+        """Write the results so far and claim deliveries for the free slots."""
         try:
             record(self.unwritten)
             self.unwritten = []
@@ -78,51 +86,54 @@ class _Dispatcher:
             self.unwritten = still_leased(self.unwritten)
             if not self._is_busy():
                 raise
-            # Requests that were made are not to be made again: their results are kept for
-            # as long as nobody else can have claimed the rows.
-            logger.warning("The database does not answer", extra={"reason": str(error)})
-            time.sleep(AWAY)  # in the database's thread: requests go on
+            # Results are kept while their leases last, so that no finished request is repeated.
+            logger.warning("Database unavailable", extra={"reason": str(error)})
+            time.sleep(DB_RETRY_DELAY)  # in the database thread: requests continue
             return []
 
     def _claim(self) -> list[Job]:
-        """A quarter of the places is kept for endpoints that have hardly any request in flight:
-        endpoints that all begin to hang at once would otherwise take every place there is."""
-        self.waits_for_pace = False
+        """Reserve a quarter of the slots for endpoints with hardly any request in flight.
+        Otherwise many endpoints that start to hang at once would take every slot."""
+        self.is_rate_limited = False
         free = settings.WEBHOOK_CONCURRENCY - len(self.in_flight)
-        if stopping.is_set() or not free:
+        if stopping.is_set() or time.monotonic() >= self.until or not free:
             return []
-        kept = settings.WEBHOOK_CONCURRENCY // 4
-        if free > kept:
-            jobs = claim(free - kept, share=settings.WEBHOOK_PER_ENDPOINT)
+        reserved = settings.WEBHOOK_CONCURRENCY // 4
+        if free > reserved:
+            jobs = claim(free - reserved, share=settings.WEBHOOK_PER_ENDPOINT)
         else:
             jobs = claim(free, share=min(2, settings.WEBHOOK_PER_ENDPOINT))
-        self.waits_for_pace = not jobs and not self.in_flight and is_held_back()
+        self.is_rate_limited = not jobs and not self.in_flight and is_rate_limited()
         return jobs
 
     def _is_busy(self) -> bool:
-        return bool(self.in_flight or self.unwritten or self.waits_for_pace)
+        return bool(self.in_flight or self.unwritten or self.is_rate_limited)
 
     def _start(self, client: OutboundClient, jobs: list[Job]) -> None:
         for job in jobs:
             self.in_flight.add(asyncio.create_task(_attempt(client, job)))
 
-    async def _some_finished(self) -> None:
+    async def _collect_finished(self) -> None:
         if self.in_flight:
-            await asyncio.wait(self.in_flight, timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.sleep(GATHER)
-        elif self.waits_for_pace:
-            await asyncio.sleep(LOOK)
+            await asyncio.wait(
+                self.in_flight, timeout=POLL_INTERVAL, return_when=asyncio.FIRST_COMPLETED
+            )
+            await asyncio.sleep(BATCH_WINDOW)
+        elif self.is_rate_limited:
+            await asyncio.sleep(POLL_INTERVAL)
         done = {task for task in self.in_flight if task.done()}
         self.in_flight -= done
-        self.made += len(done)
-        self.unwritten += [task.result() for task in done]
+        results = [task.result() for task in done]
+        self.unwritten += results
+        succeeded = [result.succeeded for result in results].count(True)
+        self.total += Batch(len(results), succeeded, failed=len(results) - succeeded)
 
     async def _in_database(self, action: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.database, action)
 
 
 async def _attempt(client: OutboundClient, job: Job) -> Result:
-    request_id.set(job.request_id)  # in this task's own context, for whatever it logs
+    request_id.set(job.request_id)  # for logging; contextvars are per asyncio task
     started, clock = timezone.now(), time.perf_counter()
     outcome = await post(
         client,

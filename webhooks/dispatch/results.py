@@ -1,4 +1,4 @@
-"""Writing what endpoints answered: a handful of statements a batch."""
+"""Recording delivery results: a few statements per batch."""
 
 import logging
 from collections.abc import Sequence
@@ -13,11 +13,12 @@ from core import metrics
 from core.db import bulk
 from core.db.ids import uuid7
 from core.outbound import Outcome
+from core.queue.batches import run_batch
 from core.queue.work import Settlement
 from webhooks import health
 from webhooks.dispatch.claim import Job, lease_time
 from webhooks.dispatch.retry_policy import next_delay
-from webhooks.dispatch.signed_request import printable, reason, shown
+from webhooks.dispatch.signed_request import error_code, response_excerpt, storable
 from webhooks.models import Attempt, Delivery
 
 logger = logging.getLogger(__name__)
@@ -28,8 +29,8 @@ class Result:
     job: Job
     outcome: Outcome
     at: datetime
-    # Of the attempt's row: a result that is written twice, because the connection broke at
-    # the commit, is one row all the same.
+    # The attempt's primary key: a result that is written again because the connection broke at
+    # the commit adds no second row.
     id: UUID = field(default_factory=uuid7)
 
     @property
@@ -38,11 +39,11 @@ class Result:
 
     @property
     def reason(self) -> str:
-        return reason(self.outcome)[:50]
+        return error_code(self.outcome)[:50]
 
     @property
-    def answer(self) -> health.Answer:
-        return health.Answer(
+    def for_health(self) -> health.RequestResult:
+        return health.RequestResult(
             endpoint=self.job.endpoint,
             at=self.at,
             status=self.outcome.status,
@@ -52,56 +53,55 @@ class Result:
 
 
 def record(results: Sequence[Result]) -> None:
-    """Settle the deliveries, keep the attempts, and note how the endpoints are doing.
+    """Settle the deliveries, store the attempts and update the endpoints' health.
 
-    OperationalError or InterfaceError when the database is away: then nothing is lost by doing
-    it again. A result that can't be written for another reason is logged, and its delivery
-    tried again after the lease.
+    Raises OperationalError or InterfaceError when the database is unavailable; calling it again
+    is safe. A result that can't be written for another reason is logged, and its delivery is
+    retried after the lease.
     """
-    try:
-        _record_together(results)
-    except (InterfaceError, OperationalError):
-        raise
-    except Exception:  # one of them is bad: the others must not be lost with it
-        logger.exception("A batch of webhook results could not be written; trying each alone")
-        for result in results:
-            _record_alone(result)
+    run_batch(results, _record_batch, _on_error, on_batch_error=_on_batch_error)
 
 
 def still_leased(results: Sequence[Result]) -> list[Result]:
-    """Those whose deliveries nobody else can have claimed since."""
+    """The results whose deliveries no other worker can have claimed yet."""
     since = timezone.now() - lease_time()
     return [result for result in results if result.at > since]
 
 
-def _record_together(results: Sequence[Result]) -> None:
-    if not results:
-        return
+def _record_batch(results: Sequence[Result]) -> None:
     with transaction.atomic():
-        # Endpoints before deliveries, as where an endpoint is disabled or deleted: the other
-        # way round the two would wait for each other.
-        health.note([result.answer for result in results])
-        ours = Delivery.objects.settle([_settlement(result) for result in results])
-        held = [result for result in results if result.job.delivery.pk in ours]
-        bulk.insert_ignoring_conflicts(Attempt, [_attempt(result) for result in held])
-        answers = [result.answer for result in held]
-        health.count_hours(answers)
-        health.judge(answers)
+        # Lock endpoints before deliveries, in the same order as disabling and deleting an
+        # endpoint, to avoid deadlocks.
+        health.update_health([result.for_health for result in results])
+        settled_ids = Delivery.objects.settle([_settlement(result) for result in results])
+        settled = [result for result in results if result.job.delivery.pk in settled_ids]
+        bulk.insert_ignoring_conflicts(Attempt, [_attempt(result) for result in settled])
+        observed = [result.for_health for result in settled]
+        health.count_hours(observed)
+        health.notify_or_disable(observed)
     for result in results:
-        _report(result)
+        _log(result)
 
 
-def _record_alone(result: Result) -> None:
-    try:
-        _record_together([result])
-    except (InterfaceError, OperationalError):
-        raise
-    except Exception:
-        logger.exception(
-            "The result of delivery %s could not be written",
-            result.job.delivery.pk,
-            extra={"request_id": result.job.request_id},
-        )
+def _on_batch_error(error: Exception) -> None:
+    _raise_if_unavailable(error)
+    logger.error("Could not record a batch of webhook results; retrying one by one", exc_info=error)
+
+
+def _on_error(result: Result, error: Exception) -> None:
+    _raise_if_unavailable(error)
+    logger.error(
+        "Could not record the result of delivery %s",
+        result.job.delivery.pk,
+        exc_info=error,
+        extra={"request_id": result.job.request_id},
+    )
+
+
+def _raise_if_unavailable(error: Exception) -> None:
+    """Every other result would fail too while the database is unavailable."""
+    if isinstance(error, InterfaceError | OperationalError):
+        raise error
 
 
 def _settlement(result: Result) -> Settlement:
@@ -123,9 +123,9 @@ def _settlement(result: Result) -> Settlement:
 
 
 def _delay(result: Result) -> timedelta | None:
-    made = result.job.number - result.job.delivery.attempts_before_replay
+    attempts = result.job.number - result.job.delivery.attempts_before_replay
     retry_after = result.outcome.headers.get("Retry-After", "")
-    return next_delay(made, result.outcome.status, retry_after)
+    return next_delay(attempts, result.outcome.status, retry_after)
 
 
 def _attempt(result: Result) -> dict[str, object]:
@@ -136,17 +136,17 @@ def _attempt(result: Result) -> dict[str, object]:
         "number": result.job.number,
         "status_code": outcome.status,
         "error": result.reason,
-        "message": printable(outcome.message)[:500],
-        "response": shown(outcome),
+        "message": storable(outcome.message)[:500],
+        "response": response_excerpt(outcome),
         "address": outcome.address[:45],
         "duration_ms": outcome.duration_ms,
         "at": result.at,
     }
 
 
-def _report(result: Result) -> None:
+def _log(result: Result) -> None:
     metrics.WEBHOOK_ATTEMPTS.labels(result.reason or "success").inc()
-    # Successes come by the thousand a second, failures of an endpoint ever more slowly.
+    # There may be a thousand successes per second; failures are slowed down by the backoff.
     level = logging.DEBUG if result.succeeded else logging.INFO
     if logger.isEnabledFor(level):
         logger.log(

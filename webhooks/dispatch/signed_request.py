@@ -1,4 +1,4 @@
-"""The request that carries an event: the same for what is owed and for samples."""
+"""The signed HTTP request that carries an event, for deliveries and test events alike."""
 
 import binascii
 import logging
@@ -13,8 +13,8 @@ from webhooks.models import Endpoint
 
 logger = logging.getLogger(__name__)
 
-MAX_BODY = 16 * 1024
-KEPT = 1000  # characters of an answer
+MAX_BODY = 16 * 1024  # bytes read of a response
+EXCERPT = 1000  # characters stored of a response
 USER_AGENT = f"OpenSend-Webhooks/{settings.VERSION}"
 
 
@@ -27,7 +27,7 @@ async def post(
     attempt: int,
     at: datetime,
 ) -> Outcome:
-    """Sign and send once. Whatever goes wrong is an Outcome: others must not go down with it."""
+    """Sign and send once. Every error becomes an Outcome, so that other requests go on."""
     try:
         content = body.encode()
         headers = _headers(
@@ -46,38 +46,38 @@ async def post(
             max_body=MAX_BODY,
         )
     except (InvalidToken, binascii.Error):
-        logger.exception("No key of ENCRYPTION_KEYS opens the secrets of %s", endpoint.pk)
+        logger.exception("No key of ENCRYPTION_KEYS decrypts the secrets of %s", endpoint.pk)
         return _unsent("secret_unreadable", "The signing secret could not be decrypted")
     except Exception:
-        logger.exception("Event %s could not be sent to %s", event_id, endpoint.pk)
+        logger.exception("Could not send event %s to endpoint %s", event_id, endpoint.pk)
         return _unsent("internal_error", "The request could not be made")
 
 
-def reason(outcome: Outcome) -> str:
-    """Why it is no success, as an attempt's `error` has it: "", `timeout`, `http_500`, ..."""
+def error_code(outcome: Outcome) -> str:
+    """The attempt's `error`: "" for success, else `timeout`, `http_500`, ..."""
     if outcome.succeeded:
         return ""
     return outcome.error or f"http_{outcome.status}"
 
 
-def shown(outcome: Outcome) -> str:
-    """The start of the answer's body, as PostgreSQL's text can hold it."""
-    return printable(outcome.body.decode("utf-8", "replace"))[:KEPT]
+def response_excerpt(outcome: Outcome) -> str:
+    """The start of the response body, as storable text."""
+    return storable(outcome.body.decode("utf-8", "replace"))[:EXCERPT]
 
 
-def printable(text: str) -> str:
-    """Without what PostgreSQL's text can't hold: NUL, and halves of surrogate pairs."""
-    storable = text.encode("utf-8", "replace").decode()
-    return storable.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+def storable(text: str) -> str:
+    """Replace what a PostgreSQL `text` can't store: NUL and lone surrogates."""
+    encodable = text.encode("utf-8", "replace").decode()
+    return encodable.replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 def _headers(
     endpoint: Endpoint, *, event_id: str, body: bytes, attempt: int, timestamp: int
 ) -> dict[str, str]:
     return {
-        **custom_headers.opened(endpoint.encrypted_headers),
+        **custom_headers.decrypt(endpoint.encrypted_headers),
         **signing.headers(
-            signing.opened(endpoint.encrypted_keyring),
+            signing.decrypt_keyring(endpoint.encrypted_keyring),
             event_id=event_id,
             attempt=attempt,
             timestamp=timestamp,

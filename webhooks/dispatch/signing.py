@@ -1,7 +1,7 @@
-"""The headers that prove a webhook is ours.
+"""Webhook signatures and the headers that carry them.
 
-Standard Webhooks 1.0 (`webhook-*`, versions v1 and v1a), the same under the names that svix's
-libraries read (`svix-*`), and `X-Signature` for receivers without a library.
+Standard Webhooks 1.0 (`webhook-*`, versions v1 and v1a), the same values under the names that
+Svix libraries read (`svix-*`), and `X-Signature` for receivers without a library.
 """
 
 import base64
@@ -22,14 +22,14 @@ PREFIX = "whsec_"
 PRIVATE_PREFIX = "whsk_"
 PUBLIC_PREFIX = "whpk_"
 OVERLAP = timedelta(hours=24)
-MAX_KEYS = 5  # that sign at once: each adds 47 characters to two headers, and 140 with v1a
+MAX_KEYS = 5  # active at once: each adds 47 characters to two headers, and 140 with v1a
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A secret, a private key beside it when the endpoint asked for v1a, and until when it signs.
+    """A signing secret, and an Ed25519 private key if the endpoint uses v1a.
 
-    `until` is in unix seconds, None for the newest key.
+    It signs until `until`, in unix seconds; None for the newest key.
     """
 
     secret: str
@@ -39,7 +39,7 @@ class Key:
     _ed25519: Ed25519PrivateKey | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """binascii.Error when the secret isn't one of ours."""
+        """Raises binascii.Error when the secret isn't valid base64."""
         seed = _decoded(self.private_key, PRIVATE_PREFIX)
         object.__setattr__(self, "_hmac", _decoded(self.secret, PREFIX))
         object.__setattr__(
@@ -53,22 +53,22 @@ class Key:
 
     @property
     def public_key(self) -> str:
-        """`whpk_` and the base64 of the 32 bytes that verify v1a; "" without."""
+        """`whpk_` and the base64 of the 32-byte Ed25519 public key; "" without v1a."""
         if self._ed25519 is None:
             return ""
         raw = self._ed25519.public_key().public_bytes_raw()
         return PUBLIC_PREFIX + base64.b64encode(raw).decode()
 
-    def signatures(self, signed: bytes) -> list[str]:
-        found = ["v1," + _base64(hmac.digest(self._hmac, signed, hashlib.sha256))]
+    def signatures(self, content: bytes) -> list[str]:
+        signatures = ["v1," + _base64(hmac.digest(self._hmac, content, hashlib.sha256))]
         if self._ed25519 is not None:
-            found.append("v1a," + _base64(self._ed25519.sign(signed)))
-        return found
+            signatures.append("v1a," + _base64(self._ed25519.sign(content)))
+        return signatures
 
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """An endpoint's keys, the newest first; those before it sign along until their time is up."""
+    """An endpoint's keys, newest first; older keys also sign until they expire."""
 
     keys: tuple[Key, ...]
 
@@ -85,20 +85,20 @@ class Keyring:
 
     @property
     def previous_ends_at(self) -> datetime | None:
-        """When the secret before the newest stops signing along; None when there is none."""
+        """When the previous secret expires; None when there is none."""
         if len(self.keys) == 1 or self.keys[1].until is None:
             return None
         return datetime.fromtimestamp(self.keys[1].until, UTC)
 
     def rotatable_from(self, at: datetime) -> datetime:
-        """`at` itself unless MAX_KEYS sign then; else when the first of those ends."""
+        """`at` if fewer than MAX_KEYS are active then, otherwise when the first expires."""
         ends = [key.until for key in self.signing_at(int(at.timestamp())) if key.until is not None]
         if len(ends) + 1 < MAX_KEYS:
             return at
         return datetime.fromtimestamp(min(ends), UTC)
 
     def rotated(self, at: datetime) -> Self:
-        """A new key in front; the newest so far goes on for OVERLAP, those that ended are gone."""
+        """Add a new key; the previous one expires after OVERLAP, and expired keys are removed."""
         now = int(at.timestamp())
         until = now + int(OVERLAP.total_seconds())
         retired = Key(self.newest.secret, self.newest.private_key, until)
@@ -107,39 +107,39 @@ class Keyring:
         return type(self)((fresh, retired, *older))
 
     def with_ed25519(self) -> Self:
-        """The newest key signs v1a too; its secret stays, and so does a private key it has."""
+        """Add a private key to the newest key unless it has one; the secret stays the same."""
         if self.newest.private_key:
             return self
         newest = replace(self.newest, private_key=_random(PRIVATE_PREFIX))
         return type(self)((newest, *self.keys[1:]))
 
     def without_ed25519(self) -> Self:
-        """None of the keys signs v1a."""
+        """Remove the private keys of all keys."""
         return type(self)(tuple(replace(key, private_key="") for key in self.keys))
 
-    def sealed(self) -> str:
-        """As it is stored: JSON, encrypted."""
+    def encrypted(self) -> str:
+        """As encrypted JSON, for storage."""
         rows = [[key.secret, key.private_key, key.until] for key in self.keys]
         return crypto.encrypt(orjson.dumps(rows).decode())
 
 
 @lru_cache(maxsize=10_000)
-def opened(sealed: str) -> Keyring:
-    """A stored keyring; InvalidToken or binascii.Error when it can't be read."""
-    return Keyring(tuple(Key(*row) for row in orjson.loads(crypto.decrypt(sealed))))
+def decrypt_keyring(token: str) -> Keyring:
+    """Decrypt a stored keyring. Raises InvalidToken or binascii.Error when it can't be read."""
+    return Keyring(tuple(Key(*row) for row in orjson.loads(crypto.decrypt(token))))
 
 
 def headers(
     keyring: Keyring, *, event_id: str, attempt: int, timestamp: int, body: bytes
 ) -> dict[str, str]:
-    """`timestamp` is in unix seconds and of this attempt; `event_id` is the body's own `id`.
+    """`timestamp` is this attempt's, in unix seconds; `event_id` is the `id` in the body.
 
-    X-Signature is one value, and so by the newest secret alone.
+    X-Signature holds a single value, so only the newest secret signs it.
     """
     at = str(timestamp)
-    signed = b"%s.%s.%s" % (event_id.encode(), at.encode(), body)
+    content = b"%s.%s.%s" % (event_id.encode(), at.encode(), body)
     signature = " ".join(
-        each for key in keyring.signing_at(timestamp) for each in key.signatures(signed)
+        each for key in keyring.signing_at(timestamp) for each in key.signatures(content)
     )
     newest = keyring.newest.secret.encode()
     plain = hmac.digest(newest, at.encode() + b"." + body, hashlib.sha256).hex()

@@ -285,7 +285,7 @@ class Migration(migrations.Migration):
                     models.ForeignKey(
                         db_index=False,
                         on_delete=django.db.models.deletion.CASCADE,
-                        related_name="tries",
+                        related_name="attempt_rows",
                         to="webhooks.delivery",
                     ),
                 ),

@@ -5,34 +5,37 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from core.security.key_rotation import Tally, rotate_all
+from core.security.key_rotation import RotationCount, rotate_all
 
 
 class Command(BaseCommand):
     help = (
-        "Encrypt every stored secret with the first key of ENCRYPTION_KEYS. Put a new key in front,"
-        " restart all processes, run this, and then take the old key away. Safe to run again and"
-        " while the product runs."
+        "Re-encrypt every stored secret with the first key of ENCRYPTION_KEYS. Prepend the new key,"
+        " restart all processes, run this command, then remove the old key. Safe to repeat and to"
+        " run while OpenSend is running."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *, json: bool, **options: Any) -> None:
-        tallies = list(rotate_all())
+        counts = list(rotate_all())
         if json:
-            self.stdout.write(json_format.dumps({"columns": [asdict(each) for each in tallies]}))
+            self.stdout.write(json_format.dumps({"columns": [asdict(count) for count in counts]}))
         else:
-            for tally in tallies:
-                self.stdout.write(_line(tally))
-        unreadable = [f"{each.table} {key}" for each in tallies for key in each.unreadable]
+            for count in counts:
+                self.stdout.write(_summary(count))
+        unreadable = [f"{count.table} {pk}" for count in counts for pk in count.unreadable]
         if unreadable:
-            listed = "\n".join(unreadable)
-            raise CommandError(f"No key of ENCRYPTION_KEYS opens {len(unreadable)}:\n{listed}")
+            rows = "\n".join(unreadable)
+            raise CommandError(
+                f"{len(unreadable)} secrets could not be decrypted with any key of"
+                f" ENCRYPTION_KEYS:\n{rows}"
+            )
 
 
-def _line(tally: Tally) -> str:
+def _summary(count: RotationCount) -> str:
     return (
-        f"{tally.table}.{tally.column}: {tally.renewed} renewed,"
-        f" {tally.already_new} already new, {len(tally.unreadable)} unreadable"
+        f"{count.table}.{count.column}: {count.renewed} re-encrypted,"
+        f" {count.already_new} already current, {len(count.unreadable)} unreadable"
     )

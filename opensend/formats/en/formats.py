@@ -1,4 +1,4 @@
-"""Times in the admin as logs and API answers have them: 24 hours, with seconds, in UTC."""
+"""Admin times in the format of logs and the API: 24-hour clock, with seconds, in UTC."""
 
 DATE_FORMAT = SHORT_DATE_FORMAT = "Y-m-d"
 TIME_FORMAT = "H:i:s"

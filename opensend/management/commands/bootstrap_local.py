@@ -1,4 +1,4 @@
-"""What `make run` needs to be useful at once: a tenant, a verified domain, a key, an operator."""
+"""Seed data for `make run`: a workspace, a verified domain, an API key and an admin user."""
 
 import os
 import secrets
@@ -33,8 +33,8 @@ EVENT_TYPES = [
     "RENDERING_FAILURE",
     "SUBSCRIPTION",
 ]
-# A hundred tries within an hour, the most that SNS grants (AWS, "Amazon SNS message delivery
-# retries"): a restart of ours costs no event.
+# 100 retries within an hour, the maximum of SNS (AWS, "Amazon SNS message delivery retries"), so a
+# restart loses no events.
 DELIVERY_POLICY = {
     "healthyRetryPolicy": {
         "minDelayTarget": 1,
@@ -44,34 +44,34 @@ DELIVERY_POLICY = {
         "backoffFunction": "exponential",
     }
 }
-CONFIRMED_WITHIN = 30.0  # seconds
+CONFIRMATION_TIMEOUT = 30.0  # seconds
 
 
 class Command(BaseCommand):
-    help = "Fill a local installation that talks to the stand-in for AWS. Safe to run again."
+    help = "Seed a local installation that uses the AWS twin. Safe to run repeatedly."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--subscribe",
             action="store_true",
-            help="subscribe /events/ses to the topic of SES's events, by the real handshake",
+            help="subscribe /events/ses to the SNS topic of SES events, and wait until confirmed",
         )
 
     def handle(self, *, subscribe: bool, **options: Any) -> None:
         if not (settings.LOCAL_MODE and settings.AWS_ENDPOINT_URL):
             raise CommandError(
-                "This is for LOCAL_MODE=true and an AWS_ENDPOINT_URL on this machine."
+                "This command needs LOCAL_MODE=true and an AWS_ENDPOINT_URL that is not AWS."
             )
         topic = settings.SES_EVENTS_SNS_TOPIC_ARN[0]
         if subscribe:
             _subscribe(topic)
             return
         _provision(topic)
-        _write_facts(topic, _seed())
+        _write_bootstrap(topic, _seed())
 
 
 def _provision(topic: str) -> None:
-    """The topics and the configuration set with its event destination; SES wants this order."""
+    """Create the topics, the configuration set and its event destination, in SES's order."""
     sns, ses = aws.sns(settings.AWS_REGION), aws.ses(settings.AWS_REGION)
     sns.create_topic(Name=topic.rpartition(":")[2], Attributes={"SignatureVersion": "2"})
     sns.create_topic(Name=INBOUND_TOPIC, Attributes={"SignatureVersion": "2"})
@@ -92,8 +92,8 @@ def _provision(topic: str) -> None:
 
 
 def _seed() -> dict[str, Any]:
-    """Rows that are missing are made; the key and the password are kept in BOOTSTRAP_FILE."""
-    known = _read_facts()
+    """Create missing rows; returns the API key and password, old or new, for BOOTSTRAP_FILE."""
+    known = _read_bootstrap()
     workspace = Workspace.objects.filter(name=WORKSPACE).first()
     workspace = workspace or accounts.create_workspace(name=WORKSPACE)
     _verified_domain(workspace)
@@ -114,17 +114,19 @@ def _seed() -> dict[str, Any]:
 def _verified_domain(workspace: Workspace) -> None:
     domain = Domain.objects.filter(name=DOMAIN).first()
     domain = domain or domains.create_domain(workspace=workspace, name=DOMAIN)
-    # The stand-in may have forgotten the identity: with no tokens it is made anew.
+    # The twin may have lost the identity; without tokens, `establish` creates it again.
     domain.dkim_tokens = []
-    domains.establish(domain)
+    domains.verify_domain(domain)
 
 
 def _subscribe(topic: str) -> None:
-    """Subscribe and wait until our own endpoint has confirmed."""
+    """Subscribe, and wait until our endpoint has confirmed the subscription."""
     sns = aws.sns(settings.AWS_REGION)
     endpoint = f"{settings.BASE_URL}/events/ses"
-    found = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
-    confirmed = {each["Endpoint"] for each in found if each["SubscriptionArn"].startswith("arn:")}
+    subscriptions = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    confirmed = {
+        each["Endpoint"] for each in subscriptions if each["SubscriptionArn"].startswith("arn:")
+    }
     if endpoint in confirmed:
         return
     since = ProviderEvent.objects.order_by("-pk").values_list("pk", flat=True).first()
@@ -139,31 +141,31 @@ def _subscribe(topic: str) -> None:
     )
     if since is not None:
         confirmations = confirmations.filter(pk__gt=since)
-    until = time.monotonic() + CONFIRMED_WITHIN
+    deadline = time.monotonic() + CONFIRMATION_TIMEOUT
     while not confirmations.exists():
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             raise CommandError(f"{endpoint} did not confirm the subscription to {topic}.")
         time.sleep(0.1)
 
 
-def _facts_file() -> Path:
+def _bootstrap_file() -> Path:
     return Path(os.environ.get("BOOTSTRAP_FILE", settings.VAR_DIR / "bootstrap.json"))
 
 
-def _read_facts() -> dict[str, Any]:
-    path = _facts_file()
-    facts: dict[str, Any] = orjson.loads(path.read_bytes()) if path.exists() else {}
-    return facts
+def _read_bootstrap() -> dict[str, Any]:
+    path = _bootstrap_file()
+    bootstrap: dict[str, Any] = orjson.loads(path.read_bytes()) if path.exists() else {}
+    return bootstrap
 
 
-def _write_facts(topic: str, seeded: dict[str, Any]) -> None:
+def _write_bootstrap(topic: str, seeded: dict[str, Any]) -> None:
     inbound = f"{topic.rpartition(':')[0]}:{INBOUND_TOPIC}"
-    facts = seeded | {
+    bootstrap = seeded | {
         "domain": DOMAIN,
         "sns_events_topic_arn": topic,
         "sns_inbound_topic_arn": inbound,
     }
-    path = _facts_file()
+    path = _bootstrap_file()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
-    path.write_bytes(orjson.dumps(facts))
+    path.write_bytes(orjson.dumps(bootstrap))

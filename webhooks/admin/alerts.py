@@ -1,0 +1,38 @@
+"""Alerts on the admin's overview."""
+
+from core.admin.base import Alert, bounded_count, list_url, overdue
+from webhooks.admin.endpoints import failing_long
+from webhooks.endpoint_status import AUTO_DISABLED, HALF_OPEN
+from webhooks.models import Delivery, Endpoint
+
+
+def overdue_deliveries() -> Alert:
+    return Alert(
+        "deliveries are overdue",
+        bounded_count(overdue(Delivery.objects.all())),
+        list_url(Delivery, work="overdue"),
+    )
+
+
+def disabled_endpoints() -> Alert:
+    return Alert(
+        "endpoints were disabled automatically: failing for five days, or 410 Gone",
+        bounded_count(Endpoint.objects.filter(AUTO_DISABLED, deleted_at=None)),
+        list_url(Endpoint, state="switched_off"),
+    )
+
+
+def failing_endpoints() -> Alert:
+    return Alert(
+        "endpoints have been failing for more than a day",
+        bounded_count(Endpoint.objects.enabled().filter(failing_long())),
+        list_url(Endpoint, state="failing_long"),
+    )
+
+
+def half_open_endpoints() -> Alert:
+    return Alert(
+        "endpoints are half-open: no response, 429 or 5xx",
+        bounded_count(Endpoint.objects.enabled().filter(HALF_OPEN)),
+        list_url(Endpoint, state="half_open"),
+    )
