@@ -19,7 +19,7 @@ from events.catalogue import CATALOGUE
 from events.dispatch import dispatch_due
 from events.models import Event
 from events.services import Fact, dispatch_again, publish
-from webhooks.health import Answer, judge
+from webhooks.health import RequestResult, notify_or_disable
 from webhooks.models import Delivery, Endpoint
 from webhooks.services import create_endpoint
 
@@ -55,7 +55,7 @@ def fail(endpoint, *, for_hours, status=500):
     since = timezone.now() - timedelta(hours=for_hours)
     Endpoint.objects.filter(pk=endpoint.pk).update(failing_since=since)
     with transaction.atomic():
-        judge([Answer(endpoint, timezone.now(), status, f"http_{status}", 12)])
+        notify_or_disable([RequestResult(endpoint, timezone.now(), status, f"http_{status}", 12)])
     return since
 
 
@@ -72,7 +72,7 @@ def dispatch():
 
 def send_all():
     make_due(Email.objects)
-    return send_due()
+    return send_due().claimed
 
 
 def test_after_a_day_of_failures_all_operators_get_one_email(operations, endpoint, workspace):
@@ -302,7 +302,7 @@ def _statements(workspace, count):
 
 
 def test_the_number_of_statements_is_constant(operations, workspace):
-    few = _statements(workspace, bulk.FEW)
+    few = _statements(workspace, bulk.COPY_ABOVE)
     assert _statements(workspace, 500) == few
-    assert Email.objects.count() == 500 + bulk.FEW
-    assert EmailRecipient.objects.count() == 2 * (500 + bulk.FEW)
+    assert Email.objects.count() == 500 + bulk.COPY_ABOVE
+    assert EmailRecipient.objects.count() == 2 * (500 + bulk.COPY_ABOVE)
