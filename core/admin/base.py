@@ -305,7 +305,7 @@ def badge_column(
 
     show.label = COLOURS  # type: ignore[attr-defined]
     show.short_description = title or column.replace("_", " ")  # type: ignore[attr-defined]
-    show.__name__ = f"labelled_{column}"
+    show.__name__ = f"badge_{column}"
     return show
 
 

@@ -216,7 +216,7 @@ def test_counting_stops_early(fill, monkeypatch):
     paginator = BoundedPaginator(Email.objects.order_by("-pk"), 2)
     assert paginator.count == 4
     assert paginator.num_pages == 2
-    assert paginator.is_more
+    assert paginator.is_truncated
 
 
 def test_staff_without_permissions_see_nothing(clerk, fill):
