@@ -114,12 +114,13 @@ class Interleavings(RuleBasedStateMachine):
         unfinished = Event.objects.exclude(next_attempt_at=None)
         unfinished.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
 
-    @rule(data=st.data(), again=st.booleans())
-    def settle(self, data, again):
+    # Nothing drawn depends on the rows: those due at the same time are claimed in their physical
+    # order, which may differ when an example is repeated.
+    @rule(place=st.integers(0, 1000), again=st.booleans())
+    def settle(self, place, again):
         if not self.claimed:
             return
-        chosen = data.draw(st.integers(0, len(self.claimed) - 1))
-        row, is_valid = self.claimed.pop(chosen)
+        row, is_valid = self.claimed.pop(place % len(self.claimed))
         delay = timedelta(0) if again else None
         settled = Event.objects.settle([Settlement(row, retry_in=delay)])
         assert settled == ({row.pk} if is_valid else set())
