@@ -1,19 +1,14 @@
-import math
-
 from celery import shared_task
 
 from core.queue.worker_loop import drain
 from emails import queues
 from emails.orphan_blobs import delete_orphans
 
-# A pass that ends waits for what is in flight, and one hanging call would hold up everybody's.
-PASS_SECONDS = math.inf
-
 
 @shared_task
 def send_due_emails() -> int:
     """Send every due email to the provider."""
-    return drain(queues.SEND, seconds=PASS_SECONDS)
+    return drain(queues.SEND)
 
 
 @shared_task

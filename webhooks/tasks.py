@@ -1,5 +1,3 @@
-import math
-
 from celery import shared_task
 from django.conf import settings
 
@@ -9,14 +7,11 @@ from webhooks import queues
 from webhooks.cleanup import clean_up
 from webhooks.models import Attempt, EndpointHour, Recovery
 
-# A pass that ends waits for what is in flight, and one hanging call would hold up everybody's.
-PASS_SECONDS = math.inf
-
 
 @shared_task
 def deliver_due_webhooks() -> int:
     """Attempt every due delivery."""
-    return drain(queues.DELIVER, seconds=PASS_SECONDS)
+    return drain(queues.DELIVER)
 
 
 @shared_task

@@ -1,5 +1,6 @@
 """Working a queue off in bounded passes: other tasks get their turn, and workers can stop."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -40,9 +41,15 @@ def run_pass(queue: Queue, *, seconds: float = PASS_SECONDS) -> Pass:
     return Pass(*done, remaining=backlog(apps.get_model(queue.model), queue.rows).due)
 
 
-def drain(queue: Queue, *, seconds: float = PASS_SECONDS) -> int:
+def drain(queue: Queue, *, seconds: float | None = None) -> int:
     """The body of a queue's task: one pass, and a hint for the next while there is more; how many
-    rows were claimed."""
+    rows were claimed.
+
+    A loop goes on until nothing is due: at the end of a bounded pass it would wait for its slowest
+    call while due rows wait.
+    """
+    if seconds is None:
+        seconds = math.inf if queue.is_loop else PASS_SECONDS
     wake.acknowledge(queue.task)
     done, has_more = _work(queue, seconds)
     if has_more:

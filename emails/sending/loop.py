@@ -5,6 +5,7 @@ threads, so a worker that crashes leaves at most SEND_CONCURRENCY unknown sends.
 """
 
 import logging
+import math
 import random
 import time
 from collections.abc import Sequence
@@ -41,7 +42,6 @@ logger = logging.getLogger(__name__)
 
 _POISONED = Refused("The worker crashed on every attempt to send this email.")
 _DB_DOWN = (InterfaceError, OperationalError)
-PASS_SECONDS = 60.0  # for which one task claims mail
 DB_RETRY_PAUSE = 0.5  # seconds between attempts to reach a database that is down
 RESULT_TIMEOUT = 0.2  # seconds to wait for a result before claiming more mail
 BATCH_FIRST_SHARE = 0.1  # of the claims, in which mail of batches goes first
@@ -80,7 +80,7 @@ class Send:
         return len(self.to) + len(self.cc) + len(self.bcc)
 
 
-def send_due(seconds: float = PASS_SECONDS) -> Batch:
+def send_due(seconds: float = math.inf) -> Batch:
     """Send until nothing is due; after `seconds`, claim no more and finish what is in flight.
 
     Waits for mail that only the rate limit holds back, as long as time is left. In the result,

@@ -6,6 +6,7 @@ requests finish, so a slow endpoint delays only its own deliveries.
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -31,13 +32,12 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-PASS_SECONDS = 60.0  # long, because each pass waits for its slowest request at the end
 BATCH_WINDOW = 0.002  # seconds to collect further results into one write
 POLL_INTERVAL = 0.1  # seconds between claims while requests are in flight
 DB_RETRY_DELAY = 0.5  # seconds between tries while the database is unavailable
 
 
-def deliver_due(seconds: float = PASS_SECONDS) -> Batch:
+def deliver_due(seconds: float = math.inf) -> Batch:
     """Deliver until nothing is due or in flight; claim nothing more after that many seconds.
 
     `processed` counts attempts with a 2xx response, `failed` all others.
