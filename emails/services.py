@@ -188,7 +188,7 @@ def _require_domain(access: Access, domain: Domain | None, name: str) -> Domain:
 def _drafts(
     workspace: Workspace, emails: Sequence[Email], messages: Sequence[OutgoingMessage]
 ) -> list[Draft]:
-    mailboxes = [message.recipients() for message in messages]
+    mailboxes = [message.recipients for message in messages]
     origins = find_suppressed_addresses(
         workspace, {identity(box.address) for boxes in mailboxes for _, box in boxes}
     )
@@ -238,7 +238,7 @@ def _build_email(
 ) -> Email:
     now, at = timezone.now(), message.scheduled_at
     by_kind: dict[str, list[str]] = {"to": [], "cc": [], "bcc": []}
-    for kind, box in message.recipients():
+    for kind, box in message.recipients:
         by_kind[kind].append(str(box))
     may_track = access is not None  # email of the installation itself is not tracked
     return Email(

@@ -9,7 +9,13 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection, models
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    InterfaceError,
+    OperationalError,
+    connection,
+    models,
+)
 
 from core.db import prepared
 
@@ -52,15 +58,19 @@ class Lookup(Generic[M]):
 
     def _instance(self, row: tuple[Any, ...]) -> M:
         width = len(self._names)
-        item = self._model.from_db(connection.alias, self._names, row[:width])
+        item = self._model.from_db(DEFAULT_DB_ALIAS, self._names, row[:width])
         if self._other:
-            other = self._other.from_db(connection.alias, _names(self._other), row[width:])
+            other = self._other.from_db(DEFAULT_DB_ALIAS, self._other_names, row[width:])
             setattr(item, self._related, other)
         return item
 
     @cached_property
     def _names(self) -> list[str]:
         return _names(self._model)
+
+    @cached_property
+    def _other_names(self) -> list[str]:
+        return _names(self._other) if self._other else []
 
     @cached_property
     def _other(self) -> type[models.Model] | None:
