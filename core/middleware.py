@@ -1,4 +1,4 @@
-"""Request ids, and bodies that are complete before the response is sent."""
+"""Request ids, whole bodies, and database connections that work."""
 
 import io
 import re
@@ -9,11 +9,13 @@ from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 
 from core import metrics
 from core.context import request_id
 from core.db.ids import uuid7
+from core.db.live_connection import ensure_live_connection
 
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
@@ -69,6 +71,24 @@ class WholeBodyMiddleware:
                     _drain(request)
             _release_body(request)
         return response
+
+
+class LiveConnectionMiddleware:
+    """Gives pages whose first statement is no retried lookup a connection that works.
+
+    Where PostgreSQL cannot be reached, the view finds that out itself.
+    """
+
+    PREFIXES = ("/admin/", "/t/u/")
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path_info.startswith(self.PREFIXES):
+            with suppress(DatabaseError):
+                ensure_live_connection()
+        return self.get_response(request)
 
 
 def _accept_unsized_body(request: HttpRequest) -> None:
