@@ -30,9 +30,8 @@ def clerk(db):
 def fill(workspace):
     """Adds `count` rows of every model, each with its own workspace."""
 
-    from sample_rows import create_one_of_each
-
     from accounts.services import create_workspace
+    from tests.admin.sample_rows import create_one_of_each
 
     def fill(count):
         for number in range(count):

@@ -12,12 +12,12 @@ from django.core.management import call_command
 from django.db import transaction
 from django.utils import timezone
 from requests.structures import CaseInsensitiveDict
-from sample_servers import PAGE, ROOT, SAMPLES, block, running
 
 from core.times import iso
 from events.catalogue import CATALOGUE
 from events.dispatch import dispatch_due
 from events.services import Fact, publish
+from tests.docs.sample_servers import PAGE, ROOT, SAMPLES, block, running
 from webhooks import replay
 from webhooks.dispatch import retry_policy, signing
 from webhooks.dispatch.loop import deliver_due

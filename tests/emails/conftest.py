@@ -50,7 +50,7 @@ def accepted(send):
 @pytest.fixture
 def provider(settings):
     """A scripted provider for this test."""
-    settings.EMAIL_PROVIDER = "scripted_provider.Scripted"
+    settings.EMAIL_PROVIDER = "tests.emails.scripted_provider.Scripted"
     get_provider.cache_clear()
     yield get_provider()
     get_provider.cache_clear()

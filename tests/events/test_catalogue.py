@@ -7,13 +7,13 @@ from pathlib import Path
 import jsonschema
 import pytest
 from django.core.management import call_command
-from event_samples import fact
 
 from bench import rows
 from core.db.ids import uuid7
 from events.catalogue import CATALOGUE, EXAMPLES, groups, is_subscribable, matches
 from events.envelopes import Envelope
 from tests.event_schemas import check
+from tests.events.event_samples import fact
 
 ROOT = Path(__file__).resolve().parents[2]
 # Not emitted yet, so their examples are only checked against the schema.

@@ -5,13 +5,13 @@ from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
-from event_samples import Recorder, number_of, published
 
 from core.queue.queues import Batch
 from core.queue.work import MAX_CRASHES
 from events.dispatch import dispatch_due
 from events.models import Event
 from events.subscriptions import subscribers
+from tests.events.event_samples import Recorder, number_of, published
 
 # Rows become due by the statement's clock but are claimed by the transaction's clock.
 pytestmark = pytest.mark.django_db(transaction=True)

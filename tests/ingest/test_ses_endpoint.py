@@ -9,13 +9,13 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from sns_server import running_server
-from sns_signer import body, certificate, signed
 
 from ingest.api import ses
 from ingest.models import ProviderEvent
 from ingest.sns import CertificateStore
 from ingest.sns.messages import MAX_BODY_BYTES
+from tests.ingest.sns_server import running_server
+from tests.ingest.sns_signer import body, certificate, signed
 
 PATH = "/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
 CERT_URL = f"https://sns.us-east-1.amazonaws.com{PATH}"

@@ -10,10 +10,10 @@ from datetime import timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from sns_server import drip, running_server, send
-from sns_signer import NOW, certificate, key
 
 from ingest.sns import CertificateStore, CertificateUrl, Rejected
+from tests.ingest.sns_server import drip, running_server, send
+from tests.ingest.sns_signer import NOW, certificate, key
 
 PEM = certificate()
 

@@ -4,7 +4,6 @@ import dataclasses
 from datetime import timedelta
 
 import pytest
-from sns_signer import NOW, POLICY, TOPIC, body, envelope
 
 from ingest.sns import (
     Rejected,
@@ -16,6 +15,7 @@ from ingest.sns import (
     parse,
 )
 from ingest.sns.checks import is_topic_arn
+from tests.ingest.sns_signer import NOW, POLICY, TOPIC, body, envelope
 
 NAME = "SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
 HOST = "sns.us-east-1.amazonaws.com"

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from sns_server import CertificateServer, drip
-from sns_signer import key
 
 from ingest.sns.fetching import Fetch, FetchFailed
+from tests.ingest.sns_server import CertificateServer, drip
+from tests.ingest.sns_signer import key
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from sns_signer import FIXTURES, KINDS, body, envelope
 
 from ingest.sns import Rejected, is_control, parse
+from tests.ingest.sns_signer import FIXTURES, KINDS, body, envelope
 
 REQUIRED = (
     "MessageId",

@@ -8,9 +8,9 @@ import string
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sns_signer import KINDS, SIGNED, body, envelope, key, signature, signed
 
 from ingest.sns import Rejected, canonical_string, parse, verify
+from tests.ingest.sns_signer import KINDS, SIGNED, body, envelope, key, signature, signed
 
 PUBLIC = key().public_key()
 

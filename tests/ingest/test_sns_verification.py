@@ -5,10 +5,10 @@ import functools
 from datetime import timedelta
 
 import pytest
-from sns_server import running_server
-from sns_signer import KINDS, NOW, POLICY, TOPIC, body, certificate, envelope, signed
 
 from ingest.sns import CertificateStore, Rejected, verify_message
+from tests.ingest.sns_server import running_server
+from tests.ingest.sns_signer import KINDS, NOW, POLICY, TOPIC, body, certificate, envelope, signed
 
 PATH = "/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
 

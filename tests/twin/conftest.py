@@ -8,7 +8,8 @@ import boto3
 import pytest
 import requests
 from botocore.config import Config
-from twin_running import RunningTwin, Subscriber, wait_until
+
+from tests.twin.twin_running import RunningTwin, Subscriber, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,7 +13,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
-from twin_running import Subscriber, wait_until
+
+from tests.twin.twin_running import Subscriber, wait_until
 
 QUICK = {
     "minDelayTarget": 1,

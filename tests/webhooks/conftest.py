@@ -4,7 +4,8 @@ from contextlib import contextmanager
 import pytest
 from django.db import connection, transaction
 from django.db.models.functions import Now
-from webhook_sink import Sink
+
+from tests.webhooks.webhook_sink import Sink
 
 
 @pytest.fixture

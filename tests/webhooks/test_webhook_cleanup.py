@@ -8,10 +8,10 @@ import pytest
 from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
-from webhook_sink import response
 
 from core.queue import wake
 from events.models import Event
+from tests.webhooks.webhook_sink import response
 from webhooks import cleanup
 from webhooks.dispatch.claim import claim
 from webhooks.dispatch.loop import deliver_due

@@ -5,9 +5,9 @@ from uuid import UUID, uuid4
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from webhook_sink import response
 
 from core.db.ids import uuid7
+from tests.webhooks.webhook_sink import response
 from webhooks.dispatch.loop import deliver_due
 from webhooks.models import Delivery
 

@@ -5,12 +5,12 @@ import ssl
 from datetime import timedelta
 
 import pytest
-from certificates import self_signed
 from django.db.models import F
 from django.db.models.functions import Now
-from webhook_sink import Sink, response
 
 from devstack.embedded import free_port
+from tests.webhooks.certificates import self_signed
+from tests.webhooks.webhook_sink import Sink, response
 from webhooks.dispatch import signing
 from webhooks.dispatch.loop import deliver_due
 from webhooks.models import Attempt, Delivery, Endpoint

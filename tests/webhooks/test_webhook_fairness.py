@@ -10,9 +10,9 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
-from webhook_sink import response
 
 from core.queue import worker_loop
+from tests.webhooks.webhook_sink import response
 from webhooks.dispatch.claim import claim
 from webhooks.dispatch.loop import deliver_due
 from webhooks.health import PROBE_AFTER

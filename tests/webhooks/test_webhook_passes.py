@@ -7,11 +7,11 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
-from webhook_sink import response
 
 from core.queue import wake, worker_loop
 from core.queue.queues import Batch
 from core.queue.worker_loop import drain
+from tests.webhooks.webhook_sink import response
 from webhooks import queues, replay
 from webhooks.dispatch.loop import deliver_due
 from webhooks.models import Delivery, Endpoint, EndpointRateLimit, Recovery

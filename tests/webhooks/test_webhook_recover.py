@@ -12,7 +12,6 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
-from webhook_sink import response
 
 from accounts.services import create_workspace
 from core.db import bulk
@@ -20,6 +19,7 @@ from core.db.ids import uuid7_floor
 from core.queue.work import MAX_CRASHES
 from core.times import iso
 from events.models import Event
+from tests.webhooks.webhook_sink import response
 from webhooks import queues, replay
 from webhooks.cleanup import clean_up_some
 from webhooks.dispatch.loop import deliver_due

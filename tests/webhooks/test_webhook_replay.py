@@ -7,9 +7,9 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from standardwebhooks import Webhook
-from webhook_sink import response
 
 from core.queue.work import MAX_CRASHES
+from tests.webhooks.webhook_sink import response
 from webhooks import replay
 from webhooks.dispatch.claim import claim
 from webhooks.dispatch.loop import deliver_due

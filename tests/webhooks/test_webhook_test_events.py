@@ -3,13 +3,13 @@
 import json
 
 import pytest
-from event_schemas import check
 from standardwebhooks import Webhook
-from webhook_sink import response
 
 from core.db.ids import uuid7
 from events.catalogue import CATALOGUE
 from events.models import Event
+from tests.event_schemas import check
+from tests.webhooks.webhook_sink import response
 from webhooks import queues
 from webhooks.dispatch.loop import deliver_due
 from webhooks.health import PROBE_AFTER
