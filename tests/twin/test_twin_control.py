@@ -9,7 +9,8 @@ import requests
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError, ReadTimeoutError
 
-from tests.twin.twin_running import Subscriber, send_raw, wait_until
+from tests.clients import wait_until
+from tests.twin.twin_running import Subscriber, send_raw
 
 
 def refusals(count, call):

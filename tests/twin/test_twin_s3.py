@@ -8,7 +8,7 @@ import pytest
 import requests
 from botocore.exceptions import ClientError
 
-from tests.twin.twin_running import wait_until
+from tests.clients import wait_until
 
 MEBIBYTE = 1024 * 1024
 
