@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from core.outbound import OutboundClient
-from tests.webhooks.certificates import Authority
+from tests.certificates import Authority
 from tests.webhooks.webhook_sink import Sink, response
 from webhooks.dispatch import loop
 from webhooks.dispatch.loop import deliver_due
