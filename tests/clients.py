@@ -65,7 +65,7 @@ def rejected_fields(answer, status=422):
     return answer.json()["details"]["fields"]
 
 
-def wait_until(condition, *, seconds=20, what="it", pause=0.02):
+def wait_until(condition, *, seconds=20, what="it", pause=0.05):
     """Return the condition's result once that is true; AssertionError after `seconds`."""
     end = time.monotonic() + seconds
     while not (result := condition()):

@@ -81,7 +81,7 @@ def wait_for_blocked_session():
             cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
             return cursor.fetchone()[0]
 
-    wait_until(is_blocked, seconds=10, what="waiting for a lock")
+    wait_until(is_blocked, seconds=10, what="waiting for a lock", pause=0.01)
 
 
 @contextmanager

@@ -96,9 +96,7 @@ def test_messages_expire(db):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_hints_are_sent_after_commit_and_never_after_a_rollback(monkeypatch):
-    hinted = []
-    monkeypatch.setattr(wake, "hint", hinted.append)
+def test_hints_are_sent_after_commit_and_never_after_a_rollback(hinted):
     with transaction.atomic():
         wake.wake(TASK)
         assert hinted == []

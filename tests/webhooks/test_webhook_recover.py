@@ -307,15 +307,13 @@ def test_a_lost_hint_is_found_by_the_sweep(settings):
     assert queues.RECOVER.task in settings.CELERY_BEAT_SCHEDULE
 
 
-def test_each_batch_wakes_the_workers(past_events, endpoint, monkeypatch):
-    hints = []
-    monkeypatch.setattr("core.queue.wake.hint", hints.append)
+def test_each_batch_wakes_the_workers(past_events, endpoint, hinted):
     past_events(BATCH + 1)
     start_recovery(endpoint, **DAY, only="failed")
-    assert set(hints) == {queues.DELIVER.task, queues.RECOVER.task}
-    hints.clear()
+    assert set(hinted) == {queues.DELIVER.task, queues.RECOVER.task}
+    hinted.clear()
     recover_due()
-    assert set(hints) == {queues.DELIVER.task}
+    assert set(hinted) == {queues.DELIVER.task}
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3])
