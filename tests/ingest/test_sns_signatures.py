@@ -67,7 +67,8 @@ def test_a_genuine_notification_passes_with_and_without_subject(subject):
 def test_a_signature_with_the_wrong_version_label_is_rejected(signed_as, labelled):
     fields = signed(SignatureVersion=signed_as) | {"SignatureVersion": labelled}
 
-    assert (rejection(check, fields).status, rejection(check, fields).name) == (
+    rejected = rejection(check, fields)
+    assert (rejected.status, rejected.name) == (
         403,
         "invalid_signature",
     )
