@@ -19,6 +19,8 @@ from emails.models import Email, EmailEvent, EmailRecipient
 from events.models import Event
 from ingest.models import ProviderEvent
 from ingest.processing import process_ses
+from tests.database import make_due
+from tests.factories import store_ses_events
 
 SENT_AT = datetime(2026, 3, 1, 23, 50, tzinfo=UTC)
 # Two emails share an address; one address is the simulator's, one has a capital letter.
@@ -158,22 +160,12 @@ def run(bodies, batches):
         if now:
             process(now)
     for _ in range(3):  # unmatched events are retried
-        open_rows = ProviderEvent.objects.filter(state="unmatched")
-        open_rows.update(next_attempt_at=timezone.now() - timedelta(minutes=1))
+        make_due(ProviderEvent.objects.filter(state="unmatched"))
         process_ses()
 
 
 def process(bodies):
-    ProviderEvent.objects.bulk_create(
-        ProviderEvent(
-            source="ses",
-            event_id=str(ProviderEvent.objects.count() + number),
-            topic_arn="arn:aws:sns:us-east-1:123456789012:opensend-events",
-            body=json.dumps({"Message": body}),
-            next_attempt_at=timezone.now() - timedelta(minutes=1),
-        )
-        for number, body in enumerate(bodies)
-    )
+    store_ses_events(*bodies)
     assert process_ses().claimed >= len(bodies)
 
 
