@@ -17,12 +17,10 @@ from django.utils import timezone
 from accounts.models import Workspace
 from contacts.event_types import contact_snapshot, suppression_snapshot
 from contacts.models import Contact, Suppression
-from core.addresses import identity
+from core.addresses import identity, is_simulated
 from core.db import prepared
 from core.db.ids import uuid7
 from events.services import Fact, publish
-
-SIMULATOR = "@simulator.amazonses.com"
 
 _SUPPRESSED_AMONG = """
     SELECT email, origin FROM suppressions WHERE workspace_id = %s AND email = ANY(%s)
@@ -69,12 +67,12 @@ def suppress(requests: Sequence[SuppressionRequest]) -> list[Suppression]:
     """Suppress addresses; publishes `suppression.added` for each new row and returns the new rows.
 
     The strongest origin of an address wins, then the earliest request, whatever order they arrive
-    in. Addresses of the SES mailbox simulator are never suppressed.
+    in. Test addresses and those of the SES mailbox simulator are never suppressed.
     """
     strongest: dict[tuple[UUID, str], SuppressionRequest] = {}
     for request in requests:
         key = (request.workspace_id, request.email.lower())
-        if not key[1].endswith(SIMULATOR):
+        if not is_simulated(key[1]):
             strongest[key] = min(strongest.get(key, request), request, key=_precedence)
     if not strongest:
         return []

@@ -1,4 +1,4 @@
-"""Request ids, whole bodies, and database connections that work."""
+"""Request ids, paths with a slash too many, whole bodies, live database connections."""
 
 import io
 import re
@@ -22,6 +22,9 @@ REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
 
 # CONTENT_LENGTH for a body without one. Code that reads a whole body enforces its own limit.
 UNKNOWN_LENGTH = str(sys.maxsize)
+
+# The admin has slashes of its own, and a proxy that blocks a path blocks one spelling of it.
+_FOR_OPERATORS = re.compile(r"/(admin|metrics)(/|$)")
 
 _CHUNK = 256 * 1024
 _DRAIN_SECONDS = 10.0  # for the rest of a body that no view read
@@ -47,6 +50,23 @@ class RequestIdMiddleware:
         method = request.method if request.method in METHODS else "other"
         metrics.HTTP_REQUESTS.labels(method, route, response.status_code).inc()
         return response
+
+
+class SlashMiddleware:
+    """Answers `/emails/` and `//emails` like `/emails`.
+
+    Where people enter our URLs, they add a slash at the end: of the endpoint for SNS, or of the
+    base URL of a client. A redirect would turn a POST into a GET (RFC 9110 section 15.4).
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        path = "/" + request.path_info.strip("/")
+        if path != request.path_info and not _FOR_OPERATORS.match(path):
+            request.path_info = request.path = path
+        return self.get_response(request)
 
 
 class WholeBodyMiddleware:

@@ -74,6 +74,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "core.middleware.RequestIdMiddleware",
+    "core.middleware.SlashMiddleware",
     "core.middleware.WholeBodyMiddleware",
     "core.middleware.LiveConnectionMiddleware",
     "django.middleware.security.SecurityMiddleware",

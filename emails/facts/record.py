@@ -17,7 +17,8 @@ from django.db import transaction
 from django.utils import timezone
 from psycopg import sql
 
-from contacts.suppressions import SIMULATOR, SuppressionRequest, suppress
+from contacts.suppressions import SuppressionRequest, suppress
+from core.addresses import is_simulated, simulator_address
 from core.db import bulk
 from core.db.ids import uuid7
 from emails.content.addresses import identity
@@ -114,17 +115,47 @@ def _use_spelling(
     facts: Sequence[EmailFact], recipients: dict[UUID, list[EmailRecipient]]
 ) -> list[EmailFact]:
     """Spell addresses like the email's recipients; an address that is none becomes lower case."""
+    groups = recipients.items()
+    test_names = {email_id: names for email_id, group in groups if (names := _test_names(group))}
     spellings = {
+        (email_id, name): address
+        for email_id, names in test_names.items()
+        for name, address in names.items()
+    } | {
         (email_id, identity(recipient.address)): recipient.address
-        for email_id, group in recipients.items()
+        for email_id, group in groups
         for recipient in group
     }
-    return [
+    spelled = (
         replace(fact, recipient=spellings.get((fact.email_id, address), address))
         if (address := identity(fact.recipient))
         else fact
         for fact in facts
-    ]
+    )
+    return [_as_written(fact, test_names.get(fact.email_id)) for fact in spelled]
+
+
+def _test_names(recipients: Iterable[EmailRecipient]) -> dict[str, str]:
+    """The test addresses among the recipients, by what the mailbox simulator calls them."""
+    names = ((simulator_address(each.address), each.address) for each in recipients)
+    return {identity(name): address for name, address in names if name != address}
+
+
+def _as_written(fact: EmailFact, names: dict[str, str] | None) -> EmailFact:
+    """The fact with the caller's test addresses in what the provider reported."""
+    if not names:
+        return fact
+
+    def rename(value: Any) -> Any:
+        if isinstance(value, str):
+            return names.get(identity(value), value)
+        if isinstance(value, list):
+            return [rename(each) for each in value]
+        if isinstance(value, dict):
+            return {key: rename(each) for key, each in value.items()}
+        return value
+
+    return replace(fact, payload=rename(fact.payload), event_data=rename(fact.event_data))
 
 
 def _insert_new(facts: Sequence[EmailFact], emails: dict[UUID, Email]) -> dict[UUID, EmailFact]:
@@ -292,7 +323,7 @@ def _suppress_recipients(new: dict[UUID, EmailFact], emails: dict[UUID, Email]) 
     soft_bounced = {
         (emails[fact.email_id].workspace_id, identity(fact.recipient))
         for fact in new.values()
-        if fact.status == "soft_bounced" and not identity(fact.recipient).endswith(SIMULATOR)
+        if fact.status == "soft_bounced" and not is_simulated(fact.recipient)
     }
     suppress(requests + soft_bounce_suppressions(soft_bounced))
 

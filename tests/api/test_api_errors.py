@@ -51,7 +51,7 @@ def test_a_sending_key_can_do_nothing_else(workspace):
 
 
 @pytest.mark.parametrize(
-    "url", ["/nothing", "/emails/", "/api/nothing", "/emails/a/b/c", "/%00", "/%ff", "/.env"]
+    "url", ["/nothing", "/nothing/", "/api/nothing", "/emails/a/b/c", "/%00", "/%ff", "/.env"]
 )
 def test_an_unknown_path_is_a_json_404(url):
     assert_error(Client().get(url), 404, "not_found")
