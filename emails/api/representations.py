@@ -139,8 +139,14 @@ def represent_event(event: EmailEvent) -> EmailEventOut:
         recipient=event.recipient or None,
         occurred_at=iso(event.occurred_at),
         received_at=iso(event.received_at),
-        data=event.payload,
+        data=details(event),
     )
+
+
+def details(event: EmailEvent) -> dict[str, Any]:
+    """The details of a fact, whatever JSON its row holds: one odd row must not hide the others."""
+    payload: Any = event.payload
+    return payload if isinstance(payload, dict) else {"value": payload}
 
 
 def represent_attachment(row: EmailAttachment, *, expires_at: datetime) -> AttachmentOut:
