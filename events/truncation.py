@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from core.db import json_values
+import orjson
 
 LIMIT = 256 * 1024
 _STEPS = (16_384, 4_096, 1_024, 256, 64)
@@ -15,14 +15,14 @@ def within_limit(data: dict[str, Any], wrap: Callable[[dict[str, Any]], dict[str
     If it exceeds the limit, strings and lists are truncated, then nested values are emptied if
     necessary. The payload then has `truncated: true`.
     """
-    body = json_values.dumps(wrap(data))
+    body = orjson.dumps(wrap(data))
     for length in _STEPS:
         if len(body) <= LIMIT:
             break
-        body = json_values.dumps(wrap(_truncated(data, length) | {"truncated": True}))
+        body = orjson.dumps(wrap(_truncated(data, length) | {"truncated": True}))
     if len(body) > LIMIT:  # the size is not in strings: keep only flat fields, such as ids
         flat = {name: _emptied(value) for name, value in _truncated(data, _STEPS[-1]).items()}
-        body = json_values.dumps(wrap(flat | {"truncated": True}))
+        body = orjson.dumps(wrap(flat | {"truncated": True}))
     return body.decode()
 
 

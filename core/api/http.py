@@ -17,7 +17,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.error_handlers import method_not_allowed
-from core.db import json_values
 from core.errors import PayloadTooLarge
 
 R = TypeVar("R", bound=HttpResponseBase)
@@ -60,7 +59,7 @@ class JSONRenderer(BaseRenderer):
         accepted_media_type: str | None = None,
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
-        return b"" if data is None else json_values.dumps(data, orjson.OPT_UTC_Z)
+        return b"" if data is None else orjson.dumps(data, option=orjson.OPT_UTC_Z)
 
 
 class JSONNegotiation(DefaultContentNegotiation):
