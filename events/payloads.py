@@ -10,7 +10,7 @@ forbids them, so that tests find undocumented fields.
 from collections.abc import Mapping
 from functools import cache
 from types import NoneType
-from typing import Annotated, Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple, cast, get_args
 
 from pydantic import (
     BaseModel,
@@ -97,7 +97,7 @@ def _fields(model: type[BaseModel]) -> dict[str, _Field]:
     fields = {}
     for name, info in model.model_fields.items():
         options = get_args(info.annotation) or (info.annotation,)
-        adapter: TypeAdapter[Any] = TypeAdapter(info.annotation)
+        adapter: TypeAdapter[Any] = TypeAdapter(cast("Any", info.annotation))
         fields[name] = _Field(str in options, NoneType in options, adapter)
     return fields
 

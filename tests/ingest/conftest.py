@@ -69,7 +69,7 @@ def store(db):
             ProviderEvent(
                 source="ses",
                 # now() is constant in a transaction, and a test may be one transaction.
-                next_attempt_at=timezone.now() - timedelta(minutes=1),
+                next_attempt_at=timezone.now() - timedelta(days=1),
                 event_id=str(uuid4()),
                 topic_arn=TOPIC,
                 body=json.dumps({"Type": "Notification", "Message": _message(event)}),

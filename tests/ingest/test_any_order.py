@@ -160,7 +160,7 @@ def run(bodies, batches):
             process(now)
     for _ in range(3):  # unmatched events are retried
         open_rows = ProviderEvent.objects.filter(state="unmatched")
-        open_rows.update(next_attempt_at=timezone.now() - timedelta(minutes=1))
+        open_rows.update(next_attempt_at=timezone.now() - timedelta(days=1))
         process_ses()
 
 
@@ -171,7 +171,7 @@ def process(bodies):
             event_id=str(ProviderEvent.objects.count() + number),
             topic_arn="arn:aws:sns:us-east-1:123456789012:opensend-events",
             body=json.dumps({"Message": body}),
-            next_attempt_at=timezone.now() - timedelta(minutes=1),
+            next_attempt_at=timezone.now() - timedelta(days=1),
         )
         for number, body in enumerate(bodies)
     )

@@ -56,7 +56,7 @@ def changed(event, path, value):
 
 
 @pytest.mark.django_db
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_an_event_with_any_value_anywhere_is_kept_and_readable(
     data, sample, make_email, ingest_events, api
