@@ -122,7 +122,7 @@ def store_ses_events(*events, **fields):
             topic_arn=SES_TOPIC,
             body=sns_notification(event),
             # now() is constant in a transaction, and a test may be one transaction.
-            next_attempt_at=timezone.now() - timedelta(minutes=1),
+            next_attempt_at=timezone.now() - timedelta(days=1),
             **fields,
         )
         for event in events

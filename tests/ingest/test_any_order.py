@@ -4,6 +4,7 @@ Property test: SES events about a few emails, in any order, with duplicates, in 
 """
 
 import json
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -195,15 +196,27 @@ def outcome(emails):
             for row in Suppression.objects.all()
         ),
         "contacts": sorted(Contact.objects.values_list("email", "unsubscribed")),
-        "published": sorted(summary(row, number) for row in Event.objects.all()),
+        "published": sorted(
+            summary(row, number) for row in Event.objects.exclude(type__startswith="suppression.")
+        ),
+        "suppression events": suppression_events(),
     }
+
+
+def suppression_events():
+    """How often more each address was added than removed.
+
+    A suppression by soft bounces is removed when one of these emails turns out to be delivered.
+    """
+    counts = Counter()
+    for event in Event.objects.filter(type__startswith="suppression."):
+        sign = 1 if event.type == "suppression.added" else -1
+        counts[str(event.workspace_id), event.data()["email"]] += sign
+    return sorted((*key, count) for key, count in counts.items() if count)
 
 
 def summary(event, number):
     data = event.data()
-    if event.type == "suppression.added":
-        # Its origin is the first that was recorded; a stronger one only changes the row.
-        return event.type, str(event.workspace_id), data["email"]
     if event.type == "contact.created":
         return event.type, data["email"], data["unsubscribed"]
     return event.type, number[UUID(data["email_id"])], json.dumps(data, sort_keys=True)

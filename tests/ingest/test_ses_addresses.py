@@ -55,16 +55,20 @@ def test_a_u_label_matches_its_a_label(sample, make_email, ingest_events):
     assert suppressions() == {"rita@xn--bcher-kva.example": "bounce"}
 
 
-def test_a_bounce_of_an_unknown_address_is_recorded(sample, make_email, ingest_events, published):
+def test_a_bounce_of_an_unknown_address_has_no_recipient(
+    sample, make_email, ingest_events, published
+):
     event = sample("bounce_permanent_general")
     event["bounce"]["bouncedRecipients"][0]["emailAddress"] = "Elsewhere@example.net"
     email = make_email()
 
-    ingest_events(event)
+    (row,) = ingest_events(event)
 
+    assert row.state == "quarantined"
     assert recipient_statuses(email) == {R: "sent", OTHER: "sent"}
-    assert recorded_facts(email) == [("bounced", "elsewhere@example.net", "bounced")]
-    assert published("email.bounced")[0][1]["recipient"] == "elsewhere@example.net"
+    assert recorded_facts(email) == [("bounced", "", "")]
+    assert "recipient" not in published("email.bounced")[0][1]
+    assert not suppressions()
 
 
 def test_simulator_addresses_are_never_suppressed(sample, make_email, ingest_events, published):

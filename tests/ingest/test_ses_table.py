@@ -179,7 +179,7 @@ def test_a_not_spam_complaint_is_only_recorded(sample, make_email, ingest_events
     ingest_events(sample("complaint_not_spam"))
 
     assert recipient_statuses(email) == {R: "delivered", OTHER: "delivered"}
-    assert recorded_facts(email) == [("complained", R, "")]
+    assert recorded_facts(email) == [("not_spam", R, "")]
     assert not suppressions()
     assert not published()
     assert not published("suppression.added")
