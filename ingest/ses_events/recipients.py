@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from core.addresses import identity
+from core.addresses import identity, simulator_address
 from ingest.ses_events.fields import parse_address
 
 
@@ -41,7 +41,9 @@ def attribute(entries: Sequence[Entry], recipients: Sequence[str]) -> Attributio
     forwarded, and a report can be redacted. With a single recipient it is still clear who is
     affected.
     """
-    known = {identity(address): address for address in recipients}
+    # Mail to a test address goes to the mailbox simulator, which reports its own address.
+    simulated = {identity(simulator_address(address)): address for address in recipients}
+    known = simulated | {identity(address): address for address in recipients}
     named: dict[str, Entry] = {}
     others = []
     for entry in entries:
