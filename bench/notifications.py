@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from bench.mails import MailRef, wire_headers
 from twin.outcomes import Outcome, Step
-from twin.ses.events import SUBJECT, Sent, event_json, new_message_id
+from twin.ses.events import SUBJECT, Sent, describe_mail, event_json, new_message_id
 from twin.ses.mime import read_message
 from twin.signing import Signer
 from twin.sns.messages import build_notification, envelope_post
@@ -59,7 +59,7 @@ def ses_message(event: Event) -> str:
         message=read_message(wire_headers(event.mail)),
     )
     step = Step(event_type=event.type, after=0.05, outcome=outcome, recipients=[address])
-    return event_json(sent, step)
+    return event_json(sent, describe_mail(sent), step)
 
 
 def signed_requests(

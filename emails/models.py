@@ -87,6 +87,8 @@ class Email(WorkItem):
     subject = models.CharField(max_length=998)
     html = models.TextField(blank=True)
     text = models.TextField(blank=True)
+    # The caller wants no text part; without one it is generated from the HTML.
+    html_only = models.BooleanField(default=False, db_default=False)
     headers = models.JSONField(default=dict)
     tags = models.JSONField(default=dict)
     attachment_count = models.PositiveSmallIntegerField(default=0, db_default=0)

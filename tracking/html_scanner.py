@@ -28,8 +28,8 @@ _ATTRIBUTE = rf"""
     )
 """
 _ATTRIBUTES = re.compile(_ATTRIBUTE, re.VERBOSE)
-_NAME = rf"[A-Za-z][^{_BLANK}/>]*+"
-_REST = rf"(?: {re.sub('[?]P<[a-z]+>', '?:', _ATTRIBUTE)} )*+ [{_BLANK}/]*+ >"
+NAME = rf"[A-Za-z][^{_BLANK}/>]*+"
+REST = rf"(?: {re.sub('[?]P<[a-z]+>', '?:', _ATTRIBUTE)} )*+ [{_BLANK}/]*+ >"
 _OF_INTEREST = (
     rf"(?: {'|'.join(sorted(_LINK_TAGS | _RAW_TEXT_TAGS))} | plaintext | /body ) [{_BLANK}/>]"
 )
@@ -40,14 +40,15 @@ _TAG = re.compile(
       | < (?! [A-Za-z/!?] )
       | <!-- (?: -?> | .*? (?: --!?> | \Z ) )       # a comment
       | < (?: [!?] | / (?! [A-Za-z] ) ) [^>]*+ >?   # a doctype or a bogus comment
-      | < (?! {_OF_INTEREST} ) /? {_NAME} {_REST}
+      | < (?! {_OF_INTEREST} ) /? {NAME} {REST}
     )*+
-    < (?P<name> /? {_NAME} ) {_REST}
+    < (?P<name> /? {NAME} ) {REST}
     """,
     re.ASCII | re.DOTALL | re.IGNORECASE | re.VERBOSE,
 )
 _SCRIPT = re.compile(rf"<!(?=--)|-->|</?script(?=[{_BLANK}/>])", re.IGNORECASE | re.ASCII)
 _REFERENCE = re.compile(r"&(?:#(?:[0-9]+|[xX][0-9A-Fa-f]+)|([0-9A-Za-z]+));?")
+_MAX_REFERENCE = 4000  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,15 @@ def _link(html: str, tag: re.Match[str]) -> Link | None:
     return Link(_decoded(html[start:end]), start, end, frozenset(spans))
 
 
+def attributes(tag: str) -> dict[str, str]:
+    """The attributes in a tag's text after its name, decoded; the first of duplicates counts."""
+    found: dict[str, str] = {}
+    for attribute in _ATTRIBUTES.finditer(tag):
+        value = attribute.lastgroup or "name"
+        found.setdefault(attribute["name"].lower(), "" if value == "name" else attribute[value])
+    return {name: _decoded(value) for name, value in found.items()}
+
+
 def _decoded(value: str) -> str:
     return _REFERENCE.sub(_character, value) if "&" in value else value
 
@@ -138,6 +148,7 @@ def _character(reference: re.Match[str]) -> str:
     """In an attribute, `&copy=` and `&copyright` are not references (section 13.2.5.73)."""
     name, whole = reference[1], reference[0]
     if name is None:
-        return unescape(whole)
+        # int() refuses more than 4,300 digits.
+        return unescape(whole) if len(whole) < _MAX_REFERENCE else "\N{REPLACEMENT CHARACTER}"
     follows = reference.string[reference.end() : reference.end() + 1]
     return whole if follows == "=" and whole[-1] != ";" else html5.get(whole[1:], whole)

@@ -2,10 +2,11 @@
 
 import asyncio
 import random
+from typing import Any
 
 from twin.faults import Faults, happens
 from twin.outcomes import Step, steps_for
-from twin.ses.events import SUBJECT, Sent, event_json
+from twin.ses.events import SUBJECT, Sent, describe_mail, event_json
 from twin.sns.publishing import Publisher
 from twin.state import Store, regional
 
@@ -22,9 +23,13 @@ class EventPublisher:
         self.scheduled = 0
 
     def publish(self, sent: Sent) -> None:
-        """Plan all events of the message; each is built and signed when its time has come."""
+        """Plan all events of the message; each is built and signed when its time has come.
+
+        Headers that the events could not show fail here, in the call that sends the message.
+        """
         if not self._topics(sent, None):
             return
+        mail = describe_mail(sent)
         faults = self._faults.settings
         steps = steps_for(sent.recipients)
         delays = _reversed_order(len(steps)) if faults.reorder_events else None
@@ -32,26 +37,26 @@ class EventPublisher:
             if happens(faults.drop_events):
                 continue
             delay = step.after if delays is None else delays[position]
-            self._schedule(sent, step, delay=delay + faults.delay_events_ms / 1000)
+            self._schedule(sent, mail, step, delay=delay + faults.delay_events_ms / 1000)
 
     def reset(self) -> None:
         """Forget the events to come: the mail that they tell of is forgotten, too."""
         self._generation += 1
         self.scheduled = 0
 
-    def _schedule(self, sent: Sent, step: Step, *, delay: float) -> None:
+    def _schedule(self, sent: Sent, mail: dict[str, Any], step: Step, *, delay: float) -> None:
         self.scheduled += 1
         loop = asyncio.get_running_loop()
-        loop.call_later(delay, self._publish_now, sent, step, self._generation)
+        loop.call_later(delay, self._publish_now, sent, mail, step, self._generation)
 
-    def _publish_now(self, sent: Sent, step: Step, generation: int) -> None:
+    def _publish_now(self, sent: Sent, mail: dict[str, Any], step: Step, generation: int) -> None:
         if generation != self._generation:
             return
         self.scheduled -= 1
         topics = self._topics(sent, step.event_type)
         if not topics:
             return
-        message = event_json(sent, step)
+        message = event_json(sent, mail, step)
         for topic in topics:
             self._send(topic, message)
 

@@ -12,15 +12,15 @@ from pydantic.json_schema import WithJsonSchema
 
 from core.api.aliases import AliasedBody
 from core.api.bodies import Text, wrong
+from emails.content import content_ids
 from emails.content.addresses import CONTROL
+from emails.content.attached_messages import is_composite
 from emails.content.outgoing_message import OutgoingAttachment
 
 MAX_ATTACHMENTS = 100
 _DEFAULT_TYPE = "application/octet-stream"
 _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105 (RFC 2045 section 5.1)
 _TYPE = re.compile(rf'{_TOKEN}/{_TOKEN}(\s*;\s*{_TOKEN}=({_TOKEN}|"[ !#-\[\]-~]*"))*')
-# RFC 2046: composite types must not be base64.
-_COMPOSITE = re.compile(r"(multipart|message)/", re.IGNORECASE)
 _CHARSET = re.compile(r';\s*charset="?([^\s";]+)', re.IGNORECASE)
 _UTF_8 = "; charset=utf-8"
 _MAX_TYPE = 255 - len(_UTF_8)  # it may be added to a type
@@ -28,7 +28,6 @@ _NOT_BASE64 = (
     "must be base64 (RFC 4648), optionally with line breaks; only `text/...` may be text itself"
 )
 _ENCODED_WORD = re.compile(r"=\?[^?]*\?[bq]\?", re.IGNORECASE)
-_CONTENT_ID = re.compile(r"[A-Za-z0-9!#$&'*+/=?^_`{|}~.@-]{1,128}")
 
 
 def _content(value: Any) -> bytes | str:
@@ -61,15 +60,13 @@ def _filename(value: str) -> str:
 def _content_type(value: str) -> str:
     if not _TYPE.fullmatch(value) or CONTROL.search(value):
         raise ValueError("must be a media type such as `application/pdf`")
-    if _COMPOSITE.match(value):
-        raise ValueError("must not be `multipart/...` or `message/...`; leave it out")
     return value
 
 
 def _content_id(value: str) -> str:
-    if not _CONTENT_ID.fullmatch(value):
-        raise ValueError("must be 1 to 128 characters valid in a Message-ID, without `<` and `>`")
-    return value
+    if CONTROL.search(value):
+        raise ValueError("must not contain control characters")
+    return content_ids.clean(value)
 
 
 def _encode(text: str, media_type: str) -> tuple[bytes, str]:
@@ -149,7 +146,7 @@ class Attachment(AliasedBody):
     def type(self) -> str:
         """`content_type`, or by default the type of the file extension."""
         guessed, coding = guess_type(self.name, strict=True)
-        fits = guessed and not coding and not _COMPOSITE.match(guessed)
+        fits = guessed and not coding and not is_composite(guessed)
         return self.content_type or (guessed if guessed and fits else _DEFAULT_TYPE)
 
     @property

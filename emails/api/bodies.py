@@ -21,11 +21,8 @@ from core.errors import UnsupportedField
 from emails.api.attachment_fields import Attachments
 from emails.content import addresses
 from emails.content.addresses import CONTROL, Mailbox
-from emails.content.outgoing_message import (
-    UNSUBSCRIBE_HEADER,
-    UNSUBSCRIBE_URL,
-    OutgoingMessage,
-)
+from emails.content.outgoing_message import UNSUBSCRIBE_HEADER, OutgoingMessage
+from emails.content.placeholder import has_placeholder
 from emails.providers.ses import EMAIL_TAG
 from emails.schedule_parsing import MAX_LENGTH, parse_scheduled_at
 
@@ -38,7 +35,10 @@ UNSUPPORTED = ("template", "topic_id")
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,200}")  # RFC 5322 section 2.2: printable, no colon
 _RESERVED = re.compile(
     r"(From|To|Cc|Bcc|Sender|Subject|Date|Message-ID|Return-Path|Received|Reply-To"
-    r"|(MIME|Content|DKIM|X-OpenSend)-.*)",
+    # Of the servers on the way (RFC 8601, RFC 7208), and what makes them see a loop.
+    r"|Authentication-Results|Delivered-To|DomainKey-Signature|Received-SPF"
+    # X-SES-* are parameters of the Amazon SES API.
+    r"|(MIME|Content|DKIM|ARC|Resent|X-OpenSend|X-SES)-.*)",
     re.IGNORECASE,
 )
 _TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")
@@ -228,8 +228,8 @@ class SendEmail(AliasedBody):
         """Whether the email gets one-click unsubscribe (RFC 8058)."""
         return (
             any(name.lower() == UNSUBSCRIBE_HEADER for name in self.headers)
-            or UNSUBSCRIBE_URL in (self.html or "")
-            or UNSUBSCRIBE_URL in (self.text or "")
+            or has_placeholder(self.html or "")
+            or has_placeholder(self.text or "")
         )
 
     def to_message(self) -> OutgoingMessage:
@@ -242,7 +242,7 @@ class SendEmail(AliasedBody):
             reply_to=self.reply_to,
             subject=self.subject,
             html=self.html or "",
-            text=self.text or "",
+            text=self.text,
             headers=self.headers,
             tags={tag.name: tag.value for tag in self.tags},
             attachments=[each.to_outgoing() for each in self.attachments],

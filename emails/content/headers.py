@@ -7,8 +7,16 @@ word in a subject that contains a line break would be decoded and break the line
 import re
 from base64 import b64encode
 from collections.abc import Sequence
+from contextlib import suppress
 
 from emails.content.addresses import Mailbox
+from emails.content.structured_headers import (
+    bracketed,
+    has_mailboxes,
+    is_url_or_address,
+    mailboxes,
+    syntax_of,
+)
 
 _MAX_LINE = 998  # octets without CRLF, RFC 5322 section 2.1.1
 _FOLD = "\r\n "
@@ -16,7 +24,9 @@ _WIDTH = 76  # of a line with encoded words, RFC 2047 section 2
 _ENVELOPE = len("=?utf-8?b??=")
 _PRINTABLE = re.compile(r"[\t -~]*")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+( [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-_QUOTABLE = re.compile(r"[ -~]+")
+# Quotes and angle brackets would be legal in a quoted string, but naive parsers split at them.
+_QUOTABLE = re.compile(r"[ !#-;=?-\[\]-~]+")
+_IN_BRACKETS = re.compile(r"(<[^<>\s]+>)")
 
 
 def text_field(name: str, value: str) -> str:
@@ -26,12 +36,34 @@ def text_field(name: str, value: str) -> str:
     return raw_field(name, value)
 
 
+def custom_field(name: str, value: str) -> str:
+    """A field that the caller chose, by the syntax of its name.
+
+    The message of the ValueError continues "the header ...": what no line can hold, or what is not
+    ASCII where the syntax allows nothing else.
+    """
+    if not value.strip():
+        return f"{name}:"
+    indent = len(name) + 2
+    if has_mailboxes(name):
+        return address_field(name, mailboxes(value))
+    if syntax := syntax_of(name):
+        return _fitting(
+            f"{name}: {syntax(value, lambda text: _unfolded(_phrase(text, indent))).strip()}"
+        )
+    if _PRINTABLE.fullmatch(value):
+        with suppress(_LineTooLongError):
+            return _fitting(f"{name}: {value.strip()}")
+    if any(is_url_or_address(each[1:-1]) for each in _IN_BRACKETS.findall(value)):
+        return _fitting(f"{name}: {_encode_around(value, indent)}")
+    return raw_field(name, value)
+
+
 def raw_field(name: str, value: str) -> str:
     """ASCII is written unchanged, folded at whitespace; anything else is encoded."""
     if _PRINTABLE.fullmatch(value):
-        folded = _fold(f"{name}: {value.strip()}")
-        if max(map(len, folded.split("\r\n"))) <= _MAX_LINE:
-            return folded
+        with suppress(_LineTooLongError):
+            return _fitting(f"{name}: {value.strip()}")
     return f"{name}: {_encode(value, len(name) + 2)}"
 
 
@@ -52,10 +84,36 @@ def _mailbox(mailbox: Mailbox, indent: int) -> str:
 def _phrase(name: str, indent: int) -> str:
     if "=?" in name or not _QUOTABLE.fullmatch(name):
         return _encode(name, indent)
-    if _ATOMS.fullmatch(name):
-        return name
-    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    return name if _ATOMS.fullmatch(name) else f'"{name}"'
+
+
+class _LineTooLongError(ValueError):
+    pass
+
+
+def _fitting(line: str) -> str:
+    folded = _fold(line)
+    if max(map(len, folded.split("\r\n"))) > _MAX_LINE:
+        raise _LineTooLongError(
+            f"has a part that is longer than the {_MAX_LINE} characters of a line (RFC 5322)"
+        )
+    return folded
+
+
+def _encode_around(value: str, indent: int) -> str:
+    """Encoded words for the text; URLs and addresses in angle brackets stay what they are."""
+    parts = []
+    for part in _IN_BRACKETS.split(value):
+        if _IN_BRACKETS.fullmatch(part) and is_url_or_address(part[1:-1]):
+            parts.append(bracketed(part[1:-1]))
+        elif text := part.strip():
+            is_plain = _PRINTABLE.fullmatch(text) and "=?" not in text
+            parts.append(text if is_plain else _unfolded(_encode(text, indent)))
+    return " ".join(parts)
+
+
+def _unfolded(words: str) -> str:
+    return words.replace(_FOLD, " ")
 
 
 def _fold(line: str) -> str:

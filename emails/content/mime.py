@@ -14,10 +14,13 @@ from uuid import uuid4
 
 from django.utils import timezone
 
+from emails.content import content_ids
 from emails.content.addresses import parse
-from emails.content.headers import address_field, raw_field, text_field
+from emails.content.attached_messages import as_7bit, is_composite
+from emails.content.headers import address_field, custom_field, text_field
 from emails.content.html_to_text import html_to_text
 from emails.models import Email, EmailAttachment
+from emails.providers import Refused
 
 ID_HEADER = "X-OpenSend-Email-ID"
 
@@ -30,6 +33,7 @@ _QP_LITERALS = bytes({*range(ord(" "), ord("~") + 1), *b"\t\r\n"} - {ord("=")})
 _CHUNK = 1024 * _LINE  # encoded at a time, so a large file is never in memory as single lines
 # Safe as a quoted string; parsers disagree on anything else.
 _PLAIN_NAME = re.compile(r"(?! )[A-Za-z0-9 ._+@(),&-]{1,60}(?<! )")
+_UNKNOWN_TYPE = "application/octet-stream"
 _NAME_CHUNK = 48  # characters of an encoded file name per line
 
 
@@ -68,20 +72,34 @@ def _fields(email: Email) -> list[str]:
         f"Date: {format_datetime(timezone.now())}",
         f"Message-ID: {own_message_id(email)}",
         f"{ID_HEADER}: {email.pk}",
-        *(raw_field(name, value) for name, value in email.headers.items()),
+        *(_custom_field(name, value) for name, value in email.headers.items()),
     ]
+
+
+def _custom_field(name: str, value: str) -> str:
+    """Refused if it can't be written: accepted by an earlier version, which would retry it."""
+    try:
+        return custom_field(name, value)
+    except ValueError as error:
+        raise Refused(f"The header {name} {error}.") from None
 
 
 def _content(email: Email, attachments: Sequence[Part]) -> list[bytes]:
     inline = [part for part in attachments if part.row.content_id and email.html]
     others = [part for part in attachments if part not in inline]
-    body = _text_part(email.text or html_to_text(email.html) or " ", "plain")
-    if email.html:
-        html = _text_part(email.html, "html")
-        if inline:
-            html = _multipart("related", [html, *map(_attachment_part, inline)], root="text/html")
-        body = _multipart("alternative", [body, html])
+    body = _body(email, inline)
     return _multipart("mixed", [body, *map(_attachment_part, others)]) if others else body
+
+
+def _body(email: Email, inline: Sequence[Part]) -> list[bytes]:
+    text = email.text or ("" if email.html_only else html_to_text(email.html))
+    if not email.html:
+        return _text_part(text, "plain")
+    ids = [part.row.content_id for part in inline]
+    html = _text_part(content_ids.rewrite_references(email.html, ids), "html")
+    if inline:
+        html = _multipart("related", [html, *map(_attachment_part, inline)], root="text/html")
+    return _multipart("alternative", [_text_part(text, "plain"), html]) if text else html
 
 
 def _text_part(text: str, subtype: str) -> list[bytes]:
@@ -102,14 +120,19 @@ def _is_shorter_in_base64(text: str) -> bool:
 
 def _attachment_part(part: Part) -> list[bytes]:
     row = part.row
+    content_type, message = row.content_type, None
+    if is_composite(content_type):
+        message = as_7bit(content_type, part.content)
+        content_type = _UNKNOWN_TYPE if message is None else content_type
     fields = [
-        f"Content-Type: {row.content_type}",
-        "Content-Transfer-Encoding: base64",
+        f"Content-Type: {content_type}",
+        f"Content-Transfer-Encoding: {'base64' if message is None else '7bit'}",
         f"Content-Disposition: {disposition(row)}{_filename(row.filename)}",
     ]
     if row.content_id:
-        fields.append(f"Content-ID: <{row.content_id}>")
-    return ["\r\n".join([*fields, "", ""]).encode("ascii"), *_base64(part.content)]
+        fields.append(f"Content-ID: <{content_ids.on_the_wire(row.content_id)}>")
+    head = "\r\n".join([*fields, "", ""]).encode("ascii")
+    return [head, *(_base64(part.content) if message is None else [message])]
 
 
 def disposition(attachment: EmailAttachment) -> Literal["inline", "attachment"]:

@@ -6,7 +6,8 @@ The row stays as the caller wrote it.
 from copy import copy
 
 from emails.content.html_to_text import html_to_text
-from emails.content.outgoing_message import UNSUBSCRIBE_HEADER, UNSUBSCRIBE_URL
+from emails.content.outgoing_message import UNSUBSCRIBE_HEADER
+from emails.content.placeholder import replace_placeholder
 from emails.models import Email, EmailRecipient
 from tracking.html_rewriting import TrackedRecipient, our_url, rewrite
 from tracking.tokens import Unsubscribe, sign_unsubscribe
@@ -26,7 +27,8 @@ def add_tracking(email: Email, sole_recipient: EmailRecipient | None) -> Email:
     if email.unsubscribe and sole_recipient:
         _add_list_unsubscribe(outgoing, sole_recipient)
     if email.html and (email.open_tracking or email.click_tracking):
-        outgoing.text = outgoing.text or html_to_text(outgoing.html)
+        if not outgoing.html_only:
+            outgoing.text = outgoing.text or html_to_text(outgoing.html)
         outgoing.html = _rewrite_html(outgoing, sole_recipient)
     return outgoing
 
@@ -35,8 +37,8 @@ def _add_list_unsubscribe(outgoing: Email, recipient: EmailRecipient) -> None:
     """One-click unsubscribe (RFC 8058), and the URL in place of the sender's placeholders."""
     request = Unsubscribe(outgoing.workspace_id, outgoing.pk, recipient.address)
     url = our_url(f"u/{sign_unsubscribe(request)}")
-    outgoing.html = outgoing.html.replace(UNSUBSCRIBE_URL, url)
-    outgoing.text = outgoing.text.replace(UNSUBSCRIBE_URL, url)
+    outgoing.html = replace_placeholder(outgoing.html, url)
+    outgoing.text = replace_placeholder(outgoing.text, url)
     kept = {
         name: value
         for name, value in outgoing.headers.items()

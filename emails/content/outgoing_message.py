@@ -10,6 +10,8 @@ from datetime import datetime
 from core.api.bodies import FieldPath
 from core.errors import ValidationFailed
 from emails.content.addresses import Mailbox, identity
+from emails.content.headers import custom_field
+from emails.content.placeholder import UNSUBSCRIBE_URL, misspelt_placeholder, names_placeholder
 from emails.content.sizes import (
     HEADER_RESERVE,
     MAX_MESSAGE,
@@ -25,9 +27,11 @@ TOO_LARGE = (
     " after encoding; send a link to large files instead"
 )
 
-# Either one adds one-click unsubscribe to an email of the API.
+# Adds one-click unsubscribe to an email of the API, like the placeholder.
 UNSUBSCRIBE_HEADER = "x-opensend-unsubscribe"
-UNSUBSCRIBE_URL = "{{{OPENSEND_UNSUBSCRIBE_URL}}}"
+_NO_PLACEHOLDER = (
+    f"must not have the placeholder `{UNSUBSCRIBE_URL}`, which belongs into `html` or `text`"
+)
 _LIST_HEADERS = frozenset({"list-unsubscribe", "list-unsubscribe-post"})
 
 
@@ -61,6 +65,7 @@ class OutgoingAttachment:
 class OutgoingMessage:
     """One email before it is accepted. `html`, `text` or both are required.
 
+    Without a `text` one is generated from the HTML, unless it is "": then there is no text part.
     `unsubscribe` adds one-click unsubscribe (RFC 8058). `owner` is an opaque key of the app that
     sends it, by which its emails can be found.
     """
@@ -72,7 +77,7 @@ class OutgoingMessage:
     reply_to: Sequence[Mailbox] = ()
     subject: str
     html: str = ""
-    text: str = ""
+    text: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     attachments: Sequence[OutgoingAttachment] = ()
@@ -107,6 +112,8 @@ class OutgoingMessage:
             yield from self._unsubscribe_problems(count)
         if count > MAX_RECIPIENTS:
             yield ("to",), f"`to`, `cc` and `bcc` may have {MAX_RECIPIENTS} recipients in total"
+        yield from self._header_problems()
+        yield from self._placeholder_problems()
         if self._may_be_large() and self.room() < 0:
             sizes = self._sizes()
             yield (max(sizes, key=sizes.__getitem__),), TOO_LARGE
@@ -129,19 +136,54 @@ class OutgoingMessage:
                     "is set by the platform for one-click unsubscribe and cannot be given as well",
                 )
 
+    def _header_problems(self) -> Iterator[tuple[FieldPath, str]]:
+        """What would go out twice, or could not be written into the message."""
+        first: dict[str, str] = {}
+        for name, value in self.headers.items():
+            if (other := first.setdefault(name.lower(), name)) != name:
+                yield (
+                    ("headers", name),
+                    f"is the same header as `{other}`: names are case-insensitive, and each may"
+                    " be given once",
+                )
+            elif name.lower() == UNSUBSCRIBE_HEADER:
+                continue
+            elif problem := _header_problem(name, value):
+                yield ("headers", name), problem
+
+    def _placeholder_problems(self) -> Iterator[tuple[FieldPath, str]]:
+        for field_name, text in (("html", self.html), ("text", self.text or "")):
+            if found := misspelt_placeholder(text):
+                yield (
+                    (field_name,),
+                    f"has `{found}`, which is not replaced: the placeholder is `{UNSUBSCRIBE_URL}`",
+                )
+        if names_placeholder(self.subject):
+            yield ("subject",), _NO_PLACEHOLDER
+
     def _may_be_large(self) -> bool:
         # A character is up to four bytes, which become six in base64.
-        return bool(self.attachments) or len(self.html) + len(self.text) > 1_000_000
+        return bool(self.attachments) or len(self.html) + len(self.text or "") > 1_000_000
 
     def _sizes(self) -> dict[str, int]:
         """Bytes on the wire by field; an upper bound."""
         return {
             # HTML without a text also becomes the text part.
-            "html": text_size(self.html) * (1 if self.text else 2),
-            "text": text_size(self.text),
+            "html": text_size(self.html) * (2 if self.text is None else 1),
+            "text": text_size(self.text or ""),
             "attachments": sum(
                 base64_size(each.size) + PART_HEADER_RESERVE for each in self.attachments
             ),
             "headers": sum(field_size(name + value) for name, value in self.headers.items()),
             "to": sum(field_size(str(box)) for _, box in self.recipients),
         }
+
+
+def _header_problem(name: str, value: str) -> str:
+    if names_placeholder(value):
+        return f"{_NO_PLACEHOLDER}; `X-OpenSend-Unsubscribe: true` sets the List-Unsubscribe header"
+    try:
+        custom_field(name, value)
+    except ValueError as error:
+        return str(error)
+    return ""

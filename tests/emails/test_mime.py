@@ -98,7 +98,7 @@ def test_an_email_with_text_only_is_a_single_part():
         ('<a href="https://example.com">https://example.com</a>', "https://example.com"),
         ("<style>p {color: red}</style><script>x()</script><p>Grüße</p>", "Grüße"),
         ('<img src="x.png" alt="A cat"><br>meows', "A cat\nmeows"),
-        ("<ul><li>one<li>two</ul>", "one\n\ntwo"),
+        ("<ul><li>one<li>two</ul>", "- one\n- two"),
         ("&lt;b&gt; &amp; co", "<b> & co"),
     ],
 )

@@ -44,18 +44,17 @@ def new_message_id(region: str, now: float) -> str:
     return f"{prefix}{int(now * 1000):012x}-{uuid4()}-000000"
 
 
-def event_json(sent: Sent, step: Step) -> str:
-    """The SNS message of one event; SES ends it with a newline."""
+def event_json(sent: Sent, mail: dict[str, Any], step: Step) -> str:
+    """The SNS message of one event; SES ends it with a newline. `mail` is of `describe_mail`."""
     name, key, describe = _EVENTS[step.event_type]
-    event = {
-        "eventType": name,
-        "mail": _mail(sent, outgoing=step.event_type == "DELIVERY"),
-        key: describe(sent, step),
-    }
+    if step.event_type == "DELIVERY":
+        mail = mail | {"tags": mail["tags"] | {"ses:outgoing-ip": [_OUTGOING_IP]}}
+    event = {"eventType": name, "mail": mail, key: describe(sent, step)}
     return orjson.dumps(event).decode() + "\n"
 
 
-def _mail(sent: Sent, *, outgoing: bool) -> dict[str, Any]:
+def describe_mail(sent: Sent) -> dict[str, Any]:
+    """The object `mail`, which all events of a message have in common."""
     headers, truncated = _headers(sent.message)
     return {
         "timestamp": iso_time(sent.at),
@@ -67,7 +66,7 @@ def _mail(sent: Sent, *, outgoing: bool) -> dict[str, Any]:
         "headersTruncated": truncated,
         "headers": headers,
         "commonHeaders": _common_headers(sent),
-        "tags": _tags(sent, outgoing=outgoing),
+        "tags": _tags(sent),
     }
 
 
@@ -90,7 +89,7 @@ def _common_headers(sent: Sent) -> dict[str, Any]:
     for key, name in (("from", "From"), ("replyTo", "Reply-To"), ("to", "To"), ("cc", "Cc")):
         value = message.get(name)
         if value is not None:
-            common[key] = split_mailboxes(decoded(value))
+            common[key] = split_mailboxes(value)
     date = message.get("Date")
     if date is not None:
         common["date"] = date
@@ -99,7 +98,7 @@ def _common_headers(sent: Sent) -> dict[str, Any]:
     return common
 
 
-def _tags(sent: Sent, *, outgoing: bool) -> dict[str, list[str]]:
+def _tags(sent: Sent) -> dict[str, list[str]]:
     tags = {
         "ses:operation": [sent.operation],
         "ses:configuration-set": [sent.configuration_set],
@@ -107,8 +106,6 @@ def _tags(sent: Sent, *, outgoing: bool) -> dict[str, list[str]]:
         "ses:from-domain": [domain_of(_bare(sent.source))],
         "ses:caller-identity": ["twin"],
     }
-    if outgoing:
-        tags["ses:outgoing-ip"] = [_OUTGOING_IP]
     return tags | {name: [value] for name, value in sent.tags.items()}
 
 

@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
+from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -16,9 +17,15 @@ _FIELD_NAME = re.compile(rb"[\x21-\x39\x3b-\x7e]+")
 _END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
 # SES writes its own Message-ID and Date; Bcc must not reach the other recipients.
 _REPLACED = {"message-id", "date", "bcc", "return-path"}
+# AWS SES guide, "Amazon SES header fields".
 _SINGLE = {
     *("from", "sender", "reply-to", "to", "cc", "bcc", "subject", "date", "message-id"),
     *("return-path", "mime-version", "content-type", "content-transfer-encoding"),
+    *("in-reply-to", "references", "comments", "keywords", "auto-submitted", "precedence"),
+    *("list-archive", "list-help", "list-id", "list-owner", "list-post", "list-subscribe"),
+    *("list-unsubscribe", "list-unsubscribe-post", "archived-at", "organization", "priority"),
+    *("importance", "sensitivity", "disposition-notification-to", "return-receipt-to"),
+    *("delivered-to", "errors-to", "user-agent", "thread-index", "thread-topic"),
 }
 
 
@@ -74,7 +81,7 @@ def decoded(value: str) -> str:
         return value
     try:
         return str(make_header(decode_header(value)))
-    except (ValueError, LookupError):
+    except (HeaderParseError, ValueError, LookupError):
         return value
 
 

@@ -20,6 +20,8 @@ _MAX_TAGS = 50
 _MAX_MESSAGE_BYTES = 40 * 1024 * 1024
 _TAG = re.compile(r"[A-Za-z0-9_.@-]{1,256}")
 _ADDRESS_FIELDS = ("ToAddresses", "CcAddresses", "BccAddresses")
+# Headers by which SES takes parameters: the API call has fields for them.
+_PARAMETERS = re.compile(r"x-ses-", re.IGNORECASE)
 # Features whose resources can't be made here, so that every name of one is unknown.
 _UNKNOWN_RESOURCES = ("ListManagementOptions", "TenantName", "EndpointId")
 
@@ -94,17 +96,6 @@ def _accept(twin: Twin, call: Call, submission: _Submission) -> str:
     message_id = new_message_id(call.region, now)
     host = "email" if call.region == "us-east-1" else call.region
     header_id = f"{message_id}@{host}.amazonses.com"
-    mail = Mail(
-        id=message_id,
-        region=call.region,
-        at=now,
-        source=submission.source,
-        recipients=submission.recipients,
-        tags=submission.tags,
-        configuration_set=submission.configuration_set,
-        raw=wire_copy(submission.message, message_id=header_id, now=now),
-    )
-    twin.journal.add_mail(mail)
     if submission.configuration_set:
         twin.events.publish(
             Sent(
@@ -121,6 +112,18 @@ def _accept(twin: Twin, call: Call, submission: _Submission) -> str:
                 message=submission.message,
             )
         )
+    twin.journal.add_mail(
+        Mail(
+            id=message_id,
+            region=call.region,
+            at=now,
+            source=submission.source,
+            recipients=submission.recipients,
+            tags=submission.tags,
+            configuration_set=submission.configuration_set,
+            raw=wire_copy(submission.message, message_id=header_id, now=now),
+        )
+    )
     return message_id
 
 
@@ -165,7 +168,11 @@ def _read_content(params: dict[str, Any]) -> tuple[Message, str]:
 def _sized(raw: bytes) -> Message:
     if len(raw) > _MAX_MESSAGE_BYTES:
         raise _bad(f"Message length is more than {_MAX_MESSAGE_BYTES} bytes long: '{len(raw)}'.")
-    return read_message(raw)
+    message = read_message(raw)
+    for header in message.headers:
+        if _PARAMETERS.match(header.name):
+            raise _bad(f"The twin does not support the header {header.name}.")
+    return message
 
 
 def _destination(params: dict[str, Any], message: Message) -> list[str]:
