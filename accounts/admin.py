@@ -13,7 +13,9 @@ from django.template.response import TemplateResponse
 
 from accounts import services
 from accounts.models import ApiKey, IdempotencyRecord, Workspace
-from core.admin.base import RECENT_ROWS, BoundedFilter, RecordAdmin, list_url, selected
+from core.admin.actions import operator_action
+from core.admin.base import RECENT_ROWS, BoundedFilter, RecordAdmin, list_url
+from core.admin.history import RecordsValues
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -31,14 +33,14 @@ admin.site.unregister(Group)
 
 
 @admin.register(User)
-class OperatorAdmin(BaseUserAdmin, ModelAdmin):  # type: ignore[type-arg]
+class OperatorAdmin(RecordsValues, BaseUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
 
 
 @admin.register(Group)
-class OperatorGroupAdmin(BaseGroupAdmin, ModelAdmin):  # type: ignore[type-arg]
+class OperatorGroupAdmin(RecordsValues, BaseGroupAdmin, ModelAdmin):  # type: ignore[type-arg]
     pass
 
 
@@ -120,12 +122,17 @@ class ApiKeyAdmin(RecordAdmin[ApiKey]):
         response["Cache-Control"] = "no-store"
         return response
 
-    @admin.action(description="Revoke", permissions=["operate"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        live = [key for key in selected(queryset, "revoked_at") if key.revoked_at is None]
-        for key in live:
+    @operator_action(
+        "Revoke",
+        done="revoked",
+        consequence="Requests with them are refused from now on, for good.",
+        columns=["revoked_at"],
+        on=lambda keys: keys.filter(revoked_at=None),
+    )
+    def revoke(self, request: HttpRequest, keys: list[ApiKey]) -> int:
+        for key in keys:
             services.revoke_api_key(key)
-        self.report_count(request, len(live), "revoked")
+        return len(keys)
 
 
 @admin.register(IdempotencyRecord)

@@ -7,6 +7,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
+from core.admin.actions import operator_action
 from core.admin.base import (
     BY_WORKSPACE,
     Alert,
@@ -21,7 +22,6 @@ from core.admin.base import (
     link,
     list_url,
     overdue,
-    selected,
 )
 from emails import services
 from emails.content import attachments
@@ -31,6 +31,8 @@ from tracking.models import Hit
 
 MAX_ROWS = 200
 BY_OPERATOR = "Held by an operator."
+# What an action changes of an email.
+_STATE = ("status", "hold_reason", "next_attempt_at")
 
 
 def overdue_emails(emails: "QuerySet[Email]") -> "QuerySet[Email]":
@@ -183,27 +185,55 @@ class EmailAdmin(RecordAdmin[Email]):
         more = f" and {len(everybody) - 1} more" if len(everybody) > 1 else ""
         return "".join(everybody[:1]) + more
 
-    @admin.action(description="Send now", permissions=["operate"])
-    def retry_now(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
-        self.report_count(request, services.retry_now(selected(queryset)), "will be sent now")
+    @operator_action(
+        "Send now",
+        done="will be sent now",
+        consequence="What was sent with an unknown outcome may arrive a second time.",
+        columns=_STATE,
+        on=lambda emails: emails.filter(status__in=[Email.Status.QUEUED, Email.Status.UNKNOWN]),
+    )
+    def retry_now(self, request: HttpRequest, emails: list[Email]) -> int:
+        return services.retry_now(emails)
 
-    @admin.action(description="Hold", permissions=["operate"])
-    def hold(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
-        self.report_count(request, services.hold_emails(selected(queryset), BY_OPERATOR), "held")
+    @operator_action(
+        "Hold",
+        done="held",
+        consequence="They are not sent until somebody releases them, and fail if nobody does.",
+        columns=_STATE,
+        on=lambda emails: emails.certainly_unsent(),
+    )
+    def hold(self, request: HttpRequest, emails: list[Email]) -> int:
+        return services.hold_emails(emails, BY_OPERATOR)
 
-    @admin.action(description="Release (held only)", permissions=["operate"])
-    def release(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
-        self.report_count(request, services.release_emails(selected(queryset)), "released")
+    @operator_action(
+        "Release (held only)",
+        done="released",
+        consequence="They are sent at their scheduled time, or now.",
+        columns=_STATE,
+        on=lambda emails: emails.filter(status=Email.Status.HELD),
+    )
+    def release(self, request: HttpRequest, emails: list[Email]) -> int:
+        return services.release_emails(emails)
 
-    @admin.action(description="Mark as sent (unknown sends only)", permissions=["operate"])
-    def mark_as_sent(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
-        count = services.resolve(selected(queryset), was_sent=True)
-        self.report_count(request, count, "marked as sent")
+    @operator_action(
+        "Mark as sent (unknown sends only)",
+        done="marked as sent",
+        consequence="They are not sent again, and their senders are told that they were sent.",
+        columns=_STATE,
+        on=lambda emails: emails.filter(status=Email.Status.UNKNOWN),
+    )
+    def mark_as_sent(self, request: HttpRequest, emails: list[Email]) -> int:
+        return services.resolve(emails, was_sent=True)
 
-    @admin.action(description="Mark as failed (unknown sends only)", permissions=["operate"])
-    def mark_as_failed(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
-        count = services.resolve(selected(queryset), was_sent=False)
-        self.report_count(request, count, "marked as failed")
+    @operator_action(
+        "Mark as failed (unknown sends only)",
+        done="marked as failed",
+        consequence="They are not sent again, and their senders are told that they failed.",
+        columns=_STATE,
+        on=lambda emails: emails.filter(status=Email.Status.UNKNOWN),
+    )
+    def mark_as_failed(self, request: HttpRequest, emails: list[Email]) -> int:
+        return services.resolve(emails, was_sent=False)
 
 
 @admin.register(EmailRecipient)
