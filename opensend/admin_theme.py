@@ -59,6 +59,7 @@ UNFOLD = {
                 ),
                 _page("Heartbeats", "favorite", "core_heartbeat_changelist"),
                 _page("Log entries", "history_edu", "admin_logentry_changelist"),
+                _page("Access attempts", "lock", "axes_accessattempt_changelist"),
                 _page("Users", "person", "auth_user_changelist"),
                 _page("Groups", "group", "auth_group_changelist"),
             ),
