@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from csp.decorators import csp_update
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -31,6 +32,7 @@ from tracking.models import Hit
 
 MAX_ROWS = 200
 BY_OPERATOR = "Held by an operator."
+_REMOTE_IMAGES = {"img-src": ["https:", "http:"]}
 # What an action changes of an email.
 _STATE = ("status", "hold_reason", "next_attempt_at")
 
@@ -167,12 +169,13 @@ class EmailAdmin(RecordAdmin[Email]):
     ) -> HttpResponse:
         extra = extra_context or {}
         email = self.get_object(request, object_id)
+        images = request.GET.get("images") == "1"
         if email is not None:
-            images = request.GET.get("images") == "1"
             extra |= {"mail": email, "images": images, "preview": preview(email.html, images)}
         response = super().change_view(request, object_id, form_url, extra)
-        # A link in the preview must not load another page into the frame.
-        response["Content-Security-Policy"] = "frame-src 'none'; object-src 'none'"
+        if images:
+            # The frame of the preview has its page's policy.
+            csp_update(_REMOTE_IMAGES)(lambda _: response)(request)
         return response
 
     @admin.display(description="subject")

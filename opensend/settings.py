@@ -16,6 +16,7 @@ import environ
 
 from core.queue.queues import beat_schedule, task_routes
 from opensend.admin_theme import UNFOLD  # noqa: F401 (a setting)
+from opensend.security_headers import SECURE_CSP
 
 django_stubs_ext.monkeypatch()  # lets ModelAdmin[Email] be written at run time
 
@@ -78,6 +79,7 @@ MIDDLEWARE = [
     "core.middleware.RequestIdMiddleware",
     "core.middleware.WholeBodyMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "opensend.security_headers.SecurityHeadersMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -122,6 +124,13 @@ APPEND_SLASH = False
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BASE_URL.startswith("https://")
 # Clients could forge X-Forwarded-Proto: trust it only behind a proxy that always sets it.
 BEHIND_TLS_PROXY = env.bool("BEHIND_TLS_PROXY", default=False)
+# Sent over TLS only. 0 for none.
+SECURE_HSTS_SECONDS = env.int(
+    "HSTS_SECONDS", default=31_536_000 if BASE_URL.startswith("https://") else 0
+)
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": SECURE_CSP}
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"  # also after a `next` that leads elsewhere
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS_PROXY else None
 
 # Wrong passwords: counted in PostgreSQL by account and address together, so that nobody can lock
