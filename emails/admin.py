@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from csp.decorators import csp_update
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import FloatField, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
@@ -22,6 +22,7 @@ from core.admin.base import (
     collapsible,
     link,
     list_url,
+    number_column,
     overdue,
 )
 from emails import services
@@ -283,14 +284,33 @@ class EmailEventAdmin(RecordAdmin[EmailEvent]):
 
 @admin.register(SendRate)
 class SendRateAdmin(RecordAdmin[SendRate]):
-    list_display = ["name", "max_rate", "factor", "daily_quota", "sent_24h", "paused_until"]
+    list_display = [
+        "name",
+        number_column("max_rate", "recipients per second"),
+        number_column("factor", "share in use"),
+        number_column("daily_quota", "daily quota"),
+        number_column("sent_24h", "sent in 24 h"),
+        "paused_until",
+    ]
+    _FLOATS: ClassVar[Any] = [
+        number_column(field.name, str(field.verbose_name))
+        for field in SendRate._meta.fields
+        if isinstance(field, FloatField)
+    ]
+    fields: ClassVar[Any] = [
+        *(field.name for field in SendRate._meta.fields if not isinstance(field, FloatField)),
+        *_FLOATS,
+    ]
+    readonly_fields = _FLOATS
     search_help_text = "Region or provider name"
     exact = ("name",)
 
 
 def overdue_alert() -> Alert:
     count = bounded_count(overdue_emails(Email.objects.all()))
-    return Alert("emails are overdue", count, list_url(Email, state="overdue"))
+    return Alert(
+        "emails are overdue", count, list_url(Email, state="overdue"), one="email is overdue"
+    )
 
 
 def unknown_alert() -> Alert:
@@ -298,6 +318,7 @@ def unknown_alert() -> Alert:
         "emails have an unknown outcome and are held for an operator",
         bounded_count(awaiting_operator(Email.objects.all())),
         list_url(Email, state="held"),
+        one="email has an unknown outcome and is held for an operator",
     )
 
 

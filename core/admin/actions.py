@@ -79,6 +79,7 @@ def operator_action(
                 owner.message_user(request, note, messages.INFO)
             return None
 
+        act.on = on  # type: ignore[attr-defined]
         return admin.action(description=description, permissions=["operate"])(act)
 
     return decorate

@@ -216,8 +216,9 @@ class RecordAdmin(AsksFirst, history.RecordsValues, ModelAdmin[M]):
         return super().change_view(request, object_id, form_url, extra)
 
     def is_available(self, action: str, record: M) -> bool:
-        """Whether the action is available for the record in its current state."""
-        return True
+        """Whether the action would change the record in its current state."""
+        on = getattr(getattr(self, action), "on", None)
+        return on is None or on(self.model._default_manager.filter(pk=record.pk)).exists()
 
     def _history_panel(self, record: M) -> list[Panel]:
         newest = list(history.entries_of(record)[:_HISTORY_ROWS])
@@ -295,6 +296,25 @@ def badge_column(
     return show
 
 
+def number_column(column: str, title: str) -> Callable[[Any], str]:
+    """A column of a float: three digits are enough for people, as in `0.05`, `14`, `50,000`."""
+
+    def show(record: Any) -> str:
+        return format_number(getattr(record, column))
+
+    show.short_description = title  # type: ignore[attr-defined]
+    show.__name__ = f"number_{column}"
+    return show
+
+
+def format_number(value: float | None) -> str:
+    if value is None:
+        return ""
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{round(value, 3) + 0.0:.3g}"  # + 0.0: no negative zero
+
+
 def due_count(count: int) -> str:
     return f"{count:,}+" if count >= COUNT_LIMIT else f"{count:,}"
 
@@ -364,6 +384,11 @@ class Alert:
     count: int
     url: str
     severity: str = "warning"
+    one: str = ""  # the text for a count of one, if that differs
+
+    @property
+    def sentence(self) -> str:
+        return self.one if self.one and self.count == 1 else self.text
 
     @property
     def shown(self) -> str:

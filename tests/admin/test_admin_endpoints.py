@@ -280,22 +280,22 @@ def test_a_deleted_endpoint_is_in_no_list_and_no_alert(operator, endpoint):
     gone = {"status": "disabled", "disabled_reason": "x", "deleted_at": timezone.now()}
     change(endpoint, **gone)
     assert not operator.get(reverse(LIST)).context["cl"].result_list
-    assert "endpoints were" not in operator.get("/admin/").content.decode()
+    assert "endpoint was" not in operator.get("/admin/").content.decode()
 
 
 def test_the_dashboard_alerts_about_failing_endpoints(operator, endpoint):
-    assert "endpoints" not in alerts(operator)
+    assert "endpoint" not in alerts(operator)
     long = timezone.now() - 25 * HOUR
     change(endpoint, failing_since=long, failures_in_a_row=5)
-    assert "endpoints are half-open" in alerts(operator)
-    assert "endpoints have been failing for more than a day" in alerts(operator)
+    assert "endpoint is half-open" in alerts(operator)
+    assert "endpoint has been failing for more than a day" in alerts(operator)
     # Disabled by hand: the operator already knows.
     change(endpoint, status="disabled", disabled_at=timezone.now())
-    assert "endpoints" not in alerts(operator)
+    assert "endpoint" not in alerts(operator)
 
 
 def alerts(operator):
-    return " ".join(alert.text for alert in operator.get("/admin/").context["alerts"])
+    return " ".join(alert.sentence for alert in operator.get("/admin/").context["alerts"])
 
 
 class Answer(BaseHTTPRequestHandler):

@@ -26,7 +26,6 @@ from webhooks.endpoint_status import (
     AUTO_DISABLED,
     FAILING,
     HALF_OPEN,
-    State,
     missed_since,
     recover_url,
     state_of,
@@ -105,10 +104,6 @@ class EndpointAdmin(RecordAdmin[Endpoint]):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.recover_page)
         return [path("recover/", view, name="webhooks_endpoint_recover"), *super().get_urls()]
-
-    def is_available(self, action: str, record: Endpoint) -> bool:
-        disabled = state_of(record) == State.DISABLED
-        return {"enable": disabled, "disable": not disabled}.get(action, True)
 
     @admin.display(description="success in 24 h")
     def success_rate(self, endpoint: Any) -> str:
