@@ -229,6 +229,7 @@ SPECTACULAR_SETTINGS = {
         "opensend.openapi_common.with_required_bodies",
         "opensend.openapi_common.with_common_headers",
         "opensend.openapi_common.with_common_errors",
+        "opensend.api_reference.with_descriptions",
     ],
 }
 API_MAX_BODY_BYTES = env.int("API_MAX_BODY_BYTES", default=64 * 1024 * 1024)
