@@ -1,8 +1,11 @@
 """Tenants, keys and the people who operate the installation."""
 
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from axes.models import AccessAttempt
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
@@ -13,7 +16,9 @@ from django.template.response import TemplateResponse
 
 from accounts import services
 from accounts.models import ApiKey, IdempotencyRecord, Workspace
-from core.admin.base import RECENT_ROWS, BoundedFilter, RecordAdmin, list_url, selected
+from core.admin.actions import operator_action
+from core.admin.base import RECENT_ROWS, BoundedFilter, RecordAdmin, list_url
+from core.admin.history import RecordsValues
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -31,14 +36,14 @@ admin.site.unregister(Group)
 
 
 @admin.register(User)
-class OperatorAdmin(BaseUserAdmin, ModelAdmin):  # type: ignore[type-arg]
+class OperatorAdmin(RecordsValues, BaseUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
 
 
 @admin.register(Group)
-class OperatorGroupAdmin(BaseGroupAdmin, ModelAdmin):  # type: ignore[type-arg]
+class OperatorGroupAdmin(RecordsValues, BaseGroupAdmin, ModelAdmin):  # type: ignore[type-arg]
     pass
 
 
@@ -120,12 +125,17 @@ class ApiKeyAdmin(RecordAdmin[ApiKey]):
         response["Cache-Control"] = "no-store"
         return response
 
-    @admin.action(description="Revoke", permissions=["operate"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        live = [key for key in selected(queryset, "revoked_at") if key.revoked_at is None]
-        for key in live:
+    @operator_action(
+        "Revoke",
+        done="revoked",
+        consequence="Requests with them are refused from now on, for good.",
+        columns=["revoked_at"],
+        on=lambda keys: keys.filter(revoked_at=None),
+    )
+    def revoke(self, request: HttpRequest, keys: list[ApiKey]) -> int:
+        for key in keys:
             services.revoke_api_key(key)
-        self.report_count(request, len(live), "revoked")
+        return len(keys)
 
 
 @admin.register(IdempotencyRecord)
@@ -142,3 +152,40 @@ class IdempotencyRecordAdmin(RecordAdmin[IdempotencyRecord]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[IdempotencyRecord]:
         return super().get_queryset(request).defer("encrypted_body", "fingerprint")
+
+
+@admin.register(AccessAttempt)
+class AccessAttemptAdmin(RecordAdmin[AccessAttempt]):
+    """Failed logins of the last minutes (LOGIN_LOCKOUT), and which of them are locked out."""
+
+    list_display = ["attempt_time", "username", "ip_address", "failures_since_start", "locked"]
+    list_display_links = ["attempt_time"]
+    fields = [
+        ("username", "ip_address"),
+        ("failures_since_start", "locked"),
+        ("attempt_time", "user_agent"),
+    ]
+    readonly_fields = ["locked"]
+    actions = ["unlock"]
+    search_help_text = "Full name or address"
+
+    def find(self, term: str) -> Q:
+        try:
+            return Q(username=term) | Q(ip_address=str(ip_address(term)))
+        except ValueError:
+            return Q(username=term)
+
+    @admin.display(description="locked", boolean=True)
+    def locked(self, attempt: AccessAttempt) -> bool:
+        return bool(attempt.failures_since_start >= settings.LOGIN_FAILURE_LIMIT)
+
+    @operator_action(
+        "Unlock",
+        done="forgotten",
+        consequence="The failures are forgotten, and the account may log in from there again.",
+        columns=["username", "ip_address", "failures_since_start"],
+    )
+    def unlock(self, request: HttpRequest, attempts: list[AccessAttempt]) -> int:
+        rows = AccessAttempt.objects.filter(pk__in=[attempt.pk for attempt in attempts])
+        count, _ = rows.delete()
+        return int(count)

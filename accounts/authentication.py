@@ -1,6 +1,7 @@
 """`Authorization: Bearer os_...`: one indexed look-up by the key's SHA-256."""
 
 import hashlib
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,12 @@ from rest_framework.request import Request
 
 from accounts.access import Access
 from accounts.models import ApiKey, Workspace
+from accounts.rate_limit import acquire_failure
+from core import metrics
+from core.client_address import client_network
 from core.db.hot_queries import Lookup
+
+logger = logging.getLogger(__name__)
 
 USED_RESOLUTION = timedelta(minutes=1)
 
@@ -28,6 +34,15 @@ class ApiKeyAuthentication(authentication.BaseAuthentication):
     """Sets `request.user` to the workspace and `request.auth` to the caller's Access."""
 
     def authenticate(self, request: Request) -> tuple[Workspace, Access]:
+        try:
+            key = self._key(request)
+        except (exceptions.NotAuthenticated, exceptions.AuthenticationFailed):
+            _limit_failures(request)
+            raise
+        _mark_used(key)
+        return key.workspace, Access.of_api_key(key)
+
+    def _key(self, request: Request) -> ApiKey:
         scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
         if not scheme:
             # Granian hands over a header with any other character as an empty one.
@@ -42,8 +57,7 @@ class ApiKeyAuthentication(authentication.BaseAuthentication):
         key = _find(token.strip())
         if key is None:
             raise exceptions.AuthenticationFailed("The API key is unknown or revoked.")
-        _mark_used(key)
-        return key.workspace, Access.of_api_key(key)
+        return key
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
@@ -58,6 +72,24 @@ class ApiRequest(Request):
 
 def _find(token: str) -> ApiKey | None:
     return next(iter(_LIVE_KEYS(digest=digest(token))), None)
+
+
+def _limit_failures(request: Request) -> None:
+    """Throttled (429) when too many requests from the client's address had no valid key."""
+    network = client_network(request._request)
+    verdict = acquire_failure(network)
+    if verdict is None or verdict.allowed:
+        metrics.AUTH_FAILURES.labels("api_key").inc()
+        if verdict is not None and verdict.remaining == 0:
+            text = "Too many requests without a valid API key; limiting this address"
+            logger.warning(text, extra={"network": network})
+        return
+    metrics.AUTH_FAILURES.labels("api_key_limited").inc()
+    raise exceptions.Throttled(
+        verdict.retry_after,
+        "Too many requests from this address had no valid API key."
+        f" Retry in {verdict.retry_after} seconds, with a valid key at once.",
+    )
 
 
 def _mark_used(key: ApiKey) -> None:

@@ -77,6 +77,7 @@ class ApiKey(models.Model):
 
     class Meta:
         db_table = "api_keys"
+        verbose_name = "API key"
         indexes = [
             # For the newest-first list of a workspace.
             models.Index(fields=["workspace", "-id"], name="api_keys_newest"),

@@ -1,4 +1,7 @@
-"""Requests a second and key: a token bucket in Redis. Without Redis, requests pass."""
+"""Token buckets in Redis: requests per key, and requests without a valid key per client address.
+
+Without Redis, requests pass.
+"""
 
 import math
 from typing import Any, NamedTuple
@@ -63,20 +66,36 @@ def acquire(access: Access) -> RateLimit | None:
         return None
     own_burst = workspace.rate_burst
     burst = max(1, own_burst if own_burst is not None else max(settings.API_RATE_BURST, rate))
+    return _take(str(access.actor.id), rate=rate, burst=burst)
+
+
+def acquire_failure(network: str | None) -> RateLimit | None:
+    """One token for one request without a valid key; None as in `acquire`.
+
+    A valid key never needs one: it has 192 random bits, so the limit need not keep it from being
+    guessed, only the guesses from costing much and from going unnoticed.
+    """
+    per_minute = settings.API_AUTH_FAILURE_LIMIT
+    if not per_minute:
+        return None
+    return _take(f"failures:{network}", rate=per_minute / 60, burst=per_minute)
+
+
+def _take(name: str, *, rate: float, burst: int) -> RateLimit | None:
     answer = redis.attempt(
         "rate_limit",
         lambda client: client.register_script(_SCRIPT)(
-            keys=[f"opensend:rate:{access.actor.id}"], args=[rate, burst]
+            keys=[f"opensend:rate:{name}"], args=[rate, burst]
         ),
     )
     return _verdict(answer, rate=rate, burst=burst) if answer else None
 
 
-def _verdict(answer: Any, *, rate: int, burst: int) -> RateLimit:
+def _verdict(answer: Any, *, rate: float, burst: int) -> RateLimit:
     allowed, tokens = bool(answer[0]), float(answer[1])
     return RateLimit(
         allowed=allowed,
-        limit=rate,
+        limit=math.ceil(rate),
         remaining=math.floor(tokens),
         reset=math.ceil((burst - tokens) / rate),
         retry_after=max(1, math.ceil((1 - tokens) / rate)),

@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.db.models.functions import Lower
 from django.http import HttpRequest
 from django.utils import timezone
@@ -13,7 +13,8 @@ from accounts.models import Workspace
 from contacts import suppressions
 from contacts.addresses import parse_suppressible_address
 from contacts.models import Contact, Suppression
-from core.admin.base import BY_WORKSPACE, RecordAdmin, badge_column, selected
+from core.admin.actions import operator_action
+from core.admin.base import BY_WORKSPACE, RecordAdmin, badge_column
 
 
 @admin.register(Contact)
@@ -76,6 +77,12 @@ class SuppressionAdmin(RecordAdmin[Suppression]):
         suppressions.suppress([suppression_request])
         obj.pk = Suppression.objects.get(workspace=obj.workspace_id, email=obj.email).pk
 
-    @admin.action(description="Remove suppression (allow sending again)", permissions=["operate"])
-    def unsuppress(self, request: HttpRequest, queryset: QuerySet[Suppression]) -> None:
-        self.report_count(request, len(suppressions.unsuppress(selected(queryset))), "removed")
+    @operator_action(
+        "Remove suppression (allow sending again)",
+        done="removed",
+        consequence="Mail to these addresses is sent again."
+        " Contacts that had unsubscribed are subscribed again if that was the reason.",
+        columns=["workspace__name", "email", "origin"],
+    )
+    def unsuppress(self, request: HttpRequest, rows: list[Suppression]) -> int:
+        return len(suppressions.unsuppress(rows))

@@ -12,6 +12,11 @@ REDIS_UNAVAILABLE = Counter(
     "Redis calls skipped or failed because it was unavailable",
     ["use"],
 )
+AUTH_FAILURES = Counter(
+    "opensend_auth_failures",
+    "Refused API keys and admin passwords; `limited` and `locked` were refused unheard",
+    ["kind"],
+)
 CALLBACKS = Counter("opensend_callbacks", "Provider callbacks by response", ["source", "answer"])
 CALLBACKS_PROCESSED = Counter(
     "opensend_callbacks_processed",

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.http import HttpRequest
 
+from core.admin.actions import operator_action
 from core.admin.base import (
     BY_WORKSPACE,
     Badge,
@@ -14,7 +15,6 @@ from core.admin.base import (
     Panel,
     RecordAdmin,
     badge_column,
-    selected,
 )
 from domains import services
 from domains.models import DnsRecord, Domain
@@ -119,9 +119,14 @@ class DomainAdmin(RecordAdmin[Domain]):
     def provider_label(self, domain: Domain) -> str:
         return label(domain.provider)
 
-    @admin.action(description="Check status at SES now", permissions=["operate"])
-    def check_now(self, request: HttpRequest, queryset: QuerySet[Domain]) -> None:
-        self.report_count(request, services.check_now(selected(queryset)), "will be checked now")
+    @operator_action(
+        "Check status at SES now",
+        done="will be checked now",
+        consequence="A worker asks SES about each, and the status follows what SES answers.",
+        columns=["next_attempt_at"],
+    )
+    def check_now(self, request: HttpRequest, domains: list[Domain]) -> int:
+        return services.check_now(domains)
 
 
 @admin.register(DnsRecord)

@@ -113,6 +113,7 @@ class DnsRecord(models.Model):
 
     class Meta:
         db_table = "dns_records"
+        verbose_name = "DNS record"
         constraints = [
             models.UniqueConstraint(
                 fields=["domain", "purpose", "name", "type"], name="dns_records_once"

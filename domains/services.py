@@ -7,7 +7,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F
-from django.db.models.functions import Now
+from django.db.models.functions import Least, Now
 from django.utils import timezone
 
 from accounts.models import Workspace
@@ -137,7 +137,7 @@ def check_now(domains: Iterable[Domain]) -> int:
     """Make the domains due for a check by the worker now; returns how many."""
     with transaction.atomic():
         rows = Domain.objects.filter(pk__in=[domain.pk for domain in domains])
-        count = rows.update(next_attempt_at=Now())
+        count = rows.update(next_attempt_at=Least("next_attempt_at", Now()))
         wake(queues.CHECK.task)
     return count
 

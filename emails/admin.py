@@ -2,11 +2,13 @@
 
 from typing import Any, ClassVar
 
+from csp.decorators import csp_update
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import FloatField, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
+from core.admin.actions import operator_action
 from core.admin.base import (
     BY_WORKSPACE,
     Alert,
@@ -20,8 +22,8 @@ from core.admin.base import (
     collapsible,
     link,
     list_url,
+    number_column,
     overdue,
-    selected,
 )
 from emails import services
 from emails.content import attachments
@@ -31,6 +33,9 @@ from tracking.models import Hit
 
 MAX_ROWS = 200
 BY_OPERATOR = "Held by an operator."
+_REMOTE_IMAGES = {"img-src": ["https:", "http:"]}
+# What an action changes of an email.
+_STATE = ("status", "hold_reason", "next_attempt_at")
 
 
 def overdue_emails(emails: "QuerySet[Email]") -> "QuerySet[Email]":
@@ -165,12 +170,13 @@ class EmailAdmin(RecordAdmin[Email]):
     ) -> HttpResponse:
         extra = extra_context or {}
         email = self.get_object(request, object_id)
+        images = request.GET.get("images") == "1"
         if email is not None:
-            images = request.GET.get("images") == "1"
             extra |= {"mail": email, "images": images, "preview": preview(email.html, images)}
         response = super().change_view(request, object_id, form_url, extra)
-        # A link in the preview must not load another page into the frame.
-        response["Content-Security-Policy"] = "frame-src 'none'; object-src 'none'"
+        if images:
+            # The frame of the preview has its page's policy.
+            csp_update(_REMOTE_IMAGES)(lambda _: response)(request)
         return response
 
     @admin.display(description="subject")
@@ -183,27 +189,55 @@ class EmailAdmin(RecordAdmin[Email]):
         more = f" and {len(everybody) - 1} more" if len(everybody) > 1 else ""
         return "".join(everybody[:1]) + more
 
-    @admin.action(description="Send now", permissions=["operate"])
-    def retry_now(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
-        self.report_count(request, services.retry_now(selected(queryset)), "will be sent now")
+    @operator_action(
+        "Send now",
+        done="will be sent now",
+        consequence="What was sent with an unknown outcome may arrive a second time.",
+        columns=_STATE,
+        on=lambda emails: emails.filter(status__in=[Email.Status.QUEUED, Email.Status.UNKNOWN]),
+    )
+    def retry_now(self, request: HttpRequest, emails: list[Email]) -> int:
+        return services.retry_now(emails)
 
-    @admin.action(description="Hold", permissions=["operate"])
-    def hold(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
-        self.report_count(request, services.hold_emails(selected(queryset), BY_OPERATOR), "held")
+    @operator_action(
+        "Hold",
+        done="held",
+        consequence="They are not sent until somebody releases them, and fail if nobody does.",
+        columns=_STATE,
+        on=lambda emails: emails.certainly_unsent(),
+    )
+    def hold(self, request: HttpRequest, emails: list[Email]) -> int:
+        return services.hold_emails(emails, BY_OPERATOR)
 
-    @admin.action(description="Release (held only)", permissions=["operate"])
-    def release(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
-        self.report_count(request, services.release_emails(selected(queryset)), "released")
+    @operator_action(
+        "Release (held only)",
+        done="released",
+        consequence="They are sent at their scheduled time, or now.",
+        columns=_STATE,
+        on=lambda emails: emails.filter(status=Email.Status.HELD),
+    )
+    def release(self, request: HttpRequest, emails: list[Email]) -> int:
+        return services.release_emails(emails)
 
-    @admin.action(description="Mark as sent (unknown sends only)", permissions=["operate"])
-    def mark_as_sent(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
-        count = services.resolve(selected(queryset), was_sent=True)
-        self.report_count(request, count, "marked as sent")
+    @operator_action(
+        "Mark as sent (unknown sends only)",
+        done="marked as sent",
+        consequence="They are not sent again, and their senders are told that they were sent.",
+        columns=_STATE,
+        on=lambda emails: emails.filter(status=Email.Status.UNKNOWN),
+    )
+    def mark_as_sent(self, request: HttpRequest, emails: list[Email]) -> int:
+        return services.resolve(emails, was_sent=True)
 
-    @admin.action(description="Mark as failed (unknown sends only)", permissions=["operate"])
-    def mark_as_failed(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
-        count = services.resolve(selected(queryset), was_sent=False)
-        self.report_count(request, count, "marked as failed")
+    @operator_action(
+        "Mark as failed (unknown sends only)",
+        done="marked as failed",
+        consequence="They are not sent again, and their senders are told that they failed.",
+        columns=_STATE,
+        on=lambda emails: emails.filter(status=Email.Status.UNKNOWN),
+    )
+    def mark_as_failed(self, request: HttpRequest, emails: list[Email]) -> int:
+        return services.resolve(emails, was_sent=False)
 
 
 @admin.register(EmailRecipient)
@@ -250,14 +284,33 @@ class EmailEventAdmin(RecordAdmin[EmailEvent]):
 
 @admin.register(SendRate)
 class SendRateAdmin(RecordAdmin[SendRate]):
-    list_display = ["name", "max_rate", "factor", "daily_quota", "sent_24h", "paused_until"]
+    list_display = [
+        "name",
+        number_column("max_rate", "recipients per second"),
+        number_column("factor", "share in use"),
+        number_column("daily_quota", "daily quota"),
+        number_column("sent_24h", "sent in 24 h"),
+        "paused_until",
+    ]
+    _FLOATS: ClassVar[Any] = [
+        number_column(field.name, str(field.verbose_name))
+        for field in SendRate._meta.fields
+        if isinstance(field, FloatField)
+    ]
+    fields: ClassVar[Any] = [
+        *(field.name for field in SendRate._meta.fields if not isinstance(field, FloatField)),
+        *_FLOATS,
+    ]
+    readonly_fields = _FLOATS
     search_help_text = "Region or provider name"
     exact = ("name",)
 
 
 def overdue_alert() -> Alert:
     count = bounded_count(overdue_emails(Email.objects.all()))
-    return Alert("emails are overdue", count, list_url(Email, state="overdue"))
+    return Alert(
+        "emails are overdue", count, list_url(Email, state="overdue"), one="email is overdue"
+    )
 
 
 def unknown_alert() -> Alert:
@@ -265,6 +318,7 @@ def unknown_alert() -> Alert:
         "emails have an unknown outcome and are held for an operator",
         bounded_count(awaiting_operator(Email.objects.all())),
         list_url(Email, state="held"),
+        one="email has an unknown outcome and is held for an operator",
     )
 
 

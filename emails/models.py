@@ -199,6 +199,7 @@ class EmailRecipient(models.Model):
 
     class Meta:
         db_table = "email_recipients"
+        verbose_name = "recipient"
         constraints = [
             # A recipient is unique per email, across to, cc and bcc.
             models.UniqueConstraint(fields=["email", "address"], name="email_recipients_once"),
@@ -228,6 +229,7 @@ class EmailAttachment(models.Model):
 
     class Meta:
         db_table = "email_attachments"
+        verbose_name = "attachment"
         constraints = [
             models.UniqueConstraint(
                 fields=["email", "position"], name="email_attachments_in_order"

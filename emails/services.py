@@ -9,7 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Case, F, Value, When
-from django.db.models.functions import Greatest, Now
+from django.db.models.functions import Greatest, Least, Now
 from django.utils import timezone
 
 from accounts.access import Access
@@ -139,7 +139,9 @@ def retry_now(emails: Sequence[Email]) -> int:
             status__in=[Email.Status.QUEUED, Email.Status.UNKNOWN],
         )
         count = retriable.update(
-            status=Email.Status.QUEUED, next_attempt_at=Now(), first_attempt_at=None
+            status=Email.Status.QUEUED,
+            next_attempt_at=Least("next_attempt_at", Now()),  # what is overdue keeps its place
+            first_attempt_at=None,
         )
         wake(queues.SEND.task)
     return count

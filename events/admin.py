@@ -6,7 +6,8 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from core.admin.base import BY_WORKSPACE, RecordAdmin, WorkFilter, json_block, selected
+from core.admin.actions import operator_action
+from core.admin.base import BY_WORKSPACE, RecordAdmin, WorkFilter, json_block
 from events import services
 from events.models import Event
 
@@ -48,8 +49,13 @@ class EventAdmin(RecordAdmin[Event]):
     def shown_body(self, event: Event) -> str:
         return json_block(event.body)
 
-    @admin.action(description="Dispatch again", permissions=["operate"])
-    def dispatch_again(self, request: HttpRequest, queryset: QuerySet[Event]) -> None:
-        self.report_count(
-            request, services.dispatch_again(selected(queryset)), "will be dispatched again"
-        )
+    @operator_action(
+        "Dispatch again",
+        done="will be dispatched again",
+        consequence="The pending subscribers get them again; without any, all subscribers do."
+        " Webhooks make no second delivery of an event.",
+        columns=["next_attempt_at", "pending", "failed_attempts", "last_error"],
+        on=lambda events: events.filter(next_attempt_at=None),
+    )
+    def dispatch_again(self, request: HttpRequest, events: list[Event]) -> int:
+        return services.dispatch_again(events)

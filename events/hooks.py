@@ -10,6 +10,7 @@ def overdue_events() -> Alert:
         "events are overdue: they have not been dispatched to subscribers",
         bounded_count(overdue(Event.objects.all())),
         list_url(Event, work="overdue"),
+        one="event is overdue: it has not been dispatched to subscribers",
     )
 
 
@@ -18,6 +19,7 @@ def dead_lettered_events() -> Alert:
         "events are dead-lettered: a subscriber failed every attempt",
         bounded_count(Event.objects.dead_lettered()),
         list_url(Event, work="dead-lettered"),
+        one="event is dead-lettered: a subscriber failed every attempt",
     )
 
 

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
+from core.admin.actions import operator_action
 from core.admin.base import (
     BoundedFilter,
     RecordAdmin,
@@ -87,9 +88,15 @@ class ProviderEventAdmin(RecordAdmin[ProviderEvent]):
     def shown_body(self, row: ProviderEvent) -> str:
         return json_block(redacted(row.body))
 
-    @admin.action(description="Reprocess", permissions=["operate"])
-    def reprocess(self, request: HttpRequest, queryset: QuerySet[ProviderEvent]) -> None:
-        self.report_count(request, services.reprocess(queryset), "will be reprocessed")
+    @operator_action(
+        "Reprocess",
+        done="will be reprocessed",
+        consequence="They are parsed and recorded again. What is known already changes nothing.",
+        columns=["state", "reason", "next_attempt_at"],
+        on=lambda rows: rows.exclude(state=State.NOTED),
+    )
+    def reprocess(self, request: HttpRequest, rows: list[ProviderEvent]) -> int:
+        return services.reprocess(ProviderEvent.objects.filter(pk__in=[row.pk for row in rows]))
 
 
 def redacted(body: str) -> Any:

@@ -14,6 +14,7 @@ def quarantined() -> Alert:
         bounded_count(ProviderEvent.objects.in_state(State.QUARANTINED)),
         list_url(ProviderEvent, odd="quarantined"),
         "danger",
+        one="callback is quarantined: it could not be processed",
     )
 
 
@@ -22,6 +23,7 @@ def unmatched() -> Alert:
         "callbacks match no email",
         bounded_count(ProviderEvent.objects.unmatched_given_up()),
         list_url(ProviderEvent, odd="left"),
+        one="callback matches no email",
     )
 
 
@@ -31,6 +33,7 @@ def unsubscribed() -> Alert:
         bounded_count(ProviderEvent.objects.of_kind(Kind.UNSUBSCRIBED)),
         list_url(ProviderEvent, odd="unsubscribed"),
         "danger",
+        one="SNS subscription was deleted: its events no longer arrive",
     )
 
 
@@ -39,6 +42,7 @@ def unprocessed() -> Alert:
         "callbacks are overdue",
         bounded_count(overdue(ProviderEvent.objects.all())),
         list_url(ProviderEvent, work="overdue"),
+        one="callback is overdue",
     )
 
 

@@ -63,6 +63,7 @@ class ProviderEvent(WorkItem):
 
     class Meta:
         db_table = "provider_events"
+        verbose_name = "provider callback"
         constraints = [
             models.UniqueConstraint(fields=["source", "event_id"], name="provider_events_once"),
             models.CheckConstraint(

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import QuerySet
-from django.db.models.functions import Now
+from django.db.models.functions import Least, Now
 from django.utils import timezone
 
 from core.context import request_id
@@ -40,7 +40,7 @@ def reprocess(rows: "QuerySet[ProviderEvent]") -> int:
             updated = selected.filter(source=source).update(
                 state=ProviderEvent.State.RECEIVED,
                 reason="",
-                next_attempt_at=Now(),
+                next_attempt_at=Least("next_attempt_at", Now()),
                 crashes=0,
             )
             if updated:

@@ -59,7 +59,8 @@ _ERRORS: dict[str, tuple[str, str, list[str]]] = {
     ),
     "429": (
         "TooManyRequests",
-        "The rate limit of this key is exceeded.",
+        "The rate limit of this key is exceeded, or too many requests from this address had no"
+        " valid key: then the `ratelimit-` headers are absent, and a valid key is accepted.",
         [*_LIMITS, "retry-after"],
     ),
     "500": ("InternalServerError", "An unexpected error on our side.", []),

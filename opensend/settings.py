@@ -16,6 +16,7 @@ import environ
 
 from core.queue.queues import beat_schedule, task_routes
 from opensend.admin_theme import UNFOLD  # noqa: F401 (a setting)
+from opensend.security_headers import SECURE_CSP
 
 django_stubs_ext.monkeypatch()  # lets ModelAdmin[Email] be written at run time
 
@@ -69,6 +70,8 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "axes",
+    "csp",
     *APPS,
 ]
 
@@ -78,6 +81,7 @@ MIDDLEWARE = [
     "core.middleware.WholeBodyMiddleware",
     "core.middleware.LiveConnectionMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "opensend.security_headers.SecurityHeadersMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -85,6 +89,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",  # last, as it replaces the response of a locked login
 ]
 
 ROOT_URLCONF = "opensend.urls"
@@ -121,7 +126,35 @@ APPEND_SLASH = False
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BASE_URL.startswith("https://")
 # Clients could forge X-Forwarded-Proto: trust it only behind a proxy that always sets it.
 BEHIND_TLS_PROXY = env.bool("BEHIND_TLS_PROXY", default=False)
+# Sent over TLS only. 0 for none.
+SECURE_HSTS_SECONDS = env.int(
+    "HSTS_SECONDS", default=31_536_000 if BASE_URL.startswith("https://") else 0
+)
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": SECURE_CSP}
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"  # also after a `next` that leads elsewhere
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS_PROXY else None
+
+# Wrong passwords: counted in PostgreSQL by account and address together, so that nobody can lock
+# an operator out from elsewhere. Logged by accounts.login_lockout, shown in the admin.
+LOGIN_FAILURE_LIMIT = env.int("LOGIN_FAILURE_LIMIT", default=5)
+LOGIN_LOCKOUT = timedelta(seconds=env.int("LOGIN_LOCKOUT", default=900))
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AXES_FAILURE_LIMIT = LOGIN_FAILURE_LIMIT
+AXES_COOLOFF_TIME = LOGIN_LOCKOUT
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "core.client_address.client_network"
+AXES_USERNAME_CALLABLE = "accounts.login_lockout.counted_name"
+AXES_LOCKOUT_CALLABLE = "accounts.login_lockout.locked_response"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # a lockout ends, whatever is tried
+AXES_SENSITIVE_PARAMETERS = ["csrfmiddlewaretoken"]  # besides the password: not stored
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False  # accounts.admin has its page
+AXES_VERBOSE = False
 
 # --- PostgreSQL: the truth ------------------------------------------------------
 
@@ -198,11 +231,14 @@ SPECTACULAR_SETTINGS = {
         "opensend.openapi_common.with_required_bodies",
         "opensend.openapi_common.with_common_headers",
         "opensend.openapi_common.with_common_errors",
+        "opensend.api_reference.with_descriptions",
     ],
 }
 API_MAX_BODY_BYTES = env.int("API_MAX_BODY_BYTES", default=64 * 1024 * 1024)
 API_RATE_LIMIT = env.int("API_RATE_LIMIT", default=100)  # per second and key; 0: no limit
 API_RATE_BURST = env.int("API_RATE_BURST", default=200)
+# Requests per minute and client address that may lack a valid key; 0: no limit.
+API_AUTH_FAILURE_LIMIT = env.int("API_AUTH_FAILURE_LIMIT", default=30)
 IDEMPOTENCY_RETENTION = timedelta(hours=env.float("IDEMPOTENCY_RETENTION_HOURS", default=24.0))
 
 # --- Blobs --------------------------------------------------------------------------
@@ -310,6 +346,7 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
+        "axes": {"level": "ERROR"},  # accounts.login_lockout logs, without names
         "botocore": {"level": "WARNING"},
         "celery": {"level": "WARNING"},  # otherwise two lines per task, many times a second
         "django.request": {"level": "ERROR"},

@@ -1,15 +1,19 @@
+from csp.decorators import csp
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 
 from core import health
 from core.api.http import answering
 from core.blobs.views import download
 from emails.unsubscribe_page import unsubscribe_view
 from ingest.api.ses import ses_events
+from opensend.security_headers import DOCS_CSP
 
 reading = answering("GET", "HEAD")
+# Its script has a URL of its own, because the policy allows none inside the page.
+docs = csp(DOCS_CSP)(reading(SpectacularSwaggerSplitView.as_view(url_name="schema")))
 to_admin = reading(RedirectView.as_view(url="/admin/"))
 
 # Patterns are tried in turn, so what is asked for most comes first.
@@ -35,7 +39,7 @@ urlpatterns = [
     path("metrics", health.metrics),
     path("blobs/<str:token>", download),
     path("openapi.json", reading(SpectacularJSONAPIView.as_view()), name="schema"),
-    path("docs", reading(SpectacularSwaggerView.as_view(url_name="schema")), name="docs"),
+    path("docs", docs, name="docs"),
     # Ahead of /api/webhooks/<id>: the address under which SNS may know us already.
     path("api/webhooks/ses", ses_events),
     path("api/", include(api)),

@@ -40,10 +40,11 @@ def admin_client(name, *, is_superuser):
 
 
 def run_admin_action(client, action, *records, **more):
-    """(response, messages) after an action of the admin on these records of one model."""
+    """(response, messages) after a confirmed action of the admin on these records of one model."""
     from django.urls import reverse
 
     form = {"action": action, "index": "0", "_selected_action": [each.pk for each in records]}
+    form["confirmed"] = "yes"
     model = records[0]._meta
     path = reverse(f"admin:{model.app_label}_{model.model_name}_changelist")
     shown = client.post(path, form | more, follow=True)

@@ -48,6 +48,8 @@ class Hit(WorkItem):
 
     class Meta:
         db_table = "hits"
+        verbose_name = "open or click"
+        verbose_name_plural = "opens and clicks"
         constraints = [
             models.CheckConstraint(
                 condition=Q(verdict="", next_attempt_at__isnull=False)

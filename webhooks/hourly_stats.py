@@ -174,13 +174,15 @@ def _tally_of(row: EndpointHour) -> Tally:
 
 
 def _rates(hours: Sequence[Hour]) -> Band:
+    """A bar as high as the rate; below 100 % it ends in a red mark, and 0 % is only that."""
     bars: list[Bar] = []
     for hour in hours:
         if (rate := hour.tally.success_rate) is None:
             continue
-        failed = 0.0 if rate == 1 else max((1 - rate) * 100, _MIN_HEIGHT)
-        bars.append(_bar(hour, 0, failed, "bad"))
-        bars.append(_bar(hour, failed, 100, "good"))
+        mark = 0 if rate == 1 else _MIN_HEIGHT
+        top = min((1 - rate) * 100, 100 - mark)
+        bars.append(_bar(hour, top, top + mark, "bad"))
+        bars.append(_bar(hour, top + mark, 100, "good"))
     return Band("Success rate", "100 %", "0", bars)
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 from django.db import transaction
 from django.db.models import Case, F, Q, QuerySet, Subquery, TextField, Value, When
 from django.db.models.expressions import OuterRef
-from django.db.models.functions import Now
+from django.db.models.functions import Least, Now
 from django.utils import timezone
 from psycopg import sql
 
@@ -146,7 +146,8 @@ def _make_due(rows: "QuerySet[Delivery]") -> int:
     finished = Q(next_attempt_at=None)
     Delivery.objects.filter(pk__in=keys).update(
         status=Delivery.Status.PENDING,
-        next_attempt_at=Now(),
+        # A pending one keeps its place in the queue; the null of a finished one is ignored.
+        next_attempt_at=Least("next_attempt_at", Now()),
         attempts_before_replay=Case(
             When(finished, then=F("attempts")), default=F("attempts_before_replay")
         ),

@@ -1,12 +1,14 @@
 """Creating, changing and deleting endpoints."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models.functions import Now
+from django.db.models import DateTimeField, ExpressionWrapper, OuterRef, Subquery
+from django.db.models.functions import Least, Now
 from django.utils import timezone
 
 from accounts.models import Workspace
@@ -20,6 +22,7 @@ from webhooks import filters, queues
 from webhooks.dispatch import custom_headers
 from webhooks.dispatch.outbound_policy import outbound_policy
 from webhooks.dispatch.signing import MAX_KEYS, Keyring, decrypt_keyring
+from webhooks.health import PROBE_AFTER
 from webhooks.models import Delivery, Endpoint, EndpointRateLimit
 
 # Enabling an endpoint clears its failure history.
@@ -125,15 +128,68 @@ def delete_endpoint(endpoint: Endpoint) -> None:
         wake(queues.CLEAN_UP.task)
 
 
-def deliver_now(deliveries: "list[Delivery]") -> int:
-    """Make pending deliveries due now instead of at their scheduled time; return how many."""
+@dataclass(frozen=True, slots=True)
+class DeliverNow:
+    """What became of the pending deliveries that an operator wants to be attempted now."""
+
+    attempted: int
+    # Next in line at a half-open endpoint, which gets one request at a time.
+    behind_probe: int
+    # Not changed, because their endpoint is disabled.
+    disabled: int
+
+
+def deliver_now(deliveries: Sequence[Delivery]) -> DeliverNow:
+    """Attempt pending deliveries ahead of all others of their endpoints.
+
+    A half-open endpoint is probed now, with one of them. Deliveries in flight are left alone.
+    """
     pending = Delivery.objects.filter(
         pk__in=[delivery.pk for delivery in deliveries], status=Delivery.Status.PENDING
     )
     with transaction.atomic():
-        count = pending.update(next_attempt_at=Now())
+        # Endpoints before deliveries, like the recording of results.
+        endpoints = Endpoint.objects.filter(pk__in=pending.values("endpoint")).order_by("pk")
+        locked = (
+            endpoints.only("status", "failures_in_a_row").select_for_update(no_key=True).in_bulk()
+        )
+        rows = pending.order_by("pk").select_for_update(skip_locked=True, no_key=True)
+        chosen = [
+            (key, locked[endpoint_id])
+            for key, endpoint_id in rows.values_list("pk", "endpoint_id")
+            if endpoint_id in locked
+        ]
+        moved = [key for key, endpoint in chosen if endpoint.status == Endpoint.Status.ENABLED]
+        _move_to_front(moved)
+        waiting = [endpoint.pk for key, endpoint in chosen if _is_half_open(endpoint)]
+        probed = _probe_now(set(waiting))
         wake(queues.DELIVER.task)
-    return count
+    behind = len(waiting) - probed
+    return DeliverNow(len(moved) - behind, behind, len(chosen) - len(moved))
+
+
+def _is_half_open(endpoint: Endpoint) -> bool:
+    is_enabled = endpoint.status == Endpoint.Status.ENABLED
+    return is_enabled and endpoint.failures_in_a_row >= PROBE_AFTER
+
+
+def _move_to_front(keys: Sequence[UUID]) -> None:
+    """Due before everything else of their endpoints, and never later than they were."""
+    unfinished = Delivery.objects.filter(
+        endpoint=OuterRef("endpoint"), next_attempt_at__isnull=False
+    )
+    first = Subquery(unfinished.order_by("next_attempt_at").values("next_attempt_at")[:1])
+    ahead = ExpressionWrapper(first - timedelta(milliseconds=1), output_field=DateTimeField())
+    Delivery.objects.filter(pk__in=keys).update(next_attempt_at=Least(Now(), ahead))
+
+
+def _probe_now(half_open: set[UUID]) -> int:
+    """Make these endpoints' next probes due; the number of those without a probe in flight."""
+    in_flight = Delivery.objects.filter(
+        endpoint__in=half_open, status=Delivery.Status.ATTEMPTING, next_attempt_at__gt=Now()
+    )
+    free = half_open - set(in_flight.values_list("endpoint", flat=True))
+    return Endpoint.objects.filter(pk__in=free).update(probe_at=Now())
 
 
 def _locked(endpoint: Endpoint) -> Endpoint:

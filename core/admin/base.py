@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 from uuid import UUID
 
 import orjson
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
@@ -24,6 +23,8 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import now
 
 from core import hooks
+from core.admin import history
+from core.admin.actions import MAX_ROWS, AsksFirst, url_name
 from core.db import json_values
 
 if TYPE_CHECKING:
@@ -36,13 +37,14 @@ else:
 M = TypeVar("M", bound=Model)
 
 COUNT_LIMIT = 10_000
-MAX_ROWS = 10_000  # rows per action, and rows that a filter matches at most
+_HISTORY_ROWS = 10
 RECENT_ROWS = 50_000  # newest rows that a filter without an index scans
 OVERDUE_AFTER = timedelta(minutes=2)  # longer than any lease except that of a domain check
 
 # An autocomplete field rather than a list: there may be thousands of workspaces.
 BY_WORKSPACE = ("workspace", AutocompleteSelectFilter)
 
+# By status, of every model; "" is a neutral grey.
 COLOURS = {
     "verified": "success",
     "delivered": "success",
@@ -58,6 +60,16 @@ COLOURS = {
     "received": "info",
     "running": "info",
     "pending": "info",
+    "scheduled": "info",
+    "queued": "info",
+    "not_started": "",
+    "cancelled": "",
+    "noted": "",
+    "manual": "",
+    "human": "success",
+    "machine": "",
+    "due": "info",
+    "held": "warning",
     "delivery_delayed": "warning",
     "failing": "warning",
     "half-open": "warning",
@@ -66,6 +78,7 @@ COLOURS = {
     "suppressed": "warning",
     "unmatched": "warning",
     "unsubscribed": "warning",
+    "soft_bounces": "warning",
     "temporary_failure": "warning",
     "failed": "danger",
     "bounced": "danger",
@@ -128,7 +141,7 @@ class BoundedPaginator(Paginator[Any]):
         return self.count == COUNT_LIMIT
 
 
-class RecordAdmin(ModelAdmin[M]):
+class RecordAdmin(AsksFirst, history.RecordsValues, ModelAdmin[M]):
     """Records are read-only: operators run actions on them but never add, edit or delete one."""
 
     ordering = ["-pk"]
@@ -193,7 +206,8 @@ class RecordAdmin(ModelAdmin[M]):
             extra = {
                 "heads": [head(record) for head in self.top_panels],
                 "panels": [
-                    panel(record) for panel in (*self.bottom_panels, *self._foreign_panels())
+                    *(panel(record) for panel in (*self.bottom_panels, *self._foreign_panels())),
+                    *self._history_panel(record),
                 ],
                 "buttons": self._buttons(request, record),
                 "record": record,
@@ -202,45 +216,18 @@ class RecordAdmin(ModelAdmin[M]):
             }
         return super().change_view(request, object_id, form_url, extra)
 
-    def response_action(
-        self, request: HttpRequest, queryset: QuerySet[M, Any], *args: Any, **kwargs: Any
-    ) -> HttpResponse | None:
-        """Redirect to the record after a record button, to the list after a list action."""
-        response = super().response_action(request, queryset, *args, **kwargs)
-        # An action that renders its own page has returned that page.
-        if getattr(response, "url", "") != request.get_full_path():
-            return response
-        if record := as_uuid(request.POST.get("record", "")):
-            return HttpResponseRedirect(reverse(_url_name(self.model, "change"), args=[record]))
-        return response
-
     def is_available(self, action: str, record: M) -> bool:
-        """Whether the action is available for the record in its current state."""
-        return True
+        """Whether the action would change the record in its current state."""
+        on = getattr(getattr(self, action), "on", None)
+        return on is None or on(self.model._default_manager.filter(pk=record.pk)).exists()
 
-    def confirm(self, request: HttpRequest, question: str, consequence: str) -> HttpResponse | None:
-        """A confirmation page to show before an action runs; None once it is confirmed.
-
-        Its form repeats the fields of the list's form, so the action gets the same rows.
-        """
-        if "confirmed" in request.POST:
-            return None
-        fields = ("action", "index", "select_across", "_selected_action", "record")
-        context = {
-            **self.admin_site.each_context(request),
-            "title": question,
-            "consequence": consequence,
-            "again": [(name, value) for name in fields for value in request.POST.getlist(name)],
-            "back": request.get_full_path(),
-            "opts": self.opts,
-        }
-        return TemplateResponse(request, "core/admin/confirm.html", context)
-
-    def report_count(self, request: HttpRequest, count: int, done: str) -> None:
-        """Show how many rows were affected: "3 emails will be sent now."."""
-        noun = self.opts.verbose_name if count == 1 else self.opts.verbose_name_plural
-        level = messages.SUCCESS if count else messages.WARNING
-        self.message_user(request, f"{count} {noun} {done}.", level)
+    def _history_panel(self, record: M) -> list[Panel]:
+        newest = list(history.entries_of(record)[:_HISTORY_ROWS])
+        if not newest:
+            return []
+        url = reverse(url_name(self.model, "history"), args=[record.pk])
+        rows = [history.row_of(each) for each in newest]
+        return [Panel("History", history.HEADERS, rows, more=url)]
 
     def _foreign_panels(self) -> list[Callable[[Any], RecordPanel]]:
         label = self.model._meta.label
@@ -310,6 +297,25 @@ def badge_column(
     return show
 
 
+def number_column(column: str, title: str) -> Callable[[Any], str]:
+    """A column of a float: three digits are enough for people, as in `0.05`, `14`, `50,000`."""
+
+    def show(record: Any) -> str:
+        return format_number(getattr(record, column))
+
+    show.short_description = title  # type: ignore[attr-defined]
+    show.__name__ = f"number_{column}"
+    return show
+
+
+def format_number(value: float | None) -> str:
+    if value is None:
+        return ""
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{round(value, 3) + 0.0:.3g}"  # + 0.0: no negative zero
+
+
 def due_count(count: int) -> str:
     return f"{count:,}+" if count >= COUNT_LIMIT else f"{count:,}"
 
@@ -329,12 +335,12 @@ def format_duration(length: timedelta) -> str:
 
 def list_url(model: type[Model], **parameters: str) -> str:
     query = "&".join(f"{name}={value}" for name, value in parameters.items())
-    url = reverse(_url_name(model, "changelist"))
+    url = reverse(url_name(model, "changelist"))
     return f"{url}?{query}" if query else url
 
 
 def link(record: Model, text: str = "") -> SafeString:
-    url = reverse(_url_name(type(record), "change"), args=[record.pk])
+    url = reverse(url_name(type(record), "change"), args=[record.pk])
     return anchor(url, text or str(record))
 
 
@@ -371,11 +377,6 @@ def as_uuid(term: str) -> UUID | None:
         return None
 
 
-def selected(queryset: "QuerySet[Any]", *columns: str) -> list[Any]:
-    """The rows selected for an action, with these columns only."""
-    return list(queryset.select_related(None).only("pk", *columns)[:MAX_ROWS])
-
-
 @dataclass(frozen=True, slots=True)
 class Alert:
     """A condition that needs an operator's attention; `count` is capped at COUNT_LIMIT."""
@@ -384,6 +385,11 @@ class Alert:
     count: int
     url: str
     severity: str = "warning"
+    one: str = ""  # the text for a count of one, if that differs
+
+    @property
+    def sentence(self) -> str:
+        return self.one if self.one and self.count == 1 else self.text
 
     @property
     def shown(self) -> str:
@@ -392,7 +398,3 @@ class Alert:
 
 def _code_block(text: str) -> SafeString:
     return format_html('<pre class="opensend-code">{}</pre>', text)
-
-
-def _url_name(model: type[Model], name: str) -> str:
-    return f"admin:{model._meta.app_label}_{model._meta.model_name}_{name}"

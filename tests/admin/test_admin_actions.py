@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 
 def run_action(client, action, *records, **more):
-    """The messages that the page shows after this action on these records."""
+    """The messages that the page shows after this confirmed action on these records."""
     return run_admin_action(client, action, *records, **more)[1]
 
 
@@ -63,14 +63,14 @@ def test_callbacks_are_reprocessed(operator, fill):
     ProviderEvent.objects.update(state="quarantined", next_attempt_at=None)
     rows = ProviderEvent.objects.all()
     said = run_action(operator, "reprocess", *rows)
-    assert said == ["2 provider events will be reprocessed."]
+    assert said == ["2 provider callbacks will be reprocessed."]
     assert {row.state for row in ProviderEvent.objects.all()} == {"received"}
 
 
 def test_all_rows_of_a_filter_are_reprocessed(operator, fill):
     fill(3)
     ProviderEvent.objects.update(state="quarantined", next_attempt_at=None)
-    form = {"action": "reprocess", "index": "0", "select_across": "1"}
+    form = {"action": "reprocess", "index": "0", "select_across": "1", "confirmed": "yes"}
     form["_selected_action"] = [ProviderEvent.objects.first().pk]
     operator.post(url(ProviderEvent) + "?odd=quarantined", form)
     assert not ProviderEvent.objects.filter(state="quarantined").exists()
@@ -127,8 +127,8 @@ def test_an_invalid_suppression_is_rejected_with_a_reason(operator, workspace, e
 
 def test_keys_are_revoked(operator, api, workspace):
     key = ApiKey.objects.get()
-    assert run_action(operator, "revoke", key) == ["1 api key revoked."]
-    assert run_action(operator, "revoke", key) == ["0 api keys revoked."]
+    assert run_action(operator, "revoke", key) == ["1 API key revoked."]
+    assert run_action(operator, "revoke", key) == ["0 API keys revoked."]
     assert api.get("/emails").status_code == 403
 
 
@@ -168,6 +168,7 @@ def test_an_endpoint_is_disabled_and_enabled(operator, fill):
 def test_an_action_on_a_record_page_redirects_back_to_it(operator, make_email):
     email = make_email(status="unknown")
     form = {"action": "retry_now", "index": "0", "_selected_action": email.pk, "record": email.pk}
+    form["confirmed"] = "yes"
     response = operator.post(url(Email), form)
     assert response["Location"] == url(Email, "change", email.pk)
     page = operator.get(response["Location"]).content.decode()

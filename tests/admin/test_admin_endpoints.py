@@ -252,22 +252,22 @@ def test_a_deleted_endpoint_is_in_no_list_and_no_alert(operator, endpoint):
     gone = {"status": "disabled", "disabled_reason": "x", "deleted_at": timezone.now()}
     change(endpoint, **gone)
     assert not operator.get(reverse(LIST)).context["cl"].result_list
-    assert "endpoints were" not in operator.get("/admin/").content.decode()
+    assert "endpoint was" not in operator.get("/admin/").content.decode()
 
 
 def test_the_dashboard_alerts_about_failing_endpoints(operator, endpoint):
-    assert "endpoints" not in alerts(operator)
+    assert "endpoint" not in alerts(operator)
     long = timezone.now() - 25 * HOUR
     change(endpoint, failing_since=long, failures_in_a_row=5)
-    assert "endpoints are half-open" in alerts(operator)
-    assert "endpoints have been failing for more than a day" in alerts(operator)
+    assert "endpoint is half-open" in alerts(operator)
+    assert "endpoint has been failing for more than a day" in alerts(operator)
     # Disabled by hand: the operator already knows.
     change(endpoint, status="disabled", disabled_at=timezone.now())
-    assert "endpoints" not in alerts(operator)
+    assert "endpoint" not in alerts(operator)
 
 
 def alerts(operator):
-    return " ".join(alert.text for alert in operator.get("/admin/").context["alerts"])
+    return " ".join(alert.sentence for alert in operator.get("/admin/").context["alerts"])
 
 
 class Answer(QuietHandler):
@@ -422,8 +422,9 @@ def test_replaying_several_deliveries_asks_for_confirmation(
 ):
     one, *more = create_deliveries(3, status="success", next_attempt_at=None, attempts=1)
     assert run_action("replay", one)[1] == ["1 delivery will be sent again."]
-    shown, said = run_action("replay", *more)
-    assert (said, shown.context["title"]) == ([], "Send 2 deliveries again?")
+    form = {"action": "replay", "index": "0", "_selected_action": [each.pk for each in more]}
+    shown = operator.post(reverse("admin:webhooks_delivery_changelist"), form)
+    assert shown.context["title"] == "Replay: 2 deliveries?"
     assert Delivery.objects.filter(status="pending").count() == 1
     again = {name: [] for name, _ in shown.context["again"]}
     for name, value in shown.context["again"]:
@@ -440,7 +441,7 @@ def test_the_confirmation_counts_all_rows_of_a_filter(operator, create_deliverie
     form = {"action": "replay", "index": "0", "select_across": "1"}
     form["_selected_action"] = [Delivery.objects.filter(status="failed")[0].pk]
     shown = operator.post(address, form)
-    assert shown.context["title"] == "Send 3 deliveries again?"
+    assert shown.context["title"] == "Replay: 3 deliveries?"
     sent = dict(shown.context["again"]) | {"confirmed": "yes"}
     operator.post(shown.context["back"], sent)
     assert Delivery.objects.filter(status="pending").count() == 3

@@ -13,8 +13,9 @@ LONG_AGO = "2026-01-01T00:00Z"
 
 
 def press(client, action, *records):
-    """The messages that the page shows after an action on these records."""
+    """The messages that the page shows after a confirmed action on these records."""
     form = {"action": action, "index": "0", "_selected_action": [each.pk for each in records]}
+    form["confirmed"] = "yes"
     page = client.post(reverse("admin:emails_email_changelist"), form, follow=True)
     return [str(message) for message in page.context["messages"]]
 
@@ -37,7 +38,7 @@ def test_an_operator_holds_and_releases_mail(operator, make_email):
 
 def test_only_operators_hold_mail(clerk, make_email):
     email = make_email(status="queued", next_attempt_at=LATER)
-    form = {"action": "hold", "index": "0", "_selected_action": [email.pk]}
+    form = {"action": "hold", "index": "0", "_selected_action": [email.pk], "confirmed": "yes"}
     clerk.post(reverse("admin:emails_email_changelist"), form)
     email.refresh_from_db()
     assert email.status == "queued"

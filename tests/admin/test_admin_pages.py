@@ -228,8 +228,8 @@ def test_the_dashboard_alerts_about_problems(operator, fill):
     Endpoint.objects.update(status="disabled", disabled_reason="The endpoint answered 410 Gone")
     Workspace.objects.update(rate_limit=1)
     loud = operator.get("/admin/").content.decode()
-    assert "callbacks are quarantined" in loud
-    assert "endpoints were disabled automatically" in loud
+    assert "callback is quarantined" in loud
+    assert "endpoint was disabled automatically" in loud
     assert page(ProviderEvent, "changelist") + "?odd=quarantined" in loud
 
 

@@ -11,6 +11,7 @@ def overdue_deliveries() -> Alert:
         "deliveries are overdue",
         bounded_count(overdue(Delivery.objects.all())),
         list_url(Delivery, work="overdue"),
+        one="delivery is overdue",
     )
 
 
@@ -19,6 +20,7 @@ def disabled_endpoints() -> Alert:
         "endpoints were disabled automatically: failing for five days, or 410 Gone",
         bounded_count(Endpoint.objects.filter(AUTO_DISABLED, deleted_at=None)),
         list_url(Endpoint, state="switched_off"),
+        one="endpoint was disabled automatically: failing for five days, or 410 Gone",
     )
 
 
@@ -27,6 +29,7 @@ def failing_endpoints() -> Alert:
         "endpoints have been failing for more than a day",
         bounded_count(Endpoint.objects.enabled().filter(failing_long())),
         list_url(Endpoint, state="failing_long"),
+        one="endpoint has been failing for more than a day",
     )
 
 
@@ -35,4 +38,5 @@ def half_open_endpoints() -> Alert:
         "endpoints are half-open: no response, 429 or 5xx",
         bounded_count(Endpoint.objects.enabled().filter(HALF_OPEN)),
         list_url(Endpoint, state="half_open"),
+        one="endpoint is half-open: no response, 429 or 5xx",
     )

@@ -1,27 +1,26 @@
 """Admin pages for deliveries and attempts."""
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 
+from core.admin.actions import Outcome, operator_action
 from core.admin.base import (
     RecordAdmin,
     WorkFilter,
     among_newest,
     as_uuid,
     badge_column,
-    selected,
 )
 from webhooks import replay, services
 from webhooks.admin.sections import ENDPOINT_SECRETS, attempts
-from webhooks.models import Attempt, Delivery
+from webhooks.models import Attempt, Delivery, Endpoint
 
-_REPLAY_CONSEQUENCE = (
-    "Each is sent immediately with the same event id, even if it was received before."
-    " Deliveries of disabled endpoints and deliveries in flight are skipped."
-)
+# What an action changes of a delivery.
+_STATE = ("status", "next_attempt_at")
 
 
 def failing(deliveries: "QuerySet[Delivery]") -> "QuerySet[Delivery]":
@@ -76,21 +75,41 @@ class DeliveryAdmin(RecordAdmin[Delivery]):
     def event_type(self, delivery: Delivery) -> str:
         return delivery.event.type
 
-    @admin.action(description="Deliver now", permissions=["operate"])
-    def deliver_now(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
-        self.report_count(
-            request, services.deliver_now(selected(queryset)), "will be attempted now"
-        )
+    @operator_action(
+        "Deliver now",
+        done="will be attempted now",
+        consequence="They go ahead of all others of their endpoints."
+        " A half-open endpoint is probed with one of them.",
+        columns=_STATE,
+        on=lambda rows: rows.filter(status=Delivery.Status.PENDING),
+    )
+    def deliver_now(self, request: HttpRequest, deliveries: list[Delivery]) -> Outcome:
+        result = services.deliver_now(deliveries)
+        return Outcome(result.attempted, list(_reasons(result)))
 
-    @admin.action(description="Replay", permissions=["operate"])
-    def replay(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> HttpResponse | None:
-        deliveries = selected(queryset)
-        if len(deliveries) > 1:
-            question = f"Send {len(deliveries):,} deliveries again?"
-            if confirmation := self.confirm(request, question, _REPLAY_CONSEQUENCE):
-                return confirmation
-        self.report_count(request, replay.replay(deliveries), "will be sent again")
-        return None
+    @operator_action(
+        "Replay",
+        done="will be sent again",
+        consequence="Each is sent immediately with the same event id, even if it was received"
+        " before. Deliveries of disabled endpoints and deliveries in flight are skipped.",
+        columns=_STATE,
+        on=lambda rows: rows.filter(endpoint__in=Endpoint.objects.enabled()).exclude(
+            status=Delivery.Status.ATTEMPTING
+        ),
+    )
+    def replay(self, request: HttpRequest, deliveries: list[Delivery]) -> int:
+        return replay.replay(deliveries)
+
+
+def _reasons(result: services.DeliverNow) -> Iterator[str]:
+    """Why some are not attempted now."""
+    if count := result.behind_probe:
+        yield (
+            f"{count:,} wait for the result of a probe, and are next after it:"
+            " a half-open endpoint gets one request at a time."
+        )
+    if count := result.disabled:
+        yield f"{count:,} cannot be attempted: their endpoint is disabled. Enable it first."
 
 
 @admin.register(Attempt)

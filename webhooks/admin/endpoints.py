@@ -1,5 +1,6 @@
 """Admin pages for endpoints: their status, and actions for operators."""
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
@@ -9,13 +10,14 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.html import format_html
 
+from core.admin import history
+from core.admin.actions import Outcome, operator_action
 from core.admin.base import (
     BY_WORKSPACE,
     BoundedFilter,
     RecordAdmin,
     anchor,
     badge_column,
-    selected,
 )
 from webhooks import send_test, services
 from webhooks.admin import sections
@@ -24,7 +26,6 @@ from webhooks.endpoint_status import (
     AUTO_DISABLED,
     FAILING,
     HALF_OPEN,
-    State,
     missed_since,
     recover_url,
     state_of,
@@ -33,6 +34,11 @@ from webhooks.endpoint_status import (
 from webhooks.health import NOTIFY_AFTER
 from webhooks.hourly_stats import last_day_totals, last_hours
 from webhooks.models import Endpoint
+
+SEND_TEST = "Send a test event"
+_TEST_CONSEQUENCE = "A signed example event is sent to its URL now."
+# What an action changes of an endpoint.
+_STATE = ("status", "disabled_reason", "disabled_at", "failing_since", "failures_in_a_row")
 
 
 def failing_long() -> Q:
@@ -99,10 +105,6 @@ class EndpointAdmin(RecordAdmin[Endpoint]):
         view = self.admin_site.admin_view(self.recover_page)
         return [path("recover/", view, name="webhooks_endpoint_recover"), *super().get_urls()]
 
-    def is_available(self, action: str, record: Endpoint) -> bool:
-        disabled = state_of(record) == State.DISABLED
-        return {"enable": disabled, "disable": not disabled}.get(action, True)
-
     @admin.display(description="success in 24 h")
     def success_rate(self, endpoint: Any) -> str:
         return endpoint.day.rate if endpoint.day else ""
@@ -129,31 +131,51 @@ class EndpointAdmin(RecordAdmin[Endpoint]):
             return "v1"
         return f"v1, and v1a for {endpoint.public_key}"
 
-    @admin.action(description="Enable", permissions=["operate"])
-    def enable(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
-        self._set(request, queryset, Endpoint.Status.ENABLED)
+    @operator_action(
+        "Enable",
+        done="enabled",
+        consequence="Events are sent to them again. What they missed is not sent by itself.",
+        columns=_STATE,
+        on=lambda rows: rows.filter(status=Endpoint.Status.DISABLED),
+    )
+    def enable(self, request: HttpRequest, endpoints: list[Endpoint]) -> Outcome:
+        return Outcome(
+            _set(endpoints, Endpoint.Status.ENABLED), notes=list(_recovery_offer(endpoints))
+        )
 
-    @admin.action(description="Disable", permissions=["operate"])
-    def disable(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
-        self._set(request, queryset, Endpoint.Status.DISABLED)
+    @operator_action(
+        "Disable",
+        done="disabled",
+        consequence="Nothing is sent to them, and their pending deliveries fail.",
+        columns=_STATE,
+        on=lambda rows: rows.filter(status=Endpoint.Status.ENABLED),
+    )
+    def disable(self, request: HttpRequest, endpoints: list[Endpoint]) -> int:
+        return _set(endpoints, Endpoint.Status.DISABLED)
 
-    @admin.action(description="Send a test event", permissions=["operate"])
-    def send_test(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
-        chosen = selected(queryset, "url")
+    @admin.action(description=SEND_TEST, permissions=["operate"])
+    def send_test(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> HttpResponse | None:
+        """No transaction is open while the endpoint responds, unlike in an `operator_action`."""
+        chosen = list(queryset[:2])
         if len(chosen) != 1:
             # Each may take until the request timeout, while the operator waits for the page.
             self.message_user(request, "Choose one endpoint to test.", messages.WARNING)
-            return
+            return None
+        if page := self.confirm(request, SEND_TEST, _TEST_CONSEQUENCE, chosen):
+            return page
         sent = send_test.send_test_event(Endpoint.objects.get(pk=chosen[0].pk))
         level = messages.SUCCESS if sent.succeeded else messages.ERROR
-        self.message_user(request, _test_message(chosen[0], sent), level)
+        text = _test_message(chosen[0], sent)
+        history.record(request, SEND_TEST, chosen, {}, {chosen[0].pk: {"result": text}})
+        self.message_user(request, text, level)
+        return None
 
     @admin.action(description="Recover…", permissions=["operate"])
     def recover(
         self, request: HttpRequest, queryset: QuerySet[Endpoint]
     ) -> HttpResponseRedirect | None:
         """Redirect to the recover page, which counts before it starts anything."""
-        chosen = selected(queryset, "failing_since", "disabled_at")
+        chosen = list(queryset[: MAX_ENDPOINTS + 1])
         if len(chosen) > MAX_ENDPOINTS:
             text = f"Choose at most {MAX_ENDPOINTS} endpoints: deliveries are counted for each."
             self.message_user(request, text, messages.WARNING)
@@ -163,21 +185,19 @@ class EndpointAdmin(RecordAdmin[Endpoint]):
     def recover_page(self, request: HttpRequest) -> HttpResponse:
         return RecoverPage(self, request).response()
 
-    def _set(self, request: HttpRequest, queryset: QuerySet[Endpoint], status: str) -> None:
-        changing = list(queryset.exclude(status=status).select_related("workspace"))
-        for endpoint in changing:
-            services.update_endpoint(endpoint, {"status": status})
-        self.report_count(request, len(changing), status)
-        if changing and status == Endpoint.Status.ENABLED:
-            self._offer_recovery(request, changing)
 
-    def _offer_recovery(self, request: HttpRequest, enabled: list[Endpoint]) -> None:
-        """The link carries the start of the span, because enabling clears `disabled_at`."""
-        since = missed_since(enabled)
-        if since is not None and len(enabled) <= MAX_ENDPOINTS:
-            link = anchor(recover_url(enabled, since), "Recover what was missed")
-            text = format_html("{} since {}.", link, f"{since:%Y-%m-%d %H:%M:%S}")
-            self.message_user(request, text)
+def _set(endpoints: list[Endpoint], status: str) -> int:
+    for endpoint in endpoints:
+        services.update_endpoint(endpoint, {"status": status})
+    return len(endpoints)
+
+
+def _recovery_offer(enabled: list[Endpoint]) -> Iterator[str]:
+    """The link carries the start of the span, because enabling clears `disabled_at`."""
+    since = missed_since(enabled)
+    if since is not None and len(enabled) <= MAX_ENDPOINTS:
+        link = anchor(recover_url(enabled, since), "Recover what was missed")
+        yield format_html("{} since {}.", link, f"{since:%Y-%m-%d %H:%M:%S}")
 
 
 def _test_message(endpoint: Endpoint, sent: send_test.SentTestEvent) -> str:

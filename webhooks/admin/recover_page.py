@@ -7,11 +7,13 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
+from core.admin import history
 from core.admin.base import Badge, Panel, RecordAdmin, as_uuid, link, list_url
 from core.errors import DomainError
 from webhooks import replay
@@ -114,7 +116,10 @@ class RecoverPage:
 
     def _start(self, endpoint: Endpoint, span: dict[str, Any]) -> None:
         try:
-            recovery = replay.start_recovery(endpoint, **span)
+            with transaction.atomic():
+                recovery = replay.start_recovery(endpoint, **span)
+                started = {"recovery": str(recovery), "deliveries": recovery.recovered}
+                history.record(self.request, "Recover", [endpoint], {}, {endpoint.pk: started})
         except DomainError as error:
             self._show_message(messages.ERROR, endpoint, error.message)
             return

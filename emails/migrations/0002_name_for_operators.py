@@ -1,0 +1,18 @@
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("emails", "0001_initial"),
+    ]
+
+    operations = [
+        migrations.AlterModelOptions(
+            name="emailattachment",
+            options={"verbose_name": "attachment"},
+        ),
+        migrations.AlterModelOptions(
+            name="emailrecipient",
+            options={"verbose_name": "recipient"},
+        ),
+    ]
