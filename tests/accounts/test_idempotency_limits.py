@@ -48,7 +48,7 @@ def restricted(workspace, client_for):
 
 @pytest.fixture
 def keep(workspace):
-    """`keep(path)`: an answer is kept under the key, so whoever gets there is told a conflict."""
+    """`keep(path)`: keep an answer to another body under the key, so reaching it is a 409."""
 
     def keep(path):
         IdempotencyRecord.objects.create(
