@@ -3,7 +3,7 @@ from django.db import migrations
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("emails", "0001_initial"),
+        ("emails", "0003_html_only"),
     ]
 
     operations = [

@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('emails', '0001_initial'),
+        ('emails', '0002_soft_bounces_about_the_message'),
     ]
 
     operations = [
