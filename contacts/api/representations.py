@@ -66,13 +66,15 @@ class BadLineOut(BaseModel):
 
 
 class SuppressionImport(BaseModel):
-    """`lines` counts all address lines, valid or not. `errors` lists the first 100 invalid ones."""
+    """`lines` counts all rows with an address, valid or not. `errors` lists the first 100 invalid
+    ones. `unknown_reasons` rows had a reason that is not known: they were imported as `manual`."""
 
     object: Literal["suppression_import"] = "suppression_import"
     lines: int
     added: int
     already_suppressed: int
     invalid: int
+    unknown_reasons: int
     errors: list[BadLineOut]
 
 
@@ -100,6 +102,7 @@ def represent_import(report: suppression_csv.ImportReport) -> SuppressionImport:
         added=report.added,
         already_suppressed=report.already_suppressed,
         invalid=report.invalid,
+        unknown_reasons=report.unknown_reasons,
         errors=[BadLineOut(line=error.line, message=error.message) for error in report.errors],
     )
 
