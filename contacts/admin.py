@@ -1,6 +1,6 @@
 """Contacts and suppressed addresses."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -10,10 +10,19 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.models import Workspace
-from contacts import suppressions
+from contacts import ses_removals, suppressions
 from contacts.addresses import parse_suppressible_address
-from contacts.models import Contact, Suppression
-from core.admin.base import BY_WORKSPACE, RecordAdmin, badge_column, selected
+from contacts.models import Contact, SesRemoval, Suppression
+from core.admin.base import (
+    BY_WORKSPACE,
+    Alert,
+    BoundedFilter,
+    RecordAdmin,
+    badge_column,
+    bounded_count,
+    list_url,
+    selected,
+)
 
 
 @admin.register(Contact)
@@ -79,3 +88,49 @@ class SuppressionAdmin(RecordAdmin[Suppression]):
     @admin.action(description="Remove suppression (allow sending again)", permissions=["operate"])
     def unsuppress(self, request: HttpRequest, queryset: QuerySet[Suppression]) -> None:
         self.report_count(request, len(suppressions.unsuppress(selected(queryset))), "removed")
+
+
+class SesRemovalFilter(BoundedFilter):
+    title = "state"
+    parameter_name = "state"
+    conditions: ClassVar[Any] = {
+        "failing": ("SES still holds it", lambda rows: rows.failing().order_by("-pk")),
+    }
+
+
+@admin.register(SesRemoval)
+class SesRemovalAdmin(RecordAdmin[SesRemoval]):
+    list_display = [
+        "email",
+        "region",
+        "workspace",
+        "removed_at",
+        "attempts",
+        "next_attempt_at",
+        "last_error",
+    ]
+    list_select_related = ["workspace"]
+    list_filter = [SesRemovalFilter, BY_WORKSPACE]
+    actions = ["retry_now"]
+
+    def find(self, term: str) -> Q:
+        # The index starts with the workspace: listing all workspaces lets PostgreSQL use it.
+        workspaces = Workspace.objects.values("pk")
+        matching = SesRemoval.objects.filter(workspace__in=workspaces, email=term.lower())
+        return super().find(term) | Q(pk__in=matching.values("pk"))
+
+    def is_available(self, action: str, record: SesRemoval) -> bool:
+        return record.removed_at is None
+
+    @admin.action(description="Take off SES's list now", permissions=["operate"])
+    def retry_now(self, request: HttpRequest, queryset: QuerySet[SesRemoval]) -> None:
+        count = ses_removals.retry(selected(queryset))
+        self.report_count(request, count, "will be tried now")
+
+
+def failing_removals() -> Alert:
+    return Alert(
+        "addresses are still on SES's own suppression list, although they were removed here",
+        bounded_count(SesRemoval.objects.failing()),
+        list_url(SesRemoval, state="failing"),
+    )

@@ -1,8 +1,9 @@
 """The JSON of contacts and suppressions."""
 
+from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from contacts import suppression_csv
 from contacts.event_types import (
@@ -13,6 +14,7 @@ from contacts.event_types import (
 )
 from contacts.models import Contact, Suppression
 from contacts.services import Property
+from contacts.ses_removals import find_removals
 from core.api.representations import Deleted
 
 
@@ -44,6 +46,10 @@ class SuppressionDetail(SuppressionOut):
 
 class SuppressionRemoved(Deleted):
     object: Literal["suppression"] = "suppression"
+    ses_list: Literal["removing"] | None = Field(
+        description="`removing` when SES may hold the address on its own suppression list, too:"
+        " OpenSend takes it off there in the background, and tries again until SES does so."
+    )
 
 
 class SuppressionsAdded(BaseModel):
@@ -92,8 +98,16 @@ def represent_suppression(suppression: Suppression) -> SuppressionDetail:
     )
 
 
-def represent_removed(suppression: Suppression) -> SuppressionRemoved:
-    return SuppressionRemoved(id=str(suppression.pk))
+def represent_removed(rows: Sequence[Suppression]) -> list[SuppressionRemoved]:
+    removals = find_removals((row.workspace_id, row.email) for row in rows)
+    being_removed = {key for key, removed_at in removals.items() if removed_at is None}
+    return [
+        SuppressionRemoved(
+            id=str(row.pk),
+            ses_list="removing" if (row.workspace_id, row.email) in being_removed else None,
+        )
+        for row in rows
+    ]
 
 
 def represent_import(report: suppression_csv.ImportReport) -> SuppressionImport:

@@ -27,7 +27,7 @@ from contacts.api.representations import (
     represent_removed,
 )
 from contacts.api.representations import represent_suppression as represent
-from contacts.models import Suppression, SuppressionQuerySet
+from contacts.models import SesRemoval, Suppression, SuppressionQuerySet
 from core.addresses import identity
 from core.api.dialects import Page
 from core.errors import NotFound, ValidationFailed
@@ -80,8 +80,8 @@ class SuppressionView(ApiView):
     def delete(self, access: Access, given: str) -> SuppressionRemoved:
         removed = suppressions.unsuppress([find(access, given)])
         if not removed:
-            raise _not_found(given)
-        return represent_removed(removed[0])
+            raise _not_found(given, access)
+        return represent_removed(removed)[0]
 
 
 class AddSuppressionsView(ApiView):
@@ -105,7 +105,7 @@ class RemoveSuppressionsView(ApiView):
             else rows.filter(email__in=[identity(email) for email in body.emails or []])
         )
         removed = suppressions.unsuppress(list(matching))
-        return SuppressionsRemoved(data=[represent_removed(row) for row in removed])
+        return SuppressionsRemoved(data=represent_removed(removed))
 
 
 def visible(access: Access) -> SuppressionQuerySet:
@@ -137,7 +137,7 @@ def find(access: Access, given: str) -> Suppression:
     except ValueError:
         suppression = None
     if suppression is None:
-        raise _not_found(given)
+        raise _not_found(given, access)
     return suppression
 
 
@@ -162,5 +162,13 @@ def _validated(name: str, parse_value: Callable[[str], T], value: str) -> T:
         raise ValidationFailed({name: str(error)}) from None
 
 
-def _not_found(given: str) -> NotFound:
-    return NotFound(f"There is no suppression `{given}`.")
+def _not_found(given: str, access: Access) -> NotFound:
+    """Says as well when SES still holds an address whose suppression was removed."""
+    held = SesRemoval.objects.visible_to(access).open().filter(email=identity(given)).first()
+    if held is None:
+        return NotFound(f"There is no suppression `{given}`.")
+    why = f": {held.last_error}" if held.last_error else ", which takes a moment."
+    return NotFound(
+        f"There is no suppression `{given}`. It was removed, but SES still holds the address on its"
+        f" own suppression list in {held.region}. OpenSend takes it off there{why}"
+    )

@@ -22,6 +22,7 @@ from core.db import bulk
 from core.db.ids import uuid7
 from emails.content.addresses import identity
 from emails.event_types import build_event_data
+from emails.facts.ses_list import find_outdated
 from emails.facts.soft_bounces import soft_bounce_suppressions
 from emails.facts.states import State, email_status, fold
 from emails.models import Email, EmailEvent, EmailRecipient
@@ -277,6 +278,7 @@ def _increment_counters(new: Sequence[EmailFact]) -> None:
 
 
 def _suppress_recipients(new: dict[UUID, EmailFact], emails: dict[UUID, Email]) -> None:
+    outdated = find_outdated(new, emails)
     requests = [
         SuppressionRequest(
             workspace_id=emails[fact.email_id].workspace_id,
@@ -287,7 +289,7 @@ def _suppress_recipients(new: dict[UUID, EmailFact], emails: dict[UUID, Email]) 
             event_id=fact_id,
         )
         for fact_id, fact in new.items()
-        if fact.suppress_as and fact.recipient
+        if fact.suppress_as and fact.recipient and fact_id not in outdated
     ]
     soft_bounced = {
         (emails[fact.email_id].workspace_id, identity(fact.recipient))
