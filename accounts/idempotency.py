@@ -4,6 +4,9 @@ The record of the answer commits in the transaction of the work itself, so neith
 the other. While that transaction runs, an advisory lock of the same transaction marks the key as in
 use; the lock ends with its connection, so a process that dies leaves nothing behind. Work after the
 commit holds the key by a lease on the record.
+
+The API keys of a workspace share the answers, so what one of them may not do is refused before: by
+its scopes (accounts.permissions) and by its limits (BodyReader.authorise).
 """
 
 import hashlib

@@ -67,11 +67,13 @@ class BodyReader:
 
     `is_slow(data)`: whether reading it waits for others, so that it must be over before the
     transaction of an idempotent request begins. `variant(request)` is what changes the meaning of
-    the body, such as a header.
+    the body, such as a header. `authorise(request, access)` refuses a body by the caller's limits
+    alone, before the answer to an earlier request can be its answer; the body may be malformed.
     """
 
     schema: Any
     read: Callable[[ApiRequest, Access], Any]
+    authorise: Callable[[ApiRequest, Access], None] = lambda request, access: None
     is_slow: Callable[[Any], bool] = lambda data: False
     variant: Callable[[ApiRequest], str] = lambda request: ""
 
@@ -158,6 +160,8 @@ class _Run:
 
     def once(self) -> Response:
         reader = self.operation.reader
+        if reader:
+            reader.authorise(self.request, self.request.auth)
         variant = reader.variant(self.request) if reader else ""
         if reader is None or not reader.is_slow(self.request.data):
             return idempotent(self.request, self.act, variant=variant)

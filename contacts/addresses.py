@@ -4,8 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from contacts.suppressions import SIMULATOR
-from core.addresses import identity, normalise
+from core.addresses import identity, is_simulated, normalise
 from core.api.bodies import Text
 
 
@@ -15,11 +14,11 @@ def parse_contact_address(value: str) -> str:
 
 
 def parse_suppressible_address(value: str) -> str:
-    """The contact address in lower case; ValueError also for the SES simulator."""
+    """The contact address in lower case; ValueError also for test and simulator addresses."""
     address = identity(parse_contact_address(value))
-    if address.endswith(SIMULATOR):
+    if is_simulated(address):
         raise ValueError(
-            f"`{address}` belongs to the SES mailbox simulator, which cannot be suppressed"
+            f"`{address}` is answered by the SES mailbox simulator, which cannot be suppressed"
         )
     return address
 

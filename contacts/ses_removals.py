@@ -23,6 +23,11 @@ from core.queue.work import Settlement
 
 logger = logging.getLogger(__name__)
 
+_LISTED_ORIGINS = [
+    Suppression.Origin.BOUNCE.value,
+    Suppression.Origin.COMPLAINT.value,
+    Suppression.Origin.MANUAL.value,
+]
 BATCH = 10
 LEASE = timedelta(minutes=5)  # ten calls of at most 20 s each, plus slack
 BACKOFF = Backoff(first=timedelta(minutes=1), longest=timedelta(hours=1))
@@ -36,10 +41,10 @@ def request_removals(removed: Sequence[Suppression]) -> None:
     """Ask for the removal of these addresses; the caller must be in the transaction that removed
     their suppressions.
 
-    SES lists addresses for bounces and complaints only, and a stronger origin may hide those. An
-    address that had merely unsubscribed is not on its list.
+    SES lists addresses for bounces and complaints only, which `manual` may hide. If weaker origins
+    are all that is known, the address is not on its list.
     """
-    rows = [row for row in removed if row.origin != Suppression.Origin.UNSUBSCRIBED]
+    rows = [row for row in removed if row.origin in _LISTED_ORIGINS]
     regions = ses_list.regions() if rows else set()
     if not regions:
         return
@@ -132,8 +137,8 @@ def _suppressed_again(removals: Sequence[SesRemoval]) -> set[UUID]:
         cursor.execute(
             "SELECT removal.id FROM ses_removals AS removal JOIN suppressions"
             " USING (workspace_id, email) WHERE removal.id = ANY(%s)"
-            " AND suppressions.origin <> %s",
-            [[removal.pk for removal in removals], Suppression.Origin.UNSUBSCRIBED],
+            " AND suppressions.origin = ANY(%s)",
+            [[removal.pk for removal in removals], _LISTED_ORIGINS],
         )
         return {removal_id for (removal_id,) in cursor}
 

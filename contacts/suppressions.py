@@ -4,7 +4,7 @@ A transaction that writes both suppressions and contacts writes the suppressions
 of them never deadlock.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,17 +13,16 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models.functions import Collate, Lower
 from django.utils import timezone
+from psycopg import sql
 
 from accounts.models import Workspace
 from contacts.event_types import contact_snapshot, suppression_snapshot
 from contacts.models import Contact, Suppression
 from contacts.ses_removals import request_removals
-from core.addresses import identity
-from core.db import prepared
+from core.addresses import identity, is_simulated
+from core.db import bulk, prepared
 from core.db.ids import uuid7
 from events.services import Fact, publish
-
-SIMULATOR = "@simulator.amazonses.com"
 
 _SUPPRESSED_AMONG = """
     SELECT email, origin FROM suppressions WHERE workspace_id = %s AND email = ANY(%s)
@@ -70,12 +69,12 @@ def suppress(requests: Sequence[SuppressionRequest]) -> list[Suppression]:
     """Suppress addresses; publishes `suppression.added` for each new row and returns the new rows.
 
     The strongest origin of an address wins, then the earliest request, whatever order they arrive
-    in. Addresses of the SES mailbox simulator are never suppressed.
+    in. Test addresses and those of the SES mailbox simulator are never suppressed.
     """
     strongest: dict[tuple[UUID, str], SuppressionRequest] = {}
     for request in requests:
         key = (request.workspace_id, request.email.lower())
-        if not key[1].endswith(SIMULATOR):
+        if not is_simulated(key[1]):
             strongest[key] = min(strongest.get(key, request), request, key=_precedence)
     if not strongest:
         return []
@@ -83,6 +82,56 @@ def suppress(requests: Sequence[SuppressionRequest]) -> list[Suppression]:
         added = _upsert([strongest[key] for key in sorted(strongest)])
         publish([_suppression_fact("suppression.added", row) for row in added])
     return added
+
+
+def correct_soft_bounces(causes: Mapping[tuple[UUID, str], SuppressionRequest | None]) -> None:
+    """Give `soft_bounces` suppressions of these addresses their right causes.
+
+    One without a cause is removed, like by `unsuppress`. Those that were added by hand or from a
+    file have no event as their cause, and stay. Lock the addresses first: see `lock_suppressions`.
+    """
+    if not causes:
+        return
+    rows = [
+        row
+        for row in _among(causes)
+        if row.origin == Suppression.Origin.SOFT_BOUNCES and row.event_id
+    ]
+    moved = [
+        {
+            "id": row.pk,
+            "email_id": cause.email_id,
+            "event_id": cause.event_id,
+            "created_at": cause.at,
+        }
+        for row in rows
+        if (cause := causes[row.workspace_id, row.email]) and cause.event_id != row.event_id
+    ]
+    bulk.update_each(
+        Suppression,
+        moved,
+        sets=sql.SQL(
+            "email_id = new.email_id, event_id = new.event_id, created_at = new.created_at"
+        ),
+    )
+    unsuppress([row for row in rows if causes[row.workspace_id, row.email] is None])
+
+
+def lock_suppressions(addresses: Collection[tuple[UUID, str]]) -> None:
+    """Lock the suppressions of these (workspace, lower-case address) pairs in the usual order.
+
+    For transactions that write suppressions twice: otherwise two of them could deadlock.
+    """
+    _among(addresses, lock=True)
+
+
+def _among(addresses: Collection[tuple[UUID, str]], *, lock: bool = False) -> list[Suppression]:
+    rows = Suppression.objects.filter(
+        workspace__in={workspace_id for workspace_id, _ in addresses},
+        email__in={address for _, address in addresses},
+    ).order_by("workspace_id", Collate("email", "C"))
+    found = rows.select_for_update() if lock else rows
+    return [row for row in found if (row.workspace_id, row.email) in addresses]
 
 
 def unsuppress(suppressions: Sequence[Suppression]) -> list[Suppression]:

@@ -1,4 +1,5 @@
-"""Bare email addresses (RFC 5321 section 4.1.2): validation, normalisation and comparison."""
+"""Bare email addresses (RFC 5321 section 4.1.2): validation, normalisation and comparison; and
+those that are for tests."""
 
 import re
 from functools import lru_cache
@@ -7,6 +8,17 @@ import idna
 
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+
+SIMULATOR_DOMAIN = "simulator.amazonses.com"
+# The test addresses of Resend's clients, by their counterparts in the mailbox simulator of SES
+# (Amazon SES developer guide, "Using the mailbox simulator"). Both take labels: `bounced+a@`.
+_TEST_DOMAIN = "resend.dev"
+_SIMULATOR_NAMES = {
+    "delivered": "success",
+    "bounced": "bounce",
+    "complained": "complaint",
+    "suppressed": "suppressionlist",
+}
 
 
 def normalise(address: str) -> str:
@@ -32,6 +44,19 @@ def normalise(address: str) -> str:
 def identity(address: str) -> str:
     """The key under which addresses are compared: case-insensitive."""
     return address.lower()
+
+
+def simulator_address(address: str) -> str:
+    """The mailbox simulator's address for a test address, with its label; others unchanged."""
+    local, _, domain = address.rpartition("@")
+    name, plus, label = local.partition("+")
+    counterpart = _SIMULATOR_NAMES.get(name.lower()) if domain.lower() == _TEST_DOMAIN else None
+    return f"{counterpart}{plus}{label}@{SIMULATOR_DOMAIN}" if counterpart else address
+
+
+def is_simulated(address: str) -> bool:
+    """Whether mail to the address ends in the mailbox simulator, so nobody's mailbox is meant."""
+    return simulator_address(address).lower().endswith(f"@{SIMULATOR_DOMAIN}")
 
 
 @lru_cache(maxsize=10_000)

@@ -1,4 +1,4 @@
-"""Request ids, and bodies that are complete before the response is sent."""
+"""Request ids, paths with a slash too many, whole bodies, live database connections."""
 
 import io
 import re
@@ -9,17 +9,22 @@ from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 
 from core import metrics
 from core.context import request_id
 from core.db.ids import uuid7
+from core.db.live_connection import ensure_live_connection
 
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
 
 # CONTENT_LENGTH for a body without one. Code that reads a whole body enforces its own limit.
 UNKNOWN_LENGTH = str(sys.maxsize)
+
+# The admin has slashes of its own, and a proxy that blocks a path blocks one spelling of it.
+_FOR_OPERATORS = re.compile(r"/(admin|metrics)(/|$)")
 
 _CHUNK = 256 * 1024
 _DRAIN_SECONDS = 10.0  # for the rest of a body that no view read
@@ -47,6 +52,23 @@ class RequestIdMiddleware:
         return response
 
 
+class SlashMiddleware:
+    """Answers `/emails/` and `//emails` like `/emails`.
+
+    Where people enter our URLs, they add a slash at the end: of the endpoint for SNS, or of the
+    base URL of a client. A redirect would turn a POST into a GET (RFC 9110 section 15.4).
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        path = "/" + request.path_info.strip("/")
+        if path != request.path_info and not _FOR_OPERATORS.match(path):
+            request.path_info = request.path = path
+        return self.get_response(request)
+
+
 class WholeBodyMiddleware:
     """Makes bodies without Content-Length readable, and drains what the view left unread.
 
@@ -69,6 +91,24 @@ class WholeBodyMiddleware:
                     _drain(request)
             _release_body(request)
         return response
+
+
+class LiveConnectionMiddleware:
+    """Gives pages whose first statement is no retried lookup a connection that works.
+
+    Where PostgreSQL cannot be reached, the view finds that out itself.
+    """
+
+    PREFIXES = ("/admin/", "/t/u/")
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path_info.startswith(self.PREFIXES):
+            with suppress(DatabaseError):
+                ensure_live_connection()
+        return self.get_response(request)
 
 
 def _accept_unsized_body(request: HttpRequest) -> None:

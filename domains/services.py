@@ -175,6 +175,11 @@ def sending_domains(workspace: Workspace, names: Iterable[str]) -> dict[str, Dom
     return {domain.name: domain for domain in domains}
 
 
+def name_of(domain_id: UUID) -> str | None:
+    """The name of a domain, or None once it is removed."""
+    return Domain.objects.live().filter(pk=domain_id).values_list("name", flat=True).first()
+
+
 def require_sending(domain: Domain | None, name: str) -> Domain:
     """The domain if it can send mail; otherwise DomainNotVerified says what to do."""
     if domain is None:

@@ -252,6 +252,8 @@ class EmailEvent(models.Model):
     status = models.CharField(max_length=20, blank=True)
     # Duplicates of a fact have the same fingerprint.
     fingerprint = models.CharField(max_length=64)
+    # False for a soft bounce that is about the message instead of the mailbox.
+    counts_against_address = models.BooleanField(default=True, db_default=True)
     payload = models.JSONField(default=dict)
     occurred_at = models.DateTimeField()
     received_at = models.DateTimeField(default=timezone.now)

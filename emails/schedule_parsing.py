@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import timezone as tz
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone
@@ -36,12 +37,53 @@ _CLOCK = (
     r"(?:at )?(?:(?:1[0-2]|0?[1-9])(?::[0-5]\d)? ?[ap]m|(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?"
     r"|noon|midnight)"
 )
-_ENGLISH = re.compile(
-    rf"in {_SPAN}|{_SPAN} from now|{_DAY}(?:,? {_CLOCK})?|{_CLOCK}(?:,? {_DAY})?", re.ASCII
-)
+_SPAN_FROM_NOW = re.compile(rf"in {_SPAN}|{_SPAN} from now", re.ASCII)
+_DAY_OR_CLOCK = re.compile(rf"{_DAY}(?:,? {_CLOCK})?|{_CLOCK}(?:,? {_DAY})?", re.ASCII)
+
+# The names of the United States: those of RFC 5322 section 4.3 and Alaska's and Hawaii's. ET, CT,
+# MT and PT are whatever the clocks there show, EST is UTC-5 even in summer.
+# Of the others only those that mean one thing: not BST or IST. CET, EET and WET observe
+# summer time, as in the time zone database.
+_REGIONS = {
+    "et": "America/New_York",
+    "ct": "America/Chicago",
+    "mt": "America/Denver",
+    "pt": "America/Los_Angeles",
+    "akt": "America/Anchorage",
+    "cet": "Europe/Brussels",
+    "eet": "Europe/Athens",
+    "wet": "Europe/Lisbon",
+}
+_OFFSETS = {
+    "est": -5,
+    "edt": -4,
+    "cst": -6,
+    "cdt": -5,
+    "mst": -7,
+    "mdt": -6,
+    "pst": -8,
+    "pdt": -7,
+    "akst": -9,
+    "akdt": -8,
+    "hst": -10,
+    "cest": 2,
+    "eest": 3,
+    "west": 1,
+    "msk": 3,
+    "sgt": 8,
+    "hkt": 8,
+    "jst": 9,
+    "kst": 9,
+    "aest": 10,
+    "aedt": 11,
+    "nzst": 12,
+    "nzdt": 13,
+}
+# After a time of day, or at the end.
 _ZONE = re.compile(
-    r"(?P<rest>.*?) ?(?:(?:utc|gmt|z)?(?P<offset>[+-]\d\d:\d\d)|(?P<utc>utc|gmt)"
-    r"|(?P<name>[a-z_]+(?:/[a-z0-9_+-]+){1,2}))",
+    r"(?P<before>.*?)(?: ?(?:utc|gmt|z)?(?P<offset>[+-]\d\d:\d\d)| ?(?P<utc>utc|gmt)"
+    rf"| (?P<short>{'|'.join([*_REGIONS, *_OFFSETS])})"
+    r"| ?(?P<name>[a-z_]+(?:/[a-z0-9_+-]+){1,2}))(?P<after>,? .+)?",
     re.ASCII | re.IGNORECASE,
 )
 _LOOKS_ISO = re.compile(r"\d{4}-?(\d\d|W)", re.ASCII)
@@ -50,8 +92,10 @@ _LOOKS_ISO = re.compile(r"\d{4}-?(\d\d|W)", re.ASCII)
 def parse_scheduled_at(text: str, *, now: datetime | None = None) -> datetime:
     """The time in UTC, at most MAX_AHEAD from now; ValueError says what is wrong.
 
-    English means UTC unless a zone follows: `UTC`, `+02:00` or `Europe/Berlin`. Short names such
-    as CST are ambiguous and rejected.
+    English means UTC unless it has a zone: `UTC`, `+02:00`, `Europe/Berlin` or one of the short
+    names above. A span is elapsed time, whatever the clocks do meanwhile. A time of day that the
+    clocks skip counts from before they do; one that they show twice is the first (RFC 5545
+    section 3.3.5), or the second if the first is over.
     """
     now = now or timezone.now()
     at = _parse(text, now)
@@ -76,7 +120,9 @@ def _parse(text: str, now: datetime) -> datetime:
 def _parse_english(text: str, now: datetime) -> datetime:
     words, zone = _split_zone(text)
     words = words.lower()
-    if not _ENGLISH.fullmatch(words):
+    if _SPAN_FROM_NOW.fullmatch(words):
+        zone = UTC
+    elif not _DAY_OR_CLOCK.fullmatch(words):
         raise _invalid()
     import dateparser  # importing it takes a tenth of a second, so only where it is needed
 
@@ -93,22 +139,32 @@ def _parse_english(text: str, now: datetime) -> datetime:
     if parsed is None:  # a date that does not exist
         raise _invalid()
     try:
-        return parsed.replace(tzinfo=zone).astimezone(UTC)
+        first, second = (parsed.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
     except OverflowError:
         raise _invalid() from None
+    return second if first < now <= second else first
 
 
 def _split_zone(text: str) -> tuple[str, tzinfo]:
-    """The text without the zone at its end, and the zone."""
+    """The text without its zone, and the zone."""
     match = _ZONE.fullmatch(text)
-    if match is None or match["utc"]:
-        return (match["rest"] if match else text), UTC
+    if match is None:
+        return text, UTC
     try:
-        if match["offset"]:
-            return match["rest"], datetime.strptime(match["offset"], "%z").tzinfo or UTC
-        return match["rest"], ZoneInfo(match["name"])
+        return match["before"] + (match["after"] or ""), _zone(match)
     except (LookupError, ValueError, OSError):
         raise _invalid() from None
+
+
+def _zone(match: re.Match[str]) -> tzinfo:
+    if match["offset"]:
+        return datetime.strptime(match["offset"], "%z").tzinfo or UTC
+    if match["name"]:
+        return ZoneInfo(match["name"])
+    short = (match["short"] or "").lower()
+    if short in _OFFSETS:
+        return tz(timedelta(hours=_OFFSETS[short]))
+    return ZoneInfo(_REGIONS[short]) if short else UTC
 
 
 def _invalid() -> ValueError:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Self
 from uuid import UUID
 
 from django.conf import settings
@@ -34,6 +35,10 @@ from emails.providers import installed_provider
 class ApiKeyDomainRestricted(DomainError):
     name = "api_key_domain_restricted"
     status = 403
+
+    @classmethod
+    def of(cls, name: str) -> Self:
+        return cls(f"This API key may not send from `{name}`: it is restricted to another domain.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,16 +184,14 @@ def resolve(emails: Sequence[Email], *, was_sent: bool) -> int:
 def _require_domain(access: Access, domain: Domain | None, name: str) -> Domain:
     usable = require_sending(domain, name)
     if access.domain_id is not None and access.domain_id != usable.pk:
-        raise ApiKeyDomainRestricted(
-            f"This API key may not send from `{name}`: it is restricted to another domain."
-        )
+        raise ApiKeyDomainRestricted.of(name)
     return usable
 
 
 def _drafts(
     workspace: Workspace, emails: Sequence[Email], messages: Sequence[OutgoingMessage]
 ) -> list[Draft]:
-    mailboxes = [message.recipients() for message in messages]
+    mailboxes = [message.recipients for message in messages]
     origins = find_suppressed_addresses(
         workspace, {identity(box.address) for boxes in mailboxes for _, box in boxes}
     )
@@ -238,7 +241,7 @@ def _build_email(
 ) -> Email:
     now, at = timezone.now(), message.scheduled_at
     by_kind: dict[str, list[str]] = {"to": [], "cc": [], "bcc": []}
-    for kind, box in message.recipients():
+    for kind, box in message.recipients:
         by_kind[kind].append(str(box))
     may_track = access is not None  # email of the installation itself is not tracked
     return Email(

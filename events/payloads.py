@@ -7,11 +7,23 @@ The published schema allows additional fields, because we add fields over time. 
 forbids them, so that tests find undocumented fields.
 """
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from functools import cache
+from types import NoneType
+from typing import Annotated, Any, Literal, NamedTuple, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, SkipJsonSchema
 from pydantic_core import core_schema
+
+from core.db.json_values import as_text
 
 _HEX = "[0-9a-f]"
 UUID_PATTERN = f"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}"
@@ -46,6 +58,48 @@ class ProviderObject(BaseModel):
     """An object from the provider, passed through: it may have more fields than listed."""
 
     model_config = ConfigDict(extra="allow")
+
+    @classmethod
+    def conform(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The provider's object, with the listed fields as documented even if the provider errs.
+
+        Instead of a text, another value becomes its JSON. Otherwise a field of the wrong type, or
+        an undocumented null, is null if that is documented, else absent.
+        """
+        conformed = dict(given)
+        for name, field in _fields(cls).items():
+            if name in given:
+                value = field.conform(given[name])
+                if value is None and not field.is_nullable:
+                    del conformed[name]
+                else:
+                    conformed[name] = value
+        return conformed
+
+
+class _Field(NamedTuple):
+    is_text: bool
+    is_nullable: bool
+    adapter: TypeAdapter[Any]
+
+    def conform(self, value: Any) -> Any:
+        if self.is_text:
+            return None if value is None else as_text(value)
+        try:
+            return self.adapter.validate_python(value)
+        except ValidationError:
+            return None
+
+
+@cache
+def _fields(model: type[BaseModel]) -> dict[str, _Field]:
+    """The listed fields by name."""
+    fields = {}
+    for name, info in model.model_fields.items():
+        options = get_args(info.annotation) or (info.annotation,)
+        adapter: TypeAdapter[Any] = TypeAdapter(cast("Any", info.annotation))
+        fields[name] = _Field(str in options, NoneType in options, adapter)
+    return fields
 
 
 def schema_of(model: type[BaseModel], *, description: str, closed: bool = False) -> dict[str, Any]:

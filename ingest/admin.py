@@ -2,7 +2,6 @@
 
 from typing import Any, ClassVar
 
-import orjson
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
@@ -16,6 +15,7 @@ from core.admin.base import (
     json_block,
     link,
 )
+from core.db import json_values
 from emails.models import Email
 from ingest import queues, services
 from ingest.models import ProviderEvent
@@ -95,11 +95,11 @@ class ProviderEventAdmin(RecordAdmin[ProviderEvent]):
 def redacted(body: str) -> Any:
     """Redact what would let a reader confirm or delete an SNS subscription."""
     try:
-        fields = orjson.loads(body)
+        fields = json_values.loads(body)
         if isinstance(fields, dict) and isinstance(fields.get("Message"), str):
             fields |= {"Message": redacted(fields["Message"])}  # the SES event as JSON text
         return _redact(fields)
-    except orjson.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, or nested hundreds of levels deep
         return _redact_urls(body)
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Generic, TypeVar
 from uuid import UUID
 
+from emails.facts.record import EmailFact
 from ingest.models import ProviderEvent
 
 T = TypeVar("T")
@@ -25,13 +26,18 @@ class Parsed(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The state of a processed callback. With `retry_in` it becomes due again."""
+    """The state of a processed callback, and what it reports about its email.
+
+    With `retry_in` it becomes due again. A quarantined callback may have facts as well.
+    """
 
     state: ProviderEvent.State
     reason: str = ""
     type: str = ""
     email_id: UUID | None = None
     retry_in: timedelta | None = None
+    facts: Sequence[EmailFact] = ()
+    unsubscribed: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
 """Checks requests and responses against the served OpenAPI document."""
 
+import copy
 import re
-from functools import cache
+from functools import cache, reduce
+from operator import getitem
 
 import jsonschema
 import orjson
@@ -38,7 +40,17 @@ def _check_request(operation, place, request):
     if described is None or not is_json or not (described.get("required") or request.data):
         return
     at = f"{place}/requestBody/content/application~1json/schema"
-    _check(at, request.data)
+    _check(at, _with_php_maps(at, request.data))
+
+
+def _with_php_maps(place, value):
+    """Described are maps; the API also takes PHP's spelling of an empty one, which is `[]`."""
+    value = copy.deepcopy(value)
+    for error in list(_validator(place).iter_errors(value)):
+        if error.instance == [] and error.absolute_path:
+            *parents, name = error.absolute_path
+            reduce(getitem, parents, value)[name] = {}
+    return value
 
 
 def _check_response(operation, place, response):

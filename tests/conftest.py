@@ -4,7 +4,6 @@ import importlib.util
 import json
 import logging
 import os
-import subprocess
 import sys
 import tempfile
 from importlib.metadata import distribution
@@ -12,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import requests
+
+from tests.clients import admin_client, client_for
 
 ROOT = Path(__file__).resolve().parent.parent
 VAR = Path(os.environ.get("TEST_VAR_DIR", ROOT / "var" / "test"))
@@ -84,7 +85,7 @@ def api_key(workspace):
 @pytest.fixture
 def api(api_key):
     """Alice's HTTP client: `api.post("/emails", {...})` speaks JSON."""
-    return _client(api_key[1])
+    return client_for(api_key[1])
 
 
 @pytest.fixture
@@ -92,35 +93,45 @@ def stranger(db):
     """The HTTP client of another workspace, which must not see anything of Alice's."""
     from accounts.services import create_api_key, create_workspace
 
-    return _client(create_api_key(workspace=create_workspace(name="Bob's"), name="bob")[1])
+    return client_for(create_api_key(workspace=create_workspace(name="Bob's"), name="bob")[1])
 
 
 @pytest.fixture
 def domain(workspace):
     """Alice's verified domain, example.com, without an SES identity."""
-    from domains.models import Domain
+    from tests.factories import verified_domain
 
-    return Domain.objects.create(
-        workspace=workspace,
-        name="example.com",
-        status=Domain.Status.VERIFIED,
-        region="us-east-1",
-        ses_configuration_set_name="opensend",
-        dkim_tokens=["a", "b", "c"],
-        next_attempt_at=None,
-    )
+    return verified_domain(workspace)
+
+
+@pytest.fixture(name="client_for")
+def _client_for():
+    """Builds an HTTP client for any token."""
+    return client_for
 
 
 @pytest.fixture
-def client_for():
-    """Builds an HTTP client for any token."""
-    return _client
+def operator(db):
+    """The HTTP client of an operator who is signed in to the admin."""
+    return admin_client("op", is_superuser=True)
 
 
-def _client(token: str):
-    from rest_framework.test import APIClient
+@pytest.fixture
+def published(db):
+    """`published(*types)`: (type, data) of the events published so far, oldest first."""
+    from tests.database import published
 
-    return APIClient(headers={"Authorization": f"Bearer {token}"})
+    return published
+
+
+@pytest.fixture
+def hinted(monkeypatch):
+    """The names of the tasks that were hinted at."""
+    from core.queue import wake
+
+    names = []
+    monkeypatch.setattr(wake, "hint", names.append)
+    return names
 
 
 @pytest.fixture
@@ -158,13 +169,26 @@ def product():
 
 
 @pytest.fixture(scope="session")
-def s3_url(tmp_path_factory):
+def s3_twin(tmp_path_factory):
     """A separate twin for blobs, with the bucket `files`."""
-    folder = tmp_path_factory.mktemp("s3")
-    command = [sys.executable, "-m", "twin", "--port=0", f"--var-dir={folder}", "--bucket=files"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        yield process.stdout.readline().split()[-1]
-        process.terminate()
+    from tests.twin.twin_running import RunningTwin
+
+    twin = RunningTwin.start(tmp_path_factory.mktemp("s3"), "--bucket=files")
+    yield twin
+    twin.stop()
+
+
+@pytest.fixture
+def aws_at(settings):
+    """`aws_at(url)` points the product at another AWS endpoint."""
+    from core import aws
+
+    def point(url):
+        settings.AWS_ENDPOINT_URL = url
+        aws._client.cache_clear()
+
+    yield point
+    aws._client.cache_clear()
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -177,13 +201,12 @@ def blob_store(request, settings, tmp_path):
         settings.BLOB_STORE = str(tmp_path / "blobs")
         yield blobs()
         return
-    settings.AWS_ENDPOINT_URL = request.getfixturevalue("s3_url")
     settings.BLOB_STORE = "s3://files/some/prefix"
-    requests.post(f"{settings.AWS_ENDPOINT_URL}/_twin/reset?all=true", timeout=5).raise_for_status()
-    aws._client.cache_clear()
+    twin = request.getfixturevalue("s3_twin")
+    twin.reset()
+    request.getfixturevalue("aws_at")(twin.url)
     yield blobs()
     aws.s3(settings.AWS_REGION).close()
-    aws._client.cache_clear()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from contacts.addresses import ContactAddress, SuppressibleAddress
 from contacts.models import Suppression
 from core.api.aliases import AliasedBody
 from core.api.bodies import RequestBody, Text
-from core.api.fields import Id
+from core.api.fields import PHP_MAP, Id
 
 # Larger integers are not exact in every JSON implementation (RFC 8259 section 6).
 _MAX_EXACT_NUMBER = 2**53
@@ -47,7 +47,9 @@ PropertyValue = Annotated[
     AfterValidator(_property_value),
     WithJsonSchema({"type": ["string", "number", "boolean", "null"]}),
 ]
-Properties = Annotated[dict[PropertyName, PropertyValue], Field(max_length=services.MAX_PROPERTIES)]
+Properties = Annotated[
+    dict[PropertyName, PropertyValue], Field(max_length=services.MAX_PROPERTIES), PHP_MAP
+]
 Name = Annotated[Text, Field(max_length=200)]
 
 

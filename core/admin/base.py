@@ -24,6 +24,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import now
 
 from core import hooks
+from core.db import json_values
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -349,10 +350,10 @@ def json_block(value: Any) -> SafeString:
     """JSON as an indented code block; text that is not JSON unchanged."""
     if isinstance(value, str):
         try:
-            value = orjson.loads(value)
-        except orjson.JSONDecodeError:
+            value = json_values.loads(value)
+        except ValueError:
             return _code_block(value)
-    return _code_block(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+    return _code_block(json_values.dumps(value, orjson.OPT_INDENT_2).decode())
 
 
 def collapsible(summary: str, value: Any) -> SafeString:

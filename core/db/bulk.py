@@ -138,12 +138,12 @@ class _Shape:
 
 
 def _shape(item: Model) -> _Shape:
-    defaulted = (name for name in _with_default(type(item)) if _is_defaulted(item, name))
+    defaulted = [
+        name
+        for name in _with_default(type(item))
+        if isinstance(getattr(item, name), DatabaseDefault)
+    ]
     return _shape_of(type(item), tuple(defaulted))
-
-
-def _is_defaulted(item: Model, name: str) -> bool:
-    return isinstance(getattr(item, name), DatabaseDefault)
 
 
 @cache

@@ -4,18 +4,15 @@ A queryset compiles its SQL on each use. On the hot path of sending, that takes 
 long as PostgreSQL needs for the query.
 """
 
-import time
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Generic, TypeVar
 
-from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, models
 
 from core.db import prepared
+from core.db.live_connection import retry_on_dead_connection
 
 M = TypeVar("M", bound=models.Model)
-
-FAST_FAILURE_SECONDS = 1.0  # a dead connection fails faster; slower errors are not retried
 
 
 class Lookup(Generic[M]):
@@ -35,15 +32,7 @@ class Lookup(Generic[M]):
         self._related = related
 
     def __call__(self, **values: Any) -> list[M]:
-        for _ in range(settings.DATABASE_POOL_SIZE):
-            started = time.monotonic()
-            try:
-                return self._fetch(values)
-            except (OperationalError, InterfaceError):
-                if connection.in_atomic_block or time.monotonic() - started > FAST_FAILURE_SECONDS:
-                    raise
-                connection.close()
-        return self._fetch(values)
+        return retry_on_dead_connection(partial(self._fetch, values))
 
     def _fetch(self, values: dict[str, Any]) -> list[M]:
         with prepared.cursor() as cursor:
@@ -52,15 +41,19 @@ class Lookup(Generic[M]):
 
     def _instance(self, row: tuple[Any, ...]) -> M:
         width = len(self._names)
-        item = self._model.from_db(connection.alias, self._names, row[:width])
+        item = self._model.from_db(DEFAULT_DB_ALIAS, self._names, row[:width])
         if self._other:
-            other = self._other.from_db(connection.alias, _names(self._other), row[width:])
+            other = self._other.from_db(DEFAULT_DB_ALIAS, self._other_names, row[width:])
             setattr(item, self._related, other)
         return item
 
     @cached_property
     def _names(self) -> list[str]:
         return _names(self._model)
+
+    @cached_property
+    def _other_names(self) -> list[str]:
+        return _names(self._other) if self._other else []
 
     @cached_property
     def _other(self) -> type[models.Model] | None:

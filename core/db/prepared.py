@@ -5,32 +5,28 @@ is three quarters of the work of a lookup by key. Here values are bound as param
 `%(name)s` as usual), a plan is reused per connection, and results are in binary format.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Self
 
 import psycopg
 from django.conf import settings
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.utils import CursorDebugWrapper, CursorWrapper
 from psycopg.abc import Params
 from psycopg.pq import TransactionStatus
 
 
-@contextmanager
-def cursor() -> Iterator[CursorWrapper]:
+def cursor() -> CursorWrapper:
     """Like `connection.cursor()`, for single statements from a small set of texts.
 
     PostgreSQL keeps each text and its plan per connection; psycopg drops the least recently used
     ones above a hundred.
     """
+    connection = connections[DEFAULT_DB_ALIAS]  # resolved once: the proxy does it at each access
     connection.ensure_connection()
     with connection.wrap_database_errors:
         plain = _Cursor(connection.connection)
-    with (_LoggedCursor if connection.queries_logged else CursorWrapper)(
-        plain, connection
-    ) as wrapped:
-        yield wrapped
+    wrapper = _LoggedCursor if connection.queries_logged else CursorWrapper
+    return wrapper(plain, connection)
 
 
 class _LoggedCursor(CursorDebugWrapper):

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from core import aws
 from core.api.bodies import RequestBody, Text, unsupported
+from core.api.fields import PHP_MAP
 from domains.event_types import Switch
 from domains.names import normalise
 from domains.providers import require_available
@@ -58,7 +59,7 @@ class _Settings(RequestBody):
     open_tracking: bool = False
     click_tracking: bool = False
     provider: Provider | None = None
-    capabilities: CapabilitiesIn | None = None
+    capabilities: Annotated[CapabilitiesIn, PHP_MAP] | None = None
     tls: Annotated[Literal["opportunistic", "enforced"], AfterValidator(_opportunistic)] | None = (
         None
     )

@@ -4,10 +4,19 @@ import re
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 from pydantic.json_schema import WithJsonSchema
 
+from core.api.aliases import AliasedBody
 from core.api.bodies import FieldPath, RequestBody, Text, wrong
+from core.api.fields import HEADER_MAP, HeaderValue, ScalarText
 from core.errors import UnsupportedField
 from emails.api.attachment_fields import Attachments
 from emails.content import addresses
@@ -118,7 +127,11 @@ ReplyTo = Annotated[
     BeforeValidator(_as_list),
     _strings(maxItems=MAX_REPLY_TO),
 ]
+CustomHeaders = Annotated[
+    dict[str, HeaderValue], Field(max_length=50), HEADER_MAP, AfterValidator(_headers)
+]
 TagPart = Annotated[str, AfterValidator(_tag_part)]
+TagValue = Annotated[ScalarText, AfterValidator(_tag_part)]
 ScheduledAt = Annotated[
     datetime,
     BeforeValidator(_scheduled_at),
@@ -131,6 +144,9 @@ ScheduledAt = Annotated[
         }
     ),
 ]
+# Node.js clients before 6 pass the emails of a batch on as their callers spell them.
+_REPLY_TO = Field(validation_alias=AliasChoices("reply_to", "replyTo"))
+_SCHEDULED_AT = Field(validation_alias=AliasChoices("scheduled_at", "scheduledAt"))
 
 
 def _tag_name(value: str) -> str:
@@ -141,7 +157,7 @@ def _tag_name(value: str) -> str:
 
 class Tag(RequestBody):
     name: Annotated[TagPart, AfterValidator(_tag_name)]
-    value: TagPart
+    value: TagValue
 
 
 def _unique_names(tags: list[Tag]) -> list[Tag]:
@@ -166,7 +182,7 @@ def _allow_null(schema: dict[str, Any]) -> None:
     fields |= dict.fromkeys(UNSUPPORTED, null | {"description": "Not supported."})
 
 
-class SendEmail(RequestBody):
+class SendEmail(AliasedBody):
     """`from`, `to`, `cc`, `bcc` and `reply_to` take `a@b` or `Name <a@b>`."""
 
     model_config = ConfigDict(json_schema_extra=_allow_null)
@@ -175,14 +191,14 @@ class SendEmail(RequestBody):
     to: To
     cc: Copies = []
     bcc: Copies = []
-    reply_to: ReplyTo = []
+    reply_to: Annotated[ReplyTo, _REPLY_TO] = []
     subject: Annotated[Text, Field(min_length=1, max_length=998), AfterValidator(_single_line)]
     html: Text | None = None
     text: Text | None = None
-    headers: Annotated[dict[Text, Text], Field(max_length=50), AfterValidator(_headers)] = {}
+    headers: CustomHeaders = {}
     tags: Annotated[list[Tag], Field(max_length=MAX_TAGS), AfterValidator(_unique_names)] = []
     attachments: Attachments = []
-    scheduled_at: ScheduledAt | None = None
+    scheduled_at: Annotated[ScheduledAt | None, _SCHEDULED_AT] = None
 
     @classmethod
     def parse(cls, data: Any, *, prefix: str = "") -> Self:
@@ -235,12 +251,16 @@ class SendEmail(RequestBody):
         )
 
 
-class Reschedule(RequestBody):
+class Reschedule(AliasedBody):
     """Clients repeat `id` from the path; it is ignored."""
 
     id: Text | None = None
-    scheduled_at: ScheduledAt
+    scheduled_at: Annotated[ScheduledAt, _SCHEDULED_AT]
 
 
 # Fields that may be null: clients send null for absent fields.
-_NULLABLE = {field.alias or name for name, field in SendEmail.model_fields.items()} | {*UNSUPPORTED}
+_NULLABLE = {field.alias or name for name, field in SendEmail.model_fields.items()} | {
+    *UNSUPPORTED,
+    "replyTo",
+    "scheduledAt",
+}

@@ -13,12 +13,15 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from accounts.access import Access
+from accounts.authentication import ApiRequest
 from accounts.operation import BodyReader
 from core.errors import DomainError, ValidationFailed
+from domains.services import name_of
 from emails import services
 from emails.api.bodies import SendEmail
 from emails.api.remote_attachments import AttachmentFetcher, has_remote_attachments
 from emails.api.representations import BatchError
+from emails.content import addresses
 from emails.content.outgoing_message import OutgoingMessage
 
 MAX_BATCH = 100
@@ -66,6 +69,42 @@ def _read_batch(request: Request, access: Access) -> Batch:
     return Batch([body.to_message() for body in bodies])
 
 
+def _authorise_email(request: Request, access: Access) -> None:
+    _require_allowed_senders(access, [request.data])
+
+
+def _authorise_batch(request: Request, access: Access) -> None:
+    # A permissive batch has an error for each email that the key may not send.
+    if _mode(request) == "strict" and isinstance(request.data, list):
+        _require_allowed_senders(access, request.data[:MAX_BATCH])
+
+
+def _require_allowed_senders(access: Access, items: Sequence[Any]) -> None:
+    """ApiKeyDomainRestricted unless the senders, as far as they can be read, are of the domain that
+    the key is restricted to."""
+    if access.domain_id is None:
+        return
+    allowed = name_of(access.domain_id)
+    for name in filter(None, map(_sender_domain, items)):
+        if name != allowed:
+            raise services.ApiKeyDomainRestricted.of(name)
+
+
+def _sender_domain(item: Any) -> str:
+    sender = item.get("from") if isinstance(item, dict) else None
+    try:
+        return addresses.parse(sender).domain if isinstance(sender, str) else ""
+    except ValueError:
+        return ""
+
+
+def _variant(request: ApiRequest) -> str:
+    """The mode; for a permissive batch also the domain that the key is restricted to, since that
+    decides which emails are accepted."""
+    mode, domain_id = _mode(request), request.auth.domain_id
+    return f"{mode} {domain_id}" if mode == "permissive" and domain_id else mode
+
+
 def _mode(request: Request) -> str:
     mode: str = request.headers.get("x-batch-validation", "strict")
     if mode not in ("strict", "permissive"):
@@ -95,7 +134,16 @@ def _read_valid(access: Access, items: list[Any]) -> Batch:
     return Batch(messages, [BatchError(index=at, message=errors[at]) for at in sorted(errors)])
 
 
-EMAIL = BodyReader(schema=SendEmail, read=_read_email, is_slow=has_remote_attachments)
+EMAIL = BodyReader(
+    schema=SendEmail,
+    read=_read_email,
+    authorise=_authorise_email,
+    is_slow=has_remote_attachments,
+)
 BATCH = BodyReader(
-    schema=_BATCH_SCHEMA, read=_read_batch, is_slow=has_remote_attachments, variant=_mode
+    schema=_BATCH_SCHEMA,
+    read=_read_batch,
+    authorise=_authorise_batch,
+    is_slow=has_remote_attachments,
+    variant=_variant,
 )

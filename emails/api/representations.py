@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from core.db.json_values import storable
 from core.times import iso
 from emails.content.attachments import download_url
 from emails.content.mime import disposition
@@ -139,8 +140,14 @@ def represent_event(event: EmailEvent) -> EmailEventOut:
         recipient=event.recipient or None,
         occurred_at=iso(event.occurred_at),
         received_at=iso(event.received_at),
-        data=event.payload,
+        data=details(event),
     )
+
+
+def details(event: EmailEvent) -> dict[str, Any]:
+    """The details of a fact, whatever JSON its row holds: one odd row must not hide the others."""
+    payload: Any = storable(event.payload)
+    return payload if isinstance(payload, dict) else {"value": payload}
 
 
 def represent_attachment(row: EmailAttachment, *, expires_at: datetime) -> AttachmentOut:

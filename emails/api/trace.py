@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from core.times import iso
+from emails.api.representations import details
 from emails.models import Email, EmailEvent
 from events.models import Event
 from webhooks.models import Delivery
@@ -170,7 +171,7 @@ def _entry(fact: EmailEvent, event: Event | None, deliveries: list[Delivery]) ->
         recipient=fact.recipient or None,
         occurred_at=iso(fact.occurred_at),
         received_at=iso(fact.received_at),
-        data=fact.payload,
+        data=details(fact),
         event=_event(event, deliveries) if event else None,
     )
 

@@ -79,14 +79,15 @@ class OutgoingMessage:
     scheduled_at: datetime | None = None
     unsubscribe: bool = False
     owner: str = ""
+    # Each address once, with the kind of its first occurrence.
+    recipients: Sequence[tuple[str, Mailbox]] = field(init=False, repr=False, compare=False)
 
-    def recipients(self) -> list[tuple[str, Mailbox]]:
-        """Each address once, with the kind of its first occurrence."""
+    def __post_init__(self) -> None:
         first: dict[str, tuple[str, Mailbox]] = {}
         for kind, mailboxes in (("to", self.to), ("cc", self.cc), ("bcc", self.bcc)):
             for mailbox in mailboxes:
                 first.setdefault(identity(mailbox.address), (kind, mailbox))
-        return list(first.values())
+        object.__setattr__(self, "recipients", tuple(first.values()))
 
     def check(self) -> None:
         """ValidationFailed names the fields that make the message impossible to send."""
@@ -99,7 +100,7 @@ class OutgoingMessage:
         """Each wrong field, and what is wrong with it."""
         if not self.html and not self.text:
             yield ("html",), "`html` or `text` is required, or both"
-        count = len(self.recipients())
+        count = len(self.recipients)
         if not count:
             yield ("to",), "must not be empty"
         if self.unsubscribe:
@@ -142,5 +143,5 @@ class OutgoingMessage:
                 base64_size(each.size) + PART_HEADER_RESERVE for each in self.attachments
             ),
             "headers": sum(field_size(name + value) for name, value in self.headers.items()),
-            "to": sum(field_size(str(box)) for _, box in self.recipients()),
+            "to": sum(field_size(str(box)) for _, box in self.recipients),
         }

@@ -17,14 +17,20 @@ from django.db import transaction
 from django.utils import timezone
 from psycopg import sql
 
-from contacts.suppressions import SIMULATOR, SuppressionRequest, suppress
+from contacts.suppressions import (
+    SuppressionRequest,
+    correct_soft_bounces,
+    lock_suppressions,
+    suppress,
+)
+from core.addresses import is_simulated, simulator_address
 from core.db import bulk
 from core.db.ids import uuid7
 from emails.content.addresses import identity
 from emails.event_types import build_event_data
-from emails.facts.ses_list import find_outdated
-from emails.facts.soft_bounces import soft_bounce_suppressions
-from emails.facts.states import State, email_status, fold
+from emails.facts.ses_list import find_suppressing
+from emails.facts.soft_bounces import DELIVERED, Address, review_soft_bounces
+from emails.facts.states import RANK, State, email_status, fold
 from emails.models import Email, EmailEvent, EmailRecipient
 from events.services import Fact, publish
 
@@ -38,7 +44,8 @@ class EmailFact:
     `recipient` is an address, or "" for all recipients; `status` is their new status, or "".
     Facts with the same type, recipient and `key` (such as an SES feedback id) are duplicates.
     `event_data` holds the sub-objects of the event's data. `accepted_at` is when the provider
-    accepted the email, if the fact proves that it did.
+    accepted the email, if the fact proves that it did. `counts_against_address` is false for a soft
+    bounce that is about the message: it never leads to a suppression.
     """
 
     email_id: UUID
@@ -51,6 +58,7 @@ class EmailFact:
     payload: dict[str, Any] = field(default_factory=dict)
     event_data: dict[str, Any] = field(default_factory=dict)
     suppress_as: str = ""
+    counts_against_address: bool = True
     is_published: bool = True
     provider_message_id: str = ""
     message_id: str = ""
@@ -82,11 +90,12 @@ def record_facts(facts: Sequence[EmailFact]) -> set[UUID]:
             recipients,
         )
         new = _insert_new(known, emails)
+        refuted = _late_deliveries(new, emails, recipients)
         _update_provider_fields(known, emails)
         _update_statuses(known, emails, recipients)
         _update_emails([email for email in emails.values() if _state(email) != before[email.pk]])
         _increment_counters(list(new.values()))
-        _suppress_recipients(new, emails)
+        _suppress_recipients(new, emails, refuted)
         publish(
             [
                 _event(fact_id, fact, emails[fact.email_id])
@@ -115,17 +124,47 @@ def _use_spelling(
     facts: Sequence[EmailFact], recipients: dict[UUID, list[EmailRecipient]]
 ) -> list[EmailFact]:
     """Spell addresses like the email's recipients; an address that is none becomes lower case."""
+    groups = recipients.items()
+    test_names = {email_id: names for email_id, group in groups if (names := _test_names(group))}
     spellings = {
+        (email_id, name): address
+        for email_id, names in test_names.items()
+        for name, address in names.items()
+    } | {
         (email_id, identity(recipient.address)): recipient.address
-        for email_id, group in recipients.items()
+        for email_id, group in groups
         for recipient in group
     }
-    return [
+    spelled = (
         replace(fact, recipient=spellings.get((fact.email_id, address), address))
         if (address := identity(fact.recipient))
         else fact
         for fact in facts
-    ]
+    )
+    return [_as_written(fact, test_names.get(fact.email_id)) for fact in spelled]
+
+
+def _test_names(recipients: Iterable[EmailRecipient]) -> dict[str, str]:
+    """The test addresses among the recipients, by what the mailbox simulator calls them."""
+    names = ((simulator_address(each.address), each.address) for each in recipients)
+    return {identity(name): address for name, address in names if name != address}
+
+
+def _as_written(fact: EmailFact, names: dict[str, str] | None) -> EmailFact:
+    """The fact with the caller's test addresses in what the provider reported."""
+    if not names:
+        return fact
+
+    def rename(value: Any) -> Any:
+        if isinstance(value, str):
+            return names.get(identity(value), value)
+        if isinstance(value, list):
+            return [rename(each) for each in value]
+        if isinstance(value, dict):
+            return {key: rename(each) for key, each in value.items()}
+        return value
+
+    return replace(fact, payload=rename(fact.payload), event_data=rename(fact.event_data))
 
 
 def _insert_new(facts: Sequence[EmailFact], emails: dict[UUID, Email]) -> dict[UUID, EmailFact]:
@@ -145,6 +184,7 @@ def _insert_new(facts: Sequence[EmailFact], emails: dict[UUID, Email]) -> dict[U
             "status": fact.status,
             "fingerprint": fingerprint,
             "payload": fact.payload,
+            "counts_against_address": fact.counts_against_address,
             "occurred_at": fact.occurred_at,
             "received_at": now,
         }
@@ -277,8 +317,32 @@ def _increment_counters(new: Sequence[EmailFact]) -> None:
     )
 
 
-def _suppress_recipients(new: dict[UUID, EmailFact], emails: dict[UUID, Email]) -> None:
-    outdated = find_outdated(new, emails)
+def _late_deliveries(
+    new: dict[UUID, EmailFact],
+    emails: dict[UUID, Email],
+    recipients: dict[UUID, list[EmailRecipient]],
+) -> set[Address]:
+    """Addresses whose delivery is recorded after a soft bounce of the same email.
+
+    Reads the recipients' statuses before they change: a bounce that is already recorded left one of
+    at least its rank. So the usual delivery costs no statement.
+    """
+    bounced = {
+        (recipient.email_id, recipient.address)
+        for group in recipients.values()
+        for recipient in group
+        if RANK[recipient.status] >= RANK["soft_bounced"] and recipient.status != DELIVERED
+    }
+    return {
+        (emails[fact.email_id].workspace_id, identity(fact.recipient))
+        for fact in new.values()
+        if fact.type == DELIVERED and (fact.email_id, fact.recipient) in bounced
+    }
+
+
+def _suppress_recipients(
+    new: dict[UUID, EmailFact], emails: dict[UUID, Email], refuted: set[Address]
+) -> None:
     requests = [
         SuppressionRequest(
             workspace_id=emails[fact.email_id].workspace_id,
@@ -288,15 +352,21 @@ def _suppress_recipients(new: dict[UUID, EmailFact], emails: dict[UUID, Email]) 
             email_id=fact.email_id,
             event_id=fact_id,
         )
-        for fact_id, fact in new.items()
-        if fact.suppress_as and fact.recipient and fact_id not in outdated
+        for fact_id, fact in find_suppressing(new, emails).items()
     ]
     soft_bounced = {
         (emails[fact.email_id].workspace_id, identity(fact.recipient))
         for fact in new.values()
-        if fact.status == "soft_bounced" and not identity(fact.recipient).endswith(SIMULATOR)
+        if fact.status == "soft_bounced" and not is_simulated(fact.recipient)
     }
-    suppress(requests + soft_bounce_suppressions(soft_bounced))
+    review = review_soft_bounces(soft_bounced, refuted)
+    requests += review.requests
+    if review.corrections:
+        lock_suppressions(
+            {*review.corrections, *((each.workspace_id, each.email) for each in requests)}
+        )
+    suppress(requests)
+    correct_soft_bounces(review.corrections)
 
 
 def _event(fact_id: UUID, fact: EmailFact, email: Email) -> Fact:

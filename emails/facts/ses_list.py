@@ -1,7 +1,7 @@
-"""Which reports only say that SES's own suppression list held an address, before it was removed."""
+"""Which facts suppress: not those that repeat what SES's own list held before a removal."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -16,26 +16,33 @@ if TYPE_CHECKING:
 _SETTLES_WITHIN = timedelta(seconds=30)
 
 
-def find_outdated(facts: Mapping[UUID, "EmailFact"], emails: Mapping[UUID, Email]) -> set[UUID]:
-    """The ids of those facts that must not suppress the address again.
+def find_suppressing(
+    facts: Mapping[UUID, "EmailFact"], emails: Mapping[UUID, Email]
+) -> "dict[UUID, EmailFact]":
+    """Those facts that suppress their recipients.
 
     SES accepts mail to a listed address and reports a bounce or a complaint of the subtype
     OnAccountSuppressionList. When somebody has removed the suppression, such a report of mail that
-    was sent before SES took the address off its list says nothing new.
+    was sent before SES took the address off its list says nothing new, and suppresses nobody.
     """
-    reports = {
-        fact_id: (emails[fact.email_id].workspace_id, identity(fact.recipient))
-        for fact_id, fact in facts.items()
-        if fact.suppress_as and fact.recipient and _is_from_list(fact)
+    found = {
+        fact_id: fact for fact_id, fact in facts.items() if fact.suppress_as and fact.recipient
     }
-    removals = find_removals(reports.values())
-    outdated = set()
-    for fact_id, key in reports.items():
-        if key in removals:
-            removed_at, sent_at = removals[key], emails[facts[fact_id].email_id].sent_at
-            if not removed_at or not sent_at or sent_at <= removed_at + _SETTLES_WITHIN:
-                outdated.add(fact_id)
-    return outdated
+    listed = {
+        fact_id: (emails[fact.email_id].workspace_id, identity(fact.recipient))
+        for fact_id, fact in found.items()
+        if _is_from_list(fact)
+    }
+    removals = find_removals(listed.values())
+    for fact_id, key in listed.items():
+        if key in removals and _is_outdated(emails[found[fact_id].email_id], removals[key]):
+            del found[fact_id]
+    return found
+
+
+def _is_outdated(email: Email, removed_at: datetime | None) -> bool:
+    sent_at = email.sent_at
+    return not removed_at or not sent_at or sent_at <= removed_at + _SETTLES_WITHIN
 
 
 def _is_from_list(fact: "EmailFact") -> bool:

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from django.db import IntegrityError, transaction
 
-from contacts.suppressions import SIMULATOR, record_unsubscribe, suppress, unsubscribe_request
-from core.addresses import identity
+from contacts.suppressions import record_unsubscribe, suppress, unsubscribe_request
+from core.addresses import identity, is_simulated
 from emails.facts.constructors import unsubscribed
 from emails.facts.record import record_facts
 from tracking.tokens import Unsubscribe
@@ -21,7 +21,7 @@ def unsubscribe(request: Unsubscribe) -> None:
     Idempotent, unless the address was subscribed again in between.
     """
     address = identity(request.address)
-    if address.endswith(SIMULATOR):
+    if is_simulated(address):
         return
     try:
         with transaction.atomic():

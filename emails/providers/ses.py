@@ -13,6 +13,7 @@ from botocore.exceptions import (
 )
 
 from core import aws
+from core.addresses import simulator_address
 from emails.providers import (
     Accepted,
     Limits,
@@ -111,9 +112,9 @@ def _request(message: Outbound) -> "SendEmailRequestTypeDef":
         "FromEmailAddress": message.sender,
         # The envelope; for raw content it takes precedence over the headers.
         "Destination": {
-            "ToAddresses": message.to,
-            "CcAddresses": message.cc,
-            "BccAddresses": message.bcc,
+            "ToAddresses": [simulator_address(each) for each in message.to],
+            "CcAddresses": [simulator_address(each) for each in message.cc],
+            "BccAddresses": [simulator_address(each) for each in message.bcc],
         },
         "Content": {"Raw": {"Data": message.mime}},
         "EmailTags": tags[:MAX_TAGS],

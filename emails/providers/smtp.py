@@ -222,4 +222,5 @@ def _classify(code: int, reply: bytes | str) -> Exception:
 
 
 def _text(reply: bytes | str) -> str:
-    return reply.decode("ascii", "replace") if isinstance(reply, bytes) else reply
+    text = reply.decode("ascii", "replace") if isinstance(reply, bytes) else reply
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")  # which PostgreSQL cannot store

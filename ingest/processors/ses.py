@@ -1,47 +1,78 @@
 """SES events become facts about the emails that they match."""
 
+from collections import defaultdict
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-import orjson
 from django.conf import settings
 from django.utils import timezone
 
 from contacts.suppressions import record_unsubscribe
+from core.db.json_values import loads
 from core.queue.backoff import Backoff
 from emails.facts.record import record_facts
-from emails.models import Email
+from emails.models import Email, EmailRecipient
 from ingest.callbacks import Parsed, Processor, Result, Unparsable
 from ingest.models import ProviderEvent
 from ingest.ses_events import SesEvent, parse_event
+from ingest.ses_events.fields import parse_time
 
 State = ProviderEvent.State
-Matched = tuple[Parsed[SesEvent], Result]
 
 _UNMATCHED_BACKOFF = Backoff(first=timedelta(seconds=5), longest=timedelta(minutes=5))
 
 
-def parse(row: ProviderEvent) -> SesEvent:
-    return parse_event(_message(row))
+@dataclass(frozen=True, slots=True)
+class Published:
+    """An event, and when SES published it: the `Timestamp` of the SNS message."""
+
+    event: SesEvent
+    at: datetime
 
 
-def _message(row: ProviderEvent) -> str:
-    """The SNS payload. A repeated key resolves to its last value, as in signature verification."""
+Matched = tuple[Parsed[Published], Result]
+
+
+def parse(row: ProviderEvent) -> Published:
+    message, timestamp = _envelope(row)
+    return Published(parse_event(message), parse_time(timestamp) or row.received_at)
+
+
+def _envelope(row: ProviderEvent) -> tuple[str, Any]:
+    """The SNS payload and the time of publishing.
+
+    A repeated key resolves to its last value, as in signature verification.
+    """
     try:
-        return str(orjson.loads(row.body)["Message"])
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        fields = loads(row.body)
+        return str(fields["Message"]), fields.get("Timestamp")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Unparsable(f"the body is not an SNS message: {error!r}"[:300]) from None
 
 
-def match(callbacks: Sequence[Parsed[SesEvent]]) -> dict[UUID, Result]:
+def match(callbacks: Sequence[Parsed[Published]]) -> dict[UUID, Result]:
     emails = _match_emails(callbacks)
-    return {each.row.pk: _result(each, emails.get(each.row.pk)) for each in callbacks}
+    recipients = _recipients(
+        {
+            emails[each.row.pk]
+            for each in callbacks
+            if each.row.pk in emails and each.event.event.names_recipients
+        }
+    )
+    return {
+        each.row.pk: _reported(each, email_id, recipients.get(email_id, []))
+        if (email_id := emails.get(each.row.pk))
+        else _unmatched(each)
+        for each in callbacks
+    }
 
 
-def _match_emails(callbacks: Sequence[Parsed[SesEvent]]) -> dict[UUID, UUID]:
+def _match_emails(callbacks: Sequence[Parsed[Published]]) -> dict[UUID, UUID]:
     """Email ids by callback id: matched by our email id, else by the provider's message id."""
-    events = {callback.row.pk: callback.event for callback in callbacks}
+    events = {callback.row.pk: callback.event.event for callback in callbacks}
     email_ids = {event.email_id for event in events.values() if event.email_id}
     existing = set(Email.objects.filter(pk__in=email_ids).values_list("pk", flat=True))
     message_ids = {
@@ -63,15 +94,44 @@ def _match_emails(callbacks: Sequence[Parsed[SesEvent]]) -> dict[UUID, UUID]:
     return matches
 
 
-def _result(callback: Parsed[SesEvent], email_id: UUID | None) -> Result:
-    if email_id is None:
-        return Result(
-            State.UNMATCHED,
-            reason="no email has this id",
-            type=callback.event.type,
-            retry_in=_unmatched_retry(callback.row),
-        )
-    return Result(State.PROCESSED, type=callback.event.type, email_id=email_id)
+def _recipients(emails: set[UUID]) -> dict[UUID, list[str]]:
+    """The addresses that each email was sent to: not those dropped as suppressed."""
+    if not emails:
+        return {}
+    sent_to: defaultdict[UUID, list[str]] = defaultdict(list)
+    rows = EmailRecipient.objects.filter(email__in=emails).order_by("pk")
+    for email_id, address in rows.exclude(status=Email.Status.SUPPRESSED).values_list(
+        "email_id", "address"
+    ):
+        sent_to[email_id].append(address)
+    return sent_to
+
+
+def _reported(callback: Parsed[Published], email_id: UUID, recipients: list[str]) -> Result:
+    event = callback.event.event
+    report = event.report(
+        email_id,
+        region=_region(callback.row),
+        recipients=recipients,
+        published_at=callback.event.at,
+    )
+    return Result(
+        State.QUARANTINED if report.needs_review else State.PROCESSED,
+        reason="; ".join(dict.fromkeys(report.notes)),
+        type=event.kind.name,
+        email_id=email_id,
+        facts=report.facts,
+        unsubscribed=report.unsubscribed,
+    )
+
+
+def _unmatched(callback: Parsed[Published]) -> Result:
+    return Result(
+        State.UNMATCHED,
+        reason="no email has this id",
+        type=callback.event.event.kind.name,
+        retry_in=_unmatched_retry(callback.row),
+    )
 
 
 def _unmatched_retry(row: ProviderEvent) -> timedelta | None:
@@ -82,19 +142,13 @@ def _unmatched_retry(row: ProviderEvent) -> timedelta | None:
 
 
 def record(callbacks: Sequence[Matched]) -> None:
-    matched = [(each, result.email_id) for each, result in callbacks if result.email_id]
-    record_facts(
-        [
-            fact
-            for callback, email_id in matched
-            for fact in callback.event.facts(email_id, region=_region(callback.row))
-        ]
-    )
+    record_facts([fact for _, result in callbacks for fact in result.facts])
     _record_unsubscribes(
         [
-            (email_id, address)
-            for callback, email_id in matched
-            for address in callback.event.unsubscribed
+            (result.email_id, address)
+            for _, result in callbacks
+            for address in result.unsubscribed
+            if result.email_id
         ]
     )
 

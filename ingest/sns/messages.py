@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from core.db import json_values
 from ingest.sns.policy import Rejected
 
 NOTIFICATION = "Notification"
@@ -105,8 +106,8 @@ def is_control(message: SnsMessage) -> bool:
     if _SUBSCRIPTION_SUCCEEDED not in text and _RECEIPT_SETUP not in text:
         return False
     try:
-        payload = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        payload = json_values.loads(text)
+    except ValueError:
         return False
     return isinstance(payload, dict) and (
         payload.get("notificationType") == _SUBSCRIPTION_SUCCEEDED

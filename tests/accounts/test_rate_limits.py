@@ -7,6 +7,7 @@ from accounts.models import Workspace
 from accounts.services import create_api_key
 from core import redis
 from core.metrics import REDIS_UNAVAILABLE
+from tests.clients import sending_client
 
 pytestmark = pytest.mark.django_db
 
@@ -40,10 +41,9 @@ def test_past_the_burst_requests_are_refused_until_tokens_come_back(api, setting
     assert int(refused["ratelimit-reset"]) in (2, 3)
 
 
-def test_what_a_key_may_not_do_counts_too(workspace, client_for, settings):
+def test_what_a_key_may_not_do_counts_too(workspace, settings):
     settings.API_RATE_LIMIT = settings.API_RATE_BURST = 2
-    key = create_api_key(workspace=workspace, name="s", permission="sending_access")[1]
-    client = client_for(key)
+    client = sending_client(workspace)
     answers = [client.get("/domains") for _ in range(3)]
     assert [answer.status_code for answer in answers] == [403, 403, 429]
     assert [answer["ratelimit-remaining"] for answer in answers] == ["1", "0", "0"]

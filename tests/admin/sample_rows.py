@@ -11,9 +11,10 @@ from contacts.models import Contact, Suppression
 from core.db.ids import uuid7
 from core.models import Heartbeat
 from domains.models import DnsRecord, Domain
-from emails.models import Email, EmailAttachment, EmailEvent, EmailRecipient, SendRate
+from emails.models import EmailAttachment, EmailEvent, EmailRecipient, SendRate
 from events.models import Event
 from ingest.models import ProviderEvent
+from tests.factories import create_email
 from tracking.models import Hit
 from webhooks.models import Attempt, Delivery, Endpoint, EndpointHour, EndpointRateLimit, Recovery
 
@@ -35,17 +36,8 @@ def create_one_of_each(tenant):
     DnsRecord.objects.create(domain=domain, purpose="DKIM", name="a", type="CNAME", value="b")
     Contact.objects.create(workspace=tenant, email=f"{unique}@example.org")
     Suppression.objects.create(workspace=tenant, email=f"{unique}@example.org", origin="bounce")
-    email = Email.objects.create(
-        workspace=tenant,
-        api_key=key,
-        sender="ada@example.com",
-        to=["bob@example.org"],
-        subject="Hello",
-        html="<p>Hi</p>",
-        region="us-east-1",
-        message_id=f"<{unique}@example.com>",
-        status="delivered",
-        next_attempt_at=None,
+    email = create_email(
+        tenant, api_key=key, text="", html="<p>Hi</p>", status="delivered", next_attempt_at=None
     )
     EmailRecipient.objects.create(email=email, kind="to", address="bob@example.org")
     EmailAttachment.objects.create(

@@ -12,20 +12,19 @@ from domains.models import Domain
 from emails.models import Email, EmailRecipient
 from events.models import Event
 from ingest.models import ProviderEvent
+from tests.clients import run_admin_action
 from webhooks.models import Delivery, Endpoint
 
 pytestmark = pytest.mark.django_db
 
 
-def url(model, name="changelist", *args):
-    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{name}", args=args)
-
-
 def run_action(client, action, *records, **more):
     """The messages that the page shows after this action on these records."""
-    form = {"action": action, "index": "0", "_selected_action": [each.pk for each in records]}
-    shown = client.post(url(type(records[0])), form | more, follow=True)
-    return [str(message) for message in shown.context["messages"]]
+    return run_admin_action(client, action, *records, **more)[1]
+
+
+def url(model, name="changelist", *args):
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{name}", args=args)
 
 
 def test_queued_and_held_mail_is_sent_now(operator, make_email):

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from domains.models import Domain
-from events.models import Event
+from tests.database import published_data
 
 pytestmark = pytest.mark.django_db
 SETTINGS = {"provider", "open_tracking", "click_tracking"}
@@ -52,16 +52,12 @@ def stored():
     return Domain.objects.values(*SETTINGS).get()
 
 
-def published():
-    return [event.data() for event in Event.objects.filter(type="domain.updated")]
-
-
 def test_changes_are_saved_and_published(operator, address, form, settings):
     settings.SMTP_URL = "smtps://relay.example.com"
     changed = form | {"provider": "smtp", "open_tracking": "on"}
     assert operator.post(address, changed).status_code == 302
     assert stored() == {"provider": "smtp", "open_tracking": True, "click_tracking": False}
-    (data,) = published()
+    (data,) = published_data("domain.updated")
     assert sorted(data["changed_fields"]) == ["open_tracking", "provider"]
     page = operator.get(address).content.decode()
     assert Inputs(page).sent["provider"] == "smtp"
@@ -73,7 +69,7 @@ def test_saving_an_unchanged_page_changes_nothing(operator, address, domain):
     form = Inputs(operator.get(address).content.decode()).sent
     assert operator.post(address, form).status_code == 302
     assert stored() == {"provider": "smtp", "open_tracking": True, "click_tracking": False}
-    assert published() == []
+    assert published_data("domain.updated") == []
 
 
 def test_saving_a_stale_page_reverts_nothing(operator, address, form):
@@ -81,14 +77,16 @@ def test_saving_a_stale_page_reverts_nothing(operator, address, form):
     assert operator.post(address, form | {"click_tracking": "on"}).status_code == 302
     assert stored() == {"provider": "ses", "open_tracking": True, "click_tracking": True}
     assert not Domain.objects.get().sending
-    assert [data["changed_fields"] for data in published()] == [["click_tracking"]]
+    assert [data["changed_fields"] for data in published_data("domain.updated")] == [
+        ["click_tracking"]
+    ]
 
 
 def test_an_unconfigured_relay_cannot_be_chosen(operator, address, form):
     shown = operator.post(address, form | {"provider": "smtp"})
     assert shown.status_code == 200
     assert "SMTP_URL" in str(shown.context["adminform"].form.errors["provider"])
-    assert (stored()["provider"], published()) == ("", [])
+    assert (stored()["provider"], published_data("domain.updated")) == ("", [])
 
 
 def test_other_fields_of_a_domain_are_read_only(operator, address, form, domain):

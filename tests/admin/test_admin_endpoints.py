@@ -1,66 +1,41 @@
 """An endpoint's page shows its state and next attempt; its actions ask for confirmation."""
 
 import re
-import threading
 from datetime import timedelta
+from functools import partial
 from html import unescape
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import HTTPServer
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from events.models import Event
+from tests.clients import QuietHandler, run_admin_action, serving
+from tests.database import captured_statements
+from tests.factories import create_deliveries, endpoint_at
 from webhooks.models import Attempt, Delivery, Endpoint, EndpointHour, Recovery
-from webhooks.services import create_endpoint
 
 pytestmark = pytest.mark.django_db
 LIST = "admin:webhooks_endpoint_changelist"
 HOUR = timedelta(hours=1)
+HOOK = "http://127.0.0.1:1024/hook"
 
 
 @pytest.fixture
 def endpoint(workspace):
-    created, _ = create_endpoint(
-        workspace=workspace,
-        url="http://127.0.0.1:1024/hook",
-        event_types=["*"],
-        headers={"X-Tenant": "s3cret-value"},
-        ed25519=True,
-    )
-    return created
+    return endpoint_at(HOOK, workspace, headers={"X-Tenant": "s3cret-value"}, ed25519=True)
 
 
-@pytest.fixture
-def create_deliveries(endpoint):
+@pytest.fixture(name="create_deliveries")
+def _create_deliveries(endpoint):
     """Creates deliveries to the endpoint, each with its own event."""
-
-    def create_deliveries(count=1, to=endpoint, **fields):
-        created = []
-        for _ in range(count):
-            event = Event.objects.create(
-                workspace=to.workspace, type="contact.created", body="{}", next_attempt_at=None
-            )
-            created.append(Delivery.objects.create(endpoint=to, event=event, **fields))
-        return created
-
-    return create_deliveries
+    return partial(create_deliveries, endpoint)
 
 
 @pytest.fixture
 def run_action(operator):
     """Returns the response and the messages after an admin action on these records."""
-
-    def run_action(action, *records, **more):
-        form = {"action": action, "index": "0", "_selected_action": [each.pk for each in records]}
-        model = records[0]._meta
-        address = reverse(f"admin:{model.app_label}_{model.model_name}_changelist")
-        shown = operator.post(address, form | more, follow=True)
-        return shown, [str(message) for message in shown.context["messages"]]
-
-    return run_action
+    return partial(run_admin_action, operator)
 
 
 def change(endpoint, **columns):
@@ -222,9 +197,9 @@ def test_a_page_has_a_constant_number_of_queries(operator, endpoint, create_deli
             )
 
     def queries():
-        with CaptureQueriesContext(connection) as captured:
+        with captured_statements() as statements:
             page_text(operator, endpoint)
-        return [each["sql"] for each in captured]
+        return statements
 
     fill(2)
     few = queries()
@@ -244,9 +219,7 @@ def test_the_list_shows_states_and_24_hour_success_rates(operator, endpoint, wor
         "disabled": {"status": "disabled", "failing_since": now},
     }
     for name, columns in states.items():
-        other, _ = create_endpoint(
-            workspace=workspace, url=f"http://127.0.0.1:1024/{name}", event_types=["*"]
-        )
+        other = endpoint_at(f"http://127.0.0.1:1024/{name}", workspace)
         change(other, **columns)
     hour = now.replace(minute=0, second=0, microsecond=0)
     for age, failed in ((0, 1), (1, 1), (24, 96)):
@@ -297,7 +270,7 @@ def alerts(operator):
     return " ".join(alert.text for alert in operator.get("/admin/").context["alerts"])
 
 
-class Answer(BaseHTTPRequestHandler):
+class Answer(QuietHandler):
     """`/500/oops` responds with 500 and the body `oops`."""
 
     def do_POST(self):
@@ -308,20 +281,13 @@ class Answer(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body.encode())
 
-    def log_message(self, *args):
-        pass
-
 
 @pytest.fixture
 def server():
-    with HTTPServer(("127.0.0.1", 0), Answer) as running:
+    with serving(HTTPServer(("127.0.0.1", 0), Answer)) as running:
         running.requests = []
         running.url = f"http://127.0.0.1:{running.server_port}"
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
-        thread.start()
         yield running
-        running.shutdown()
-        thread.join(5)
 
 
 def test_a_test_event_is_sent_and_its_response_shown(endpoint, run_action, server):
@@ -342,7 +308,7 @@ def test_a_test_event_is_sent_and_its_response_shown(endpoint, run_action, serve
 def test_only_one_endpoint_can_be_tested_at_a_time(endpoint, workspace, run_action, server):
     url = f"{server.url}/200/thanks"
     change(endpoint, url=url)
-    other, _ = create_endpoint(workspace=workspace, url=url, event_types=["*"])
+    other = endpoint_at(url, workspace)
     assert run_action("send_test", endpoint, other)[1] == ["Choose one endpoint to test."]
     assert not server.requests
 
@@ -377,9 +343,7 @@ def test_a_recovery_shows_a_count_before_it_starts(
 def test_a_recovery_of_several_endpoints_counts_each(
     operator, endpoint, workspace, create_deliveries, run_action
 ):
-    other, _ = create_endpoint(
-        workspace=workspace, url="http://127.0.0.1:1024/b", event_types=["contact.*"]
-    )
+    other = endpoint_at("http://127.0.0.1:1024/b", workspace, event_types=["contact.*"])
     create_deliveries(2, status="failed", next_attempt_at=None, last_error="timeout")
     change(endpoint, status="disabled", disabled_at=timezone.now() - 30 * HOUR)
     shown, _ = run_action("recover", endpoint, other)

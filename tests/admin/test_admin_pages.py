@@ -3,8 +3,6 @@
 import pytest
 from django.apps import apps
 from django.contrib import admin
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import ApiKey, Workspace
@@ -14,6 +12,7 @@ from domains.models import Domain
 from emails.models import Email, EmailEvent, EmailRecipient
 from events.models import Event
 from ingest.models import ProviderEvent
+from tests.database import captured_statements
 from webhooks.models import Attempt, Delivery, Endpoint, EndpointHour, EndpointRateLimit, Recovery
 
 pytestmark = pytest.mark.django_db
@@ -75,13 +74,11 @@ def page(model, name, *args):
 
 
 def queries(client, address):
-    with CaptureQueriesContext(
-        connection,
-    ) as captured:
+    with captured_statements() as statements:
         response = client.get(address)
         assert response.status_code == 200
         response.content  # noqa: B018 (rendering may run queries too)
-    return len(captured)
+    return len(statements)
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
@@ -178,13 +175,11 @@ def test_an_email_is_found_by_address_and_by_both_message_ids(operator, fill, ma
 )
 def test_a_filter_counts_with_a_bounded_query(model, query, operator, fill):
     fill(1)
-    with CaptureQueriesContext(connection) as captured:
+    with captured_statements() as captured:
         shown = operator.get(page(model, "changelist") + "?" + query)
     assert shown.status_code == 200
     assert shown.context["cl"].result_list is not None
-    statements = [
-        each["sql"] for each in captured if f'FROM "{model._meta.db_table}"' in each["sql"]
-    ]
+    statements = [sql for sql in captured if f'FROM "{model._meta.db_table}"' in sql]
     counts = [sql for sql in statements if "COUNT(" in sql]
     assert counts
     assert all("LIMIT" in sql for sql in counts)

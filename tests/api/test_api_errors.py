@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import path
 
-from accounts.services import create_api_key
+from tests.clients import sending_client
 
 pytestmark = pytest.mark.django_db
 ENVELOPE = {"statusCode", "name", "message"}
@@ -43,17 +43,15 @@ def test_an_unknown_key_is_403(client_for, token):
     assert_error(client_for(token).get("/emails"), 403, "invalid_api_key")
 
 
-def test_a_sending_key_can_do_nothing_else(workspace, client_for):
-    client = client_for(
-        create_api_key(workspace=workspace, name="s", permission="sending_access")[1]
-    )
+def test_a_sending_key_can_do_nothing_else(workspace):
+    client = sending_client(workspace)
     for url in ("/api-keys", "/domains", "/webhooks"):
         assert_error(client.get(url), 403, "restricted_api_key")
         assert_error(client.post(url, {}), 403, "restricted_api_key")
 
 
 @pytest.mark.parametrize(
-    "url", ["/nothing", "/emails/", "/api/nothing", "/emails/a/b/c", "/%00", "/%ff", "/.env"]
+    "url", ["/nothing", "/nothing/", "/api/nothing", "/emails/a/b/c", "/%00", "/%ff", "/.env"]
 )
 def test_an_unknown_path_is_a_json_404(url):
     assert_error(Client().get(url), 404, "not_found")

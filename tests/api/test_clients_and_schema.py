@@ -7,6 +7,7 @@ import pytest
 import resend
 
 from tests import api_schema
+from tests.clients import use_resend
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -21,8 +22,7 @@ MAIL = {
 
 @pytest.fixture(autouse=True)
 def _client(live_server, api_key, monkeypatch):
-    monkeypatch.setattr(resend, "api_url", live_server.url)
-    monkeypatch.setattr(resend, "api_key", api_key[1])
+    use_resend(monkeypatch, live_server.url, api_key[1])
 
 
 @pytest.fixture

@@ -71,8 +71,8 @@ class Load:
         self.mails = [Mail(number, domain) for number, domain in enumerate(chosen)]
         self._losses = Random(self.random.random())  # separate: threads draw from it in any order
         self._queue = queue.SimpleQueue()
-        self._clients = [threading.Thread(target=self._send_all) for _ in range(8)]
-        self._clock = threading.Thread(target=self._keep_pace)
+        self._clients = [threading.Thread(target=self._send_all, daemon=True) for _ in range(8)]
+        self._clock = threading.Thread(target=self._keep_pace, daemon=True)
 
     def start(self):
         for thread in (self._clock, *self._clients):

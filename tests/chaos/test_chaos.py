@@ -11,7 +11,7 @@ import pytest
 from tests.chaos.conftest import SHORT_TIMES
 from tests.chaos.faults import FaultInjector
 from tests.chaos.load import Load
-from tests.journey.product import wait_until
+from tests.clients import wait_until
 
 ROUNDS = int(os.environ.get("ROUNDS", "6"))
 MAILS = 100 * ROUNDS

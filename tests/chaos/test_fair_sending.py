@@ -7,7 +7,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.journey.product import Product, wait_until
+from tests.clients import wait_until
+from tests.journey.product import Product
 
 RATE = 50
 BACKLOG = 10_000

@@ -6,11 +6,11 @@ import sys
 import uuid
 
 import pytest
-import resend
 
+from tests.clients import use_resend, wait_until
 from tests.conformance import errors, scenario
 from tests.conformance.client_methods import ASYNC, Calls, opensend_methods, resend_methods
-from tests.journey.product import ROOT, Endpoint, wait_until
+from tests.journey.product import ROOT, Endpoint
 
 WORKSPACE = "Conformance"
 
@@ -35,9 +35,7 @@ def token(product):
 def client(product, token):
     """The unmodified PyPI client `resend`, with our URL and API key."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(resend, "api_url", product.facts["base_url"])
-        patch.setattr(resend, "api_key", token)
-        yield resend
+        yield use_resend(patch, product.facts["base_url"], token)
 
 
 @pytest.fixture(scope="session")

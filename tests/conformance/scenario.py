@@ -3,7 +3,7 @@
 import uuid
 from datetime import UTC, datetime, timedelta
 
-from tests.journey.product import wait_until
+from tests.clients import wait_until
 
 NOBODY = "018f0000-0000-7000-8000-000000000000"
 NOT_SUPPORTED = "404 not_found"

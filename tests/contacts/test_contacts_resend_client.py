@@ -5,6 +5,8 @@ import asyncio
 import pytest
 import resend
 
+from tests.clients import use_resend
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 UNKNOWN_ID = "018f0000-0000-7000-8000-000000000000"
@@ -12,8 +14,7 @@ UNKNOWN_ID = "018f0000-0000-7000-8000-000000000000"
 
 @pytest.fixture(autouse=True)
 def _client(live_server, api_key, monkeypatch):
-    monkeypatch.setattr(resend, "api_url", live_server.url)
-    monkeypatch.setattr(resend, "api_key", api_key[1])
+    use_resend(monkeypatch, live_server.url, api_key[1])
 
 
 def _blocking(resource):

@@ -10,9 +10,9 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from contacts import suppression_csv
-from contacts.models import Suppression
 from contacts.suppression_csv import import_suppressions
 from events.models import Event
+from tests.database import suppressions
 
 pytestmark = pytest.mark.django_db
 
@@ -32,10 +32,6 @@ def import_csv(api, text):
 
 def report_of(answer):
     return json.loads(b"".join(answer.streaming_content))
-
-
-def suppressed():
-    return dict(Suppression.objects.values_list("email", "origin"))
 
 
 def export(api, query="", **headers):
@@ -67,7 +63,7 @@ def test_importing_a_file_with_reasons(api, published):
         "unknown_reasons": 0,
         "errors": [],
     }
-    assert suppressed() == {
+    assert suppressions() == {
         "ann@example.net": "complaint",
         "bob@xn--bcher-kva.example": "manual",
         "kept@example.net": "complaint",
@@ -138,7 +134,7 @@ def test_invalid_lines_are_reported_by_number_and_affect_no_others(api):
     assert "simulator" in messages[7]
     assert "characters" in messages[8]
     assert "lines 11 to 12 were not read" in messages[11]
-    assert suppressed().keys() == {"a@example.net", "d@example.net"}
+    assert suppressions().keys() == {"a@example.net", "d@example.net"}
 
 
 def test_only_the_first_invalid_lines_are_reported(api):
@@ -154,7 +150,7 @@ def test_an_invalid_file_is_refused(api, text):
     answer = send(api, text)
     assert answer.status_code == 422
     assert set(answer.json()["details"]["fields"]) == {"file"}
-    assert not suppressed()
+    assert not suppressions()
 
 
 def test_a_missing_file_is_refused(api):

@@ -17,7 +17,7 @@ from contacts.suppressions import (
     suppress,
     unsuppress,
 )
-from events.models import Event
+from tests.database import published_data
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -38,10 +38,6 @@ def request_for(workspace):
     return build
 
 
-def published(event_type):
-    return [event.data() for event in Event.objects.filter(type=event_type).order_by("pk")]
-
-
 def suppressed():
     return [(row.email, row.origin) for row in Suppression.objects.order_by("email")]
 
@@ -51,7 +47,7 @@ def test_suppressing_publishes_an_event_with_the_cause(request_for):
 
     row = Suppression.objects.get()
     assert (row.email, row.origin, row.created_at) == ("bob@example.net", "bounce", NOON)
-    assert published("suppression.added") == [
+    assert published_data("suppression.added") == [
         {
             "id": str(row.pk),
             "email": "bob@example.net",
@@ -71,7 +67,7 @@ def test_the_strongest_origin_wins_in_any_order(order, together, request_for):
 
     assert suppressed() == [("bob@example.net", "complaint")]
     assert Suppression.objects.get().created_at == NOON + timedelta(hours=3)
-    assert len(published("suppression.added")) == 1
+    assert len(published_data("suppression.added")) == 1
 
 
 def test_each_origin_is_stronger_than_the_previous_one(request_for):
@@ -108,7 +104,7 @@ def test_the_mailbox_simulator_is_never_suppressed(request_for):
     suppress([request_for(email="Bounce+x@Simulator.AmazonSES.com")])
 
     assert not suppressed()
-    assert not published("suppression.added")
+    assert not published_data("suppression.added")
 
 
 def test_suppressions_belong_to_one_workspace(request_for, workspace):
@@ -144,7 +140,7 @@ def test_a_suppression_can_be_removed(request_for):
     assert len(unsuppress(list(Suppression.objects.all()))) == 1
 
     assert not suppressed()
-    assert [data["email"] for data in published("suppression.removed")] == ["bob@example.net"]
+    assert [data["email"] for data in published_data("suppression.removed")] == ["bob@example.net"]
 
 
 def test_a_suppression_is_removed_only_once(request_for):
@@ -153,7 +149,7 @@ def test_a_suppression_is_removed_only_once(request_for):
     unsuppress(rows)
 
     assert unsuppress(rows) == []
-    assert len(published("suppression.removed")) == 1
+    assert len(published_data("suppression.removed")) == 1
 
 
 @pytest.mark.parametrize("fields", [{"email": "Bob@example.net"}, {"origin": "unknown"}])
@@ -179,11 +175,11 @@ def test_recording_an_unsubscribe_creates_or_updates_the_contact_once(workspace)
         ("bob@example.net", True),
         ("bob@example.net", True),
     ]
-    (changed,) = published("contact.updated")
+    (changed,) = published_data("contact.updated")
     assert changed["changed_fields"] == ["unsubscribed"]
     assert (changed["email"], changed["first_name"]) == ("Ann@example.net", "Ann")
     assert changed["unsubscribed"] is True
-    assert [data["email"] for data in published("contact.created")] == ["bob@example.net"] * 2
+    assert [data["email"] for data in published_data("contact.created")] == ["bob@example.net"] * 2
 
 
 def test_empty_input_runs_no_query(django_assert_num_queries):

@@ -1,5 +1,7 @@
 """Queue rows for tests: events as the simplest queue, emails as one that is claimed round-robin."""
 
+from datetime import timedelta
+
 import pytest
 
 # Django is not set up yet when this file is imported.
@@ -34,15 +36,10 @@ def events(workspace):
 @pytest.fixture
 def make_due(db):
     """`make_due(rows)` expires the leases of rows."""
-    from django.db import connection
+    from tests.database import make_due
 
-    def expire(rows, ago="1 s"):
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"UPDATE {rows[0]._meta.db_table} SET next_attempt_at = now() - %s::interval"
-                " WHERE id = ANY(%s)",
-                [ago, [row.pk for row in rows]],
-            )
+    def expire(rows, ago=timedelta(seconds=1)):
+        make_due(type(rows[0]).objects.filter(pk__in=[row.pk for row in rows]), ago=ago)
 
     return expire
 

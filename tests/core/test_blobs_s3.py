@@ -2,7 +2,6 @@
 
 import boto3
 import pytest
-import requests
 from botocore.stub import Stubber
 from django.utils import timezone
 
@@ -11,38 +10,16 @@ from core.blobs import BlobStoreUnavailable, blobs
 
 
 @pytest.fixture
-def store(settings, s3_url):
-    settings.AWS_ENDPOINT_URL = s3_url
+def store(settings, s3_twin, aws_at):
     settings.BLOB_STORE = "s3://files/some/prefix/"
-    aws._client.cache_clear()
-    requests.post(f"{s3_url}/_twin/reset?all=true", timeout=5).raise_for_status()
+    s3_twin.reset()
+    aws_at(s3_twin.url)
     yield blobs()
     aws.s3("us-east-1").close()
-    aws._client.cache_clear()
 
 
-@pytest.fixture
-def fail(store, s3_url):
-    """`fail(GetObject="AccessDenied")` makes S3 calls fail with that error."""
-
-    def set_faults(**calls):
-        requests.post(f"{s3_url}/_twin/faults", json={"fail_calls": calls}, timeout=5)
-
-    return set_faults
-
-
-@pytest.fixture
-def calls(store, s3_url):
-    """`calls("PutObject")` counts the calls of an operation."""
-
-    def count(operation):
-        return len(requests.get(f"{s3_url}/_twin/calls?operation={operation}", timeout=5).json())
-
-    return count
-
-
-def test_object_keys_have_the_prefix(store, s3_url):
-    s3 = boto3.client("s3", region_name="us-east-1", endpoint_url=s3_url)
+def test_object_keys_have_the_prefix(store, s3_twin):
+    s3 = boto3.client("s3", region_name="us-east-1", endpoint_url=s3_twin.url)
     s3.put_object(Bucket="files", Key="emails/elsewhere", Body=b"")
     store.put("emails/a.0", b"hello")
 
@@ -54,8 +31,8 @@ def test_object_keys_have_the_prefix(store, s3_url):
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "NoSuchBucket"])
-def test_s3_errors_are_reported_as_unavailable(store, fail, code):
-    fail(PutObject=code, GetObject=code, DeleteObjects=code, ListObjectsV2=code)
+def test_s3_errors_are_reported_as_unavailable(store, s3_twin, code):
+    s3_twin.fail(PutObject=code, GetObject=code, DeleteObjects=code, ListObjectsV2=code)
 
     for act in (
         lambda: store.put("emails/a.0", b""),
@@ -67,11 +44,11 @@ def test_s3_errors_are_reported_as_unavailable(store, fail, code):
             act()
 
 
-def test_a_transient_error_is_tried_three_times(store, fail, calls):
-    fail(PutObject="SlowDown")
+def test_a_transient_error_is_tried_three_times(store, s3_twin):
+    s3_twin.fail(PutObject="SlowDown")
     with pytest.raises(BlobStoreUnavailable):
         store.put("emails/a.0", b"")
-    assert calls("PutObject") == 3
+    assert len(s3_twin.calls(operation="PutObject")) == 3
 
 
 def test_an_unreachable_server_is_reported_as_unavailable(store, settings):

@@ -1,15 +1,13 @@
-import threading
 from datetime import timedelta
 
-import psycopg
 import pytest
-from django.db import connection, transaction
 from django.utils import timezone
 
-from core.queue import retention, wake
+from core.queue import retention
 from core.queue.worker_loop import stopping
 from events.models import Event
 from events.tasks import purge_old_events
+from tests.database import another_connection, disconnect, lock_timeout, run_at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -27,14 +25,6 @@ def aged(events, count, days):
 def purge(rows=None, older_than=WEEK):
     rows = Event.objects.all() if rows is None else rows
     return retention.purge(rows, column="created_at", older_than=older_than, task="a.task")
-
-
-@pytest.fixture
-def hinted(monkeypatch):
-    """The names of tasks that were hinted at."""
-    hints = []
-    monkeypatch.setattr(wake, "hint", hints.append)
-    return hints
 
 
 def test_only_older_rows_are_deleted(events):
@@ -111,28 +101,8 @@ def test_exempt_rows_are_scanned_once_per_slice(events, monkeypatch):
 @pytest.fixture
 def other():
     """A second connection to the test database; the first one waits only 2 s for its locks."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET lock_timeout = '2s'")
-    settings = {
-        name: value
-        for name, value in connection.get_connection_params().items()
-        if name not in ("cursor_factory", "context", "prepare_threshold")
-    }
-    with psycopg.connect(**settings) as other:
+    with lock_timeout("2s"), another_connection() as other:
         yield other
-    with connection.cursor() as cursor:
-        cursor.execute("RESET lock_timeout")
-
-
-def disconnect(other):
-    """Disconnect, and wait until the server has released the locks."""
-    pid = other.info.backend_pid
-    other.close()
-    with connection.cursor() as cursor:
-        while True:
-            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", [pid])
-            if cursor.fetchone() == (0,):
-                return
 
 
 @pytest.mark.django_db(transaction=True)
@@ -158,18 +128,5 @@ def test_the_next_purge_finishes_the_work_of_a_killed_one(events, other):
 def test_two_concurrent_purges_delete_each_row_once(events, monkeypatch):
     monkeypatch.setattr(retention, "BATCH", 10)
     aged(events, 300, days=10)
-    deleted, ready = [], threading.Barrier(2)
-
-    def clean():
-        ready.wait()
-        deleted.append(purge())
-        connection.close()
-
-    threads = [threading.Thread(target=clean) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    with transaction.atomic():
-        assert sum(deleted) == 300
-        assert not Event.objects.exists()
+    assert sum(run_at_once(purge, purge)) == 300
+    assert not Event.objects.exists()

@@ -18,6 +18,7 @@ from events.catalogue import CATALOGUE
 from events.dispatch import dispatch_due
 from events.models import Event
 from events.services import Fact, publish
+from tests.clients import wait_until
 
 TASK = "events.tasks.dispatch_due_events"
 QUEUE = settings.CELERY_TASK_DEFAULT_QUEUE
@@ -28,13 +29,6 @@ MAX_SECONDS = 0.1
 def messages():
     """The task names of the messages in the queue."""
     return [json.loads(raw)["headers"]["task"] for raw in redis.client().lrange(QUEUE, 0, -1)]
-
-
-def wait_for(condition, timeout=3):
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, "timed out"
-        time.sleep(0.01)
 
 
 @contextmanager
@@ -65,46 +59,44 @@ def refusing_url():
 
 def test_a_hint_reaches_the_queue_of_its_task(db):
     wake.hint(TASK)
-    wait_for(lambda: messages() == [TASK])
+    wait_until(lambda: messages() == [TASK])
 
 
 def test_many_hints_for_a_waiting_task_are_one_message(db):
     for _ in range(200):
         wake.hint(TASK)
     wake.hint("domains.tasks.check_due_domains")
-    wait_for(lambda: len(messages()) == 2)
+    wait_until(lambda: len(messages()) == 2)
     time.sleep(wake.GATHER * 4)
     assert sorted(messages()) == ["domains.tasks.check_due_domains", TASK]
 
 
 def test_a_hint_adds_no_message_while_one_is_waiting(db):
     wake.hint(TASK)
-    wait_for(lambda: messages() == [TASK])
+    wait_until(lambda: messages() == [TASK])
     wake.hint(TASK)
     wake.hint("domains.tasks.check_due_domains")
-    wait_for(lambda: len(messages()) > 1)
+    wait_until(lambda: len(messages()) > 1)
     assert sorted(messages()) == ["domains.tasks.check_due_domains", TASK]
 
 
 def test_a_hint_after_the_task_started_is_a_new_message(db):
     wake.hint(TASK)
-    wait_for(lambda: len(messages()) == 1)
+    wait_until(lambda: len(messages()) == 1)
     wake.acknowledge(TASK)
     wake.hint(TASK)
-    wait_for(lambda: len(messages()) == 2)
+    wait_until(lambda: len(messages()) == 2)
 
 
 def test_messages_expire(db):
     wake.hint(TASK)
-    wait_for(messages)
+    wait_until(messages)
     (raw,) = redis.client().lrange(QUEUE, 0, -1)
     assert json.loads(raw)["headers"]["expires"]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_hints_are_sent_after_commit_and_never_after_a_rollback(monkeypatch):
-    hinted = []
-    monkeypatch.setattr(wake, "hint", hinted.append)
+def test_hints_are_sent_after_commit_and_never_after_a_rollback(hinted):
     with transaction.atomic():
         wake.wake(TASK)
         assert hinted == []
@@ -197,7 +189,7 @@ def test_an_exception_loses_one_hint_but_not_later_ones(db, monkeypatch):
         sender.join(3)
         assert not sender.is_alive()
     wake.hint(TASK)
-    wait_for(lambda: messages() == [TASK])
+    wait_until(lambda: messages() == [TASK])
 
 
 def test_hints_from_many_threads_start_one_sender_thread(db):

@@ -1,4 +1,4 @@
-import threading
+from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
@@ -9,6 +9,7 @@ from accounts.services import create_workspace
 from core.queue.work import MAX_CRASHES
 from emails.models import Email
 from events.models import Event
+from tests.database import explain, run_at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -26,29 +27,6 @@ def claim_fairly(limit, per_key=None):
         where=WAITING,
         sets=sql.SQL("status = 'sending'"),
     )
-
-
-def in_another_connection(action):
-    """Run it with a separate database connection, as another worker would."""
-    results = []
-
-    def run():
-        try:
-            results.append(action())
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join(timeout=10)
-    return results[0]
-
-
-def explain(statements):
-    (statement,) = [query["sql"] for query in statements if "SKIP LOCKED" in query["sql"]]
-    with connection.cursor() as cursor:
-        cursor.execute("EXPLAIN (ANALYZE, FORMAT TEXT) " + statement)
-        return "\n".join(line for (line,) in cursor.fetchall())
 
 
 def test_the_oldest_due_rows_are_claimed_first(events):
@@ -79,7 +57,7 @@ def test_a_second_worker_skips_rows_that_the_first_is_claiming(events):
     events(4)
     with transaction.atomic():
         ours = Event.objects.claim(limit=2)
-        theirs = in_another_connection(lambda: Event.objects.claim(limit=4))
+        (theirs,) = run_at_once(lambda: Event.objects.claim(limit=4))
     assert len(ours) == len(theirs) == 2
     assert {row.pk for row in ours}.isdisjoint(row.pk for row in theirs)
 
@@ -89,7 +67,7 @@ def test_a_second_worker_skips_locked_rows_when_claiming_fairly(workspace, email
     emails_due(workspace, 4)
     with transaction.atomic():
         ours = claim_fairly(2)
-        theirs = in_another_connection(lambda: claim_fairly(4))
+        (theirs,) = run_at_once(lambda: claim_fairly(4))
     assert len(ours) == len(theirs) == 2
     assert {row.pk for row in ours}.isdisjoint(row.pk for row in theirs)
 
@@ -113,7 +91,7 @@ def test_rows_without_crashes_are_claimed_before_suspect_ones(events):
 def test_a_suspect_row_is_claimed_although_the_queue_never_drains(events, make_due):
     suspect, *_ = events(5)
     Event.objects.filter(pk=suspect.pk).update(crashes=2)
-    make_due([suspect], ago="2 minutes")
+    make_due([suspect], ago=timedelta(minutes=2))
     assert [row.pk for row in Event.objects.claim(limit=3)] == [suspect.pk]
     assert len(Event.objects.claim(limit=3)) == 3
 
@@ -156,7 +134,7 @@ def test_the_cost_of_fair_claiming_does_not_grow_with_the_backlog_of_a_key(
         cursor.execute("ANALYZE emails")
     with django_assert_num_queries(1) as captured:
         claim_fairly(10)
-    plan = explain(captured.captured_queries)
+    plan = explain(_statement(captured))
     assert "emails_due" in plan
     assert "Seq Scan on emails" not in plan
     with connection.cursor() as cursor:
@@ -180,7 +158,7 @@ def test_claiming_uses_the_partial_index_and_skips_finished_rows(
     events(3)
     with django_assert_num_queries(1) as captured:
         assert len(Event.objects.claim(limit=500)) == 3
-    plan = explain(captured.captured_queries)
+    plan = explain(_statement(captured))
     assert "events_due" in plan
     assert "Seq Scan on events" not in plan
 

@@ -1,17 +1,7 @@
 from dataclasses import replace
 
-import pytest
-
-from core.queue import wake, worker_loop
+from core.queue import worker_loop
 from core.queue.queues import Batch, Queue
-
-
-@pytest.fixture
-def hinted(monkeypatch):
-    """The names of tasks that were hinted at."""
-    hints = []
-    monkeypatch.setattr(wake, "hint", hints.append)
-    return hints
 
 
 def test_a_queue_is_drained_until_it_is_empty(hinted):

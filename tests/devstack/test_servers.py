@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import redis
 
 from devstack.embedded import EmbeddedError, Postgres, Redis, create_database
 from devstack.embedded.sockets import socket_directory
+from tests.clients import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FAST = {"fsync": "off", "shared_buffers": "16MB"}
@@ -56,13 +56,6 @@ def execute(url, query):
 def ping(server):
     with redis.Redis.from_url(server.url) as client:
         return client.ping()
-
-
-def wait_until(condition, seconds=5):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "timed out"
-        time.sleep(0.02)
 
 
 def test_postgres_keeps_its_rows_across_a_restart(postgres):

@@ -7,7 +7,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ from devstack.embedded import Postgres, Redis, free_port
 from devstack.environment import local_settings, write_env_file
 from devstack.orphans import ProcessRecords
 from devstack.run_info import sns_signing
+from tests.clients import wait_until
 from twin.signing import Signer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -72,14 +72,6 @@ def running(var_dir, **variables):
 def run_info(var_dir):
     path = var_dir / "run.json"
     return json.loads(path.read_text()) if path.exists() else None
-
-
-def wait_until(condition, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not (result := condition()):
-        assert time.monotonic() < deadline, "timed out"
-        time.sleep(0.05)
-    return result
 
 
 def alive(pid):

@@ -9,15 +9,13 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
-from django.db import transaction
 from django.utils import timezone
 from requests.structures import CaseInsensitiveDict
-from sample_servers import PAGE, ROOT, SAMPLES, block, running
 
 from core.times import iso
-from events.catalogue import CATALOGUE
 from events.dispatch import dispatch_due
-from events.services import Fact, publish
+from tests.docs.sample_servers import PAGE, ROOT, SAMPLES, block, running
+from tests.factories import example_fact, publish_committed
 from webhooks import replay
 from webhooks.dispatch import retry_policy, signing
 from webhooks.dispatch.loop import deliver_due
@@ -64,9 +62,7 @@ def publish_example(workspace):
     """Publishes and dispatches the example event of a type, with `changes`."""
 
     def make(kind, **changes):
-        data = CATALOGUE[kind].example_data() | changes
-        with transaction.atomic():
-            (event,) = publish([Fact(kind, workspace.pk, data)])
+        (event,) = publish_committed([example_fact(workspace, kind, changes)])
         dispatch_due()
         return event
 

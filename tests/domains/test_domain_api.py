@@ -35,7 +35,7 @@ def test_a_new_domain_has_dns_records_to_publish(api, twin):
         assert record["value"] == f"{token}.dkim.amazonses.com"
         assert (record["record"], record["type"], record["ttl"]) == ("DKIM", "CNAME", "Auto")
     assert api.get(f"/domains/{created['id']}").json() == created
-    assert twin.calls() == ["CreateEmailIdentity", "GetEmailIdentity"]
+    assert twin.operations() == ["CreateEmailIdentity", "GetEmailIdentity"]
 
 
 def test_a_domain_verified_by_ses_can_send(api, twin, published):
@@ -82,7 +82,7 @@ def test_an_invalid_field_is_named_and_nothing_is_stored(api, twin, body, field)
     assert answer.status_code == 422
     assert set(answer.json()["details"]["fields"]) == {field}
     assert not Domain.objects.exists()
-    assert twin.calls() == []
+    assert twin.operations() == []
 
 
 def test_the_longest_domain_name_can_be_added(api, twin):
@@ -92,12 +92,12 @@ def test_the_longest_domain_name_can_be_added(api, twin):
 
 def test_a_duplicate_name_is_refused_without_effect_on_its_owner(api, stranger, twin, published):
     created = add(api)
-    before, calls = published(), twin.calls()
+    before, calls = published(), twin.operations()
     for client, name in ((stranger, "shop.example"), (api, "SHOP.example.")):
         answer = client.post("/domains", {"name": name})
         assert (answer.status_code, answer.json()["name"]) == (409, "domain_taken")
     assert api.get(f"/domains/{created['id']}").json() == created
-    assert (published(), twin.calls()) == (before, calls)
+    assert (published(), twin.operations()) == (before, calls)
     assert stranger.get("/domains").json()["data"] == []
 
 
@@ -108,7 +108,7 @@ def test_a_repeated_request_gets_the_first_response(api, twin):
     assert again["idempotent-replayed"] == "true"
     assert again.json() == first.json()
     assert again.json()["status"] == "verified"
-    assert twin.calls().count("CreateEmailIdentity") == 1
+    assert twin.operations().count("CreateEmailIdentity") == 1
 
 
 # --- Reading --------------------------------------------------------------------------
@@ -131,7 +131,7 @@ def test_a_domain_does_not_exist_for_other_workspaces(api, stranger, twin):
     for answer in [*responses, stranger.patch(url, {"open_tracking": True})]:
         assert (answer.status_code, answer.json()["name"]) == (404, absent)
     assert api.get(url).status_code == 200
-    assert "DeleteEmailIdentity" not in twin.calls()
+    assert "DeleteEmailIdentity" not in twin.operations()
 
 
 def test_verifying_checks_the_status_again(api, twin, published):
@@ -151,7 +151,7 @@ def test_deleting_a_domain_deletes_its_ses_identity(api, twin, published):
     answer = api.delete(f"/domains/{created['id']}")
     assert answer.json() == {"object": "domain", "id": created["id"], "deleted": True}
     assert not Domain.objects.exists()
-    assert twin.calls()[-1] == "DeleteEmailIdentity"
+    assert twin.operations()[-1] == "DeleteEmailIdentity"
     assert published()[-1] == ("domain.deleted", created)
     assert api.get(f"/domains/{created['id']}").status_code == 404
     assert api.delete(f"/domains/{created['id']}").status_code == 404

@@ -4,7 +4,6 @@ import socket
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
@@ -13,6 +12,7 @@ from core.queue.work import MAX_CRASHES
 from domains import identities
 from domains.models import Domain
 from domains.verification import check_due, next_check
+from tests.database import make_due
 
 pytestmark = pytest.mark.django_db
 
@@ -22,11 +22,6 @@ def no_aws(aws_at):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     aws_at(f"http://127.0.0.1:{port}")
-
-
-def make_due():
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE domains SET next_attempt_at = now()")
 
 
 def add(api):
@@ -50,13 +45,13 @@ def test_the_worker_verifies_the_domain_when_aws_is_available_again(
     api, no_aws, running_twin, aws_at, published
 ):
     created = add(api).json()
-    make_due()
+    make_due(Domain)
     assert check_due().claimed == 1
     assert api.get(f"/domains/{created['id']}").json()["status"] == "pending"
     assert timedelta(seconds=50) < due_in() <= timedelta(minutes=1)
 
     aws_at(running_twin.url)
-    make_due()
+    make_due(Domain)
     assert check_due().claimed == 1
     done = api.get(f"/domains/{created['id']}").json()
     assert (done["status"], done["reason"], len(done["records"])) == ("verified", None, 3)
@@ -71,7 +66,7 @@ def test_a_temporary_error_is_retried(api, twin, call, code):
     assert created["status"] == "pending"
     assert code in created["reason"]
     twin.fail()
-    make_due()
+    make_due(Domain)
     check_due()
     assert api.get(f"/domains/{created['id']}").json()["status"] == "verified"
 
@@ -82,7 +77,7 @@ def test_an_existing_identity_is_adopted(api, twin):
     tokens = Domain.objects.get().dkim_tokens
     Domain.objects.update(dkim_tokens=[])
     twin.fail()
-    make_due()
+    make_due(Domain)
     check_due()
     domain = Domain.objects.get()
     assert (domain.dkim_tokens, domain.is_verified) == (tokens, True)
@@ -107,7 +102,7 @@ def test_a_failed_check_keeps_a_domain_verified(workspace, no_aws, published):
         region="us-east-1",
         dkim_tokens=["a"],
     )
-    make_due()
+    make_due(Domain)
     assert check_due().claimed == 1
     created.refresh_from_db()
     assert created.is_verified
@@ -129,15 +124,15 @@ def test_a_domain_deleted_while_aws_is_unavailable_is_deleted_at_ses_later(
     assert published()[-1][0] == "domain.deleted"
     email = {"from": "a@shop.example", "to": "b@example.net", "subject": "s", "text": "t"}
     assert api.post("/emails", email).status_code == 403
-    make_due()
+    make_due(Domain)
     check_due()
     assert Domain.objects.count() == 1
 
     aws_at(running_twin.url)
-    make_due()
+    make_due(Domain)
     check_due()
     assert not Domain.objects.exists()
-    assert running_twin.calls()[-1] == "DeleteEmailIdentity"
+    assert running_twin.operations()[-1] == "DeleteEmailIdentity"
     assert [kind for kind, _ in published()].count("domain.deleted") == 1
 
 
@@ -159,13 +154,13 @@ def test_a_domain_deleted_during_its_check_stays_deleted(api, twin, monkeypatch,
 
     monkeypatch.setattr(identities, "check_domain_status", delete_meanwhile)
     Domain.objects.update(status="pending")
-    make_due()
+    make_due(Domain)
     check_due()
     assert published()[-1][0] == "domain.deleted"
     assert due_in() <= timedelta(0)  # the deletion was not deferred
     monkeypatch.undo()
     twin.fail()
-    make_due()
+    make_due(Domain)
     check_due()
     assert not Domain.objects.exists()
 
@@ -203,7 +198,7 @@ def test_new_domains_are_checked_more_often_than_old_ones(age, status, wait):
 
 def test_a_check_schedules_the_next_one(api, twin):
     add(api)
-    make_due()
+    make_due(Domain)
     check_due()
     assert timedelta(hours=23) < due_in() <= timedelta(days=1)
 
@@ -228,10 +223,10 @@ def test_ten_domains_are_claimed_at_a_time_oldest_due_first(workspace, twin):
 def test_a_poisoned_domain_is_deferred_for_a_day(api, twin):
     add(api)
     Domain.objects.update(crashes=MAX_CRASHES)
-    make_due()
-    calls = twin.calls()
+    make_due(Domain)
+    calls = twin.operations()
     check_due()
-    assert twin.calls() == calls
+    assert twin.operations() == calls
     assert due_in() > timedelta(hours=23)
 
 
@@ -240,13 +235,13 @@ def test_a_batch_counts_the_domains_that_failed(workspace, twin):
     due = {"workspace": workspace, "region": "us-east-1", "dkim_tokens": ["a"]}
     Domain.objects.create(name="unavailable.example", **due)
     Domain.objects.create(name="leaving.example", deleted_at=timezone.now(), **due)
-    make_due()
+    make_due(Domain)
     assert check_due() == Batch(claimed=2, processed=0, failed=2)
     twin.fail()
-    make_due()
+    make_due(Domain)
     assert check_due() == Batch(claimed=2, processed=2, failed=0)
     Domain.objects.update(crashes=MAX_CRASHES)
-    make_due()
+    make_due(Domain)
     assert check_due() == Batch(claimed=1, processed=0, failed=1)
 
 
@@ -260,7 +255,7 @@ def test_a_worker_that_lost_its_lease_schedules_no_check(api, twin, monkeypatch)
         return genuine(domain)
 
     monkeypatch.setattr(identities, "check_domain_status", claim_meanwhile)
-    make_due()
+    make_due(Domain)
     check_due()
     assert Domain.objects.get().next_attempt_at == leased_until
 
@@ -274,6 +269,6 @@ def test_a_late_check_does_not_defer_a_deletion(api, twin, monkeypatch):
         return timedelta(days=1)
 
     monkeypatch.setattr("domains.verification.next_check", delete_meanwhile)
-    make_due()
+    make_due(Domain)
     check_due()
     assert due_in() <= timedelta(0)

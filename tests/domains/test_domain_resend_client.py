@@ -5,13 +5,14 @@ import asyncio
 import pytest
 import resend
 
+from tests.clients import use_resend
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
 def _client(live_server, api_key, twin, monkeypatch):
-    monkeypatch.setattr(resend, "api_url", live_server.url)
-    monkeypatch.setattr(resend, "api_key", api_key[1])
+    use_resend(monkeypatch, live_server.url, api_key[1])
 
 
 def test_the_lifecycle_of_a_domain():

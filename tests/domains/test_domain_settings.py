@@ -1,17 +1,13 @@
 """The settings of a domain, on creation and later, and their effect on its mail."""
 
-import threading
-import time
-from contextlib import contextmanager
-
-import psycopg
 import pytest
-from django.db import connection
 
 from core.db.ids import uuid7
 from domains.models import Domain
 from emails.models import Email
 from emails.providers import get_provider
+from tests.clients import sending_client
+from tests.database import another_connection, concurrently, wait_for_blocked_session
 
 pytestmark = pytest.mark.django_db
 MAIL = {"from": "a@example.com", "to": "b@example.net", "subject": "s", "text": "t"}
@@ -187,11 +183,8 @@ def test_an_unknown_or_deleted_domain_cannot_be_changed(api, domain, url):
     assert not Domain.objects.get().open_tracking
 
 
-def test_a_key_with_sending_access_cannot_change_a_domain(client_for, workspace, url):
-    from accounts.services import create_api_key
-
-    _, token = create_api_key(workspace=workspace, name="s", permission="sending_access")
-    answer = client_for(token).patch(url, {"open_tracking": True})
+def test_a_key_with_sending_access_cannot_change_a_domain(workspace, url):
+    answer = sending_client(workspace).patch(url, {"open_tracking": True})
     assert (answer.status_code, answer.json()["name"]) == (403, "restricted_api_key")
 
 
@@ -243,40 +236,14 @@ def test_every_provider_choice_exists(name):
 # --- Concurrency ----------------------------------------------------------------------
 
 
-@contextmanager
-def another_connection():
-    parameters = connection.get_connection_params()
-    names = ("dbname", "host", "port", "user", "password")
-    chosen = {name: parameters[name] for name in names if parameters.get(name)}
-    with psycopg.connect(**chosen) as other:
-        yield other
-
-
-def wait_for_blocked_lock(other):
-    end = time.monotonic() + 10
-    while not other.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()[0]:
-        assert time.monotonic() < end, "no connection waits for the lock"
-        time.sleep(0.01)
-
-
 def during_uncommitted_update(assignments, action):
     """Runs `action` while another connection has updated the domain but not committed yet."""
-    answers = []
-
-    def run():
-        try:
-            answers.append(action())
-        finally:
-            connection.close()
-
     with another_connection() as other:
         other.execute(f"UPDATE domains SET {assignments}")
-        thread = threading.Thread(target=run)
-        thread.start()
-        wait_for_blocked_lock(other)
-        other.commit()
-    thread.join(20)
-    return answers[0]
+        with concurrently(action) as answer:
+            wait_for_blocked_session()
+            other.commit()
+    return answer.result()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -3,9 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from django.utils import timezone
 
-from emails.providers import get_provider
+from tests.clients import email_provider
 
 
 @pytest.fixture
@@ -35,13 +34,13 @@ def send(api, domain, message):
 def accepted(send):
     """`accepted(...)` posts a message; the row of the accepted email, which is due."""
     from emails.models import Email
+    from tests.database import make_due
 
     def accept(**changes):
         answer = send(**changes)
         assert answer.status_code == 200, answer.json()
-        # now() does not advance within a transaction, and a test may be one.
         rows = Email.objects.filter(pk=answer.json()["id"])
-        rows.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+        make_due(rows, ago=timedelta(seconds=1))
         return rows.get()
 
     return accept
@@ -50,19 +49,5 @@ def accepted(send):
 @pytest.fixture
 def provider(settings):
     """A scripted provider for this test."""
-    settings.EMAIL_PROVIDER = "scripted_provider.Scripted"
-    get_provider.cache_clear()
-    yield get_provider()
-    get_provider.cache_clear()
-
-
-@pytest.fixture
-def published(db):
-    """`published(*types)`: (type, data) of the events published so far, oldest first."""
-    from events.models import Event
-
-    def read(*types):
-        rows = Event.objects.order_by("pk")
-        return [(row.type, row.data()) for row in rows if not types or row.type in types]
-
-    return read
+    with email_provider(settings, "tests.emails.scripted_provider.Scripted") as provider:
+        yield provider

@@ -1,18 +1,16 @@
 """Attachments: validation, storage, fetching, sending, listing and cleanup."""
 
-import threading
 import time
 from base64 import b64encode, encodebytes
 from datetime import timedelta
 from email import message_from_bytes
 from email.policy import default
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import HTTPServer
 from ipaddress import ip_network
 
 import psycopg
 import pytest
-import requests
 import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -28,6 +26,7 @@ from emails.content import attachments
 from emails.models import Email, EmailAttachment
 from emails.providers import NotTaken
 from emails.sending.loop import send_due
+from tests.clients import QuietHandler, rejected_fields, serving
 
 pytestmark = pytest.mark.django_db
 
@@ -46,13 +45,13 @@ def attach(send):
 
 
 @pytest.fixture
-def break_blob_store(blob_store, settings, tmp_path):
+def break_blob_store(blob_store, settings, tmp_path, request):
     """Call it to make the blob store unavailable."""
 
     def break_it():
         if settings.BLOB_STORE.startswith("s3://"):
-            faults = {"fail_calls": dict.fromkeys(["GetObject", "PutObject"], "AccessDenied")}
-            requests.post(f"{settings.AWS_ENDPOINT_URL}/_twin/faults", json=faults, timeout=5)
+            twin = request.getfixturevalue("s3_twin")
+            twin.fail(GetObject="AccessDenied", PutObject="AccessDenied")
         else:
             (tmp_path / "file").write_text("in the way")
             settings.BLOB_STORE = str(tmp_path / "file")
@@ -100,7 +99,7 @@ def web(settings):
     pages = Pages()
     pages.fetched = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self):
             pages.fetched.append(self.path)
             pages.on_fetch()
@@ -111,24 +110,12 @@ def web(settings):
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *args):
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with serving(HTTPServer(("127.0.0.1", 0), Handler)) as server:
         yield pages
-        server.shutdown()
-        thread.join()
 
 
 def base64(content):
     return b64encode(content).decode()
-
-
-def problems(answer):
-    assert answer.status_code == 422, answer.json()
-    return answer.json()["details"]["fields"]
 
 
 def rows(answer):
@@ -219,7 +206,7 @@ def test_filename_type_and_content_id(attach, domain, attachment, expected):
 )
 def test_invalid_attachments_are_rejected_by_field(attach, domain, attachment, field, problem):
     good = {"filename": "good", "content": ""}
-    fields = problems(attach(good, attachment))
+    fields = rejected_fields(attach(good, attachment))
     assert problem in fields[f"attachments.1{field}"]
     assert not Email.objects.exists()
     assert not stored_keys()
@@ -235,7 +222,7 @@ def test_base64_may_have_line_breaks(attach, domain, line_end):
 
 def test_content_ids_must_be_unique(attach, domain):
     one = {"filename": "a", "content": "", "content_id": "a"}
-    assert "content_id" in problems(attach(one, one))["attachments"]
+    assert "content_id" in rejected_fields(attach(one, one))["attachments"]
 
 
 def test_attachments_are_limited_to_40_mib_in_total(attach, domain):
@@ -244,12 +231,15 @@ def test_attachments_are_limited_to_40_mib_in_total(attach, domain):
     half = base64(b"a" * (room // 2))
     assert (
         "40 MiB"
-        in problems(attach({"filename": "a", "content": base64(b"a" * (room + 4096))}))[
+        in rejected_fields(attach({"filename": "a", "content": base64(b"a" * (room + 4096))}))[
             "attachments"
         ]
     )
     assert attach(*[{"filename": "a", "content": half}] * 2).status_code == 200
-    assert "40 MiB" in problems(attach(*[{"filename": "a", "content": half}] * 3))["attachments"]
+    assert (
+        "40 MiB"
+        in rejected_fields(attach(*[{"filename": "a", "content": half}] * 3))["attachments"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -281,7 +271,7 @@ def test_a_message_just_below_40_mib_is_accepted(message):
 
 def test_a_remote_file_must_fit_with_the_texts(attach, domain, web):
     web["/a"] = (200, b"a" * (10 * 1024 * 1024))
-    fields = problems(attach({"path": web.url("/a")}, html="a" * (20 * 1024 * 1024)))
+    fields = rejected_fields(attach({"path": web.url("/a")}, html="a" * (20 * 1024 * 1024)))
     assert "40 MiB" in fields["attachments.0.path"]
 
 
@@ -302,7 +292,7 @@ def test_each_email_of_a_batch_has_its_own_attachments(blob_store, api, domain, 
 
 def test_an_invalid_attachment_in_a_batch_is_named_by_index(api, domain, message):
     answer = api.post("/emails/batch", [message, message | {"attachments": [{"filename": "a"}]}])
-    assert list(problems(answer)) == ["1.attachments.0"]
+    assert list(rejected_fields(answer)) == ["1.attachments.0"]
 
 
 def test_an_email_without_attachments_takes_no_extra_statement(send, domain):
@@ -328,7 +318,7 @@ def test_a_remote_file_is_fetched(attach, domain, web):
 @pytest.mark.parametrize("status", [404, 302, 204, 500])
 def test_a_failed_fetch_is_an_error(attach, domain, web, status):
     web["/a"] = (status, b"")
-    fields = problems(attach({"filename": "a", "content": ""}, {"path": web.url("/a")}))
+    fields = rejected_fields(attach({"filename": "a", "content": ""}, {"path": web.url("/a")}))
     assert str(status) in fields["attachments.1.path"]
     assert not stored_keys()
 
@@ -344,12 +334,12 @@ def test_a_failed_fetch_is_an_error(attach, domain, web, status):
     ],
 )
 def test_forbidden_urls_are_not_fetched(attach, domain, url, problem):
-    assert problem in problems(attach({"filename": "a", "path": url}))["attachments.0.path"]
+    assert problem in rejected_fields(attach({"filename": "a", "path": url}))["attachments.0.path"]
 
 
 def test_a_remote_file_that_is_too_large_is_rejected(attach, domain, web):
     web["/a"] = (200, b"a" * (31 * 1024 * 1024))
-    assert "40 MiB" in problems(attach({"path": web.url("/a")}))["attachments.0.path"]
+    assert "40 MiB" in rejected_fields(attach({"path": web.url("/a")}))["attachments.0.path"]
 
 
 def test_a_permissive_batch_rejects_only_the_email_with_a_failed_fetch(api, domain, message, web):

@@ -1,19 +1,18 @@
 """Cancelling: an email is cancelled or sent, never both."""
 
-import threading
-from datetime import timedelta
-
 import pytest
-from django.db import connection, connections
+from django.db import connection
 from django.utils import timezone
 
-from accounts.services import create_api_key
 from emails.facts.record import EmailFact, record_facts
 from emails.models import Email, EmailRecipient
 from emails.providers import NotTaken, OutcomeUnknown, QuotaExceeded, Throttled
 from emails.scheduling import NotCancellable, cancel
 from emails.sending.loop import send_due
 from emails.sending.send_results import resolve_unknown
+from tests.clients import sending_client
+from tests.database import make_due
+from tests.emails.races import sending_begins
 
 ROUNDS = 200
 
@@ -69,9 +68,9 @@ def test_an_email_is_cancelled_after_an_attempt_unless_it_may_have_been_sent(
 ):
     email_id = send().json()["id"]
     provider.script = [answer]
-    Email.objects.update(next_attempt_at="2026-01-01T00:00Z")
+    make_due(Email)
     send_due()
-    Email.objects.update(next_attempt_at="2026-01-01T00:00Z")
+    make_due(Email)
     resolve_unknown()
     assert Email.objects.get().status == "queued"
 
@@ -109,16 +108,13 @@ def test_proof_that_it_was_sent_outranks_cancelled(send):
 
 
 @pytest.mark.django_db
-def test_cancelling_needs_full_access_to_the_workspace(send, stranger, workspace, client_for):
+def test_cancelling_needs_full_access_to_the_workspace(send, stranger, workspace):
     email_id = send(scheduled_at="in 1 hour").json()["id"]
-    _, token = create_api_key(workspace=workspace, name="sender", permission="sending_access")
+    sender = sending_client(workspace)
 
     assert stranger.post(f"/emails/{email_id}/cancel").status_code == 404
-    assert client_for(token).post(f"/emails/{email_id}/cancel").status_code == 403
-    assert (
-        client_for(token).patch(f"/emails/{email_id}", {"scheduled_at": "in 2 hours"}).status_code
-        == 403
-    )
+    assert sender.post(f"/emails/{email_id}/cancel").status_code == 403
+    assert sender.patch(f"/emails/{email_id}", {"scheduled_at": "in 2 hours"}).status_code == 403
     assert Email.objects.get().status == "scheduled"
 
 
@@ -135,21 +131,13 @@ def test_an_email_is_cancelled_or_sent_but_never_both(domain, api_key, provider)
         body = SendEmail.parse(message | {"scheduled_at": "in 1 hour"})
         (draft,) = accept(access, [body.to_message()])
         email = draft.email
-        Email.objects.filter(pk=email.pk).update(
-            next_attempt_at=timezone.now() - timedelta(seconds=1)
-        )
-        start = threading.Barrier(2)
-        sender = threading.Thread(target=_send, args=[start])
-        sender.start()
-        start.wait()
-        if number % 3:  # otherwise nearly always the same side wins
-            threading.Event().wait(0.0004 * (number % 20))
-        try:
-            cancel(email)
-            outcomes[str(email.pk)] = "cancelled"
-        except NotCancellable:
-            outcomes[str(email.pk)] = "sent"
-        sender.join()
+        make_due(Email.objects.filter(pk=email.pk))
+        with sending_begins(number):
+            try:
+                cancel(email)
+                outcomes[str(email.pk)] = "cancelled"
+            except NotCancellable:
+                outcomes[str(email.pk)] = "sent"
 
     sent = {message.email_id for message in provider.sent}
     assert sent == {key for key, outcome in outcomes.items() if outcome == "sent"}
@@ -157,11 +145,3 @@ def test_an_email_is_cancelled_or_sent_but_never_both(domain, api_key, provider)
     assert set(outcomes.values()) == {"cancelled", "sent"}, "one side won every race"
     assert len(provider.sent) == len(sent)
     assert connection.in_atomic_block is False
-
-
-def _send(start):
-    try:
-        start.wait()
-        send_due()
-    finally:
-        connections.close_all()

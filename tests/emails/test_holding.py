@@ -1,18 +1,12 @@
 """Held mail: kept back for an owner or by an operator, then released, cancelled or expired."""
 
-import threading
 from collections import Counter
-from contextlib import contextmanager
 from datetime import timedelta
 
-import psycopg
 import pytest
-from django.db import connection, connections
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.services import create_workspace
-from core.queue import wake
 from core.queue.queues import Batch
 from emails import queues
 from emails.facts.constructors import suppressed
@@ -24,6 +18,14 @@ from emails.sending import send_results
 from emails.sending.loop import send_due
 from emails.sending.send_results import resolve_unknown
 from emails.services import hold, hold_emails, release, release_emails
+from tests.database import (
+    another_connection,
+    captured_statements,
+    concurrently,
+    make_due,
+    wait_for_blocked_session,
+)
+from tests.emails.races import sending_begins
 
 pytestmark = pytest.mark.django_db
 
@@ -44,24 +46,13 @@ def owned(accepted):
     return accept
 
 
-def make_due():
-    """A test is one transaction, in which now() does not advance."""
-    due = Email.objects.filter(next_attempt_at__lte=timezone.now())
-    due.update(next_attempt_at="2026-01-01T00:00Z")
+def accepted_mail():
+    """Due by the clock; in a test's transaction now() does not advance."""
+    return Email.objects.filter(next_attempt_at__lte=timezone.now())
 
 
 def expire():
-    past = timezone.now() - timedelta(seconds=1)
-    Email.objects.filter(status="held").update(next_attempt_at=past)
-
-
-@contextmanager
-def statements():
-    """The statements inside, without the savepoints."""
-    kept = []
-    with CaptureQueriesContext(connection) as captured:
-        yield kept
-    kept += [each for each in captured if "SAVEPOINT" not in each["sql"]]
+    make_due(Email.objects.filter(status="held"))
 
 
 def test_held_mail_is_sent_after_its_release(owned, provider, settings, published):
@@ -81,7 +72,7 @@ def test_held_mail_is_sent_after_its_release(owned, provider, settings, publishe
     email.refresh_from_db()
     assert (email.status, email.hold_reason) == ("queued", "")
     assert email.next_attempt_at <= timezone.now()
-    make_due()
+    make_due(accepted_mail())
     assert send_due() == Batch(claimed=1, processed=1)
     assert len(provider.sent) == 1
     assert (hold(OWNER, reason="Too late."), release(OWNER)) == (0, 0)
@@ -101,7 +92,7 @@ def test_released_mail_keeps_its_schedule(owned, provider):
     assert (pending.status, pending.next_attempt_at) == ("scheduled", later)
     assert missed.status == "queued"
     assert missed.next_attempt_at <= timezone.now()
-    make_due()
+    make_due(accepted_mail())
     assert send_due().claimed == 1
     reschedule(pending, past)
     assert send_due().claimed == 1
@@ -115,7 +106,7 @@ def test_the_time_of_a_hold_does_not_count_towards_giving_up(owned, provider):
     Email.objects.update(first_attempt_at=timezone.now() - timedelta(hours=71))
 
     release(OWNER)
-    make_due()
+    make_due(accepted_mail())
     send_due()
 
     email.refresh_from_db()
@@ -177,26 +168,24 @@ def test_holding_and_releasing_take_one_statement_each(owned):
     for _ in range(5):
         owned()
 
-    with statements() as captured:
+    with captured_statements(savepoints=False) as captured:
         hold(OWNER, reason="Suspended.")
         release(OWNER)
 
     assert len(captured) == 2
 
 
-def test_a_release_wakes_the_workers(owned, monkeypatch, django_capture_on_commit_callbacks):
-    hints = []
-    monkeypatch.setattr(wake, "hint", hints.append)
+def test_a_release_wakes_the_workers(owned, hinted, django_capture_on_commit_callbacks):
     owned()
     with django_capture_on_commit_callbacks(execute=True):
         hold(OWNER, reason="Suspended.")
-    assert hints == []
+    assert hinted == []
 
     with django_capture_on_commit_callbacks(execute=True):
         release(OWNER)
         release(OWNER)
 
-    assert hints == [queues.SEND.task]
+    assert hinted == [queues.SEND.task]
 
 
 def test_expired_mail_fails_and_is_not_sent(owned, provider, published):
@@ -222,7 +211,7 @@ def test_expired_mail_fails_and_is_not_sent(owned, provider, published):
 def test_mail_expires_in_batches_of_a_constant_number_of_statements(owned, monkeypatch):
     def expire_one_batch(size):
         monkeypatch.setattr(send_results, "_EXPIRY_BATCH", size)
-        with statements() as captured:
+        with captured_statements(savepoints=False) as captured:
             assert resolve_unknown().claimed == size
         return len(captured)
 
@@ -270,24 +259,14 @@ def test_facts_about_held_mail_are_folded(owned, published):
 @pytest.mark.django_db(transaction=True)
 def test_mail_that_a_worker_is_claiming_is_not_held(owned):
     claimed, waiting = owned(), owned()
-    counts = []
-
-    def hold_all():
-        try:
-            counts.append(hold(OWNER, reason="Suspended."))
-        finally:
-            connections.close_all()
-
     with another_connection() as worker:
         claim = "UPDATE emails SET status = 'sending', claims = claims + 1 WHERE id = %s"
         worker.execute(claim, [claimed.pk])
-        holder = threading.Thread(target=hold_all)
-        holder.start()
-        wait_for_blocked_session(worker)
-        worker.commit()
-        holder.join()
+        with concurrently(lambda: hold(OWNER, reason="Suspended.")) as held:
+            wait_for_blocked_session()
+            worker.commit()
 
-    assert counts == [1]
+    assert held.result() == 1
     assert Email.objects.get(pk=claimed.pk).status == "sending"
     assert Email.objects.get(pk=waiting.pk).status == "held"
 
@@ -298,14 +277,8 @@ def test_an_email_is_held_or_sent_and_after_the_release_sent_once(owned, provide
     outcomes = Counter()
     for number in range(ROUNDS):
         email = owned()
-        start = threading.Barrier(2)
-        sender = threading.Thread(target=_send, args=[start])
-        sender.start()
-        start.wait()
-        if number % 3:  # otherwise nearly always the same side wins
-            threading.Event().wait(0.0004 * (number % 20))
-        is_held = hold(OWNER, reason="Race.") == 1
-        sender.join()
+        with sending_begins(number):
+            is_held = hold(OWNER, reason="Race.") == 1
         outcomes["held" if is_held else "sent"] += 1
         email.refresh_from_db()
         assert email.status == ("held" if is_held else "sent")
@@ -320,27 +293,3 @@ def test_an_email_is_held_or_sent_and_after_the_release_sent_once(owned, provide
 
 def _sent(provider):
     return Counter(message.email_id for message in provider.sent)
-
-
-def _send(start):
-    try:
-        start.wait()
-        send_due()
-    finally:
-        connections.close_all()
-
-
-@contextmanager
-def another_connection():
-    parameters = connection.get_connection_params()
-    names = ("dbname", "host", "port", "user", "password")
-    chosen = {name: parameters[name] for name in names if parameters.get(name)}
-    with psycopg.connect(**chosen) as other:
-        yield other
-
-
-def wait_for_blocked_session(other):
-    end = timezone.now() + timedelta(seconds=10)
-    while not other.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()[0]:
-        assert timezone.now() < end, "no session waits for the lock"
-        threading.Event().wait(0.01)

@@ -1,19 +1,15 @@
 """Saving send results and recording events about the same emails does not deadlock."""
 
-import threading
-import time
-from contextlib import contextmanager
 from datetime import timedelta
 
-import psycopg
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from emails.models import Email
 from emails.providers import Accepted, NotTaken, OutcomeUnknown, Refused
 from emails.sending.send_results import SendResult, resolve_unknown, save_results
 from emails.services import hold, release
+from tests.database import another_connection, concurrently, lock_timeout, wait_for_blocked_session
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,25 +26,9 @@ def two_emails(api, domain):
     return list(Email.objects.order_by("pk"))
 
 
-@contextmanager
-def another_connection():
-    parameters = connection.get_connection_params()
-    names = ("dbname", "host", "port", "user", "password")
-    chosen = {name: parameters[name] for name in names if parameters.get(name)}
-    with psycopg.connect(**chosen) as other:
-        yield other
-
-
 def lock(other, email, *, wait=True):
     clause = "" if wait else " NOWAIT"
     other.execute(f"SELECT id FROM emails WHERE id = %s FOR UPDATE{clause}", [email.pk])
-
-
-def wait_for_blocked_session(other):
-    end = time.monotonic() + 10
-    while not other.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()[0]:
-        assert time.monotonic() < end, "no session waits for the lock"
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize(
@@ -60,18 +40,12 @@ def test_save_results_locks_emails_in_the_order_of_their_ids(two_emails, answer)
     first, second = two_emails
     results = [SendResult(second, answer), SendResult(first, answer)]
 
-    def write():
-        save_results(results)
-        connection.close()
-
     with another_connection() as other:
         lock(other, first)
-        writer = threading.Thread(target=write)
-        writer.start()
-        wait_for_blocked_session(other)
-        lock(other, second, wait=False)  # otherwise this is a deadlock
-        other.commit()
-        writer.join()
+        with concurrently(lambda: save_results(results)):
+            wait_for_blocked_session()
+            lock(other, second, wait=False)  # otherwise this is a deadlock
+            other.commit()
     assert not Email.objects.filter(status="sending").exists()
 
 
@@ -88,18 +62,12 @@ def test_hold_and_release_lock_emails_in_the_order_of_their_ids(two_emails, acti
     Email.objects.update(owner="inbox:1", status=before)
     Email.objects.filter(pk=first.pk).update(last_error="moves the row behind the other one")
 
-    def write():
-        action()
-        connection.close()
-
     with another_connection() as other:
         lock(other, first)
-        writer = threading.Thread(target=write)
-        writer.start()
-        wait_for_blocked_session(other)
-        lock(other, second, wait=False)  # otherwise this is a deadlock
-        other.commit()
-        writer.join()
+        with concurrently(action):
+            wait_for_blocked_session()
+            lock(other, second, wait=False)  # otherwise this is a deadlock
+            other.commit()
     assert set(Email.objects.values_list("status", flat=True)) == {after}
 
 
@@ -107,10 +75,8 @@ def test_hold_and_release_lock_emails_in_the_order_of_their_ids(two_emails, acti
 def test_resolve_unknown_skips_a_locked_email(two_emails, status):
     first, _ = two_emails
     Email.objects.update(status=status, next_attempt_at=timezone.now() - timedelta(seconds=1))
-    with another_connection() as other:
+    with lock_timeout("2s"), another_connection() as other:
         lock(other, first)
-        with connection.cursor() as cursor:
-            cursor.execute("SET lock_timeout = '2s'")
         assert resolve_unknown().claimed == 1
         other.commit()
     assert list(Email.objects.filter(status=status).values_list("pk", flat=True)) == [first.pk]

@@ -9,23 +9,11 @@ from django.utils import timezone
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.db.ids import uuid7
 from emails.content.mime import build
 from emails.content.sizes import text_size
-from emails.models import Email
+from tests.factories import unsaved_email
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=400)
-
-
-def email(**changes):
-    fields = {
-        "id": uuid7(),
-        "sender": "Ada <ada@example.com>",
-        "to": ["bob@example.net"],
-        "subject": "Hello",
-        "text": "Hello Bob",
-    }
-    return Email(**fields | changes)
 
 
 def read(mail):
@@ -43,8 +31,8 @@ def read(mail):
 def test_text_size_is_an_upper_bound(head, text):
     long_text = head + text * 10_000
 
-    fields = len(build(email(text="é")))
-    assert len(build(email(text=long_text))) <= fields + text_size(long_text)
+    fields = len(build(unsaved_email(text="é")))
+    assert len(build(unsaved_email(text=long_text))) <= fields + text_size(long_text)
 
 
 def lines(text):
@@ -56,7 +44,7 @@ def content(message, kind):
 
 
 def test_a_complete_email_parses_back():
-    mail = email(
+    mail = unsaved_email(
         sender='"Lovelace, Ada" <ada@example.com>',
         to=["bob@example.net", "Jürgen Müller <juergen@xn--bcher-kva.example>"],
         cc=["carla@example.net"],
@@ -96,7 +84,7 @@ def test_a_complete_email_parses_back():
 
 
 def test_an_email_with_text_only_is_a_single_part():
-    message = read(email())
+    message = read(unsaved_email())
 
     assert message.get_content_type() == "text/plain"
     assert content(message, "plain") == "Hello Bob"
@@ -115,7 +103,7 @@ def test_an_email_with_text_only_is_a_single_part():
     ],
 )
 def test_html_only_gets_a_generated_text_part(html, text):
-    message = read(email(html=html, text=""))
+    message = read(unsaved_email(html=html, text=""))
 
     assert message.get_content_type() == "multipart/alternative"
     assert re.sub(r"\n+", "\n", content(message, "plain")) == re.sub(r"\n+", "\n", text)
@@ -131,12 +119,12 @@ def test_html_only_gets_a_generated_text_part(html, text):
 @example("one\rtwo\r\nthree\n\nfour\x0cfive\u2028six")
 @example("--===============")
 def test_every_text_parses_back(text):
-    assert content(read(email(text=text)), "plain") == lines(text)
+    assert content(read(unsaved_email(text=text)), "plain") == lines(text)
 
 
 @given(TEXTS, TEXTS)
 @example("<p>" + "x" * 5000 + "</p>", "--boundary\r\n\r\n--boundary--")
 def test_every_pair_of_html_and_text_parses_back(html, text):
-    message = read(email(html=html, text=text))
+    message = read(unsaved_email(html=html, text=text))
 
     assert (content(message, "plain"), content(message, "html")) == (lines(text), lines(html))

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from core.db.ids import uuid7
 from emails.content.mime import Part, build
-from emails.models import Email, EmailAttachment
+from emails.models import EmailAttachment
+from tests.factories import unsaved_email
 from tests.node_scripts import running
 
 LIBRARIES = ("mailparser", "postal-mime")
@@ -79,17 +79,6 @@ def boxes(header):
     return [[box.display_name, box.addr_spec] for box in header.addresses]
 
 
-def email(**changes):
-    fields = {
-        "id": uuid7(),
-        "sender": "Ada <ada@example.com>",
-        "to": ["bob@example.net"],
-        "subject": "Hello",
-        "text": "Hello Bob",
-    }
-    return Email(**fields | changes)
-
-
 def part(name="a.pdf", content=b"%PDF \x00\xff", **changes):
     row = EmailAttachment(filename=name, content_type="application/pdf", size=len(content))
     for field, value in changes.items():
@@ -132,7 +121,7 @@ LOGO = {"name": "logo.png", "content": b"png", "content_type": "image/png", "con
 
 @pytest.mark.parametrize("name", NAMES)
 def test_file_names(readings, name):
-    check(readings, email(), part(name))
+    check(readings, unsaved_email(), part(name))
 
 
 @pytest.mark.parametrize(
@@ -150,7 +139,7 @@ def test_file_names(readings, name):
     ids=["nothing", "a file", "an inline file", "both"],
 )
 def test_every_structure(readings, mail, parts):
-    check(readings, email(**mail), *parts)
+    check(readings, unsaved_email(**mail), *parts)
 
 
 def tree(message):
@@ -159,7 +148,7 @@ def tree(message):
 
 
 def test_inline_files_belong_to_the_html():
-    mail = email(html="<p>", text="text")
+    mail = unsaved_email(html="<p>", text="text")
     raw = build(mail, [part(**LOGO), part()])
     html = ["related", ["html"], ["png"]]
     assert tree(message_from_bytes(raw)) == ["mixed", ["alternative", ["plain"], html], ["pdf"]]
@@ -170,15 +159,15 @@ def test_inline_files_belong_to_the_html():
     "content", [b"", b"a", b"a" * 57, b"a" * 58, bytes(range(256)) * 4000, b"\r\n.\r\n--a\r\n"]
 )
 def test_every_byte_of_a_file(readings, content):
-    check(readings, email(), part(content=content))
+    check(readings, unsaved_email(), part(content=content))
 
 
 def test_lines_of_any_length(readings):
-    check(readings, email(text="long " * 1000, html="<p>" + "ü" * 3000 + "</p>"), part())
+    check(readings, unsaved_email(text="long " * 1000, html="<p>" + "ü" * 3000 + "</p>"), part())
 
 
 def test_subject_and_names_that_are_not_ascii(readings):
-    mail = email(
+    mail = unsaved_email(
         sender="Zoë Müller <zoe@example.com>",
         to=['"Lovelace, Ada" <ada@example.net>', "\N{GRINNING FACE} <bob@example.net>"],
         subject="Grüße \N{GRINNING FACE} " + "und so weiter " * 20 + "Ende",
@@ -200,7 +189,7 @@ def test_subject_and_names_that_are_not_ascii(readings):
 def test_a_type_with_parameters(readings):
     invitation = {"content_type": "text/calendar; method=REQUEST; charset=utf-8"}
     for library, reading in readings(
-        build(email(), [part("a.ics", b"BEGIN:", **invitation)])
+        build(unsaved_email(), [part("a.ics", b"BEGIN:", **invitation)])
     ).items():
         assert reading["files"][0]["type"] == "text/calendar", library
 
@@ -218,7 +207,9 @@ def test_a_type_with_parameters(readings):
 @example("''", b"")
 @example("a\u2028b", b"")
 def test_python_reads_every_name_and_every_byte(name, content):
-    raw = build(email(html="<p>"), [part(name, content), part(name, content, content_id="a")])
+    raw = build(
+        unsaved_email(html="<p>"), [part(name, content), part(name, content, content_id="a")]
+    )
 
     assert raw.isascii()
     assert max(map(len, raw.split(b"\r\n"))) <= 998

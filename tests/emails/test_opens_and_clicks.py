@@ -4,9 +4,7 @@ import time
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 from django.test import RequestFactory
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from core.db import bulk
@@ -15,6 +13,7 @@ from emails.facts import opens_and_clicks
 from emails.facts.opens_and_clicks import MAX_PER_EMAIL, record_hits
 from emails.facts.record import EmailFact, record_facts
 from emails.models import Email, EmailEvent
+from tests.database import statement_count
 from tracking import click_bursts
 from tracking.hits import hit
 from tracking.models import Hit
@@ -209,16 +208,11 @@ def test_an_open_proves_that_the_email_was_sent(add_hit, email):
 
 
 def test_the_number_of_statements_does_not_grow_with_the_batch(add_hit, email):
-    def statements():
-        with CaptureQueriesContext(connection) as captured:
-            record_hits()
-        return len(captured)
-
     add_hit(1)
-    one = statements()
+    one = statement_count(record_hits)
     for number in range(40):
         add_hit(number % 5 + 1, after=10 * number)
-    assert statements() == one
+    assert statement_count(record_hits) == one
 
 
 def test_a_flood_of_clicks_is_classified_quickly(add_hit, email):

@@ -4,9 +4,8 @@ import logging
 from datetime import timedelta
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.services import create_workspace
@@ -19,9 +18,10 @@ from events.catalogue import CATALOGUE
 from events.dispatch import dispatch_due
 from events.models import Event
 from events.services import Fact, dispatch_again, publish
+from tests.database import make_due, statement_count
+from tests.factories import dispatch_all, endpoint_at, publish_committed, verified_domain
 from webhooks.health import RequestResult, notify_or_disable
 from webhooks.models import Delivery, Endpoint
-from webhooks.services import create_endpoint
 
 pytestmark = pytest.mark.django_db
 
@@ -34,20 +34,13 @@ def operations(settings):
     settings.OPERATOR_EMAILS = ["ada@example.net", "Bob <bob@example.net>"]
     settings.OPERATOR_EMAIL_FROM = "OpenSend <notices@ops.example.com>"
     own = create_workspace(name="Operations")
-    Domain.objects.create(
-        workspace=own,
-        name="ops.example.com",
-        status=Domain.Status.VERIFIED,
-        region="eu-central-1",
-        ses_configuration_set_name="opensend",
-        next_attempt_at=None,
-    )
+    verified_domain(own, "ops.example.com", region="eu-central-1")
     return own
 
 
 @pytest.fixture
 def endpoint(workspace):
-    return create_endpoint(workspace=workspace, url=URL, event_types=["*"])[0]
+    return endpoint_at(URL, workspace)
 
 
 def fail(endpoint, *, for_hours, status=500):
@@ -59,19 +52,13 @@ def fail(endpoint, *, for_hours, status=500):
     return since
 
 
-def make_due(rows):
-    """now() does not advance within a transaction, and a test is one."""
-    rows.exclude(next_attempt_at=None).update(next_attempt_at=timezone.now() - timedelta(minutes=1))
-
-
 def dispatch():
-    make_due(Event.objects)
-    while dispatch_due().claimed:
-        pass
+    make_due(Event)
+    dispatch_all()
 
 
 def send_all():
-    make_due(Email.objects)
+    make_due(Email)
     return send_due().claimed
 
 
@@ -235,7 +222,7 @@ def _too_many_operators(settings):
 def test_broken_settings_are_logged_and_break_nothing_else(
     operations, endpoint, workspace, settings, break_settings, expected, caplog
 ):
-    other, _ = create_endpoint(workspace=workspace, url=URL, event_types=["webhook.*"])
+    other = endpoint_at(URL, workspace, event_types=["webhook.*"])
     break_settings(settings)
     fail(endpoint, for_hours=25)
     with caplog.at_level(logging.ERROR, logger="emails.operator_alerts"):
@@ -268,7 +255,7 @@ def test_working_settings_cause_no_warning(operations):
 
 def test_a_long_url_is_truncated_in_the_subject_only(operations, workspace):
     url = (URL + "/").ljust(2048, "x")
-    endpoint, _ = create_endpoint(workspace=workspace, url=url, event_types=["*"])
+    endpoint = endpoint_at(url, workspace)
     fail(endpoint, for_hours=25)
     dispatch()
     email = Email.objects.get()
@@ -293,12 +280,9 @@ def _statements(workspace, count):
         )
         for n in range(count)
     ]
-    with transaction.atomic():
-        publish(facts)
-    make_due(Event.objects)
-    with CaptureQueriesContext(connection) as captured:
-        dispatch_due()
-    return len(captured)
+    publish_committed(facts)
+    make_due(Event)
+    return statement_count(dispatch_due)
 
 
 def test_the_number_of_statements_is_constant(operations, workspace):

@@ -21,6 +21,7 @@ from emails.content.outgoing_message import OutgoingAttachment, OutgoingMessage,
 from emails.models import Email, EmailAttachment
 from emails.sending.loop import send_due
 from emails.services import ApiKeyDomainRestricted, accept, accept_internal
+from tests.database import make_due
 
 pytestmark = pytest.mark.django_db
 
@@ -45,7 +46,7 @@ def deliver(provider):
     """`deliver()` sends what is accepted; the parsed messages."""
 
     def send():
-        Email.objects.exclude(next_attempt_at=None).update(next_attempt_at="2026-01-01T00:00Z")
+        make_due(Email)
         send_due()
         return [message_from_bytes(sent.mime, policy=default) for sent in provider.sent]
 

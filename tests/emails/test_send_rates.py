@@ -3,11 +3,10 @@
 import random
 import threading
 import time
-from collections import Counter
 from datetime import timedelta
 
 import pytest
-from django.db import connection, connections
+from django.db import connection
 from django.utils import timezone
 
 from accounts.services import create_workspace
@@ -17,6 +16,7 @@ from emails.models import Email, SendRate
 from emails.providers import Limits, NotTaken, QuotaExceeded, Throttled
 from emails.sending import loop, token_bucket
 from emails.sending.loop import send_due
+from tests.database import make_due, run_at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -194,29 +194,14 @@ def test_concurrent_workers_never_exceed_the_quota(transactional_db):
     SendRate.objects.create(
         name="r", max_rate=100_000, tokens=1000, daily_quota=100, refresh_at=in_five_minutes()
     )
-    acquired = Counter()
 
-    def work(number):
-        for _ in range(40):
-            acquired[number] += token_bucket.acquire("r", 1).tokens
-        connections.close_all()
+    def work():
+        return sum(token_bucket.acquire("r", 1).tokens for _ in range(40))
 
-    workers = [threading.Thread(target=work, args=[number]) for number in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-
-    assert sum(acquired.values()) == row().sent_since == 100
+    assert sum(run_at_once(*[work] * 4)) == row().sent_since == 100
 
 
 # --- The worker -------------------------------------------------------------------------------
-
-
-def make_due(**changes):
-    Email.objects.exclude(next_attempt_at=None).update(
-        next_attempt_at="2026-01-01T00:00Z", **changes
-    )
 
 
 def test_limits_are_fetched_first_and_recipients_are_counted(accepted, provider):
@@ -365,7 +350,7 @@ def test_throttled_mail_is_retried_soon_and_never_fails(accepted, provider, publ
         email.refresh_from_db()
         assert email.status == "queued"
         assert email.next_attempt_at < timezone.now() + timedelta(seconds=3)
-        make_due()
+        make_due(Email)
     assert row().sent_since == 0  # none of them cost a token
     send_due()
     assert row().sent_since == 1
@@ -390,13 +375,13 @@ def test_over_the_quota_all_mail_is_deferred_until_the_next_refresh(accepted, pr
     }
     delayed = published("email.delayed")
     assert [data["delayed"]["reason"] for _, data in delayed] == ["daily_quota"] * 3
-    make_due()
+    make_due(Email)
     assert send_due().claimed == 0
     assert len(published("email.delayed")) == 3
 
     provider.rate = Limits(rate=100, daily_quota=1000, sent_24h=2)
     SendRate.objects.update(refresh_at=timezone.now(), paused_until=timezone.now())
-    make_due()
+    make_due(Email)
     assert send_due().claimed == 3
     assert set(Email.objects.values_list("status", flat=True)) == {"sent"}
 
@@ -419,7 +404,7 @@ def test_a_quota_error_of_the_provider_pauses_sending(accepted, provider, publis
 
 def test_small_claims_reach_every_workspace(accepted, provider):
     old = [accepted() for _ in range(12)]
-    make_due()
+    make_due(Email)
     for _ in range(3):
         late = accepted()
         Email.objects.filter(pk=late.pk).update(workspace=create_workspace(name="Late"))
@@ -440,7 +425,7 @@ def test_single_emails_go_before_batches_except_in_a_share_of_claims(
 ):
     monkeypatch.setattr(loop, "BATCH_FIRST_SHARE", batch_first_share)
     accepted()
-    make_due(is_batch=True)
+    make_due(Email, is_batch=True)
     accepted()
 
     claimed = [email for _ in range(3) for email in loop._lease_lane("ses", "us-east-1", 1)]

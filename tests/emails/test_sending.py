@@ -2,12 +2,10 @@
 
 import math
 import os
-import threading
 import time
 from collections import Counter
 from datetime import timedelta
 
-import psycopg
 import pytest
 from django.db import connection, connections
 from django.db.models import F
@@ -15,7 +13,6 @@ from django.utils import timezone
 
 from accounts.services import create_workspace
 from contacts.models import Suppression
-from core.db.ids import uuid7
 from core.queue.queues import Batch
 from core.queue.worker_loop import stopping
 from emails.models import Email, EmailEvent
@@ -24,20 +21,15 @@ from emails.sending import loop, send_results
 from emails.sending.loop import send_due
 from emails.sending.send_results import BACKOFF, SendResult, resolve_unknown, save_results
 from emails.tasks import send_due_emails
-from ingest.models import ProviderEvent
 from ingest.processing import process_ses
+from tests.database import another_connection, make_due, run_at_once
+from tests.factories import store_ses_events
 
 LONG_AGO = "2026-01-01T00:00Z"
 
 
-def make_due(**changes):
-    Email.objects.exclude(next_attempt_at=None).update(next_attempt_at=LONG_AGO, **changes)
-
-
 def process_event(email, kind="Send", recipients=()):
     """Process an event of SES that identifies the email by its tag."""
-    import orjson
-
     event = {
         "eventType": kind,
         "mail": {
@@ -53,12 +45,7 @@ def process_event(email, kind="Send", recipients=()):
         },
         "open": {"timestamp": "2026-03-01T12:00:02.000Z"},
     }
-    ProviderEvent.objects.create(
-        source="ses",
-        event_id=str(uuid7()),
-        body=orjson.dumps({"Message": orjson.dumps(event).decode()}).decode(),
-        next_attempt_at=LONG_AGO,
-    )
+    store_ses_events(event)
     assert process_ses().claimed == 1
 
 
@@ -159,7 +146,7 @@ def test_a_temporary_error_is_retried_and_published_once_an_hour(accepted, provi
         assert email.status == "queued"
         assert email.next_attempt_at > timezone.now()
         assert email.last_error == "Maximum sending rate exceeded."
-        make_due()
+        make_due(Email)
         if expected == 1 and len(provider.sent) == 2:
             an_hour_ago = email.delay_published_at - timedelta(minutes=61)
             Email.objects.update(delay_published_at=an_hour_ago)
@@ -283,7 +270,7 @@ def test_an_exceeded_quota_is_no_attempt(accepted, provider):
     assert (email.status, email.first_attempt_at) == ("queued", None)
     a_day_ago = timezone.now() - timedelta(hours=25)
     Email.objects.update(created_at=a_day_ago)
-    make_due()
+    make_due(Email)
 
     send_due()
 
@@ -403,20 +390,7 @@ def insert_copies(email, count):
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_never_send_an_email_twice(accepted, provider):
     insert_copies(accepted(), 150)
-    barrier = threading.Barrier(2)
-
-    def work():
-        try:
-            barrier.wait()
-            send_due()
-        finally:
-            connections.close_all()
-
-    workers = [threading.Thread(target=work) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    run_at_once(send_due, send_due)
 
     assert set(Counter(sent.email_id for sent in provider.sent).values()) == {1}
     assert len(provider.sent) == 151
@@ -441,7 +415,7 @@ def crashed_send(accepted, provider):
     email.refresh_from_db()
     assert email.status == "sending"
     assert resolve_unknown().claimed == 0  # its lease has not expired
-    make_due()
+    make_due(Email)
     assert resolve_unknown().claimed == 1
     email.refresh_from_db()
     assert email.status == "unknown"
@@ -465,7 +439,7 @@ def test_any_event_of_ses_resolves_an_unknown_send(
     assert crashed_send.provider_message_id == "0100-theirs"
     statuses = Counter(crashed_send.recipients.values_list("status", flat=True))
     assert (statuses["bounced"], statuses["sent"]) == (bounced, 2 - bounced)
-    make_due()
+    make_due(Email)
     assert resolve_unknown().claimed == 0
     assert send_due().claimed == 0
 
@@ -473,7 +447,7 @@ def test_any_event_of_ses_resolves_an_unknown_send(
 @pytest.mark.django_db(transaction=True)
 def test_an_unknown_send_is_repeated_when_there_is_no_event(crashed_send, provider, settings):
     settings.SEND_UNKNOWN_POLICY = "resend"
-    make_due()
+    make_due(Email)
     assert resolve_unknown().claimed == 1
     assert send_due().claimed == 1
 
@@ -484,7 +458,7 @@ def test_an_unknown_send_is_repeated_when_there_is_no_event(crashed_send, provid
 @pytest.mark.django_db(transaction=True)
 def test_an_unknown_send_can_be_held_for_an_operator(crashed_send, provider, settings):
     settings.SEND_UNKNOWN_POLICY = "hold"
-    make_due()
+    make_due(Email)
     assert resolve_unknown().claimed == 1
     assert resolve_unknown().claimed == 0
     assert send_due().claimed == 0
@@ -505,9 +479,7 @@ def test_an_acceptance_survives_a_lost_database_connection(accepted, provider):
         (ours,) = cursor.fetchone()
 
     def terminate_session(_):
-        with psycopg.connect(
-            **connection.get_connection_params() | {"cursor_factory": None}
-        ) as other:
+        with another_connection() as other:
             other.execute("SELECT pg_terminate_backend(%s)", [ours])
 
     provider.script = [terminate_session]

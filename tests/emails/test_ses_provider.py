@@ -1,79 +1,47 @@
 """The SES provider against a real twin over HTTP."""
 
 import socket
-import subprocess
-import sys
 from base64 import b64decode
 from email import message_from_bytes
 from email.policy import default
-from pathlib import Path
 
 import boto3
-import orjson
 import pytest
-import requests
 from botocore.config import Config
 
 from core import aws
-from core.db.ids import uuid7
 from emails.models import Email
 from emails.providers import Outbound, get_provider
 from emails.providers.ses import _request, wire_message_id
 from emails.sending.loop import send_due
 from emails.sending.send_results import resolve_unknown
-from ingest.models import ProviderEvent
 from ingest.processing import process_ses
-
-ROOT = Path(__file__).resolve().parents[2]
-LONG_AGO = "2026-01-01T00:00Z"
+from tests.database import make_due
+from tests.factories import ses_send_event, store_ses_events
+from tests.twin.twin_running import RunningTwin
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(scope="module")
-def twin_url(tmp_path_factory):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "twin", "--port", "0", f"--var-dir={tmp_path_factory.mktemp('t')}"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        yield process.stdout.readline().split()[-1]
-        process.terminate()
-
-
-class Twin:
-    def __init__(self, url):
-        self.url = url
-
-    def fault(self, **faults):
-        requests.post(f"{self.url}/_twin/faults", json=faults, timeout=5).raise_for_status()
-
-    def heal(self):
-        requests.delete(f"{self.url}/_twin/faults", timeout=5).raise_for_status()
-
-    def mail(self):
-        return requests.get(f"{self.url}/_twin/mail", timeout=5).json()
+def running_twin(tmp_path_factory):
+    twin = RunningTwin.start(tmp_path_factory.mktemp("t"))
+    yield twin
+    twin.stop()
 
 
 @pytest.fixture
-def twin(twin_url, settings):
-    settings.AWS_ENDPOINT_URL = twin_url
-    requests.post(f"{twin_url}/_twin/reset?all=true", timeout=5).raise_for_status()
-    aws._client.cache_clear()
+def twin(running_twin, aws_at):
+    """The twin as if it were new, with the identity of example.com."""
+    running_twin.reset()
+    aws_at(running_twin.url)
     get_provider.cache_clear()
     ses = aws.ses("us-east-1")
     ses.create_email_identity(EmailIdentity="example.com")
     ses.get_email_identity(EmailIdentity="example.com")
     ses.create_configuration_set(ConfigurationSetName="opensend")
-    yield Twin(twin_url)
+    yield running_twin
     ses.close()
-    aws._client.cache_clear()
-
-
-def make_due():
-    Email.objects.exclude(next_attempt_at=None).update(next_attempt_at=LONG_AGO)
 
 
 def test_ses_gets_the_complete_message_and_its_ids_are_stored(twin, accepted):
@@ -161,7 +129,7 @@ def test_temporary_errors_are_retried(code, twin, accepted, published):
         send_due()
         email.refresh_from_db()
         assert email.status == "queued"
-        make_due()
+        make_due(Email)
     assert code in email.last_error
     twin.heal()
 
@@ -217,7 +185,7 @@ def test_a_refused_connection_is_retried(twin, accepted, settings, published):
     assert email.status == "queued"
     assert [kind for kind, _ in published()] == ["email.delayed"]
     settings.AWS_ENDPOINT_URL = twin.url
-    make_due()
+    make_due(Email)
     send_due()
     email.refresh_from_db()
     assert email.status == "sent"
@@ -250,38 +218,19 @@ def test_a_timeout_makes_a_send_unknown_until_an_event_resolves_it(
     assert (email.status, email.provider_message_id) == ("unknown", "")
     assert [kind for kind, _ in published()] == ["email.delayed"]
     (mail,) = twin.mail()  # SES has accepted it
-    send_event(mail)
+    store_ses_events(ses_send_event(mail))
+    assert process_ses().claimed == 1
     email.refresh_from_db()
     assert (email.status, email.next_attempt_at) == ("sent", None)
     assert email.provider_message_id == mail["id"]
     assert email.message_id == f"<{mail['id']}@email.amazonses.com>"
-    make_due()
+    make_due(Email)
     assert (resolve_unknown().claimed, send_due().claimed, len(twin.mail())) == (0, 0, 1)
-
-
-def send_event(mail):
-    """The Send event of SES for a mail that the twin has accepted."""
-    event = {
-        "eventType": "Send",
-        "send": {},
-        "mail": {
-            "timestamp": "2026-03-01T12:00:00.000Z",
-            "messageId": mail["id"],
-            "tags": {name: [value] for name, value in mail["tags"].items()},
-        },
-    }
-    ProviderEvent.objects.create(
-        source="ses",
-        event_id=str(uuid7()),
-        body=orjson.dumps({"Message": orjson.dumps(event).decode()}).decode(),
-        next_attempt_at=LONG_AGO,
-    )
-    assert process_ses().claimed == 1
 
 
 def test_many_emails_are_sent_concurrently(twin, api, domain, message):
     api.post("/emails/batch", [message | {"subject": f"Number {n}"} for n in range(100)])
-    Email.objects.update(next_attempt_at=LONG_AGO)
+    make_due(Email)
 
     assert send_due().claimed == 100
 

@@ -1,24 +1,21 @@
 """The SMTP provider against a real server on loopback, with STARTTLS and a login."""
 
 import asyncio
-import datetime
 import socket
 import ssl
 import time
 from email import message_from_bytes
 from email.policy import default
-from ipaddress import ip_address
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from emails.models import Email, SendRate
 from emails.providers import PROVIDERS, get_provider, smtp
 from emails.sending.loop import send_due
+from tests.certificates import self_signed
+from tests.database import make_due
 
 pytestmark = pytest.mark.django_db
 
@@ -63,42 +60,16 @@ class Relay:
         return AuthResult(success=credentials == (b"us er", b"p@ss"))
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A file with a self-signed certificate for 127.0.0.1 and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "relay")])
-    now = datetime.datetime.now(datetime.UTC)
-    cert = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("relay") / "relay.pem"
-    path.write_bytes(
-        cert.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return path
-
-
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A file with a self-signed certificate for 127.0.0.1 and its key."""
+    return self_signed(tmp_path_factory.mktemp("relay") / "server.pem", "127.0.0.1")
 
 
 @pytest.fixture
@@ -124,10 +95,6 @@ def relay(certificate, settings, monkeypatch):
     get_provider("smtp").close()
     get_provider.cache_clear()
     controller.stop()
-
-
-def make_due():
-    Email.objects.exclude(next_attempt_at=None).update(next_attempt_at="2026-01-01T00:00Z")
 
 
 def test_a_relay_accepts_the_email_over_tls_with_our_message_id(relay, accepted, published):
@@ -251,7 +218,7 @@ def test_4xx_is_temporary_and_5xx_permanent(answer, expected, relay, accepted):
     assert (email.status, email.last_error) == (expected, answer)
     if expected == "queued":
         relay.at_data = "250 ok"
-        make_due()
+        make_due(Email)
         send_due()
         email.refresh_from_db()
         assert email.status == "sent"

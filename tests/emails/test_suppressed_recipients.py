@@ -6,6 +6,7 @@ from contacts.models import Suppression
 from core.queue.queues import Batch
 from emails.models import Email
 from emails.sending.loop import send_due
+from tests.database import recipient_statuses
 
 pytestmark = pytest.mark.django_db
 
@@ -16,10 +17,6 @@ def suppress(workspace):
         return Suppression.objects.create(workspace=workspace, email=address, origin=origin)
 
     return add
-
-
-def statuses(email):
-    return dict(email.recipients.values_list("address", "status"))
 
 
 def test_an_email_to_suppressed_recipients_only_is_rejected_stored_and_published(
@@ -34,7 +31,7 @@ def test_an_email_to_suppressed_recipients_only_is_rejected_stored_and_published
     assert details["recipients"] == {"Bob@example.net": "complaint"}
     email = Email.objects.get(pk=details["email_id"])
     assert (email.status, email.next_attempt_at) == ("suppressed", None)
-    assert statuses(email) == {"Bob@example.net": "suppressed"}
+    assert recipient_statuses(email) == {"Bob@example.net": "suppressed"}
     ((kind, data),) = published()
     assert (kind, data["recipient"]) == ("email.suppressed", "Bob@example.net")
     assert data["suppressed"]["type"] == "complaint"
@@ -76,7 +73,7 @@ def test_the_other_recipients_still_get_the_email(accepted, suppress, published,
 
     (sent,) = provider.sent
     assert (sent.to, sent.cc, sent.bcc) == (["ann@example.net"], ["carla@example.net"], [])
-    assert statuses(email) == {
+    assert recipient_statuses(email) == {
         "bob@example.net": "suppressed",
         "ann@example.net": "sent",
         "carla@example.net": "sent",
@@ -93,7 +90,7 @@ def test_a_suppression_after_accept_is_respected(accepted, suppress, published, 
     assert send_due().claimed == 1
 
     assert provider.sent[0].to == ["ann@example.net"]
-    assert statuses(email) == {"bob@example.net": "suppressed", "ann@example.net": "sent"}
+    assert recipient_statuses(email) == {"bob@example.net": "suppressed", "ann@example.net": "sent"}
     assert [data["recipient"] for _, data in published("email.suppressed")] == ["bob@example.net"]
 
 

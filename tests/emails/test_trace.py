@@ -11,6 +11,7 @@ from emails.models import Email, EmailEvent
 from emails.providers import NotTaken
 from emails.sending.loop import send_due
 from events.models import Event
+from tests.database import make_due
 from webhooks.models import Delivery, Endpoint
 
 pytestmark = pytest.mark.django_db
@@ -24,12 +25,6 @@ def traced(api):
         return answer.json()
 
     return get
-
-
-def make_due():
-    Email.objects.exclude(next_attempt_at=None).update(
-        next_attempt_at=timezone.now() - timedelta(minutes=1)
-    )
 
 
 def create_delivery(workspace, event, **changes):
@@ -50,7 +45,7 @@ def test_a_trace_covers_the_request_the_send_and_the_webhooks(
         headers={"x-request-id": "trace-me-1"},
     ).json()["id"]
     for _ in range(2):
-        make_due()
+        make_due(Email)
         send_due()
     event = Event.objects.get(type="email.sent")
     delivery = create_delivery(workspace, event, attempts=2, last_status_code=204)

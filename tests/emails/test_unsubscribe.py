@@ -6,7 +6,6 @@ from email.policy import default
 from uuid import UUID
 
 import pytest
-from django.db import connections
 from django.test import Client, override_settings
 
 from contacts.models import Contact, Suppression
@@ -14,6 +13,7 @@ from contacts.suppressions import unsuppress
 from core.db.ids import uuid7
 from emails.models import Email, EmailEvent
 from emails.sending.loop import send_due
+from tests.database import missing_database
 from tracking.tokens import Unsubscribe, read_unsubscribe, sign_unsubscribe
 
 pytestmark = pytest.mark.django_db
@@ -268,16 +268,9 @@ def test_the_link_of_a_deleted_workspace_is_not_found(recipient):
 
 @pytest.mark.django_db(transaction=True)
 def test_without_the_database_the_answer_is_503(recipient, path):
-    database = connections["default"].settings_dict
-    original = database["NAME"]
-    connections["default"].close()
-    database["NAME"] = "nowhere"
-    try:
+    with missing_database():
         answer = recipient.post(path)
         shown = recipient.get(path)
-    finally:
-        database["NAME"] = original
-        connections["default"].close()
     assert (answer.status_code, answer["Retry-After"]) == (503, "60")
     assert "Try again" in answer.content.decode()
     assert shown.status_code == 200

@@ -3,21 +3,16 @@
 import pytest
 
 from accounts.access import SENDING_ACCESS, Access, Actor, ActorKind
-from accounts.services import create_api_key
 from emails.models import Email
+from tests.clients import sending_client
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def sender(workspace, client_for):
+def sender(workspace):
     """`sender(name)`: the HTTP client of a new key of Alice's that may only send."""
-
-    def client(name):
-        _, token = create_api_key(workspace=workspace, name=name, permission="sending_access")
-        return client_for(token)
-
-    return client
+    return lambda name: sending_client(workspace, name=name)
 
 
 @pytest.fixture

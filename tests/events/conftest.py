@@ -19,23 +19,7 @@ def subscribe(monkeypatch):
 @pytest.fixture
 def make_due(db):
     """Make all unfinished events due, as if their leases and backoffs were over."""
-    from django.db.models.functions import Now
-
     from events.models import Event
+    from tests.database import make_due
 
-    def make():
-        Event.objects.exclude(next_attempt_at=None).update(next_attempt_at=Now())
-
-    return make
-
-
-@pytest.fixture
-def operator(db):
-    """The HTTP client of an operator who is signed in to the admin."""
-    from django.contrib.auth import get_user_model
-    from django.test import Client
-
-    user = get_user_model().objects.create_superuser("op", password="a pass phrase")
-    client = Client()
-    client.force_login(user)
-    return client
+    return lambda: make_due(Event)

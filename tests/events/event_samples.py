@@ -2,19 +2,16 @@
 
 from datetime import UTC, datetime
 
-from django.db import transaction
-
 from accounts.models import Workspace
-from events.catalogue import CATALOGUE
-from events.services import Fact, publish
 from events.subscriptions import Subscriber
+from tests.factories import example_fact, publish_committed
 
 EVENT_ID = "whd_019e0f3a-4b10-7c3e-8a41-5b7d0c9e2f61"
 AT = datetime(2026, 5, 10, 9, 30, 0, 250_999, UTC)
 
 
 def fact(workspace, kind="contact.created", **changes):
-    return Fact(kind, workspace.pk, CATALOGUE[kind].example_data() | changes)
+    return example_fact(workspace, kind, changes)
 
 
 def numbered(workspace, number):
@@ -26,8 +23,7 @@ def number_of(event):
 
 
 def published(workspace, count):
-    with transaction.atomic():
-        return publish([numbered(workspace, number) for number in range(count)])
+    return publish_committed([numbered(workspace, number) for number in range(count)])
 
 
 class Recorder:

@@ -7,13 +7,14 @@ from pathlib import Path
 import jsonschema
 import pytest
 from django.core.management import call_command
-from event_samples import fact
 
 from bench import rows
 from core.db.ids import uuid7
 from events.catalogue import CATALOGUE, EXAMPLES, groups, is_subscribable, matches
 from events.envelopes import Envelope
+from tests.clients import sending_client
 from tests.event_schemas import check
+from tests.events.event_samples import fact
 
 ROOT = Path(__file__).resolve().parents[2]
 # Not emitted yet, so their examples are only checked against the schema.
@@ -171,8 +172,5 @@ def test_every_listed_type_and_group_is_subscribable(api):
         assert api.post("/webhooks", body).json()["events"] == [pattern]
 
 
-def test_event_types_require_full_access(workspace, client_for):
-    from accounts.services import create_api_key
-
-    _, token = create_api_key(workspace=workspace, name="sender", permission="sending_access")
-    assert client_for(token).get("/webhooks/event-types").status_code in (401, 403)
+def test_event_types_require_full_access(workspace):
+    assert sending_client(workspace).get("/webhooks/event-types").status_code in (401, 403)

@@ -1,17 +1,16 @@
 """Dispatching events: once per event and subscriber, in one transaction with the effects."""
 
 import pytest
-from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
-from django.test.utils import CaptureQueriesContext
-from event_samples import Recorder, number_of, published
 
 from core.queue.queues import Batch
 from core.queue.work import MAX_CRASHES
 from events.dispatch import dispatch_due
 from events.models import Event
 from events.subscriptions import subscribers
+from tests.database import captured_statements
+from tests.events.event_samples import Recorder, number_of, published
 
 # Rows become due by the statement's clock but are claimed by the transaction's clock.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -40,9 +39,9 @@ def test_webhooks_are_subscribed():
 
 
 def statements_of_a_dispatch():
-    with CaptureQueriesContext(connection) as queries:
+    with captured_statements() as statements:
         dispatch_due()
-    return [query["sql"].split()[0] for query in queries.captured_queries]
+    return [sql.split()[0] for sql in statements]
 
 
 def test_the_number_of_statements_does_not_grow_with_the_batch(workspace, subscribe):

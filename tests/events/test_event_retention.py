@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 from django.db.models import Q
 from django.utils import timezone
-from event_samples import Recorder, published
 
 from events.models import Event
 from events.tasks import purge_old_events
+from tests.events.event_samples import Recorder, published
 
 pytestmark = pytest.mark.django_db
 

@@ -2,10 +2,10 @@
 
 import orjson
 import pytest
-from event_samples import AT, EVENT_ID
 
 from events.envelopes import Envelope, data_of, serialize
 from events.truncation import LIMIT
+from tests.events.event_samples import AT, EVENT_ID
 
 HEADS = {
     Envelope.STANDARD: {"id": EVENT_ID, "type": "x.y", "created_at": "2026-05-10T09:30:00.250Z"},

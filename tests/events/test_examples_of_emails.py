@@ -3,7 +3,6 @@
 import json
 from datetime import timedelta
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from django.test import RequestFactory
@@ -13,13 +12,15 @@ from contacts.models import Contact, Suppression
 from contacts.suppressions import unsuppress
 from emails.facts.opens_and_clicks import record_hits
 from emails.models import Email
-from emails.providers import Accepted, NotTaken, get_provider
+from emails.providers import Accepted, NotTaken
 from emails.sending.loop import send_due
 from events.catalogue import CATALOGUE
 from events.models import Event
-from ingest.models import ProviderEvent
 from ingest.processing import process_ses
+from tests.clients import email_provider
+from tests.database import make_due
 from tests.event_schemas import assert_like_example
+from tests.factories import store_ses_events
 from tracking.hits import hit
 from tracking.tokens import Click, Open
 
@@ -49,10 +50,8 @@ class Provider:
 
 @pytest.fixture
 def provider(settings):
-    settings.EMAIL_PROVIDER = f"{__name__}.Provider"
-    get_provider.cache_clear()
-    yield get_provider()
-    get_provider.cache_clear()
+    with email_provider(settings, f"{__name__}.Provider") as provider:
+        yield provider
 
 
 BODY = {
@@ -88,7 +87,7 @@ def one_minute_ago():
 
 
 def send():
-    Email.objects.update(next_attempt_at=one_minute_ago())
+    make_due(Email)
     send_due()
 
 
@@ -99,12 +98,7 @@ def ingest_ses_event(email, fixture, key="", **changes):
     event["mail"]["tags"] = {"opensend_email_id": [str(email.pk)]}
     event.get(key, {}).update(changes)
     message = json.dumps(event).replace("recipient@example.com", GRACE)
-    ProviderEvent.objects.create(
-        source="ses",
-        event_id=str(uuid4()),
-        next_attempt_at=one_minute_ago(),
-        body=json.dumps({"Type": "Notification", "Message": message}),
-    )
+    store_ses_events(message)
     assert process_ses().claimed == 1
 
 

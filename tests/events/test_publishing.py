@@ -6,12 +6,12 @@ from uuid import UUID
 import orjson
 import pytest
 from django.db import transaction
-from event_samples import Recorder, fact, numbered
 
 from core.context import request_id
 from core.times import iso
 from events.models import Event
 from events.services import Fact, publish
+from tests.events.event_samples import Recorder, fact, numbered
 
 
 @pytest.mark.django_db(transaction=True)

@@ -8,7 +8,6 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import F
 from django.urls import reverse
-from event_samples import Recorder, fact, number_of, numbered, published
 
 from accounts.models import ApiKey
 from core.db.ids import uuid7
@@ -20,6 +19,7 @@ from events.hooks import dead_lettered_events, overdue_events
 from events.models import Event
 from events.services import dispatch_again, publish
 from events.subscriptions import Subscriber
+from tests.events.event_samples import Recorder, fact, number_of, numbered, published
 
 # Rows become due by the statement's clock but are claimed by the transaction's clock.
 pytestmark = pytest.mark.django_db(transaction=True)

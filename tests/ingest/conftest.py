@@ -1,12 +1,9 @@
 """Sent emails and the SES events about them."""
 
 import json
-from datetime import timedelta
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from django.utils import timezone
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "ses"
 MESSAGE_ID = "EXAMPLE7c191be45-e9aedb9a-02f9-4d12-a87d-dd0099a07f8a-000000"
@@ -22,8 +19,8 @@ def sample():
 @pytest.fixture
 def make_email(workspace):
     """Create an email that SES accepted, by default the one that the samples are about."""
-    from core.db.ids import uuid7
-    from emails.models import Email, EmailRecipient
+    from emails.models import EmailRecipient
+    from tests.factories import create_email
 
     def make(
         *,
@@ -33,19 +30,13 @@ def make_email(workspace):
         provider_message_id=MESSAGE_ID,
         **fields,
     ):
-        pk = uuid7()
         is_sending = status in ("queued", "sending", "unknown")
-        email = Email.objects.create(
-            id=pk,
-            workspace=workspace,
-            region="us-east-1",
+        email = create_email(
+            workspace,
             sender="Sender Name <sender@example.com>",
             to=list(to),
-            subject="Hello",
-            text="Hello",
             status=status,
             tags={"campaign": "spring"},
-            message_id=f"<{pk}@example.com>",
             provider_message_id=provider_message_id,
             **{} if is_sending else {"next_attempt_at": None},
             **fields,
@@ -62,26 +53,9 @@ def make_email(workspace):
 @pytest.fixture
 def store(db):
     """Store events as if SNS had posted them."""
-    from ingest.models import ProviderEvent
+    from tests.factories import store_ses_events
 
-    def store_events(*events):
-        return ProviderEvent.objects.bulk_create(
-            ProviderEvent(
-                source="ses",
-                # now() is constant in a transaction, and a test may be one transaction.
-                next_attempt_at=timezone.now() - timedelta(minutes=1),
-                event_id=str(uuid4()),
-                topic_arn=TOPIC,
-                body=json.dumps({"Type": "Notification", "Message": _message(event)}),
-            )
-            for event in events
-        )
-
-    return store_events
-
-
-def _message(event):
-    return event if isinstance(event, str) else json.dumps(event) + "\n"
+    return store_ses_events
 
 
 @pytest.fixture
@@ -97,15 +71,3 @@ def ingest_events(store):
         return rows
 
     return run
-
-
-@pytest.fixture
-def published(db):
-    """(type, data) of all published events, oldest first."""
-    from events.models import Event
-
-    def read(*types):
-        rows = Event.objects.order_by("pk")
-        return [(row.type, row.data()) for row in rows if not types or row.type in types]
-
-    return read

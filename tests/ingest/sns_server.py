@@ -3,7 +3,9 @@
 import contextlib
 import threading
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
+
+from tests.clients import QuietHandler, serving
 
 
 class CertificateServer(ThreadingHTTPServer):
@@ -27,7 +29,7 @@ class CertificateServer(ThreadingHTTPServer):
         """Ignore clients that hang up: these tests provoke that."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
@@ -41,9 +43,6 @@ class _Handler(BaseHTTPRequestHandler):
             send(
                 self, b"nothing" if response is None else response, status=200 if response else 404
             )
-
-    def log_message(self, *arguments):
-        pass
 
 
 def send(handler, content, *, status=200, **headers):
@@ -66,13 +65,8 @@ def drip(handler, content):
 
 @contextlib.contextmanager
 def running_server():
-    server = CertificateServer()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.closing.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(CertificateServer()) as server:
+        try:
+            yield server
+        finally:
+            server.closing.set()

@@ -6,11 +6,12 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from ingest.sns import SnsPolicy
+from ingest.sns import Rejected, SnsPolicy
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "sns"
 KINDS = ("notification", "subscription_confirmation", "unsubscribe_confirmation")
@@ -86,3 +87,10 @@ def certificate(
         builder = builder.add_extension(names, critical=False)
     signed_certificate = builder.sign(private_key, hashes.SHA256())
     return signed_certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def rejection(check, *arguments, **named):
+    """What the check of an SNS message raised."""
+    with pytest.raises(Rejected) as caught:
+        check(*arguments, **named)
+    return caught.value

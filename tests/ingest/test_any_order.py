@@ -4,6 +4,7 @@ Property test: SES events about a few emails, in any order, with duplicates, in 
 """
 
 import json
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -19,6 +20,8 @@ from emails.models import Email, EmailEvent, EmailRecipient
 from events.models import Event
 from ingest.models import ProviderEvent
 from ingest.processing import process_ses
+from tests.database import make_due
+from tests.factories import store_ses_events
 
 SENT_AT = datetime(2026, 3, 1, 23, 50, tzinfo=UTC)
 # Two emails share an address; one address is the simulator's, one has a capital letter.
@@ -158,22 +161,12 @@ def run(bodies, batches):
         if now:
             process(now)
     for _ in range(3):  # unmatched events are retried
-        open_rows = ProviderEvent.objects.filter(state="unmatched")
-        open_rows.update(next_attempt_at=timezone.now() - timedelta(minutes=1))
+        make_due(ProviderEvent.objects.filter(state="unmatched"))
         process_ses()
 
 
 def process(bodies):
-    ProviderEvent.objects.bulk_create(
-        ProviderEvent(
-            source="ses",
-            event_id=str(ProviderEvent.objects.count() + number),
-            topic_arn="arn:aws:sns:us-east-1:123456789012:opensend-events",
-            body=json.dumps({"Message": body}),
-            next_attempt_at=timezone.now() - timedelta(minutes=1),
-        )
-        for number, body in enumerate(bodies)
-    )
+    store_ses_events(*bodies)
     assert process_ses().claimed >= len(bodies)
 
 
@@ -203,15 +196,27 @@ def outcome(emails):
             for row in Suppression.objects.all()
         ),
         "contacts": sorted(Contact.objects.values_list("email", "unsubscribed")),
-        "published": sorted(summary(row, number) for row in Event.objects.all()),
+        "published": sorted(
+            summary(row, number) for row in Event.objects.exclude(type__startswith="suppression.")
+        ),
+        "suppression events": suppression_events(),
     }
+
+
+def suppression_events():
+    """How often more each address was added than removed.
+
+    A suppression by soft bounces is removed when one of these emails turns out to be delivered.
+    """
+    counts = Counter()
+    for event in Event.objects.filter(type__startswith="suppression."):
+        sign = 1 if event.type == "suppression.added" else -1
+        counts[str(event.workspace_id), event.data()["email"]] += sign
+    return sorted((*key, count) for key, count in counts.items() if count)
 
 
 def summary(event, number):
     data = event.data()
-    if event.type == "suppression.added":
-        # Its origin is the first that was recorded; a stronger one only changes the row.
-        return event.type, str(event.workspace_id), data["email"]
     if event.type == "contact.created":
         return event.type, data["email"], data["unsubscribed"]
     return event.type, number[UUID(data["email_id"])], json.dumps(data, sort_keys=True)

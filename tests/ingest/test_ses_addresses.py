@@ -2,23 +2,10 @@
 
 import pytest
 
-from contacts.models import Suppression
-from emails.models import EmailEvent, EmailRecipient
+from emails.models import EmailRecipient
+from tests.database import recipient_statuses, recorded_facts, suppressions
 
 R, OTHER = "recipient@example.com", "other@example.com"
-
-
-def recipients(email):
-    return dict(EmailRecipient.objects.filter(email=email).values_list("address", "status"))
-
-
-def facts(email):
-    rows = EmailEvent.objects.filter(email=email).order_by("recipient")
-    return [(row.type, row.recipient, row.status) for row in rows]
-
-
-def suppressions():
-    return dict(Suppression.objects.values_list("email", "origin"))
 
 
 @pytest.mark.parametrize(
@@ -39,8 +26,8 @@ def test_a_recipient_is_matched_in_any_spelling(
 
     ingest_events(event)
 
-    assert recipients(email) == {R: "bounced", OTHER: "sent"}
-    assert facts(email) == [("bounced", R, "bounced")]
+    assert recipient_statuses(email) == {R: "bounced", OTHER: "sent"}
+    assert recorded_facts(email) == [("bounced", R, "bounced")]
     assert suppressions() == {R: "bounce"}
     assert published("email.bounced")[0][1]["recipient"] == R
 
@@ -52,7 +39,7 @@ def test_events_use_the_emails_spelling_of_a_recipient(
 
     ingest_events(sample("bounce_permanent_general"))
 
-    assert facts(email) == [("bounced", "Recipient@example.com", "bounced")]
+    assert recorded_facts(email) == [("bounced", "Recipient@example.com", "bounced")]
     assert published("email.bounced")[0][1]["recipient"] == "Recipient@example.com"
     assert suppressions() == {R: "bounce"}
 
@@ -64,20 +51,24 @@ def test_a_u_label_matches_its_a_label(sample, make_email, ingest_events):
 
     ingest_events(event)
 
-    assert recipients(email) == {"rita@xn--bcher-kva.example": "bounced"}
+    assert recipient_statuses(email) == {"rita@xn--bcher-kva.example": "bounced"}
     assert suppressions() == {"rita@xn--bcher-kva.example": "bounce"}
 
 
-def test_a_bounce_of_an_unknown_address_is_recorded(sample, make_email, ingest_events, published):
+def test_a_bounce_of_an_unknown_address_has_no_recipient(
+    sample, make_email, ingest_events, published
+):
     event = sample("bounce_permanent_general")
     event["bounce"]["bouncedRecipients"][0]["emailAddress"] = "Elsewhere@example.net"
     email = make_email()
 
-    ingest_events(event)
+    (row,) = ingest_events(event)
 
-    assert recipients(email) == {R: "sent", OTHER: "sent"}
-    assert facts(email) == [("bounced", "elsewhere@example.net", "bounced")]
-    assert published("email.bounced")[0][1]["recipient"] == "elsewhere@example.net"
+    assert row.state == "quarantined"
+    assert recipient_statuses(email) == {R: "sent", OTHER: "sent"}
+    assert recorded_facts(email) == [("bounced", "", "")]
+    assert "recipient" not in published("email.bounced")[0][1]
+    assert not suppressions()
 
 
 def test_simulator_addresses_are_never_suppressed(sample, make_email, ingest_events, published):
@@ -89,7 +80,7 @@ def test_simulator_addresses_are_never_suppressed(sample, make_email, ingest_eve
 
     ingest_events(bounce, complaint)
 
-    assert recipients(email) == {"bounce+label@simulator.amazonses.com": "complained"}
+    assert recipient_statuses(email) == {"bounce+label@simulator.amazonses.com": "complained"}
     assert not suppressions()
     assert not published("suppression.added")
 

@@ -4,18 +4,16 @@ import json
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-import psycopg
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
-from sns_server import running_server
-from sns_signer import body, certificate, signed
 
 from ingest.api import ses
 from ingest.models import ProviderEvent
 from ingest.sns import CertificateStore
 from ingest.sns.messages import MAX_BODY_BYTES
+from tests.database import another_connection, captured_statements, missing_database
+from tests.ingest.sns_server import running_server
+from tests.ingest.sns_signer import body, certificate, signed
 
 PATH = "/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
 CERT_URL = f"https://sns.us-east-1.amazonaws.com{PATH}"
@@ -82,7 +80,7 @@ def test_the_row_is_committed_before_the_response():
 
     post(message)
 
-    with psycopg.connect(**connection.get_connection_params() | {"cursor_factory": None}) as other:
+    with another_connection() as other:
         rows = other.execute("SELECT event_id FROM provider_events").fetchall()
     assert rows == [(message["MessageId"],)]
 
@@ -91,11 +89,11 @@ def test_the_row_is_committed_before_the_response():
 def test_a_request_runs_one_statement_without_a_transaction():
     post(fields())  # fetches the certificate
 
-    with CaptureQueriesContext(connection) as queries:
+    with captured_statements() as statements:
         assert post(fields()).status_code == 200
 
-    assert len(queries) == 1
-    assert queries[0]["sql"].startswith("INSERT INTO provider_events")
+    assert len(statements) == 1
+    assert statements[0].startswith("INSERT INTO provider_events")
 
 
 @pytest.mark.django_db
@@ -167,13 +165,13 @@ def test_a_rejected_message_is_not_stored(case, trusted):
     make, status, name, fetched = REJECTED[case]
     trusted.requests.clear()
 
-    with CaptureQueriesContext(connection) as queries:
+    with captured_statements() as statements:
         response = post(make())
 
     assert response.status_code == status
     assert response.json()["statusCode"] == status
     assert name is None or response.json()["name"] == name
-    assert not queries.captured_queries
+    assert statements == []
     assert bool(trusted.requests) == fetched
 
 
@@ -256,17 +254,10 @@ def test_an_unsubscribe_confirmation_is_stored_and_its_url_not_fetched(trusted, 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_database_failure_returns_503(monkeypatch, caplog):
+def test_a_database_failure_returns_503(caplog):
     post(fields())
-    parameters = connection.get_connection_params()
-    connection.close()
-    # The server is up but the database does not exist, so the connection really fails.
-    monkeypatch.setitem(connection.settings_dict, "NAME", parameters["dbname"] + "_gone")
-    try:
+    with missing_database():
         response = post(fields())
-    finally:
-        monkeypatch.undo()
-        connection.close()
 
     assert response.status_code == 503
     assert response.json()["name"] == "storage_failure"

@@ -2,25 +2,13 @@
 
 import pytest
 
-from contacts.models import Contact, Suppression
+from contacts.models import Contact
 from emails.models import EmailEvent, EmailRecipient
 from ingest.models import ProviderEvent
+from tests.database import recipient_statuses, recorded_facts, suppressions
 
 R, OTHER = "recipient@example.com", "other@example.com"
 CLASSIFIED = {"machine": False}
-
-
-def recipients(email):
-    return dict(EmailRecipient.objects.filter(email=email).values_list("address", "status"))
-
-
-def facts(email):
-    rows = EmailEvent.objects.filter(email=email).order_by("recipient")
-    return [(row.type, row.recipient, row.status) for row in rows]
-
-
-def suppressions():
-    return dict(Suppression.objects.values_list("email", "origin"))
 
 
 def bounce(kind, subtype, code=None):
@@ -103,8 +91,8 @@ def test_an_event_about_one_recipient(name, sample, make_email, ingest_events, p
     (row,) = ingest_events(event)
 
     assert (row.state, row.email_id) == ("processed", email.pk)
-    assert recipients(email) == {R: status, OTHER: "sent"}
-    assert facts(email) == [(kind, R, status)]
+    assert recipient_statuses(email) == {R: status, OTHER: "sent"}
+    assert recorded_facts(email) == [(kind, R, status)]
     assert EmailEvent.objects.get().payload == event[key]
     assert suppressions() == ({R: origin} if origin else {})
     ((_, data),) = published(f"email.{kind}")
@@ -139,8 +127,8 @@ def test_an_event_about_all_recipients(name, sample, make_email, ingest_events, 
 
     ingest_events(sample(name))
 
-    assert recipients(email) == {R: status, OTHER: status}
-    assert facts(email) == [(kind, "", status)]
+    assert recipient_statuses(email) == {R: status, OTHER: status}
+    assert recorded_facts(email) == [(kind, "", status)]
     email.refresh_from_db()
     assert email.status == status
     ((found, data),) = published()
@@ -166,8 +154,8 @@ def test_opens_and_clicks_change_no_status(
 
     ingest_events(event)
 
-    assert set(recipients(email).values()) == {"delivered"}
-    assert facts(email) == [(kind, "", "")]
+    assert set(recipient_statuses(email).values()) == {"delivered"}
+    assert recorded_facts(email) == [(kind, "", "")]
     ((found, data),) = published()
     assert found == f"email.{kind}"
     assert data[key] == event[key] | CLASSIFIED
@@ -190,8 +178,8 @@ def test_a_not_spam_complaint_is_only_recorded(sample, make_email, ingest_events
 
     ingest_events(sample("complaint_not_spam"))
 
-    assert recipients(email) == {R: "delivered", OTHER: "delivered"}
-    assert facts(email) == [("complained", R, "")]
+    assert recipient_statuses(email) == {R: "delivered", OTHER: "delivered"}
+    assert recorded_facts(email) == [("not_spam", R, "")]
     assert not suppressions()
     assert not published()
     assert not published("suppression.added")
@@ -204,7 +192,7 @@ def test_a_delayed_recipient_of_a_permanent_bounce_is_not_suppressed(
 
     ingest_events(sample("bounce_permanent_one_delayed"))
 
-    assert recipients(email) == {R: "bounced", OTHER: "bounced"}
+    assert recipient_statuses(email) == {R: "bounced", OTHER: "bounced"}
     assert suppressions() == {R: "bounce"}
 
 
@@ -217,7 +205,7 @@ def test_an_unsubscribe_creates_the_contact_and_changes_no_status(
     ingest_events(sample("subscription_unsubscribe_all"))
 
     assert list(Contact.objects.values_list("email", "unsubscribed")) == [(R, True)]
-    assert recipients(email) == {R: "sent", OTHER: "sent"}
+    assert recipient_statuses(email) == {R: "sent", OTHER: "sent"}
     assert [kind for kind, _ in published()] == ["contact.created"]
 
 
@@ -295,7 +283,7 @@ def test_a_bounce_reported_in_both_formats_counts_once(
     ingest_events(sample("bounce_permanent_general"), sample("notification_bounce"))
     ingest_events(sample("notification_bounce"))
 
-    assert facts(email) == [("bounced", R, "bounced")]
+    assert recorded_facts(email) == [("bounced", R, "bounced")]
     assert sorted(kind for kind, _ in published()) == ["email.bounced", "suppression.added"]
 
 
@@ -305,7 +293,7 @@ def test_two_bounces_count_twice(sample, make_email, ingest_events):
 
     ingest_events(event, event | {"bounce": event["bounce"] | {"feedbackId": "another"}})
 
-    assert len(facts(email)) == 2
+    assert len(recorded_facts(email)) == 2
 
 
 def test_an_out_of_office_reply_after_delivery_is_only_recorded(sample, make_email, ingest_events):
@@ -314,8 +302,8 @@ def test_an_out_of_office_reply_after_delivery_is_only_recorded(sample, make_ema
     ingest_events(sample("delivery"))
     ingest_events(sample("bounce_transient_general"))
 
-    assert recipients(email) == {R: "delivered", OTHER: "sent"}
-    assert len(facts(email)) == 2
+    assert recipient_statuses(email) == {R: "delivered", OTHER: "sent"}
+    assert len(recorded_facts(email)) == 2
 
 
 def test_a_complaint_overrides_a_bounce_in_any_order(sample, make_email, ingest_events):
@@ -337,5 +325,5 @@ def test_an_email_that_failed_for_all_recipients_has_the_worst_status(
     ingest_events(bounce, sample("complaint_abuse"))
 
     email.refresh_from_db()
-    assert recipients(email) == {R: "complained", OTHER: "soft_bounced"}
+    assert recipient_statuses(email) == {R: "complained", OTHER: "soft_bounced"}
     assert email.status == "complained"

@@ -10,10 +10,11 @@ from datetime import timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from sns_server import drip, running_server, send
-from sns_signer import NOW, certificate, key
 
 from ingest.sns import CertificateStore, CertificateUrl, Rejected
+from tests.clients import wait_until
+from tests.ingest.sns_server import drip, running_server, send
+from tests.ingest.sns_signer import NOW, certificate, key
 
 PEM = certificate()
 
@@ -289,7 +290,7 @@ def test_a_slow_server_is_aborted_after_the_timeout(server, slow):
     rejection(store, server)
 
     assert time.monotonic() - started < 1
-    _wait_until_idle()
+    wait_until_idle()
     server.responses[url().path] = PEM
     assert get_key(store, server).key_size == 2048
 
@@ -372,7 +373,7 @@ def test_the_number_of_concurrent_fetches_is_limited(server):
         assert time.monotonic() - started < 0.1
         assert all(future.result() for future in futures)
 
-    _wait_until_idle()
+    wait_until_idle()
     assert get_key(store, server).key_size == 2048
 
 
@@ -438,8 +439,8 @@ def test_without_an_origin_the_url_itself_is_fetched():
     assert CertificateStore(shared).public_key(url(), origin=None, now=NOW).key_size == 2048
 
 
-def _wait_until_idle():
-    deadline = time.monotonic() + 3
-    while any(thread.name == "sns-certificate" for thread in threading.enumerate()):
-        assert time.monotonic() < deadline, "a fetch outlived its deadline"
-        time.sleep(0.01)
+def wait_until_idle():
+    def is_idle():
+        return all(thread.name != "sns-certificate" for thread in threading.enumerate())
+
+    wait_until(is_idle, seconds=3, what="the end of all fetches")

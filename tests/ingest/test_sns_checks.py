@@ -4,10 +4,8 @@ import dataclasses
 from datetime import timedelta
 
 import pytest
-from sns_signer import NOW, POLICY, TOPIC, body, envelope
 
 from ingest.sns import (
-    Rejected,
     SnsPolicy,
     check_age,
     check_certificate_url,
@@ -16,6 +14,7 @@ from ingest.sns import (
     parse,
 )
 from ingest.sns.checks import is_topic_arn
+from tests.ingest.sns_signer import NOW, POLICY, TOPIC, body, envelope, rejection
 
 NAME = "SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
 HOST = "sns.us-east-1.amazonaws.com"
@@ -26,12 +25,6 @@ def message(**changes):
     """A message with unparsed fields, so that each check is tested on its own."""
     plain = parse(body(envelope()), header_type=None)
     return dataclasses.replace(plain, **changes)
-
-
-def rejection(check, *arguments):
-    with pytest.raises(Rejected) as caught:
-        check(*arguments)
-    return caught.value
 
 
 def arn(region="us-east-1", partition="aws", name="ses-events"):

@@ -1,46 +1,21 @@
 """Fetching over TLS, as from Amazon."""
 
-import ipaddress
 import ssl
 import threading
 import time
-from datetime import UTC, datetime, timedelta
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from sns_server import CertificateServer, drip
-from sns_signer import key
 
 from ingest.sns.fetching import Fetch, FetchFailed
+from tests.certificates import self_signed
+from tests.clients import serving
+from tests.ingest.sns_server import CertificateServer, drip
 
 
 @pytest.fixture(scope="module")
 def identity(tmp_path_factory):
     """A file with a key and its self-signed certificate for 127.0.0.1."""
-    now = datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "loopback")])
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key().public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key(), hashes.SHA256())
-    )
-    private = key().private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    path = tmp_path_factory.mktemp("tls") / "identity.pem"
-    path.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
-    return path
+    return self_signed(tmp_path_factory.mktemp("tls") / "server.pem", "127.0.0.1")
 
 
 @pytest.fixture
@@ -50,13 +25,9 @@ def server(identity):
     server = CertificateServer()
     server.socket = context.wrap_socket(server.socket, server_side=True)
     server.responses["/pem"] = b"content"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.closing.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield server
+        server.closing.set()
 
 
 @pytest.fixture

@@ -5,10 +5,20 @@ import functools
 from datetime import timedelta
 
 import pytest
-from sns_server import running_server
-from sns_signer import KINDS, NOW, POLICY, TOPIC, body, certificate, envelope, signed
 
-from ingest.sns import CertificateStore, Rejected, verify_message
+from ingest.sns import CertificateStore, verify_message
+from tests.ingest.sns_server import running_server
+from tests.ingest.sns_signer import (
+    KINDS,
+    NOW,
+    POLICY,
+    TOPIC,
+    body,
+    certificate,
+    envelope,
+    rejection,
+    signed,
+)
 
 PATH = "/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
 
@@ -29,12 +39,6 @@ def verify(server):
 def _verify(fields, header_type=None, *, changes=None, **arguments):
     arguments["policy"] = dataclasses.replace(arguments["policy"], **(changes or {}))
     return verify_message(body(fields), header_type, **arguments)
-
-
-def rejection(verify, fields, header_type=None, **arguments):
-    with pytest.raises(Rejected) as caught:
-        verify(fields, header_type, **arguments)
-    return caught.value
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -4,12 +4,13 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from contacts.models import Suppression
 from emails.facts.record import EmailFact, record_facts
 from emails.models import EmailEvent
 from events.catalogue import CATALOGUE
+from tests.database import concurrently, suppressions
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -35,16 +36,12 @@ def bounce(sample, make_email, ingest_events):
     return soft_bounce
 
 
-def origins():
-    return dict(Suppression.objects.values_list("email", "origin"))
-
-
 def test_three_days_within_thirty_suppress(bounce, published):
     bounce(0, 10)
-    assert not origins()
+    assert not suppressions()
     bounce(30)
 
-    assert origins() == {"recipient@example.com": "soft_bounces"}
+    assert suppressions() == {"recipient@example.com": "soft_bounces"}
     assert len(published("suppression.added")) == 1
     suppression = Suppression.objects.get()
     assert suppression.created_at == START + timedelta(days=30)
@@ -56,7 +53,7 @@ def test_three_days_within_thirty_suppress(bounce, published):
 def test_fewer_days_or_longer_spans_do_not_suppress(days, bounce):
     bounce(*days)
 
-    assert not origins()
+    assert not suppressions()
 
 
 @pytest.mark.parametrize("days", [(0, 1, 2, 3), (3, 2, 1, 0), (0, 3, 1, 2), (1, 3, 2, 0)])
@@ -71,7 +68,7 @@ def test_the_case_of_the_address_is_ignored(bounce):
     bounce(1, address="recipient@EXAMPLE.com")
     bounce(2, address="RECIPIENT@example.com")
 
-    assert origins() == {"recipient@example.com": "soft_bounces"}
+    assert suppressions() == {"recipient@example.com": "soft_bounces"}
 
 
 def test_another_workspaces_bounces_are_not_counted(bounce, db):
@@ -80,13 +77,13 @@ def test_another_workspaces_bounces_are_not_counted(bounce, db):
     bounce(0, 1)
     bounce(2, workspace=create_workspace(name="Bob's"))
 
-    assert not origins()
+    assert not suppressions()
 
 
 def test_simulator_addresses_are_not_suppressed(bounce):
     bounce(0, 1, 2, address="ooto@simulator.amazonses.com")
 
-    assert not origins()
+    assert not suppressions()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -110,17 +107,14 @@ def test_concurrent_workers_see_each_others_bounces(bounce, make_email):
             record_facts([first])
             wrote.set()
             done.wait(0.5)  # commits while the other worker runs
-        connection.close()
 
-    worker = threading.Thread(target=work, args=(fact(1),))
-    second = fact(2)
-    worker.start()
-    assert wrote.wait(5)
-    record_facts([second])
-    done.set()
-    worker.join()
+    first, second = fact(1), fact(2)
+    with concurrently(lambda: work(first)):
+        assert wrote.wait(5)
+        record_facts([second])
+        done.set()
 
-    assert origins() == {"recipient@example.com": "soft_bounces"}
+    assert suppressions() == {"recipient@example.com": "soft_bounces"}
 
 
 def test_a_later_hard_bounce_overrides_the_origin(bounce, sample, make_email, ingest_events):
@@ -128,4 +122,4 @@ def test_a_later_hard_bounce_overrides_the_origin(bounce, sample, make_email, in
     make_email()
     ingest_events(sample("bounce_permanent_general"))
 
-    assert origins() == {"recipient@example.com": "bounce"}
+    assert suppressions() == {"recipient@example.com": "bounce"}

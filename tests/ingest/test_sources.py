@@ -7,7 +7,6 @@ from uuid import uuid4
 import pytest
 from django.db import connection, transaction
 from django.db.models.functions import Now
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from core.queue.queues import Batch, Queue
@@ -16,6 +15,7 @@ from ingest import queues, services
 from ingest.callbacks import Processor, Result, Unparsable
 from ingest.models import ProviderEvent
 from ingest.processing import PROCESSORS, process, process_ses
+from tests.database import captured_statements, concurrently, explain
 
 OTHER = "inbound"
 State = ProviderEvent.State
@@ -77,27 +77,6 @@ def store_other(db):
     return store
 
 
-@pytest.fixture
-def worker():
-    """Run an action in a thread with its own database connection."""
-    threads = []
-
-    def start(action):
-        def run():
-            try:
-                action()
-            finally:
-                connection.close()
-
-        threads.append(threading.Thread(target=run))
-        threads[-1].start()
-        return threads[-1]
-
-    yield start
-    for thread in threads:
-        thread.join(30)
-
-
 def test_each_source_has_a_processor_and_a_queue():
     assert PROCESSORS.keys() == queues.BY_SOURCE.keys()
     assert list(queues.BY_SOURCE.values()) == queues.QUEUES
@@ -105,22 +84,21 @@ def test_each_source_has_a_processor_and_a_queue():
 
 @pytest.mark.django_db(transaction=True)
 def test_a_long_transaction_of_another_source_delays_no_ses_event(
-    sample, make_email, store, other, store_other, worker
+    sample, make_email, store, other, store_other
 ):
     make_email()
     store_other(3)
     other.may_commit.clear()
-    slow = worker(lambda: process(OTHER))
-    assert other.recording.wait(10)
-    store_other(2)  # due, and older than the SES event
-    store(sample("delivery"))
+    with concurrently(lambda: process(OTHER)) as slow:
+        assert other.recording.wait(10)
+        store_other(2)  # due, and older than the SES event
+        store(sample("delivery"))
 
-    assert process_ses() == Batch(1, processed=1)
+        assert process_ses() == Batch(1, processed=1)
 
-    assert slow.is_alive()  # the other transaction is still open
-    assert EmailEvent.objects.get().type == "delivered"
-    other.may_commit.set()
-    slow.join(30)
+        assert not slow.done()  # the other transaction is still open
+        assert EmailEvent.objects.get().type == "delivered"
+        other.may_commit.set()
     assert ProviderEvent.objects.filter(source=OTHER, state="processed").count() == 3
 
 
@@ -147,14 +125,12 @@ def test_a_claim_does_not_read_the_backlog_of_another_source(sample, store, stor
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE provider_events")
 
-    with CaptureQueriesContext(connection) as captured, transaction.atomic():
+    with captured_statements() as statements, transaction.atomic():
         process_ses()
         transaction.set_rollback(True)
 
-    (claim,) = [each["sql"] for each in captured if "SKIP LOCKED" in each["sql"]]
-    with connection.cursor() as cursor:
-        cursor.execute("EXPLAIN (ANALYZE, FORMAT TEXT) " + claim)
-        plan = "\n".join(line for (line,) in cursor.fetchall())
+    (claim,) = [sql for sql in statements if "SKIP LOCKED" in sql]
+    plan = explain(claim)
     assert "provider_events_due" in plan
     assert "Rows Removed by Filter" not in plan
 

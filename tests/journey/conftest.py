@@ -1,17 +1,15 @@
 import uuid
 
 import pytest
-import resend
 
+from tests.clients import use_resend
 from tests.journey.product import Endpoint
 
 
 @pytest.fixture
 def resend_client(product, monkeypatch):
     """The unmodified PyPI client `resend`, with our URL and API key."""
-    monkeypatch.setattr(resend, "api_url", product.facts["base_url"])
-    monkeypatch.setattr(resend, "api_key", product.facts["api_key"])
-    return resend
+    return use_resend(monkeypatch, product.facts["base_url"], product.facts["api_key"])
 
 
 @pytest.fixture

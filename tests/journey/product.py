@@ -5,12 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import psutil
@@ -19,6 +18,7 @@ import requests
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from core.processes import die_with_parent
+from tests.clients import QuietHandler, serving, wait_until
 from tests.event_schemas import check
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -143,14 +143,12 @@ class Endpoint:
         self.url = f"http://127.0.0.1:{self._server.server_port}/hooks"
 
     def __enter__(self):
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self._thread.start()
+        self._serving = serving(self._server)
+        self._serving.__enter__()
         return self
 
     def __exit__(self, *exc):
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._serving.__exit__(None, None, None)
         assert any(exc) or not self.invalid, self.invalid
 
     def expect(self, secret):
@@ -185,7 +183,7 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     protocol_version = "HTTP/1.1"
 
     def handle(self):
@@ -198,15 +196,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(self.endpoint.receive(ReceivedRequest(headers, body)))
         self.send_header("Content-Length", "0")
         self.end_headers()
-
-    def log_message(self, *args):
-        """Log nothing."""
-
-
-def wait_until(condition, *, seconds=20, what="it"):
-    """Return the condition's result once that is true; AssertionError after `seconds`."""
-    end = time.monotonic() + seconds
-    while not (result := condition()):
-        assert time.monotonic() < end, f"{what} did not happen within {seconds} s"
-        time.sleep(0.05)
-    return result

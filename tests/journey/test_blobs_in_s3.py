@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.journey.product import Product, wait_until
+from tests.clients import wait_until
+from tests.journey.product import Product
 
 MEBIBYTE = 1024 * 1024
 # 40 MiB once encoded as base64: 57 bytes become a line of 78.

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from devstack.embedded import free_port
-from tests.journey.product import wait_until
+from tests.clients import wait_until
 
 PAGE = (Path(__file__).resolve().parent.parent.parent / "docs" / "django.md").read_text()
 BASE_SETTINGS = """

@@ -11,7 +11,8 @@ import psutil
 import pytest
 import requests
 
-from tests.journey.product import ROOT, Product, wait_until
+from tests.clients import wait_until
+from tests.journey.product import ROOT, Product
 
 KEYS = {
     "base_url",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.journey.product import wait_until
+from tests.clients import wait_until
 
 
 def test_it_sends_one_mail_and_a_batch(product, opensend_client, mail, somebody):

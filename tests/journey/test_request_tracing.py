@@ -5,7 +5,7 @@ import json
 import pytest
 
 from devstack.embedded import free_port
-from tests.journey.product import wait_until
+from tests.clients import wait_until
 
 TYPES = ["email.sent", "email.delivered"]
 

@@ -6,7 +6,7 @@ from base64 import b64decode
 
 import pytest
 
-from tests.journey.product import wait_until
+from tests.clients import wait_until
 
 
 def accepted(product, address):

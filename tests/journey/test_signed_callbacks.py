@@ -11,7 +11,7 @@ import requests
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 
-from tests.journey.product import wait_until
+from tests.clients import wait_until
 
 SIGNED = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 DIGESTS = {"1": hashes.SHA1(), "2": hashes.SHA256()}

@@ -37,3 +37,30 @@ def test_requests_succeed_after_their_connections_were_terminated(product):
         assert set(answers) == {200}
         assert terminate_connections(product) >= 2
     assert [get(product) for _ in range(20)] == [200] * 20
+
+
+def test_pages_without_a_key_succeed_after_their_connections_were_terminated(product):
+    base_url = product.facts["base_url"]
+    login = f"{base_url}/admin/login/"
+    with requests.Session() as browser:
+        browser.get(login, timeout=30)
+        form = {**product.facts["admin"], "csrfmiddlewaretoken": browser.cookies["csrftoken"]}
+        home = browser.post(
+            login, params={"next": "/admin/"}, data=form, headers={"Referer": login}, timeout=30
+        )
+        home.raise_for_status()
+        for _ in range(5):
+            fill_the_pools(product)
+            assert terminate_connections(product) >= 2
+            answers = [browser.get(f"{base_url}/admin/", timeout=30) for _ in range(5)]
+            assert {(answer.status_code, answer.url) for answer in answers} == {
+                (200, f"{base_url}/admin/")
+            }
+
+
+def fill_the_pools(product):
+    threads = [threading.Thread(target=get, args=[product]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

@@ -7,7 +7,7 @@ from email.policy import default
 import pytest
 import requests
 
-from tests.journey.product import wait_until
+from tests.clients import wait_until
 
 BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:125.0) Gecko/20100101 Firefox/125.0"}
 HTML = '<body><p><a href="https://shop.test/?a=1&amp;b=2">Shop</a></p></body>'

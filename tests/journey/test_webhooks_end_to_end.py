@@ -8,7 +8,7 @@ import resend
 import standardwebhooks
 import svix
 
-from tests.journey.product import wait_until
+from tests.clients import wait_until
 
 
 def received(hook, email_id, *types):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from accounts.services import create_api_key
+from tests.clients import sending_client
 
 pytestmark = pytest.mark.django_db
 
@@ -33,7 +33,6 @@ def test_invalid_pagination_parameters_are_rejected(api, query, field):
     assert set(response.json()["details"]["fields"]) == {field}
 
 
-def test_sending_access_keys_cannot_list_received_emails(workspace, client_for):
-    token = create_api_key(workspace=workspace, name="s", permission="sending_access")[1]
-    response = client_for(token).get("/emails/receiving")
+def test_sending_access_keys_cannot_list_received_emails(workspace):
+    response = sending_client(workspace).get("/emails/receiving")
     assert (response.status_code, response.json()["name"]) == (403, "restricted_api_key")

@@ -10,9 +10,9 @@ from collections import Counter, defaultdict
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
+from tests.clients import wait_until
 from tests.event_schemas import check
-from tests.journey.product import wait_until
-from tests.reliability.installation import send_event
+from tests.factories import ses_send_event, sns_notification
 
 LEASE = 3  # seconds, of all unfinished sends from when the last worker has crashed
 GRACE = 3
@@ -133,7 +133,7 @@ class Scene:
         return self.database.run(query, point, status) == [(MAILS,)]
 
     def _are_accepted(self, point):
-        return sum(copy["tags"]["point"] == point for copy in self._twin.mail()) == MAILS
+        return sum(copy["tags"]["point"] == point for copy in self._twin.mail(raw="false")) == MAILS
 
 
 def store_send_events(database, copies, *, arrival):
@@ -145,7 +145,7 @@ def store_send_events(database, copies, *, arrival):
             " VALUES (gen_random_uuid(), 'ses', gen_random_uuid(), 'notification', '', %s,"
             " 'received', '', '', '', now(), 0, 0)",
             [
-                [send_event(copy)]
+                [sns_notification(ses_send_event(copy, at=copy["at"]))]
                 for copy in copies
                 if copy["tags"]["arrival"] == arrival and "policy" not in copy["tags"]
             ],

@@ -1,6 +1,5 @@
 """Parts of an installation that tests control: databases, workers, a stand-in for AWS."""
 
-import json
 import os
 import signal
 import subprocess
@@ -11,12 +10,12 @@ from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import psycopg
-import requests
 from celery import Celery
 from psycopg import sql
 
 from core.processes import die_with_parent
-from tests.journey.product import ROOT, wait_until
+from tests.clients import wait_until
+from tests.journey.product import ROOT
 
 
 class Databases:
@@ -146,47 +145,3 @@ class Broker:
 
     def close(self):
         self._app.close()
-
-
-class Twin:
-    """The stand-in for AWS as its own process; it accepts mail from `domain`."""
-
-    def __init__(self, folder, *, domain):
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "twin", "--port", "0", f"--var-dir={folder}"],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-            preexec_fn=die_with_parent(signal.SIGKILL),
-        )
-        self.url = self._process.stdout.readline().split()[-1]
-        self._post("identities", name=domain)
-
-    def fault(self, **faults):
-        self._post("faults", **faults)
-
-    def mail(self):
-        """The accepted mail, oldest first."""
-        return requests.get(f"{self.url}/_twin/mail?raw=false", timeout=10).json()
-
-    def stop(self):
-        with self._process:
-            self._process.terminate()
-
-    def _post(self, path, **content):
-        requests.post(f"{self.url}/_twin/{path}", json=content, timeout=10).raise_for_status()
-
-
-def send_event(mail):
-    """SES's Send event of a mail that the twin accepted, as SNS posts it."""
-    event = {
-        "eventType": "Send",
-        "mail": {
-            "timestamp": mail["at"],
-            "messageId": mail["id"],
-            "destination": mail["envelope"]["to"],
-            "tags": {name: [value] for name, value in mail["tags"].items()},
-        },
-        "send": {},
-    }
-    return json.dumps({"Type": "Notification", "Message": json.dumps(event)})

@@ -8,7 +8,9 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from django.db import connection
 
-from tests.journey.product import wait_until
+from accounts.services import create_api_key, create_workspace
+from tests.clients import client_for, wait_until
+from tests.factories import verified_domain
 from tests.reliability import tables
 from tests.reliability.crash_scene import (
     ARRIVALS,
@@ -23,7 +25,8 @@ from tests.reliability.crash_scene import (
     accept_mail,
     store_send_events,
 )
-from tests.reliability.installation import Broker, Databases, Twin, Worker
+from tests.reliability.installation import Broker, Databases, Worker
+from tests.twin.twin_running import RunningTwin
 
 # pytest-django creates the test database only if a test requests it.
 pytestmark = [pytest.mark.chaos, pytest.mark.django_db]
@@ -50,7 +53,8 @@ def broker():
 
 @pytest.fixture(scope="module")
 def twin(tmp_path_factory):
-    running = Twin(tmp_path_factory.mktemp("twin"), domain="example.com")
+    running = RunningTwin.start(tmp_path_factory.mktemp("twin"))
+    running.post("identities", {"name": "example.com"}).raise_for_status()
     running.fault(send_rate=10_000)
     yield running
     running.stop()
@@ -92,11 +96,13 @@ def recoveries(start, databases, broker, twin, django_db_blocker):
     connection.close()
     databases.copy(connection.settings_dict["NAME"], crashing)
     with django_db_blocker.unblock(), _django_in(crashing):
-        accept_mail(_api())
+        workspace = create_workspace(name="Alice's")
+        verified_domain(workspace)
+        accept_mail(client_for(create_api_key(workspace=workspace, name="alice")[1]))
     scene = Scene(crashing, twin, broker)
     for point, victim in victims.items():
         scene.stop(victim, point)
-    copies = twin.mail()
+    copies = twin.mail(raw="false")
     store_send_events(crashing, copies, arrival="early")
     for each in recoveries.values():
         databases.copy(crashing.name, each.database)
@@ -108,7 +114,7 @@ def recoveries(start, databases, broker, twin, django_db_blocker):
             store_send_events(each.database, copies, arrival="late")
         for policy, each in recoveries.items():
             wait_until(each.is_finished, seconds=60, what=f"the end of all work ({policy})")
-    return recoveries, twin.mail()
+    return recoveries, twin.mail(raw="false")
 
 
 def _redis_url():
@@ -126,25 +132,6 @@ def _django_in(database):
     finally:
         connection.close()
         connection.settings_dict["NAME"] = name
-
-
-def _api():
-    """The API client of a workspace with a verified example.com."""
-    from rest_framework.test import APIClient
-
-    from accounts.services import create_api_key, create_workspace
-    from domains.models import Domain
-
-    workspace = create_workspace(name="Alice's")
-    Domain.objects.create(
-        workspace=workspace,
-        name="example.com",
-        status=Domain.Status.VERIFIED,
-        region="us-east-1",
-        next_attempt_at=None,
-    )
-    _, token = create_api_key(workspace=workspace, name="alice")
-    return APIClient(headers={"Authorization": f"Bearer {token}"})
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ import pytest
 import redis
 import requests
 
-from tests.journey.product import Endpoint, Product, wait_until
+from tests.clients import wait_until
+from tests.journey.product import Endpoint, Product
 from tests.reliability import tables
 
 pytestmark = pytest.mark.chaos

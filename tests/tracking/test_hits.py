@@ -5,13 +5,14 @@ from multiprocessing import get_context
 from threading import Event
 
 import pytest
-from django.db import connection, connections
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
 from core import metrics
 from core.db.ids import uuid7
 from core.queue.background import Background
+from tests.database import missing_database
 from tracking import hit_writer
 from tracking.click_bursts import CLASSIFY_AFTER
 from tracking.hits import hit
@@ -178,14 +179,9 @@ def test_unprintable_and_long_user_agents_are_sanitised(reader):
 
 @writes_hits
 def test_a_hit_waits_while_the_database_is_unavailable(reader):
-    database = connections["default"].settings_dict
-    original_name = database["NAME"]
-    database["NAME"] = "missing"
-    try:
+    with missing_database():
         assert reader.get(click_url()).status_code == 302
         assert not hit_writer.flush(0.5)
-    finally:
-        database["NAME"] = original_name
     assert only_hit().target == TARGET
 
 

@@ -4,11 +4,11 @@ import re
 
 import pytest
 from django.test import override_settings
-from html_samples import documents
 from hypothesis import given, settings
 from selectolax.lexbor import LexborHTMLParser
 
 from core.db.ids import uuid7
+from tests.tracking.html_samples import documents
 from tracking.html_rewriting import OPT_OUT, TrackedRecipient, rewrite
 from tracking.html_scanner import scan
 from tracking.link_targets import target

@@ -3,10 +3,10 @@
 import time
 
 import pytest
-from html_samples import documents
 from hypothesis import example, given, settings
 from selectolax.lexbor import LexborHTMLParser
 
+from tests.tracking.html_samples import documents
 from tracking.html_scanner import scan
 
 

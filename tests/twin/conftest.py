@@ -1,16 +1,11 @@
 """A real twin in a process of its own, boto3 clients for it and an HTTP subscriber."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import boto3
 import pytest
-import requests
 from botocore.config import Config
-from twin_running import RunningTwin, Subscriber, wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.clients import wait_until
+from tests.twin.twin_running import RunningTwin, Subscriber
 
 
 @pytest.fixture(scope="session")
@@ -19,15 +14,7 @@ def start_twin():
     running = []
 
     def start(var_dir, *arguments):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "twin", "--port=0", f"--var-dir={var_dir}", *arguments],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        line = process.stdout.readline()
-        assert line.startswith("twin listening on http://127.0.0.1:")
-        twin = RunningTwin(url=line.split()[-1], process=process, var_dir=var_dir)
+        twin = RunningTwin.start(var_dir, *arguments)
         running.append(twin)
         return twin
 
@@ -44,7 +31,7 @@ def shared_twin(start_twin, tmp_path_factory):
 @pytest.fixture
 def twin(shared_twin):
     """The shared twin, as if it were new."""
-    requests.post(f"{shared_twin.url}/_twin/reset?all=true", timeout=5).raise_for_status()
+    shared_twin.reset()
     return shared_twin
 
 

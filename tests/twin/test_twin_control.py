@@ -8,7 +8,9 @@ import pytest
 import requests
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError, ReadTimeoutError
-from twin_running import Subscriber, send_raw, wait_until
+
+from tests.clients import wait_until
+from tests.twin.twin_running import Subscriber, send_raw
 
 
 def refusals(count, call):

@@ -1,7 +1,8 @@
 """What becomes of a message, told by the events on its configuration set's topic."""
 
 import pytest
-from twin_running import raw_message, send_raw
+
+from tests.twin.twin_running import raw_message, send_raw
 
 OUTCOMES = [
     ("anyone@example.net", ["Send", "Delivery"]),

@@ -7,7 +7,8 @@ import boto3
 import pytest
 import requests
 from botocore.exceptions import ClientError
-from twin_running import wait_until
+
+from tests.clients import wait_until
 
 MEBIBYTE = 1024 * 1024
 

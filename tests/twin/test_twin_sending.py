@@ -7,7 +7,8 @@ from email.policy import default as default_policy
 
 import pytest
 from botocore.exceptions import ClientError
-from twin_running import raw_message, send_raw
+
+from tests.twin.twin_running import raw_message, send_raw
 
 
 def wire(twin, message_id):

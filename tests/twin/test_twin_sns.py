@@ -13,7 +13,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
-from twin_running import Subscriber, wait_until
+
+from tests.clients import wait_until
+from tests.twin.twin_running import Subscriber
 
 QUICK = {
     "minDelayTarget": 1,

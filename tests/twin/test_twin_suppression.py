@@ -2,7 +2,8 @@
 
 import pytest
 from botocore.exceptions import ClientError
-from twin_running import send_raw
+
+from tests.twin.twin_running import send_raw
 
 
 def put(ses, *addresses, reason="BOUNCE"):

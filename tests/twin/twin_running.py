@@ -4,22 +4,41 @@ import json
 import queue
 import signal
 import socket
-import threading
-import time
+import subprocess
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
-from subprocess import Popen
 
 import requests
+
+from core.processes import die_with_parent
+from tests.clients import QuietHandler, serving
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass
 class RunningTwin:
+    """The stand-in for AWS as its own process, on a free port."""
+
     url: str
-    process: Popen
+    process: subprocess.Popen
     var_dir: Path
+
+    @classmethod
+    def start(cls, var_dir, *arguments):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "twin", "--port=0", f"--var-dir={var_dir}", *arguments],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=die_with_parent(signal.SIGKILL),
+        )
+        line = process.stdout.readline()
+        assert line.startswith("twin listening on http://127.0.0.1:"), line
+        return cls(url=line.split()[-1], process=process, var_dir=var_dir)
 
     def stop(self):
         if self.process.poll() is None:
@@ -34,8 +53,28 @@ class RunningTwin:
     def post(self, path, content=None, **query):
         return requests.post(f"{self.url}/_twin/{path}", json=content, params=query, timeout=10)
 
+    def reset(self):
+        """Make it as if it were new."""
+        self.post("reset", all="true").raise_for_status()
+
     def fault(self, **faults):
         self.post("faults", faults).raise_for_status()
+
+    def fail(self, **calls):
+        """`fail(CreateEmailIdentity="ThrottlingException")` until the next `fail()`."""
+        self.fault(fail_calls=calls)
+
+    def heal(self):
+        """Remove every fault."""
+        requests.delete(f"{self.url}/_twin/faults", timeout=10).raise_for_status()
+
+    def calls(self, **query):
+        """The calls so far, in order; `calls(operation="PutObject")` of one operation."""
+        return self.get("calls", **query).json()
+
+    def operations(self):
+        """The names of the operations called so far, in order."""
+        return [call["operation"] for call in self.calls()]
 
     def mail(self, **query):
         return self.get("mail", **query).json()
@@ -75,14 +114,12 @@ class Subscriber:
         self.url = f"http://127.0.0.1:{self.port}/sns?key=a%2Fb"
 
     def __enter__(self):
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self._thread.start()
+        self._serving = serving(self._server)
+        self._serving.__enter__()
         return self
 
     def __exit__(self, *exc):
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._serving.__exit__(None, None, None)
         # A kept-alive connection would go on being served by its thread.
         for connection in self.connections:
             with suppress(OSError):
@@ -103,7 +140,7 @@ class Subscriber:
         return [self.next(timeout).event for _ in range(count)]
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     protocol_version = "HTTP/1.1"
     timeout = 5
     subscriber: Subscriber
@@ -119,9 +156,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(self.subscriber.take(Received(headers, body)))
         self.send_header("Content-Length", "0")
         self.end_headers()
-
-    def log_message(self, *args):
-        """Keep quiet."""
 
 
 def raw_message(*extra, sender="Ada <ada@example.com>", to="bob@example.net", subject="Hello"):
@@ -139,10 +173,3 @@ def send_raw(ses, *, to="bob@example.net", raw=None, **request):
         Content={"Raw": {"Data": raw or raw_message()}},
         **request,
     )["MessageId"]
-
-
-def wait_until(condition, timeout=5):
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)

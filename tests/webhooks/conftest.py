@@ -1,10 +1,6 @@
-import threading
-from contextlib import contextmanager
-
 import pytest
-from django.db import connection, transaction
-from django.db.models.functions import Now
-from webhook_sink import Sink
+
+from tests.webhooks.webhook_sink import Sink
 
 
 @pytest.fixture
@@ -16,12 +12,10 @@ def sink():
 @pytest.fixture
 def endpoint_at(workspace):
     """Create an endpoint of Alice's with this URL; it has a `signing_secret` attribute."""
-    from webhooks.services import create_endpoint
+    from tests.factories import endpoint_at
 
     def make(url, event_types=("*",), of=workspace):
-        endpoint, secret = create_endpoint(workspace=of, url=url, event_types=list(event_types))
-        endpoint.signing_secret = secret
-        return endpoint
+        return endpoint_at(url, of, event_types=event_types)
 
     return make
 
@@ -33,20 +27,16 @@ def publish_events(workspace):
     Publishes `count` of each type; contacts get the addresses person0@example.com and so on.
     `changes` override their data.
     """
-    from events.catalogue import CATALOGUE
-    from events.dispatch import dispatch_due
-    from events.services import Fact, publish
+    from tests.factories import dispatch_all, example_fact, publish_committed
 
     def make(*types, count=1, of=workspace, **changes):
         facts = [
-            Fact(kind, of.pk, CATALOGUE[kind].example_data() | numbered(kind, n) | changes)
+            example_fact(of, kind, numbered(kind, n) | changes)
             for kind in types or ["contact.created"]
             for n in range(count)
         ]
-        with transaction.atomic():
-            events = publish(facts)
-        while dispatch_due().claimed:
-            pass
+        events = publish_committed(facts)
+        dispatch_all()
         return events
 
     def numbered(kind, number):
@@ -58,39 +48,16 @@ def publish_events(workspace):
 @pytest.fixture
 def make_due(db):
     """Make every unfinished delivery due now, including leased ones."""
+    from tests.database import make_due
     from webhooks.models import Delivery
 
-    def make():
-        Delivery.objects.exclude(next_attempt_at=None).update(next_attempt_at=Now())
-
-    return make
+    return lambda: make_due(Delivery)
 
 
 @pytest.fixture
 def dispatching():
     """Run `deliver_due` in its own thread during the block, and wait until it ends."""
+    from tests.database import concurrently
     from webhooks.dispatch.loop import deliver_due
 
-    @contextmanager
-    def run():
-        raised = []
-
-        def work():
-            try:
-                deliver_due()
-            except BaseException as error:
-                raised.append(error)
-            finally:
-                connection.close()
-
-        thread = threading.Thread(target=work)
-        thread.start()
-        try:
-            yield thread
-        finally:
-            thread.join(20)
-        assert not thread.is_alive(), "the dispatcher does not end"
-        if raised:
-            raise raised[0]
-
-    return run
+    return lambda: concurrently(deliver_due)

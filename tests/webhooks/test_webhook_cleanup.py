@@ -1,17 +1,16 @@
 """Background cleanup of disabled and deleted endpoints."""
 
 import threading
+from contextlib import ExitStack
 from datetime import timedelta
 
-import psycopg
 import pytest
-from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
-from webhook_sink import response
 
-from core.queue import wake
 from events.models import Event
+from tests.database import another_connection, concurrently, disconnect, lock_timeout
+from tests.webhooks.webhook_sink import response
 from webhooks import cleanup
 from webhooks.dispatch.claim import claim
 from webhooks.dispatch.loop import deliver_due
@@ -42,36 +41,8 @@ def endpoints(endpoint_at, publish_events):
 @pytest.fixture
 def other_connection():
     """A second connection to the test database; the first waits at most 2 s for its locks."""
-    settings = {
-        name: value
-        for name, value in connection.get_connection_params().items()
-        if name not in ("cursor_factory", "context", "prepare_threshold")
-    }
-    with connection.cursor() as cursor:
-        cursor.execute("SET lock_timeout = '2s'")
-    with psycopg.connect(**settings) as other:
+    with lock_timeout("2s"), another_connection() as other:
         yield other
-    with connection.cursor() as cursor:
-        cursor.execute("RESET lock_timeout")
-
-
-def close_connection(other):
-    """Close the connection and wait until the server has released its locks."""
-    pid = other.info.backend_pid
-    other.close()
-    with connection.cursor() as cursor:
-        while True:
-            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", [pid])
-            if cursor.fetchone() == (0,):
-                return
-
-
-@pytest.fixture
-def hints(monkeypatch):
-    """The names of the tasks that were woken."""
-    hints = []
-    monkeypatch.setattr(wake, "hint", hints.append)
-    return hints
 
 
 def delete_an_hour_ago(endpoint):
@@ -79,10 +50,10 @@ def delete_an_hour_ago(endpoint):
     Endpoint.objects.filter(pk=endpoint.pk).update(deleted_at=timezone.now() - timedelta(hours=1))
 
 
-def test_pending_deliveries_of_a_disabled_endpoint_fail(endpoints, hints):
+def test_pending_deliveries_of_a_disabled_endpoint_fail(endpoints, hinted):
     endpoint, other = endpoints
     update_endpoint(endpoint, {"status": "disabled"})
-    assert hints == ["webhooks.tasks.clean_up_endpoints"]
+    assert hinted == ["webhooks.tasks.clean_up_endpoints"]
     assert clean_up_endpoints() == 5
     assert statuses(endpoint) == FAILED_AS_DISABLED
     assert {status for status, *_ in statuses(other)} == {"pending"}
@@ -106,13 +77,13 @@ def test_enabling_the_endpoint_again_stops_the_cleanup(endpoints, monkeypatch):
     assert endpoint.deliveries.filter(status="pending").count() == 3
 
 
-def test_cleanup_yields_after_a_slice_and_schedules_another(endpoints, monkeypatch, hints):
+def test_cleanup_yields_after_a_slice_and_schedules_another(endpoints, monkeypatch, hinted):
     monkeypatch.setattr(cleanup, "BATCH", 2)
     monkeypatch.setattr("webhooks.cleanup.SLICE_SECONDS", 0)
     endpoint, _ = endpoints
     update_endpoint(endpoint, {"status": "disabled"})
     assert [clean_up_endpoints() for _ in range(4)] == [2, 2, 1, 0]
-    assert hints == ["webhooks.tasks.clean_up_endpoints"] * 4
+    assert hinted == ["webhooks.tasks.clean_up_endpoints"] * 4
 
 
 def test_a_delivery_in_flight_is_not_failed_before_its_lease_ends(endpoints):
@@ -148,7 +119,7 @@ def test_a_failure_recorded_after_disabling_is_handled_by_the_next_cleanup(
     assert Attempt.objects.count() == 2
 
 
-def test_a_deleted_endpoint_is_removed_with_all_dependent_rows(endpoints, hints):
+def test_a_deleted_endpoint_is_removed_with_all_dependent_rows(endpoints, hinted):
     endpoint, other = endpoints
     claim(10, share=5)
     for delivery in endpoint.deliveries.all():
@@ -158,7 +129,7 @@ def test_a_deleted_endpoint_is_removed_with_all_dependent_rows(endpoints, hints)
     since = timezone.now() - timedelta(hours=1)
     Recovery.objects.create(endpoint=endpoint, since=since, until=timezone.now(), only="all")
     delete_an_hour_ago(endpoint)
-    assert hints == ["webhooks.tasks.clean_up_endpoints"]
+    assert hinted == ["webhooks.tasks.clean_up_endpoints"]
     assert clean_up_endpoints() == 6
     for model in (Attempt, EndpointRateLimit, EndpointHour, Recovery):
         assert not model.objects.exists()
@@ -208,7 +179,7 @@ def test_a_killed_cleanup_loses_nothing(endpoints, other_connection):
     update_endpoint(endpoint, {"status": "disabled"})
     other_connection.execute(cleanup._FAIL_PENDING, {"batch": 3})
     assert clean_up_endpoints() == 2
-    close_connection(other_connection)
+    disconnect(other_connection)
     assert clean_up_endpoints() == 3
     assert statuses(endpoint) == FAILED_AS_DISABLED
 
@@ -221,32 +192,23 @@ def test_concurrent_dispatch_and_cleanup_do_not_deadlock(
     endpoints = [endpoint_at(sink.url(f"e{number}")) for number in range(6)]
     publish_events(count=150)
     enabled, disabled, deleted = endpoints[:2], endpoints[2:4], endpoints[4:]
-    errors, done = [], threading.Event()
+    done = threading.Event()
 
     def clean_up():
-        try:
-            while not done.is_set():
-                cleanup.clean_up_some()
-        except Exception as error:
-            errors.append(error)
-        finally:
-            connection.close()
+        while not done.is_set():
+            cleanup.clean_up_some()
 
-    cleaners = [threading.Thread(target=clean_up) for _ in range(2)]
-    with dispatching():
+    with ExitStack() as cleaners, dispatching():
         sink.wait_for(100)
         for endpoint in disabled:
             update_endpoint(endpoint, {"status": "disabled"})
         for endpoint in deleted:
             delete_an_hour_ago(endpoint)
-        for cleaner in cleaners:
-            cleaner.start()
-    done.set()
-    for cleaner in cleaners:
-        cleaner.join(20)
+        for _ in range(2):
+            cleaners.enter_context(concurrently(clean_up))
+        cleaners.callback(done.set)
     while cleanup.clean_up_some():
         pass
-    assert errors == []
     for endpoint in enabled:
         assert statuses(endpoint) == {("success", "", None)}
     for endpoint in disabled:

@@ -11,8 +11,10 @@ from django.db import OperationalError, connection
 from django.db.models import F
 from django.db.models.functions import Now
 
-from core.outbound import Outcome
 from core.queue.work import MAX_CRASHES
+from tests.clients import wait_until
+from tests.database import make_due
+from tests.factories import delivery_result
 from webhooks.dispatch import loop, results
 from webhooks.dispatch.claim import claim as claim_with_share
 from webhooks.dispatch.claim import lease_time
@@ -52,10 +54,6 @@ def claim(limit, share=20):
     return claim_with_share(limit, share=share)
 
 
-def end_leases():
-    Delivery.objects.filter(status="attempting").update(next_attempt_at=Now())
-
-
 def test_deliveries_of_a_killed_dispatcher_are_sent_after_the_lease(
     sink, endpoint_at, publish_events, start
 ):
@@ -72,7 +70,7 @@ def test_deliveries_of_a_killed_dispatcher_are_sent_after_the_lease(
     assert {20 < delivery.wait.total_seconds() <= 60 for delivery in leased} == {True}
     assert deliver_due().claimed == 0  # still leased
 
-    end_leases()
+    make_due(Delivery.objects.filter(status="attempting"))
     assert deliver_due().claimed == 3
     assert set(Delivery.objects.values_list("status", "attempts")) == {("success", 1)}
     assert [got.header("X-Attempt") for got in sink.received] == ["1"] * 6
@@ -103,7 +101,7 @@ def test_a_result_after_the_lease_changes_nothing(sink, endpoint_at, publish_eve
     publish_events()
     with dispatching():
         sink.wait_for(1)
-        end_leases()
+        make_due(Delivery.objects.filter(status="attempting"))
         [job] = claim(10)  # by another worker
         sink.release()
     delivery = Delivery.objects.get()
@@ -116,7 +114,7 @@ def test_a_delivery_that_repeatedly_crashes_dispatchers_fails(sink, endpoint_at,
     publish_events()
     for _ in range(MAX_CRASHES):
         assert len(claim(10)) == 1  # and the dispatcher crashed
-        end_leases()
+        make_due(Delivery.objects.filter(status="attempting"))
     publish_events()
     assert deliver_due().claimed == 1
     assert sorted(Delivery.objects.values_list("status", "last_error")) == [
@@ -173,7 +171,7 @@ def test_if_the_database_stays_unavailable_the_dispatcher_ends_and_leases_expire
         deliver_due()
     assert set(Delivery.objects.values_list("status", flat=True)) == {"attempting"}
     monkeypatch.undo()
-    end_leases()
+    make_due(Delivery.objects.filter(status="attempting"))
     assert deliver_due().claimed == 2
     assert set(Delivery.objects.values_list("status", flat=True)) == {"success"}
 
@@ -181,7 +179,7 @@ def test_if_the_database_stays_unavailable_the_dispatcher_ends_and_leases_expire
 def test_results_are_kept_no_longer_than_the_lease(endpoint_at, publish_events):
     endpoint_at("https://hooks.example.com/")
     publish_events(count=2)
-    fresh, stale = (_result(job) for job in claim(2))
+    fresh, stale = (delivery_result(job) for job in claim(2))
     stale = Result(stale.job, stale.outcome, at=stale.at - lease_time())
     assert results.still_leased([fresh, stale]) == [fresh]
 
@@ -221,10 +219,8 @@ def test_a_dispatcher_leaves_no_connection_behind(sink, endpoint_at, publish_eve
     endpoint_at(sink.url())
     publish_events(count=3)
     deliver_due()
-    until = time.monotonic() + 5
-    while others := _connections():  # a backend ends shortly after its client
-        assert time.monotonic() < until, others
-        time.sleep(0.02)
+    # A backend ends shortly after its client.
+    wait_until(lambda: not _connections(), seconds=5, what="the end of all other sessions")
 
 
 def _connections():
@@ -236,26 +232,15 @@ def _connections():
         return cursor.fetchall()
 
 
-def _result(job, status=200):
-    outcome = Outcome(
-        status=status,
-        error=None,
-        message="",
-        body=b"",
-        truncated=False,
-        duration_ms=1,
-        address="127.0.0.1",
-    )
-    return Result(job=job, outcome=outcome, at=loop.timezone.now())
-
-
 def test_one_result_that_cannot_be_recorded_does_not_lose_the_others(
     endpoint_at, publish_events, caplog
 ):
     endpoint_at("https://hooks.example.com/")
     publish_events(count=3)
     jobs = claim(3)
-    record([_result(jobs[0]), _result(jobs[1], status=10**9), _result(jobs[2])])
+    record(
+        [delivery_result(jobs[0]), delivery_result(jobs[1], status=10**9), delivery_result(jobs[2])]
+    )
     by_id = dict(Delivery.objects.values_list("pk", "status"))
     assert [by_id[job.delivery.pk] for job in jobs] == ["success", "attempting", "success"]
     assert Attempt.objects.count() == 2
@@ -265,7 +250,7 @@ def test_recording_results_twice_creates_one_attempt_each(endpoint_at, publish_e
     """A connection can break between the commit and its confirmation."""
     endpoint_at("https://hooks.example.com/")
     publish_events(count=2)
-    results = [_result(job, status=500) for job in claim(2)]
+    results = [delivery_result(job, status=500) for job in claim(2)]
     record(results)
     record(results)
     assert sorted(Attempt.objects.values_list("number", flat=True)) == [1, 1]
@@ -280,7 +265,7 @@ def test_recording_results_takes_a_constant_number_of_statements(
         endpoint_at("https://hooks.example.com/")
     Endpoint.objects.update(failures_in_a_row=1)
     publish_events(count=count)
-    results = [_result(job) for job in claim(count)]
+    results = [delivery_result(job) for job in claim(count)]
     # begin, endpoints, deliveries, attempts, hours, commit
     with django_assert_num_queries(6):
         record(results)

@@ -3,11 +3,10 @@
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
-from webhook_sink import response
 
 from core.db.ids import uuid7
+from tests.database import captured_statements
+from tests.webhooks.webhook_sink import response
 from webhooks.dispatch.loop import deliver_due
 from webhooks.models import Delivery
 
@@ -214,9 +213,9 @@ def test_listing_takes_a_constant_number_of_queries_and_reads_no_body(
 ):
     publish_events(count=count)
     api.get(f"/webhooks/{endpoint.pk}/events")  # authentication may update the key's last use
-    with CaptureQueriesContext(connection) as queries:
+    with captured_statements() as queries:
         api.get(f"/webhooks/{endpoint.pk}/events")
-    on_deliveries = [each["sql"] for each in queries if "webhook_deliveries" in each["sql"]]
+    on_deliveries = [sql for sql in queries if "webhook_deliveries" in sql]
     assert len(on_deliveries) == 1
     assert "body" not in on_deliveries[0]
     assert len(queries) <= 4

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from core.errors import NotFound
 from core.times import iso
+from tests.clients import rejected_fields
 from webhooks import services
 from webhooks.dispatch.signing import decrypt_keyring
 from webhooks.models import Endpoint, EndpointRateLimit
@@ -23,11 +24,6 @@ def created(api):
     answer = api.post("/webhooks", {"endpoint": URL, "events": ["email.sent", "contact.*"]})
     assert answer.status_code == 201, answer.json()
     return answer.json()
-
-
-def fields_of(answer):
-    assert answer.status_code == 422, answer.json()
-    return answer.json()["details"]["fields"]
 
 
 def test_creating_shows_the_endpoint_and_its_secret(created):
@@ -68,9 +64,9 @@ def test_both_field_names_at_once_are_refused(api):
         "url": "give `endpoint` or `url`, not both",
         "event_types": "give `events` or `event_types`, not both",
     }
-    assert fields_of(api.post("/webhooks", both)) == errors
+    assert rejected_fields(api.post("/webhooks", both)) == errors
     made = api.post("/webhooks", {"endpoint": URL, "events": ["*"]}).json()["id"]
-    assert fields_of(api.patch(f"/webhooks/{made}", both)) == errors
+    assert rejected_fields(api.patch(f"/webhooks/{made}", both)) == errors
 
 
 @pytest.mark.parametrize("where", ["endpoint", "url"])
@@ -80,8 +76,8 @@ def test_errors_use_the_field_names_of_the_request(api, created, where, what):
         ({where: "nonsense", what: ["*", "whim"]}, {where, f"{what}.1"}),
         ({where: 5, what: [5]}, {where, f"{what}.0"}),
     ):
-        assert set(fields_of(api.post("/webhooks", wrong))) == paths
-        assert set(fields_of(api.patch(f"/webhooks/{created['id']}", wrong))) == paths
+        assert set(rejected_fields(api.post("/webhooks", wrong))) == paths
+        assert set(rejected_fields(api.patch(f"/webhooks/{created['id']}", wrong))) == paths
 
 
 def test_the_secret_is_shown_at_creation_only(api, created):
@@ -317,16 +313,16 @@ def test_creating_an_endpoint_with_a_rate_limit_creates_its_bucket(api):
         ({"inbox_ids": [str(UUID(int=1))] * 101}, "inbox_ids"),
         ({"headers": None}, "headers"),
         ({"headers": ["X-A: b"]}, "headers"),
-        ({"headers": {"X-A": 7}}, "headers.X-A"),
-        ({"headers": {"X-A": None}}, "headers.X-A"),
+        ({"headers": {"X-A": [7]}}, "headers.X-A"),
+        ({"headers": {"X-A": {}}}, "headers.X-A"),
         ({"header_names": ["X-A"]}, "header_names"),
         ({"public_key": "whpk_mine"}, "public_key"),
     ],
 )
 def test_an_invalid_option_is_refused_with_its_field(api, created, option, field):
     body = {"endpoint": URL, "events": ["*"]} | option
-    assert set(fields_of(api.post("/webhooks", body))) == {field}
-    assert set(fields_of(api.patch(f"/webhooks/{created['id']}", option))) == {field}
+    assert set(rejected_fields(api.post("/webhooks", body))) == {field}
+    assert set(rejected_fields(api.patch(f"/webhooks/{created['id']}", option))) == {field}
 
 
 def test_listing_takes_a_constant_number_of_queries(api, django_assert_max_num_queries):
@@ -392,7 +388,7 @@ def test_an_unknown_id_is_404(api, given):
 def test_a_forbidden_url_is_refused_with_its_field(api, settings, url):
     settings.WEBHOOK_ALLOW_HTTP = False
     settings.WEBHOOK_ALLOWED_NETWORKS = []
-    fields = fields_of(api.post("/webhooks", {"endpoint": url, "events": ["*"]}))
+    fields = rejected_fields(api.post("/webhooks", {"endpoint": url, "events": ["*"]}))
     assert set(fields) == {"endpoint"}
     assert len(fields["endpoint"]) > 10
     assert not Endpoint.objects.exists()
@@ -429,7 +425,7 @@ def test_http_is_accepted_if_the_installation_allows_it(api, settings):
 def test_a_change_to_a_forbidden_url_is_refused_and_changes_nothing(api, settings, created):
     settings.WEBHOOK_ALLOWED_NETWORKS = []
     change = {"endpoint": "https://10.0.0.1/", "description": "x"}
-    assert set(fields_of(api.patch(f"/webhooks/{created['id']}", change))) == {"endpoint"}
+    assert set(rejected_fields(api.patch(f"/webhooks/{created['id']}", change))) == {"endpoint"}
     endpoint = Endpoint.objects.get()
     assert (endpoint.url, endpoint.description) == (URL, "")
 
@@ -437,14 +433,14 @@ def test_a_change_to_a_forbidden_url_is_refused_and_changes_nothing(api, setting
 @pytest.mark.parametrize("name", ["email.exploded", "email", "EMAIL.SENT", "nothing.*", "**", ""])
 def test_an_unknown_type_is_refused_with_its_index(api, name):
     body = {"endpoint": URL, "events": ["email.sent", name]}
-    fields = fields_of(api.post("/webhooks", body))
+    fields = rejected_fields(api.post("/webhooks", body))
     assert set(fields) == {"events.1"}
     assert f"`{name}`" in fields["events.1"]
 
 
 def test_a_long_refused_type_is_truncated_in_the_error(api):
     body = {"url": URL, "event_types": ["email.sent", "x" * 100_000]}
-    fields = fields_of(api.post("/webhooks", body))
+    fields = rejected_fields(api.post("/webhooks", body))
     assert fields == {"event_types.1": f"`{'x' * 100}...` is not an event type or group"}
 
 
@@ -464,14 +460,14 @@ def test_a_long_refused_type_is_truncated_in_the_error(api):
 )
 def test_an_invalid_field_is_refused_with_its_name(api, created, change, field):
     body = {"endpoint": URL, "events": ["*"]} | change
-    assert set(fields_of(api.post("/webhooks", body))) == {field}
-    assert set(fields_of(api.patch(f"/webhooks/{created['id']}", change))) == {field}
+    assert set(rejected_fields(api.post("/webhooks", body))) == {field}
+    assert set(rejected_fields(api.patch(f"/webhooks/{created['id']}", change))) == {field}
 
 
 @pytest.mark.parametrize("status", ["paused", "", None, True])
 def test_an_unknown_status_is_refused(api, created, status):
     answer = api.patch(f"/webhooks/{created['id']}", {"status": status})
-    assert set(fields_of(answer)) == {"status"}
+    assert set(rejected_fields(answer)) == {"status"}
 
 
 @pytest.mark.parametrize(
@@ -480,5 +476,5 @@ def test_an_unknown_status_is_refused(api, created, status):
 )
 def test_missing_fields_are_listed(api, body, missing):
     answer = api.post("/webhooks", body)
-    assert set(fields_of(answer)) == missing
+    assert set(rejected_fields(answer)) == missing
     assert answer.json()["name"] == "missing_required_field"

@@ -5,12 +5,12 @@ import ssl
 from datetime import timedelta
 
 import pytest
-from certificates import self_signed
 from django.db.models import F
 from django.db.models.functions import Now
-from webhook_sink import Sink, response
 
 from devstack.embedded import free_port
+from tests.certificates import self_signed
+from tests.webhooks.webhook_sink import Sink, never_respond, response
 from webhooks.dispatch import signing
 from webhooks.dispatch.loop import deliver_due
 from webhooks.models import Attempt, Delivery, Endpoint
@@ -18,10 +18,6 @@ from webhooks.services import delete_endpoint, update_endpoint
 from webhooks.tasks import clean_up_endpoints
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-async def never_respond(request):
-    await asyncio.sleep(30)
 
 
 BAD_RESPONSES = {

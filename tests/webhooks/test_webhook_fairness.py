@@ -10,19 +10,15 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
-from webhook_sink import response
 
 from core.queue import worker_loop
+from tests.webhooks.webhook_sink import never_respond, response
 from webhooks.dispatch.claim import claim
 from webhooks.dispatch.loop import deliver_due
 from webhooks.health import PROBE_AFTER
 from webhooks.models import Attempt, Delivery, Endpoint, EndpointRateLimit
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-async def _never_respond(request):
-    await asyncio.sleep(30)
 
 
 @pytest.fixture
@@ -53,7 +49,7 @@ def test_consecutive_failures_are_counted(
     sink, endpoint_at, publish_events, make_due, short_timeout
 ):
     endpoint_at(sink.url())
-    sink.answers["/hook"] = _never_respond
+    sink.answers["/hook"] = never_respond
     publish_events(count=2)
     deliver_due()
     assert failures_in_a_row() == 2
@@ -209,14 +205,14 @@ def test_a_hanging_endpoint_delays_no_other(sink, endpoint_at, publish_events, d
     endpoint_at(sink.url("fine"), ["contact.*"])
     sink.answers["/dead"] = sink.hold
     publish_events(count=60)
-    with dispatching() as thread:
+    with dispatching() as ended:
         # Everything for `fine` arrives before `dead` has answered anything.
         sink.wait_for(60, path="fine")
         sink.wait_for(20, path="dead")
         publish_events("contact.deleted", count=5)  # later events arrive too
         sink.wait_for(65, path="fine")
         assert sink.paths().count("dead") == 20
-        assert thread.is_alive()
+        assert not ended.done()
         sink.release()
     assert sink.paths().count("dead") == 60
     assert not Delivery.objects.exclude(status="success").exists()

@@ -3,14 +3,12 @@
 from uuid import uuid4
 
 import pytest
-from django.db import transaction
 
 from domains.models import Domain
-from emails.providers import Accepted, get_provider
+from emails.providers import Accepted
 from emails.sending.loop import send_due
-from events.catalogue import CATALOGUE
-from events.dispatch import dispatch_due
-from events.services import Fact, publish
+from tests.clients import email_provider, rejected_fields
+from tests.factories import dispatch_all, example_fact, publish_committed, verified_domain
 from webhooks.dispatch.loop import deliver_due
 from webhooks.models import Endpoint
 
@@ -35,23 +33,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def second_domain(domain, workspace):
-    return Domain.objects.create(
-        workspace=workspace,
-        name="second.example",
-        status=Domain.Status.VERIFIED,
-        region=domain.region,
-        ses_configuration_set_name="opensend",
-        dkim_tokens=["a", "b", "c"],
-        next_attempt_at=None,
-    )
+    return verified_domain(workspace, "second.example")
 
 
 @pytest.fixture
 def provider(settings):
-    settings.EMAIL_PROVIDER = f"{__name__}.AcceptingProvider"
-    get_provider.cache_clear()
-    yield
-    get_provider.cache_clear()
+    with email_provider(settings, f"{__name__}.AcceptingProvider"):
+        yield
 
 
 @pytest.fixture
@@ -71,20 +59,12 @@ def publish_and_deliver(workspace, sink):
 
     def run(kind="contact.created", data=None, **ids):
         del sink.received[:]
-        example = CATALOGUE[kind].example_data() | (data or {})
-        with transaction.atomic():
-            publish([Fact(kind, workspace.pk, example, **ids)])
-        while dispatch_due().claimed:
-            pass
+        publish_committed([example_fact(workspace, kind, data, **ids)])
+        dispatch_all()
         deliver_due()
         return set(sink.paths())
 
     return run
-
-
-def fields_of(answer):
-    assert answer.status_code == 422, answer.json()
-    return answer.json()["details"]["fields"]
 
 
 def test_an_email_event_reaches_only_endpoints_of_its_domain(
@@ -98,8 +78,7 @@ def test_an_email_event_reaches_only_endpoints_of_its_domain(
     mail = {"from": "Ada <ada@second.example>", "to": "bob@example.net", "subject": "Hi"}
     assert api.post("/emails", mail | {"text": "Hi"}).status_code == 200
     assert send_due().claimed == 1
-    while dispatch_due().claimed:
-        pass
+    dispatch_all()
     deliver_due()
     assert set(sink.paths()) == {"second", "both", "any"}
 
@@ -144,7 +123,7 @@ def test_webhook_events_pass_every_filter(subscribe, publish_and_deliver, domain
 
 def test_ids_not_in_the_workspace_are_refused(api, subscribe, domain, stranger):
     unknown = uuid4()
-    fields = fields_of(subscribe("hook", domain_ids=[str(domain.pk), str(unknown)]))
+    fields = rejected_fields(subscribe("hook", domain_ids=[str(domain.pk), str(unknown)]))
     assert fields == {"domain_ids.1": f"there is no domain {unknown} in this workspace"}
     theirs = stranger.post(
         "/webhooks",
@@ -154,18 +133,18 @@ def test_ids_not_in_the_workspace_are_refused(api, subscribe, domain, stranger):
             "domain_ids": [str(domain.pk)],
         },
     )
-    assert set(fields_of(theirs)) == {"domain_ids.0"}
+    assert set(rejected_fields(theirs)) == {"domain_ids.0"}
     assert not Endpoint.objects.exists()
 
     made = subscribe("hook", domain_ids=[str(domain.pk)]).json()
     changed = api.patch(f"/webhooks/{made['id']}", {"domain_ids": [str(unknown)]})
-    assert set(fields_of(changed)) == {"domain_ids.0"}
+    assert set(rejected_fields(changed)) == {"domain_ids.0"}
     assert Endpoint.objects.get().domain_ids == [domain.pk]
 
 
 def test_a_deleted_domain_is_refused(subscribe, domain):
     Domain.objects.filter(pk=domain.pk).update(deleted_at=domain.created_at)
-    assert set(fields_of(subscribe("hook", domain_ids=[str(domain.pk)]))) == {"domain_ids.0"}
+    assert set(rejected_fields(subscribe("hook", domain_ids=[str(domain.pk)]))) == {"domain_ids.0"}
 
 
 def test_the_event_about_a_domain_deletion_is_delivered(subscribe, publish_and_deliver, domain):

@@ -8,9 +8,9 @@ from django.db import transaction
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from webhook_sink import response
 
 from events.models import Event
+from tests.webhooks.webhook_sink import response
 from webhooks import health
 from webhooks.dispatch.loop import deliver_due
 from webhooks.health import DISABLED_AFTER, NOTIFY_AFTER, PROBE_AFTER, RequestResult

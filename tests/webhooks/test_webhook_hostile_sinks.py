@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from certificates import Authority
-from webhook_sink import Sink, response
 
 from core.outbound import OutboundClient
+from tests.certificates import Authority
+from tests.webhooks.webhook_sink import Sink, response
 from webhooks.dispatch import loop
 from webhooks.dispatch.loop import deliver_due
 from webhooks.models import Attempt, Delivery

@@ -3,9 +3,9 @@
 import logging
 
 import pytest
-from webhook_sink import response
 
 from core.context import request_id
+from tests.webhooks.webhook_sink import response
 from webhooks.dispatch import results
 from webhooks.dispatch.loop import deliver_due
 from webhooks.models import Endpoint

@@ -7,11 +7,11 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
-from webhook_sink import response
 
-from core.queue import wake, worker_loop
+from core.queue import worker_loop
 from core.queue.queues import Batch
 from core.queue.worker_loop import drain
+from tests.webhooks.webhook_sink import response
 from webhooks import queues, replay
 from webhooks.dispatch.loop import deliver_due
 from webhooks.models import Delivery, Endpoint, EndpointRateLimit, Recovery
@@ -19,14 +19,6 @@ from webhooks.services import update_endpoint
 from webhooks.tasks import clean_up_endpoints, deliver_due_webhooks
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def hints(monkeypatch):
-    """The names of the tasks that were hinted at."""
-    hints = []
-    monkeypatch.setattr(wake, "hint", hints.append)
-    return hints
 
 
 @pytest.fixture
@@ -81,15 +73,15 @@ def test_a_pass_does_not_wait_for_a_rate_limit_longer_than_its_time(
 
 
 def test_the_task_hints_for_another_pass_while_there_is_more(
-    sink, endpoint_at, publish_events, hints
+    sink, endpoint_at, publish_events, hinted
 ):
     limit_rate(endpoint_at(sink.url()), 20)
     publish_events(count=10)
-    hints.clear()
+    hinted.clear()
     assert 1 <= drain(queues.DELIVER, seconds=0.2) < 10
-    assert hints == [queues.DELIVER.task]
+    assert hinted == [queues.DELIVER.task]
     deliver_due_webhooks()
-    assert hints == [queues.DELIVER.task]
+    assert hinted == [queues.DELIVER.task]
     assert len(sink.received) == 10
 
 
@@ -116,11 +108,11 @@ def test_a_batch_of_a_recovery_that_fails_is_counted(endpoint_at, monkeypatch, c
     assert replay.recover_due() == Batch(0)
 
 
-def test_a_stopping_worker_begins_no_cleanup(endpoint_at, publish_events, stopping, hints):
+def test_a_stopping_worker_begins_no_cleanup(endpoint_at, publish_events, stopping, hinted):
     endpoint = endpoint_at("https://hooks.example.com/")
     publish_events()
     update_endpoint(endpoint, {"status": "disabled"})
-    hints.clear()
+    hinted.clear()
     assert clean_up_endpoints() == 0
-    assert hints == []
+    assert hinted == []
     assert Delivery.objects.get().status == "pending"

@@ -1,7 +1,6 @@
 """Recovery: missed and failed events of a time span are sent again."""
 
 import json
-import threading
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from types import SimpleNamespace
@@ -9,10 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
-from django.db.models.functions import Now
 from django.utils import timezone
-from webhook_sink import response
 
 from accounts.services import create_workspace
 from core.db import bulk
@@ -20,6 +16,8 @@ from core.db.ids import uuid7_floor
 from core.queue.work import MAX_CRASHES
 from core.times import iso
 from events.models import Event
+from tests.database import make_due, run_at_once
+from tests.webhooks.webhook_sink import response
 from webhooks import queues, replay
 from webhooks.cleanup import clean_up_some
 from webhooks.dispatch.loop import deliver_due
@@ -83,32 +81,6 @@ def _event(workspace, at, kind, data, about):
     )
 
 
-@pytest.fixture
-def run_in_threads():
-    """Call functions concurrently, each with its own connection."""
-
-    def run(*functions):
-        raised = []
-
-        def call(function):
-            try:
-                function()
-            except BaseException as error:
-                raised.append(error)
-            finally:
-                connection.close()
-
-        threads = [threading.Thread(target=call, args=(each,)) for each in functions]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(60)
-        if raised:
-            raise raised[0]
-
-    return run
-
-
 def set_status(endpoint, status):
     update_endpoint(endpoint, {"status": status})
     while clean_up_some():
@@ -126,10 +98,6 @@ def ids(*events):
 def recover_all():
     while recover_due().claimed:
         pass
-
-
-def end_lease():
-    Recovery.objects.exclude(next_attempt_at=None).update(next_attempt_at=Now())
 
 
 # --- Which events are sent again ---------------------------------------------------------
@@ -339,15 +307,13 @@ def test_a_lost_hint_is_found_by_the_sweep(settings):
     assert queues.RECOVER.task in settings.CELERY_BEAT_SCHEDULE
 
 
-def test_each_batch_wakes_the_workers(past_events, endpoint, monkeypatch):
-    hints = []
-    monkeypatch.setattr("core.queue.wake.hint", hints.append)
+def test_each_batch_wakes_the_workers(past_events, endpoint, hinted):
     past_events(BATCH + 1)
     start_recovery(endpoint, **DAY, only="failed")
-    assert set(hints) == {queues.DELIVER.task, queues.RECOVER.task}
-    hints.clear()
+    assert set(hinted) == {queues.DELIVER.task, queues.RECOVER.task}
+    hinted.clear()
     recover_due()
-    assert set(hints) == {queues.DELIVER.task}
+    assert set(hinted) == {queues.DELIVER.task}
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3])
@@ -371,28 +337,26 @@ def test_a_worker_crash_in_a_batch_loses_and_repeats_nothing(
                 recover_due()
     assert Recovery.objects.get().recovered == done == Delivery.objects.count()
     assert recover_due().claimed == 0  # still leased
-    end_lease()
+    make_due(Recovery)
     recover_all()
     recovery.refresh_from_db()
     assert (replay.status_of(recovery), recovery.recovered) == ("done", 2 * BATCH + 500)
     assert Delivery.objects.count() == 2 * BATCH + 500
 
 
-def test_a_worker_that_lost_its_lease_changes_nothing(
-    past_events, endpoint, monkeypatch, run_in_threads
-):
+def test_a_worker_that_lost_its_lease_changes_nothing(past_events, endpoint, monkeypatch):
     last = past_events(BATCH + 10)[BATCH:]
     start_recovery(endpoint, **DAY, only="failed")
     original = replay.subscription_of
 
     def another_takes_over():
-        end_lease()
+        make_due(Recovery)
         assert recover_due().claimed == 1
         Delivery.objects.filter(event__in=last).delete()
 
     def stall(of):
         monkeypatch.undo()
-        run_in_threads(another_takes_over)
+        run_at_once(another_takes_over)
         return original(of)
 
     monkeypatch.setattr(replay, "subscription_of", stall)
@@ -406,7 +370,7 @@ def test_a_recovery_that_repeatedly_crashes_workers_fails(past_events, api, endp
     recovery = start_recovery(endpoint, **DAY, only="failed")
     for _ in range(MAX_CRASHES):
         assert len(Recovery.objects.claim(limit=1)) == 1  # and the worker crashed
-        end_lease()
+        make_due(Recovery)
     recover_all()
     shown = api.get(f"/webhooks/{endpoint.pk}/recoveries/{recovery.pk}").json()
     assert (shown["status"], shown["recovered"]) == ("failed", BATCH)
@@ -432,7 +396,7 @@ def test_a_failing_recovery_does_not_block_others(
     assert Delivery.objects.filter(endpoint=other).count() == BATCH + 1
     assert "A batch of recovery" in caplog.text
     monkeypatch.undo()
-    end_lease()
+    make_due(Recovery)
     recover_all()
     assert Delivery.objects.filter(endpoint=endpoint).count() == BATCH + 1
 
@@ -451,20 +415,17 @@ def test_disabling_or_deleting_the_endpoint_ends_the_recovery(past_events, endpo
     assert Delivery.objects.count() == BATCH
 
 
-def test_two_concurrent_recoveries_send_everything_once(past_events, endpoint, run_in_threads):
+def test_two_concurrent_recoveries_send_everything_once(past_events, endpoint):
     events = past_events(2 * BATCH + 500)
     replay.create_deliveries([(endpoint.pk, event.pk) for event in events[::3]])
     Delivery.objects.update(status="failed", last_error="timeout", next_attempt_at=None)
-    barrier, recovered = threading.Barrier(2), []
 
     def recover():
-        barrier.wait(5)
         recovery = start_recovery(endpoint, **DAY, only="failed")
         replay.finish(recovery)
-        recovered.append(recovery.recovered)
+        return recovery.recovered
 
-    run_in_threads(recover, recover)
-    assert sum(recovered) == 2 * BATCH + 500
+    assert sum(run_at_once(recover, recover)) == 2 * BATCH + 500
     assert Delivery.objects.filter(status="pending").count() == 2 * BATCH + 500
     assert set(Delivery.objects.values_list("claims", flat=True)) == {0, 1}
 
@@ -633,7 +594,7 @@ def test_the_command_waits_for_a_batch_claimed_by_a_worker(past_events, endpoint
     past_events(BATCH + 5)
     recovery = start_recovery(endpoint, **DAY, only="failed")
     assert len(Recovery.objects.claim(limit=1)) == 1  # by a worker, which crashes
-    monkeypatch.setattr(replay, "time", SimpleNamespace(sleep=lambda seconds: end_lease()))
+    monkeypatch.setattr(replay, "time", SimpleNamespace(sleep=lambda seconds: make_due(Recovery)))
     replay.finish(recovery)
     assert (replay.status_of(recovery), recovery.recovered) == ("done", BATCH + 5)
 

@@ -1,19 +1,19 @@
 """Replay: delivered and failed events are sent again unchanged."""
 
-import threading
-
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from standardwebhooks import Webhook
-from webhook_sink import response
 
 from core.queue.work import MAX_CRASHES
+from tests.database import make_due, run_at_once
+from tests.factories import delivery_result
+from tests.webhooks.webhook_sink import response
 from webhooks import replay
 from webhooks.dispatch.claim import claim
 from webhooks.dispatch.loop import deliver_due
-from webhooks.dispatch.results import Result, record
+from webhooks.dispatch.results import record
 from webhooks.dispatch.retry_policy import DELAYS, JITTER
 from webhooks.models import Attempt, Delivery, Endpoint
 from webhooks.services import update_endpoint
@@ -40,10 +40,6 @@ def seconds_until_due():
     """Seconds until each delivery is due, in the order of their events."""
     rows = Delivery.objects.order_by("event_id").annotate(wait=F("next_attempt_at") - Now())
     return [row.wait and row.wait.total_seconds() for row in rows]
-
-
-def end_leases():
-    Delivery.objects.filter(status="attempting").update(next_attempt_at=Now())
 
 
 def test_a_replay_sends_the_same_body_with_the_next_attempt_number(
@@ -91,7 +87,7 @@ def test_replaying_a_poisoned_delivery_sends_it(endpoint, publish_events, reques
     [event] = publish_events()
     for _ in range(MAX_CRASHES):
         assert len(claim(1, share=20)) == 1  # and the dispatcher crashed
-        end_leases()
+        make_due(Delivery.objects.filter(status="attempting"))
     assert deliver_due().claimed == 0
     assert Delivery.objects.get().last_error == "dispatcher_died"
     request_replay(event)
@@ -132,31 +128,15 @@ def test_a_delivery_in_flight_is_not_replayed(
     assert len(sink.received) == 1
 
 
-def _result(job, status):
-    from core.outbound import Outcome
-    from webhooks.dispatch import loop
-
-    outcome = Outcome(
-        status=status,
-        error=None,
-        message="",
-        body=b"",
-        truncated=False,
-        duration_ms=1,
-        address="127.0.0.1",
-    )
-    return Result(job=job, outcome=outcome, at=loop.timezone.now())
-
-
 def test_a_late_result_does_not_settle_the_replay(endpoint, publish_events, request_replay):
     """The result is from a lost lease, or repeated after a broken commit."""
     [event] = publish_events()
     [late] = claim(10, share=20)
-    end_leases()
+    make_due(Delivery.objects.filter(status="attempting"))
     [job] = claim(10, share=20)
-    record([_result(job, 200)])
+    record([delivery_result(job, 200)])
     request_replay(event)
-    record([_result(job, 200), _result(late, 500)])
+    record([delivery_result(job, 200), delivery_result(late, 500)])
     delivery = Delivery.objects.get()
     assert (delivery.status, delivery.attempts) == ("pending", 1)
     assert Attempt.objects.count() == 1
@@ -227,18 +207,9 @@ def test_concurrent_replays_send_once(endpoint, publish_events, sink):
     publish_events(count=3)
     deliver_due()
     deliveries = list(Delivery.objects.all())
-    counts = []
-
-    def replay_too():
-        counts.append(replay.replay(deliveries))
-        connection.close()
-
     with transaction.atomic():
         assert replay.replay(deliveries) == 3
-        other = threading.Thread(target=replay_too)
-        other.start()
-        other.join(10)
-        assert counts == [0]  # and did not wait
+        assert run_at_once(lambda: replay.replay(deliveries)) == [0]  # and did not wait
     assert deliver_due().claimed == 3
     assert len(sink.received) == 6
 
@@ -248,16 +219,7 @@ def test_a_replay_skips_deliveries_locked_by_the_dispatcher(endpoint, publish_ev
     publish_events(count=2)
     jobs = claim(2, share=20)
     deliveries = list(Delivery.objects.all())
-    counts = []
-
-    def replay_too():
-        counts.append(replay.replay(deliveries))
-        connection.close()
-
     with transaction.atomic():
-        record([_result(job, 500) for job in jobs])
-        other = threading.Thread(target=replay_too)
-        other.start()
-        other.join(10)
-        assert counts == [0]
+        record([delivery_result(job, 500) for job in jobs])
+        assert run_at_once(lambda: replay.replay(deliveries)) == [0]
     assert set(Delivery.objects.values_list("status", "attempts")) == {("pending", 1)}

@@ -11,9 +11,9 @@ import pytest
 import resend
 import standardwebhooks
 import svix.webhooks
-from webhook_sink import response
 
 from events.truncation import LIMIT
+from tests.webhooks.webhook_sink import response
 from webhooks.dispatch.loop import deliver_due
 from webhooks.dispatch.signing import Key
 from webhooks.models import Attempt, Delivery

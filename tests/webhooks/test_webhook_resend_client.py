@@ -4,6 +4,7 @@ import orjson
 import pytest
 import resend
 
+from tests.clients import use_resend
 from webhooks.dispatch.loop import deliver_due
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -13,8 +14,7 @@ URL = "https://hooks.example.com/opensend"
 
 @pytest.fixture(autouse=True)
 def _client(live_server, api_key, monkeypatch):
-    monkeypatch.setattr(resend, "api_url", live_server.url)
-    monkeypatch.setattr(resend, "api_key", api_key[1])
+    use_resend(monkeypatch, live_server.url, api_key[1])
 
 
 def test_endpoint_lifecycle():

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
-from webhook_sink import response
 
 from events.models import Event
 from events.tasks import purge_old_events
+from tests.webhooks.webhook_sink import response
 from webhooks.dispatch.loop import deliver_due
 from webhooks.models import Attempt, Delivery, Endpoint, EndpointHour, Recovery
 from webhooks.tasks import (

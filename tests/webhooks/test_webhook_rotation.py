@@ -1,8 +1,6 @@
 """Rotating an endpoint's secret while receivers keep verifying."""
 
 import base64
-import threading
-import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -13,11 +11,11 @@ import svix.webhooks
 import time_machine
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from django.db import connection, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.times import iso
+from tests.database import waiting_for_our_lock
 from webhooks import services
 from webhooks.dispatch.loop import deliver_due
 from webhooks.dispatch.signing import MAX_KEYS, OVERLAP, Key, Keyring, decrypt_keyring, headers
@@ -241,40 +239,6 @@ def test_rotation_is_refused_at_the_maximum_until_a_secret_expires(endpoint, rot
 
 
 # --- Concurrency ----------------------------------------------------------------------
-
-
-@contextmanager
-def waiting_for_our_lock(action):
-    """At the end of the block, start `action` on its own connection; it must wait for a lock."""
-    raised = []
-
-    def work():
-        try:
-            action()
-        except BaseException as error:
-            raised.append(error)
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=work)
-    with transaction.atomic():
-        yield
-        thread.start()
-        _wait_until_blocked()
-    thread.join(10)
-    assert not thread.is_alive()
-    assert raised == []
-
-
-def _wait_until_blocked():
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
-            if cursor.fetchone() == (True,):
-                return
-        time.sleep(0.01)
-    raise AssertionError("no connection waits for a lock")
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from accounts.access import Access, Scope
-from accounts.services import create_api_key, create_workspace
+from accounts.services import create_workspace
+from tests.clients import sending_client
 from webhooks.api.endpoints import visible
 from webhooks.models import Endpoint
 from webhooks.services import delete_endpoint
@@ -32,11 +33,10 @@ def test_reading_and_writing_are_separate_scopes(method, route, operation):
 
 
 @by_operation
-def test_a_sending_key_is_refused(client_for, workspace, endpoint_at, method, route, operation):
+def test_a_sending_key_is_refused(workspace, endpoint_at, method, route, operation):
     endpoint = endpoint_at("https://hooks.example.com/")
-    _, token = create_api_key(workspace=workspace, name="s", permission="sending_access")
     path = "/" + re.sub("<str:[a-z_]+>", str(endpoint.pk), route)
-    answer = getattr(client_for(token), method)(path)
+    answer = getattr(sending_client(workspace), method)(path)
     assert (answer.status_code, answer.json()["name"]) == (403, "restricted_api_key")
     assert Endpoint.objects.get().status == "enabled"
 

@@ -3,13 +3,13 @@
 import json
 
 import pytest
-from event_schemas import check
 from standardwebhooks import Webhook
-from webhook_sink import response
 
 from core.db.ids import uuid7
 from events.catalogue import CATALOGUE
 from events.models import Event
+from tests.event_schemas import check
+from tests.webhooks.webhook_sink import response
 from webhooks import queues
 from webhooks.dispatch.loop import deliver_due
 from webhooks.health import PROBE_AFTER
@@ -143,13 +143,11 @@ def half_open_endpoint(endpoint, publish_events, sink):
 
 
 def test_a_successful_test_event_makes_the_next_probe_due(
-    half_open_endpoint, send_test, sink, monkeypatch
+    half_open_endpoint, send_test, sink, hinted
 ):
-    hints = []
-    monkeypatch.setattr("core.queue.wake.hint", hints.append)
     sink.answers.clear()
     assert send_test()["succeeded"] is True
-    assert queues.DELIVER.task in hints
+    assert queues.DELIVER.task in hinted
     assert deliver_due().claimed >= 1
     half_open_endpoint.refresh_from_db()
     assert half_open_endpoint.failures_in_a_row == 0

@@ -22,6 +22,10 @@ def response(status=200, body=b"", **headers):
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
+async def never_respond(request):
+    await asyncio.sleep(30)
+
+
 class Sink:
     """Answers each path with its entry in `answers`, or 200.
 

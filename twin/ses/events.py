@@ -1,7 +1,7 @@
 """SES events as JSON (AWS SES guide, "Examples of event data that Amazon SES publishes to SNS")."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
@@ -38,7 +38,7 @@ class Sent:
     source_ip: str
     message: Message
     # Those on the account's suppression list, with the reasons.
-    suppressed: dict[str, str]
+    suppressed: dict[str, str] = field(default_factory=dict)
 
 
 def new_message_id(region: str, now: float) -> str:

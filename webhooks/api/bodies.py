@@ -6,7 +6,7 @@ from pydantic import AliasChoices, Field
 
 from core.api.aliases import AliasedBody
 from core.api.bodies import RequestBody, Text
-from core.api.fields import Ids, Time
+from core.api.fields import HEADER_MAP, HeaderValue, Ids, Time
 from webhooks.send_test import TEST
 
 Url = Annotated[
@@ -19,7 +19,7 @@ EventTypes = Annotated[
 ]
 Description = Annotated[Text, Field(max_length=500)]
 # Write-only: values can be secrets. Validated by webhooks.dispatch.custom_headers.
-Headers = dict[str, str]
+Headers = Annotated[dict[str, HeaderValue], HEADER_MAP]
 RateLimit = Annotated[int, Field(ge=1, le=1000)]
 
 

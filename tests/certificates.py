@@ -1,4 +1,7 @@
+"""TLS certificates of servers that tests run."""
+
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from itertools import count
 
 from cryptography import x509
@@ -25,22 +28,26 @@ class Authority:
         """The file of a key and a certificate for the host; `valid` is in hours from now."""
         key = _key()
         builder = _builder(_name(host), self._name, key, valid=valid)
-        return self._write(key, _for_host(builder, host).sign(self._key, hashes.SHA256()))
+        signed = _for_host(builder, host).sign(self._key, hashes.SHA256())
+        return _write(self._next_path(), key, signed)
 
     def self_signed(self, host):
         """The file of a key and a certificate that this authority did not sign."""
-        key = _key()
-        builder = _builder(_name(host), _name(host), key)
-        return self._write(key, _for_host(builder, host).sign(key, hashes.SHA256()))
+        return self_signed(self._next_path(), host)
 
-    def _write(self, key, signed):
-        return _write(self._directory / f"server{next(self._numbers)}.pem", key, signed)
+    def _next_path(self):
+        return self._directory / f"server{next(self._numbers)}.pem"
 
 
-def self_signed(path):
-    """Write a key and a self-signed certificate; returns the path."""
-    key, name = _key(), _name("hooks.example.test")
-    return _write(path, key, _builder(name, name, key).sign(key, hashes.SHA256()))
+def self_signed(path, host="hooks.example.test"):
+    """Write a key and its self-signed certificate for a host or IP address; returns the path.
+
+    A client that trusts the file accepts the certificate.
+    """
+    key, name = _key(), _name(host)
+    builder = _for_host(_builder(name, name, key), host)
+    own = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    return _write(path, key, own.sign(key, hashes.SHA256()))
 
 
 def _key():
@@ -60,8 +67,11 @@ def _builder(subject, issuer, key, *, valid=(-1, 1)):
 
 
 def _for_host(builder, host):
-    names = x509.SubjectAlternativeName([x509.DNSName(host)])
-    return builder.add_extension(names, critical=False)
+    try:
+        name = x509.IPAddress(ip_address(host))
+    except ValueError:
+        name = x509.DNSName(host)
+    return builder.add_extension(x509.SubjectAlternativeName([name]), critical=False)
 
 
 def _write(path, key, signed):
