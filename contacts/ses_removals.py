@@ -96,6 +96,15 @@ def find_removals(addresses: Iterable[tuple[UUID, str]]) -> dict[tuple[UUID, str
     return {key: at for key, at in found.items() if key in keys}
 
 
+def find_being_removed(removed: Iterable[Suppression]) -> set[UUID]:
+    """The ids of those of these former suppressions that SES may still hold."""
+    keys = {
+        row.pk: (row.workspace_id, row.email) for row in removed if row.origin in _LISTED_ORIGINS
+    }
+    removals = find_removals(keys.values())
+    return {pk for pk, key in keys.items() if key in removals and removals[key] is None}
+
+
 def process_due() -> Batch:
     """Claim a batch and call SES for each address, one after the other, until a call fails."""
     claimed = SesRemoval.objects.claim(limit=BATCH, lease=LEASE)

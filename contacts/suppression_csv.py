@@ -18,9 +18,9 @@ from django.utils import timezone
 
 from accounts.models import Workspace
 from contacts.addresses import parse_suppressible_address
-from contacts.csv_records import Readable, Record, read_records
+from contacts.csv_files.records import Readable, Record, read_records
+from contacts.csv_files.suppression_columns import Columns, find_columns, is_header, parse_reason
 from contacts.models import SuppressionQuerySet
-from contacts.suppression_formats import Columns, find_columns, is_header, parse_reason
 from contacts.suppressions import SuppressionRequest, suppress
 from core.errors import ValidationFailed
 from core.times import iso

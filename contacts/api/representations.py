@@ -14,7 +14,7 @@ from contacts.event_types import (
 )
 from contacts.models import Contact, Suppression
 from contacts.services import Property
-from contacts.ses_removals import find_removals
+from contacts.ses_removals import find_being_removed
 from core.api.representations import Deleted
 
 
@@ -99,13 +99,9 @@ def represent_suppression(suppression: Suppression) -> SuppressionDetail:
 
 
 def represent_removed(rows: Sequence[Suppression]) -> list[SuppressionRemoved]:
-    removals = find_removals((row.workspace_id, row.email) for row in rows)
-    being_removed = {key for key, removed_at in removals.items() if removed_at is None}
+    at_ses = find_being_removed(rows)
     return [
-        SuppressionRemoved(
-            id=str(row.pk),
-            ses_list="removing" if (row.workspace_id, row.email) in being_removed else None,
-        )
+        SuppressionRemoved(id=str(row.pk), ses_list="removing" if row.pk in at_ses else None)
         for row in rows
     ]
 

@@ -78,9 +78,10 @@ class SuppressionView(ApiView):
 
     @operation("Remove a suppression", needs=Scope.SUPPRESSIONS_WRITE)
     def delete(self, access: Access, given: str) -> SuppressionRemoved:
-        removed = suppressions.unsuppress([find(access, given)])
+        suppression = find(access, given)
+        removed = suppressions.unsuppress([suppression])
         if not removed:
-            raise _not_found(given, access)
+            raise _not_found(suppression.email, access)
         return represent_removed(removed)[0]
 
 
@@ -133,11 +134,12 @@ def find(access: Access, given: str) -> Suppression:
     if "@" not in given:
         return views.find(visible(access), given, "suppression")
     try:
-        suppression = visible(access).at(parse_contact_address(given)).first()
+        email = identity(parse_contact_address(given))
     except ValueError:
-        suppression = None
+        raise NotFound(f"There is no suppression `{given}`.") from None
+    suppression = visible(access).at(email).first()
     if suppression is None:
-        raise _not_found(given, access)
+        raise _not_found(email, access)
     return suppression
 
 
@@ -162,13 +164,14 @@ def _validated(name: str, parse_value: Callable[[str], T], value: str) -> T:
         raise ValidationFailed({name: str(error)}) from None
 
 
-def _not_found(given: str, access: Access) -> NotFound:
+def _not_found(email: str, access: Access) -> NotFound:
     """Says as well when SES still holds an address whose suppression was removed."""
-    held = SesRemoval.objects.visible_to(access).open().filter(email=identity(given)).first()
+    message = f"There is no suppression `{email}`."
+    held = SesRemoval.objects.visible_to(access).open().filter(email=email).first()
     if held is None:
-        return NotFound(f"There is no suppression `{given}`.")
+        return NotFound(message)
     why = f": {held.last_error}" if held.last_error else ", which takes a moment."
     return NotFound(
-        f"There is no suppression `{given}`. It was removed, but SES still holds the address on its"
-        f" own suppression list in {held.region}. OpenSend takes it off there{why}"
+        f"{message} It was removed, but SES still holds the address on its own suppression list in"
+        f" {held.region}. OpenSend takes it off there{why}"
     )

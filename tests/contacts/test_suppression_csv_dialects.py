@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from contacts import csv_records
+from contacts.csv_files import records
 from contacts.models import Suppression
 from contacts.suppression_csv import import_suppressions
 
@@ -71,7 +71,7 @@ def test_the_line_of_an_invalid_row_is_where_it_starts(read):
 @pytest.mark.parametrize("quotes", ['"', '","', '"""', '""","'])
 def test_a_row_that_is_too_long_ends_where_its_quotes_say(workspace, quotes):
     """Neither a long line nor a long cell brings the rows inside of it to light."""
-    lines = csv_records.MAX_RECORD_LENGTH // 10
+    lines = records.MAX_RECORD_LENGTH // 10
     opened = 'a@x.org,"' + "x" * 70_000 + quotes
     is_open = opened.count('"') % 2 == 1
     inside = "victim@y.org,x\n" * lines if is_open else ""
