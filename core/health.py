@@ -17,7 +17,7 @@ from prometheus_client.registry import REGISTRY, Collector
 from core import hooks, redis
 from core.api.http import answering
 from core.models import Heartbeat
-from core.queue.backlog import backlog
+from core.queue.backlog import state
 from core.queue.work import work_models
 from core.times import iso
 
@@ -70,18 +70,28 @@ _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class _Queues(Collector):
-    """Read from the database at each scrape: how many rows are due, and since when."""
+    """Read from the database at each scrape: what is late, since when, and what waits for what."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        due = GaugeMetricFamily("opensend_queue_due", "Rows that are due", labels=["queue"])
+        due = GaugeMetricFamily(
+            "opensend_queue_due", "Rows that a worker could work off now", labels=["queue"]
+        )
         age = GaugeMetricFamily(
-            "opensend_queue_oldest_due_seconds", "Age of the oldest due row", labels=["queue"]
+            "opensend_queue_oldest_due_seconds",
+            "Age of the oldest row that a worker could work off now",
+            labels=["queue"],
+        )
+        waiting = GaugeMetricFamily(
+            "opensend_queue_waiting",
+            "Rows that wait for an endpoint, a rate, a quota, a time or a person",
+            labels=["queue", "reason"],
         )
         for name, queue in _queues_if_reachable().items():
             due.add_metric([name], queue["due"])
             age.add_metric([name], queue["oldest_due_seconds"])
-        yield due
-        yield age
+            for reason, count in queue["waiting"].items():
+                waiting.add_metric([name, reason], count)
+        yield from (due, age, waiting)
 
 
 def _database() -> str:
@@ -126,19 +136,20 @@ def _beat() -> dict[str, str | None]:
     return {"beat": state, "last_beat_at": iso(last.at)}
 
 
-def _queues() -> dict[str, dict[str, float]]:
+def _queues() -> dict[str, dict[str, Any]]:
     now = timezone.now()
     queues = {}
     for model in work_models():
-        due, oldest = backlog(model)
+        (due, oldest), waiting = state(model)
         queues[model._meta.db_table] = {
             "due": due,
             "oldest_due_seconds": round((now - oldest).total_seconds(), 3) if oldest else 0.0,
+            "waiting": waiting,
         }
     return queues
 
 
-def _queues_if_reachable() -> dict[str, dict[str, float]]:
+def _queues_if_reachable() -> dict[str, dict[str, Any]]:
     # Without a database the counters of the process are what an operator needs most.
     try:
         return _queues()

@@ -27,6 +27,7 @@ from emails import services
 from emails.content import attachments
 from emails.html_preview import preview
 from emails.models import Email, EmailAttachment, EmailEvent, EmailRecipient, SendRate
+from emails.sending.backlog import waiting_lanes
 from tracking.models import Hit
 
 MAX_ROWS = 200
@@ -34,7 +35,7 @@ BY_OPERATOR = "Held by an operator."
 
 
 def overdue_emails(emails: "QuerySet[Email]") -> "QuerySet[Email]":
-    return overdue(_pending(emails))
+    return overdue(_pending(emails).exclude(waiting_lanes()))
 
 
 def crashing_emails(emails: "QuerySet[Email]") -> "QuerySet[Email]":

@@ -4,7 +4,7 @@ from django.db.models import OuterRef, Subquery
 from django.db.models.lookups import IsNull
 
 from events.subscriptions import Subscriber
-from webhooks import event_types
+from webhooks import backlog, event_types
 from webhooks.admin import alerts, sections
 from webhooks.fanout import fan_out
 from webhooks.models import Delivery
@@ -23,4 +23,5 @@ ALERTS = [
     alerts.failing_endpoints,
     alerts.half_open_endpoints,
 ]
+QUEUE_STATES = [("webhooks.Delivery", backlog.measure)]
 ADMIN_SECTIONS = [("events.Event", sections.deliveries_of)]

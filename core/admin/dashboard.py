@@ -46,7 +46,7 @@ def fill_dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, A
     return context
 
 
-def _queues(queues: dict[str, dict[str, float]]) -> Panel:
+def _queues(queues: dict[str, dict[str, Any]]) -> Panel:
     rows = []
     for model in work_models():
         queue = queues[model._meta.db_table]
@@ -57,10 +57,13 @@ def _queues(queues: dict[str, dict[str, float]]) -> Panel:
                 anchor(list_url(model), name),
                 f"{int(queue['due']):,}",
                 _age(queue["oldest_due_seconds"]),
+                ", ".join(f"{due_count(n)} {reason}" for reason, n in queue["waiting"].items()),
                 due_count(bounded_count(recent)),
             ]
         )
-    return Panel("Queues", ["Queue", "Due", "Oldest due", "New in the last hour"], rows)
+    return Panel(
+        "Queues", ["Queue", "Due", "Oldest due", "Waiting for", "New in the last hour"], rows
+    )
 
 
 def _first_id_since(age: timedelta) -> UUID:
