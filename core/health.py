@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -17,6 +17,7 @@ from prometheus_client.registry import REGISTRY, Collector
 from core import hooks, redis
 from core.api.http import answering
 from core.models import Heartbeat
+from core.queue import heartbeat
 from core.queue.backlog import state
 from core.queue.work import work_models
 from core.times import iso
@@ -43,6 +44,8 @@ def readyz(request: HttpRequest) -> JsonResponse:
     if checks["database"] == "ok":
         checks["migrations"] = _migrations()
         checks |= _if_migrated(_beat) or _NO_BEAT
+        checks["workers"] = _if_migrated(_workers) or {}
+        checks["warnings"] += _missing(checks)
         checks["queues"] = _if_migrated(_queues) or {}
         for find_warnings in hooks.collect("READINESS"):
             checks["warnings"] += _if_migrated(find_warnings) or []
@@ -130,10 +133,36 @@ def _beat() -> dict[str, str | None]:
     last = Heartbeat.objects.filter(name="beat").first()
     if last is None:
         return _NO_BEAT
-    age = timezone.now() - last.at
     late: timedelta = settings.SWEEP_INTERVAL * MISSED_TICKS
-    state = f"last seen {int(age.total_seconds())} s ago" if age > late else "ok"
-    return {"beat": state, "last_beat_at": iso(last.at)}
+    is_late = timezone.now() - last.at > late
+    return {"beat": _seen(last.at) if is_late else "ok", "last_beat_at": iso(last.at)}
+
+
+def _workers() -> dict[str, dict[str, str | None]]:
+    """Each kind of worker process: `ok`, or when it was last seen."""
+    return {
+        kind: {
+            "state": _seen(at) if heartbeat.is_missing(at) else "ok",
+            "last_seen_at": iso(at) if at else None,
+        }
+        for kind, at in heartbeat.last_seen().items()
+    }
+
+
+def _missing(checks: dict[str, Any]) -> list[str]:
+    """Requests are served without them, but nobody should have to find that out."""
+    warnings = [
+        f"No worker for the queue `{kind}` is running: {worker['state']}"
+        for kind, worker in checks["workers"].items()
+        if worker["state"] != "ok"
+    ]
+    if checks["beat"] != "ok":
+        warnings.append(f"No beat is running, or no worker answers it: {checks['beat']}")
+    return warnings
+
+
+def _seen(at: datetime | None) -> str:
+    return f"last seen {int((timezone.now() - at).total_seconds())} s ago" if at else "never seen"
 
 
 def _queues() -> dict[str, dict[str, Any]]:

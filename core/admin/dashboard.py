@@ -34,10 +34,9 @@ admin.site.index_title = "Overview"
 def fill_dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Context of the index page; unfold calls this as DASHBOARD_CALLBACK."""
     checks = orjson.loads(health.readyz(request).content)
-    context["components"] = [
-        (name, checks[name], checks[name] == "ok")
-        for name in ("database", "migrations", "redis", "beat")
-    ]
+    states = {name: checks[name] for name in ("database", "migrations", "redis", "beat")}
+    states |= {f"worker: {kind}": worker["state"] for kind, worker in checks["workers"].items()}
+    context["components"] = [(name, state, state == "ok") for name, state in states.items()]
     context["warnings"] = checks["warnings"]
     context["alerts"] = [
         alert for evaluate in hooks.collect("ALERTS") if (alert := evaluate()).count
