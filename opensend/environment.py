@@ -8,6 +8,7 @@ import builtins
 import math
 import os
 from collections.abc import Callable, Collection
+from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
@@ -90,6 +91,11 @@ class Environment:
 
         low = "more than 0" if at_least is None else f"at least {at_least:g}"
         return self._parsed(name, parse, default, f"a number, {low} and at most {at_most:,.0f}")
+
+    def days(self, name: builtins.str) -> timedelta | None:
+        """None if it is unset."""
+        days = self.float(name, default=0.0, at_most=36_500)
+        return timedelta(days=days) if days else None
 
     def list(
         self, name: builtins.str, *, default: builtins.list[builtins.str] | None = None

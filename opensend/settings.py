@@ -295,6 +295,10 @@ PROVIDER_EVENT_RETENTION = timedelta(
 )
 HIT_RETENTION = timedelta(days=env.float("HIT_RETENTION_DAYS", default=30.0, at_most=36_500))
 
+# Unset: kept for ever. Only of mail that is final; the rest is needed for sending.
+EMAIL_CONTENT_RETENTION = env.days("EMAIL_CONTENT_RETENTION_DAYS")
+EMAIL_RETENTION = env.days("EMAIL_RETENTION_DAYS")
+
 # --- Background work --------------------------------------------------------------------
 # The database row is the job. A Celery message is only a hint: losing one costs a sweep interval,
 # not an email. Queues and periodic tasks are listed in each app's queues.py.

@@ -4,8 +4,9 @@ from django.db.models import OuterRef, Subquery
 from django.db.models.lookups import IsNull
 
 from events.subscriptions import Subscriber
-from webhooks import backlog, event_types
+from webhooks import event_types
 from webhooks.admin import alerts, sections
+from webhooks.dispatch import backlog
 from webhooks.fanout import fan_out
 from webhooks.models import Delivery
 

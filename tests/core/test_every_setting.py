@@ -93,6 +93,8 @@ WRONG = [
     ("EVENT_RETENTION_DAYS", ["0", "-1", "nan", "1e9"], "a number, more than 0"),
     ("ATTEMPT_RETENTION_DAYS", ["0", "-1", "1e99"], "a number, more than 0"),
     ("PROVIDER_EVENT_RETENTION_DAYS", ["0", "90d"], "a number, more than 0"),
+    ("EMAIL_CONTENT_RETENTION_DAYS", ["0", "-1", "never"], "a number, more than 0"),
+    ("EMAIL_RETENTION_DAYS", ["0", "-1", "1e9"], "a number, more than 0"),
     ("SWEEP_INTERVAL", ["0", "-5", "inf", "86400"], "a number, more than 0 and at most 300"),
     ("WORKER_CONCURRENCY", ["0", "-2", "auto"], "from 1 to 256"),
     ("SENDING_PROCESSES", ["0", "two"], "from 1 to 256"),

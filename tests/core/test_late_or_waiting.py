@@ -146,7 +146,7 @@ def test_retries_and_disabled_endpoints_wait(deliveries):
 
 
 def test_counts_end_at_the_limit(deliveries, emails, monkeypatch):
-    for module in ("webhooks.backlog", "emails.sending.backlog", "core.queue.backlog"):
+    for module in ("webhooks.dispatch.backlog", "emails.sending.backlog", "core.queue.backlog"):
         monkeypatch.setattr(f"{module}.COUNT_LIMIT", 4)
     deliveries(3)
     deliveries(3)

@@ -17,7 +17,7 @@ from core.admin.base import (
 )
 from webhooks import replay, services
 from webhooks.admin.sections import ENDPOINT_SECRETS, attempts
-from webhooks.backlog import waiting_endpoints
+from webhooks.dispatch.backlog import waiting_endpoints
 from webhooks.models import Attempt, Delivery
 
 _REPLAY_CONSEQUENCE = (
