@@ -74,7 +74,6 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "core.middleware.RequestIdMiddleware",
-    "core.middleware.WholeBodyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -198,6 +197,8 @@ SPECTACULAR_SETTINGS = {
         "opensend.openapi_common.with_common_errors",
     ],
 }
+# Requests that a web process runs at once, of each kind that most requests are of (opensend.asgi).
+WEB_THREADS = env.int("WEB_THREADS", default=4)
 API_MAX_BODY_BYTES = env.int("API_MAX_BODY_BYTES", default=64 * 1024 * 1024)
 API_RATE_LIMIT = env.int("API_RATE_LIMIT", default=100)  # per second and key; 0: no limit
 API_RATE_BURST = env.int("API_RATE_BURST", default=200)
