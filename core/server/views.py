@@ -47,7 +47,7 @@ class View:
     def __call__(self) -> ViewResult:
         started = wsgi.Response()
         environ = wsgi.environ(self._scope, self._body.stream, self._body.length)
-        with waits.in_lane(self._leave):
+        with waits.request_in_lane(self._leave):
             response: Any = self._application(environ, started.start)
             if not getattr(response, "streaming", False):
                 try:

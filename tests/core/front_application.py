@@ -16,7 +16,7 @@ django.setup()
 
 from core.api import dialects  # noqa: E402 (after the setup)
 from core.server import Front, Lane, bodies, lanes  # noqa: E402
-from core.server.waits import Budget, TooManyWaits  # noqa: E402
+from core.server.waits import TooManyWaits, Waits  # noqa: E402
 
 bodies.PAUSE_SECONDS = float(os.environ["PAUSE_SECONDS"])
 lanes.QUEUE_SECONDS = float(os.environ["QUEUE_SECONDS"])
@@ -24,7 +24,7 @@ lanes.SHED_SECONDS = lanes.QUEUE_SECONDS / 2
 dialects._prefixes = lambda: [("/v1/", "mailbox")]
 
 RAN = []
-BUDGET = Budget("too_many_tests", "Too many.", in_all=3, per_workspace=2)
+BUDGET = Waits(lambda: TooManyWaits("too_many_tests", "Too many."), in_all=3, per_workspace=2)
 
 
 class Answer(list):

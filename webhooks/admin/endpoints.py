@@ -17,6 +17,7 @@ from core.admin.base import (
     badge_column,
     selected,
 )
+from core.server.waits import TooManyWaits
 from webhooks import send_test, services
 from webhooks.admin import sections
 from webhooks.admin.recover_page import MAX_ENDPOINTS, RecoverPage
@@ -144,7 +145,11 @@ class EndpointAdmin(RecordAdmin[Endpoint]):
             # Each may take until the request timeout, while the operator waits for the page.
             self.message_user(request, "Choose one endpoint to test.", messages.WARNING)
             return
-        sent = send_test.send_test_event(Endpoint.objects.get(pk=chosen[0].pk))
+        try:
+            sent = send_test.send_test_event(Endpoint.objects.get(pk=chosen[0].pk))
+        except TooManyWaits as error:
+            self.message_user(request, error.message, messages.WARNING)
+            return
         level = messages.SUCCESS if sent.succeeded else messages.ERROR
         self.message_user(request, _test_message(chosen[0], sent), level)
 
