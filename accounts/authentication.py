@@ -4,6 +4,7 @@ import hashlib
 from datetime import timedelta
 from typing import Any
 
+from django.db import Error
 from django.db.models import Q
 from django.utils import timezone
 from rest_framework import authentication, exceptions
@@ -12,6 +13,7 @@ from rest_framework.request import Request
 from accounts.access import Access
 from accounts.models import ApiKey, Workspace
 from core.db.hot_queries import Lookup
+from core.db.outages import is_outage
 
 USED_RESOLUTION = timedelta(minutes=1)
 
@@ -66,4 +68,8 @@ def _mark_used(key: ApiKey) -> None:
     stale = now - USED_RESOLUTION
     if key.last_used_at is None or key.last_used_at < stale:
         unmarked = Q(last_used_at=None) | Q(last_used_at__lt=stale)
-        ApiKey.objects.filter(unmarked, pk=key.pk).update(last_used_at=now)
+        try:
+            ApiKey.objects.filter(unmarked, pk=key.pk).update(last_used_at=now)
+        except Error as error:
+            if not is_outage(error):  # a standby, or a full disk: reading still works
+                raise

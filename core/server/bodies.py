@@ -6,12 +6,11 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from typing import IO, Any
 
-from core.errors import PayloadTooLarge
+from core.errors import PayloadTooLarge, StorageUnavailable
 from core.server.problems import (
     BodyIncomplete,
     BodyTooSlow,
     Overloaded,
-    StorageUnavailable,
 )
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]

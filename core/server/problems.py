@@ -13,14 +13,6 @@ class Overloaded(DomainError):
     headers = {"retry-after": str(RETRY_AFTER)}
 
 
-class StorageUnavailable(DomainError):
-    """What the request needs can't be read or written at the moment: database, disk, blobs."""
-
-    status = 503
-    name = "storage_unavailable"
-    headers = {"retry-after": "5"}
-
-
 class BodyTooSlow(DomainError):
     """RFC 9110 section 15.5.9."""
 
