@@ -145,7 +145,7 @@ if DATABASE_POOL_SIZE:
     DATABASES["default"]["OPTIONS"]["pool"] = {
         "min_size": 1,
         "max_size": DATABASE_POOL_SIZE,
-        "timeout": 10,
+        "timeout": 5,
     }
 # Plan frequent statements once per connection, where connections outlive requests.
 DATABASE_PREPARED_STATEMENTS = env.bool(

@@ -23,6 +23,8 @@ BACKLOG = 4096
 # For the head of a request to be complete, and for an idle connection until it is closed.
 HEAD_MILLISECONDS = 30_000
 MAX_HEAD_BYTES = 64 * 1024
+# For requests in progress when the server is stopped: calls to AWS and to customers take 15 s.
+STOP_SECONDS = 25
 
 
 def server(*, host: str, port: int, target: str = APPLICATION) -> MPServer:
@@ -43,7 +45,7 @@ def server(*, host: str, port: int, target: str = APPLICATION) -> MPServer:
         log_level=LogLevels.warning,
         respawn_failed_workers=True,
         respawn_interval=0.5,
-        workers_kill_timeout=5,
+        workers_kill_timeout=STOP_SECONDS,
     )
 
 
