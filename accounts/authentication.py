@@ -5,6 +5,7 @@ import logging
 from datetime import timedelta
 from typing import Any
 
+from django.db import Error
 from django.db.models import Q
 from django.utils import timezone
 from rest_framework import authentication, exceptions
@@ -16,6 +17,7 @@ from accounts.models import ApiKey, Workspace
 from core import metrics
 from core.api.client_address import client_network
 from core.db.hot_queries import Lookup
+from core.db.outages import is_outage
 
 logger = logging.getLogger(__name__)
 
@@ -98,4 +100,8 @@ def _mark_used(key: ApiKey) -> None:
     stale = now - USED_RESOLUTION
     if key.last_used_at is None or key.last_used_at < stale:
         unmarked = Q(last_used_at=None) | Q(last_used_at__lt=stale)
-        ApiKey.objects.filter(unmarked, pk=key.pk).update(last_used_at=now)
+        try:
+            ApiKey.objects.filter(unmarked, pk=key.pk).update(last_used_at=now)
+        except Error as error:
+            if not is_outage(error):  # a standby, or a full disk: reading still works
+                raise

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import NoReturn
 
 from bench import (
+    attacks,
     callbacks,
     isolation,
     million,
@@ -36,6 +37,7 @@ PARTS: dict[str, Callable[[System], Iterator[Figure]]] = {
     "m": million.with_million_pending,
     "r": retention.constant_load,
     "s": scheduled.with_million_scheduled,
+    "u": attacks.under_attack,
 }
 
 

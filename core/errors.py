@@ -42,3 +42,11 @@ class Conflict(DomainError):
 class PayloadTooLarge(DomainError):
     name = "payload_too_large"
     status = 413
+
+
+class StorageUnavailable(DomainError):
+    """Database, disk or blobs can't be read or written at the moment; a retry may succeed."""
+
+    name = "storage_unavailable"
+    status = 503
+    headers = {"retry-after": "5"}

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from django.conf import settings
-from django.db import DatabaseError, ProgrammingError, connection, transaction
+from django.db import Error, ProgrammingError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
@@ -16,6 +16,8 @@ from prometheus_client.registry import REGISTRY, Collector
 
 from core import hooks, redis
 from core.api.http import answering
+from core.db.ids import uuid7
+from core.db.outages import is_outage
 from core.models import Heartbeat
 from core.queue import heartbeat
 from core.queue.backlog import state
@@ -43,6 +45,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     checks: dict[str, Any] = {"database": _database(), "warnings": _warnings()}
     if checks["database"] == "ok":
         checks["migrations"] = _migrations()
+        checks["writes"] = _if_migrated(_writes) or "unavailable"
         checks |= _if_migrated(_beat) or _NO_BEAT
         checks["workers"] = _if_migrated(_workers) or {}
         checks["warnings"] += _missing(checks)
@@ -52,7 +55,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     has_redis = redis.attempt("readyz", lambda client: client.ping())
     checks["redis"] = "ok" if has_redis else "unavailable"
     # Without Redis mail is still accepted and callbacks are still stored: that is ready.
-    ready = checks.get("migrations") == "ok"
+    ready = checks.get("migrations") == "ok" and checks.get("writes") == "ok"
     return JsonResponse(
         {"status": "ready" if ready else "not ready", **checks}, status=200 if ready else 503
     )
@@ -101,8 +104,23 @@ def _database() -> str:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except DatabaseError:
+    except Error:
         return "unavailable"
+    return "ok"
+
+
+def _writes() -> str:
+    """Commit a row and its deletion: a full disk, a standby and a read-only switch can still read.
+
+    It leaves nothing behind, and no two checks meet.
+    """
+    try:
+        with transaction.atomic():
+            Heartbeat.objects.create(name=f"readyz {uuid7()}", at=timezone.now()).delete()
+    except Error as error:
+        if not is_outage(error):
+            raise
+        return str(error).strip().partition("\n")[0]
     return "ok"
 
 
@@ -182,7 +200,7 @@ def _queues_if_reachable() -> dict[str, dict[str, Any]]:
     # Without a database the counters of the process are what an operator needs most.
     try:
         return _queues()
-    except DatabaseError:
+    except Error:
         logger.warning("Database unavailable; queue metrics are missing")
         return {}
 

@@ -24,6 +24,11 @@ HTTP_REQUESTS = Counter(
     "HTTP requests by method, route and status",
     ["method", "route", "status"],
 )
+HTTP_REFUSED = Counter(
+    "opensend_http_refused",
+    "HTTP requests answered or dropped before a view ran, by lane and reason",
+    ["lane", "reason"],
+)
 REDIS_UNAVAILABLE = Counter(
     "opensend_redis_unavailable",
     "Redis calls skipped or failed because it was unavailable",

@@ -21,7 +21,7 @@ def command(
     if name == "twin":
         return _twin(port=ports["twin"], var_dir=var_dir / "twin", env=env)
     if name == "web":
-        return _web(port=ports["web"], env=env)
+        return [*PYTHON, "opensend.web", "--port", str(ports["web"])]
     if name == "worker":
         return [*PYTHON, "opensend.worker"]
     if name == "beat":
@@ -34,14 +34,3 @@ def _twin(*, port: int, var_dir: Path, env: Mapping[str, str]) -> list[str]:
     blobs = urlsplit(env.get("BLOB_STORE", ""))
     buckets = ["--bucket", blobs.netloc] if blobs.scheme == "s3" else []
     return [*PYTHON, "twin", "--port", str(port), "--var-dir", str(var_dir), *buckets]
-
-
-def _web(*, port: int, env: Mapping[str, str]) -> list[str]:
-    return [
-        *(*PYTHON, "granian", "--interface", "wsgi", "--no-ws"),
-        *("--host", "127.0.0.1", "--port", str(port)),
-        *("--workers", env.get("WEB_WORKERS", "2")),
-        *("--blocking-threads", env.get("WEB_THREADS", "4")),
-        *("--respawn-failed-workers", "--respawn-interval", "0.5", "--workers-kill-timeout", "5"),
-        *("--log-level", "warning", "opensend.wsgi:application"),
-    ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from botocore.exceptions import BotoCoreError, ClientError
 
 from core import aws
+from core.server.waits import TooManyWaits, Waits
 from domains.models import Domain
 
 _STATUSES = {
@@ -14,6 +15,13 @@ _STATUSES = {
     "TEMPORARY_FAILURE": Domain.Status.TEMPORARY_FAILURE,
     "NOT_STARTED": Domain.Status.NOT_STARTED,
 }
+
+# Requests that wait for SES, which may take 20 s for each of up to three calls.
+WAITS = Waits(
+    lambda: TooManyWaits("too_many_verifications", "Other domains are being checked. Try again."),
+    in_all=4,
+    per_workspace=2,
+)
 
 
 class IdentityUnavailable(Exception):

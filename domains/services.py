@@ -1,6 +1,7 @@
 """Creates, verifies, updates and deletes domains. Each change commits with its event."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from accounts.models import Workspace
 from core.db.hot_queries import Lookup
 from core.errors import Conflict, DomainError, NotFound
 from core.queue.wake import wake
+from core.server.waits import TooManyWaits
 from domains import identities, queues
 from domains.event_types import snapshot
 from domains.identities import IdentityMissing, IdentityStatus, IdentityUnavailable
@@ -151,7 +153,8 @@ def delete_domain(domain: Domain) -> None:
             return
         _publish("domain.deleted", domain)
         wake(queues.CHECK.task)
-    delete_identity(domain)
+    with suppress(TooManyWaits), identities.WAITS.wait(domain.workspace_id):
+        delete_identity(domain)
 
 
 def delete_identity(domain: Domain) -> bool:

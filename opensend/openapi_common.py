@@ -64,7 +64,12 @@ _ERRORS: dict[str, tuple[str, str, list[str]]] = {
         [*_LIMITS, "retry-after"],
     ),
     "500": ("InternalServerError", "An unexpected error on our side.", []),
-    "503": ("Unavailable", "A dependency is temporarily unavailable; retry later.", _LIMITS),
+    "503": (
+        "Unavailable",
+        "Too many requests are waiting (`overloaded`), or something that this one needs can't be"
+        " used at the moment; retry after `retry-after` seconds.",
+        [*_LIMITS, "retry-after"],
+    ),
 }
 
 Operation = dict[str, Any]
@@ -91,7 +96,7 @@ def with_common_headers(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 
 def with_common_errors(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Add the shared errors to all operations with a key; 503 only where the view declares it."""
+    """Add the shared errors to all operations with a key."""
     components = result["components"]
     components["schemas"]["Error"] = Error.model_json_schema()
     components["responses"] = dict(_error(*each) for each in _ERRORS.values())
@@ -120,8 +125,6 @@ def _can_return(operation: Operation, status: str) -> bool:
     match status:
         case "409":
             return _is_idempotent(operation)
-        case "503":
-            return status in operation["responses"]
         case _:
             return True
 

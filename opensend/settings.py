@@ -89,7 +89,6 @@ MIDDLEWARE = [
     "core.middleware.RequestIdMiddleware",
     "core.middleware.HealthHostMiddleware",
     "core.middleware.SlashMiddleware",
-    "core.middleware.WholeBodyMiddleware",
     "core.middleware.LiveConnectionMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "opensend.security_headers.SecurityHeadersMiddleware",
@@ -194,7 +193,7 @@ if DATABASE_POOL_SIZE:
     DATABASES["default"]["OPTIONS"]["pool"] = {
         "min_size": 1,
         "max_size": DATABASE_POOL_SIZE,
-        "timeout": 10,
+        "timeout": 5,
     }
 # Plan frequent statements once per connection, where connections outlive requests.
 DATABASE_PREPARED_STATEMENTS = env.bool(
@@ -251,6 +250,8 @@ SPECTACULAR_SETTINGS = {
         "opensend.api_reference.with_descriptions",
     ],
 }
+# Requests that a web process runs at once, of each kind that most requests are of (opensend.asgi).
+WEB_THREADS = env.int("WEB_THREADS", default=4)
 API_MAX_BODY_BYTES = env.int("API_MAX_BODY_BYTES", default=64 * 1024 * 1024)
 API_RATE_LIMIT = env.int("API_RATE_LIMIT", default=100, at_least=0)  # per second and key; 0: none
 API_RATE_BURST = env.int("API_RATE_BURST", default=200)

@@ -11,6 +11,7 @@ from core.db.ids import uuid7
 from core.errors import ValidationFailed
 from core.outbound import OutboundClient, Outcome
 from core.queue.wake import wake
+from core.server.waits import TooManyWaits, Waits
 from events.catalogue import CATALOGUE, EventType
 from events.envelopes import serialize
 from webhooks import queues
@@ -20,6 +21,13 @@ from webhooks.health import PROBE_AFTER
 from webhooks.models import Endpoint
 
 TEST = "webhook.test"
+_WAITS = Waits(
+    lambda: TooManyWaits(
+        "too_many_tests", "Other test events are still waiting for their endpoints. Try again."
+    ),
+    in_all=4,
+    per_workspace=2,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +52,15 @@ def send_test_event(endpoint: Endpoint, type_name: str = TEST) -> SentTestEvent:
     """Send an example event of this type and block until the endpoint responds.
 
     Disabled endpoints get it too, to find out whether they are fixed. After a success, a
-    half-open endpoint is probed immediately. Raises ValidationFailed for an unknown type.
+    half-open endpoint is probed immediately. Raises ValidationFailed for an unknown type, and
+    TooManyWaits when too many test events are waiting already.
     """
     kind = CATALOGUE.get(type_name)
     if kind is None:
         raise ValidationFailed({"type": f"`{type_name}` is not an event type"})
     event_id, body = _example(endpoint, kind)
-    outcome = asyncio.run(_post(endpoint, event_id, body))
+    with _WAITS.wait(endpoint.workspace_id):
+        outcome = asyncio.run(_post(endpoint, event_id, body))
     if outcome.succeeded:
         _probe_now(endpoint)
     return SentTestEvent(

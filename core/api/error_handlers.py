@@ -1,18 +1,20 @@
 """Every error as JSON in the dialect of its view or path: what DRF and Django call with one."""
 
 import logging
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost, PermissionDenied, RequestDataTooBig
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 
 from core.api.dialects import Dialect, Problem, dialect_of
 from core.context import request_id
-from core.errors import DomainError
+from core.db.outages import is_outage
+from core.errors import DomainError, StorageUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +43,8 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
 def _problem(exc: Exception) -> Problem | None:
     if isinstance(exc, DomainError):
         return Problem.of(exc)
+    if is_outage(exc):
+        return _outage(exc)
     if isinstance(exc, Http404):
         exc = exceptions.NotFound("There is nothing here.")
     if isinstance(exc, PermissionDenied):
@@ -54,6 +58,13 @@ def _problem(exc: Exception) -> Problem | None:
         (exc.status_code, str(exc.default_code)),
     )
     return Problem(status, name, str(exc.detail), headers=_headers(exc))
+
+
+def _outage(exc: BaseException) -> Problem:
+    logger.warning("The database is unavailable: %s", exc)
+    return Problem.of(
+        StorageUnavailable("The database is unavailable, nothing was changed. Retry later.")
+    )
 
 
 def _headers(exc: exceptions.APIException) -> dict[str, str]:
@@ -83,9 +94,26 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Jso
     return refuse(request, Problem(400, "bad_request", message))
 
 
-def server_error(request: HttpRequest) -> JsonResponse:
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Called by Django while it handles the exception of a plain view, the admin's included."""
+    error = sys.exception()
+    if error is not None and is_outage(error):
+        return _refuse_page(request, _outage(error))
     message = f"Something broke here. Quote x-request-id {request_id.get()} when you report it."
     return refuse(request, Problem(500, "internal_server_error", message))
+
+
+def _refuse_page(request: HttpRequest, problem: Problem) -> HttpResponse:
+    """A browser gets text: the pages of the admin and of recipients are no API."""
+    if "text/html" not in request.META.get("HTTP_ACCEPT", ""):
+        return refuse(request, problem)
+    text = "This page is unavailable at the moment. Please try again in a minute."
+    return HttpResponse(
+        text,
+        status=problem.status,
+        content_type="text/plain; charset=utf-8",
+        headers=dict(problem.headers),
+    )
 
 
 def refuse(request: HttpRequest, problem: Problem) -> JsonResponse:

@@ -1,14 +1,11 @@
 """Errors of blob storage."""
 
-from core.errors import DomainError
+from core.errors import StorageUnavailable
 
 
 class BlobMissing(Exception):
     """No blob has this key."""
 
 
-class BlobStoreUnavailable(DomainError):
+class BlobStoreUnavailable(StorageUnavailable):
     """The store does not respond or denies access; a retry may succeed."""
-
-    name = "storage_unavailable"
-    status = 503

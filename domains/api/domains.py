@@ -5,7 +5,8 @@ from accounts.access import Access, Scope
 from accounts.operation import FollowUp, operation
 from accounts.views import ApiView
 from core.api.dialects import Page
-from domains import services
+from core.server.waits import TooManyWaits
+from domains import identities, services
 from domains.api.bodies import CreateDomain, UpdateDomain
 from domains.api.representations import DomainDeleted, represent
 from domains.event_types import DomainOut
@@ -20,8 +21,8 @@ class DomainsView(ApiView):
         domain = services.create_domain(
             workspace=access.workspace, name=body.name, region=body.region, **body.columns()
         )
-        # Calls SES outside any transaction; if SES is unavailable, the worker retries.
-        return FollowUp(represent(domain), lambda: _establish(access, str(domain.pk)))
+        # Calls SES outside any transaction; if SES is unavailable or busy, the worker does it.
+        return FollowUp(represent(domain), lambda: _created(access, str(domain.pk)))
 
     @operation("List domains", needs=Scope.DOMAINS_READ)
     def get(self, access: Access) -> Page[DomainOut]:
@@ -63,5 +64,15 @@ def find(access: Access, domain_id: str) -> Domain:
     return views.find(visible(access), domain_id, "domain")
 
 
+def _created(access: Access, domain_id: str) -> DomainOut:
+    try:
+        return _establish(access, domain_id)
+    except TooManyWaits:
+        return represent(find(access, domain_id))
+
+
 def _establish(access: Access, domain_id: str) -> DomainOut:
-    return represent(services.verify_domain(find(access, domain_id)))
+    domain = find(access, domain_id)
+    with identities.WAITS.wait(access.workspace.pk):
+        domain = services.verify_domain(domain)
+    return represent(domain)

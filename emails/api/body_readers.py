@@ -16,6 +16,7 @@ from accounts.access import Access
 from accounts.authentication import ApiRequest
 from accounts.operation import BodyReader
 from core.errors import DomainError, ValidationFailed
+from core.server.waits import TooManyWaits
 from domains.services import name_of
 from emails import services
 from emails.api.bodies import SendEmail
@@ -52,7 +53,7 @@ class Batch:
 
 def _read_email(request: Request, access: Access) -> OutgoingMessage:
     body = SendEmail.parse(request.data)
-    AttachmentFetcher().fetch(body)
+    AttachmentFetcher(access.workspace.pk).fetch(body)
     return body.to_message()
 
 
@@ -63,7 +64,7 @@ def _read_batch(request: Request, access: Access) -> Batch:
     if _mode(request) == "permissive":
         return _read_valid(access, items)
     bodies = [SendEmail.parse(item, prefix=f"{index}.") for index, item in enumerate(items)]
-    fetcher = AttachmentFetcher()
+    fetcher = AttachmentFetcher(access.workspace.pk)
     for index, body in enumerate(bodies):
         fetcher.fetch(body, prefix=f"{index}.")
     return Batch([body.to_message() for body in bodies])
@@ -122,13 +123,15 @@ def _read_valid(access: Access, items: list[Any]) -> Batch:
         except DomainError as error:
             errors[index] = error.message
     problems = services.check_domains(access, [body.sender.domain for _, body in parsed])
-    messages, fetcher = [], AttachmentFetcher()
+    messages, fetcher = [], AttachmentFetcher(access.workspace.pk)
     for (index, body), problem in zip(parsed, problems, strict=True):
         try:
             if problem is not None:
                 raise problem
             fetcher.fetch(body)
             messages.append(body.to_message())
+        except TooManyWaits:  # of the request, not of this email
+            raise
         except DomainError as error:
             errors[index] = error.message
     return Batch(messages, [BatchError(index=at, message=errors[at]) for at in sorted(errors)])

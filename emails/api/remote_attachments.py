@@ -2,17 +2,26 @@
 
 from time import monotonic
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
 
 from core.errors import ValidationFailed
 from core.outbound import OutboundPolicy, fetch
+from core.server.waits import TooManyWaits, Waits
 from emails.api.bodies import SendEmail
 from emails.content.outgoing_message import TOO_LARGE
 from emails.content.sizes import base64_size
 
 FETCH_TIMEOUT = 15.0  # seconds for all files of one API request
+_WAITS = Waits(
+    lambda: TooManyWaits(
+        "too_many_fetches", "Other attachments of yours are still being fetched. Try again."
+    ),
+    in_all=8,
+    per_workspace=4,
+    patience=2.0,
+)
 
 
 def has_remote_attachments(data: Any) -> bool:
@@ -26,7 +35,8 @@ def has_remote_attachments(data: Any) -> bool:
 class AttachmentFetcher:
     """Fetches the files of one API request, one after the other, within one shared timeout."""
 
-    def __init__(self) -> None:
+    def __init__(self, workspace_id: UUID) -> None:
+        self._workspace_id = workspace_id
         self._until = monotonic() + FETCH_TIMEOUT
 
     def fetch(self, body: SendEmail, *, prefix: str = "") -> None:
@@ -45,10 +55,9 @@ class AttachmentFetcher:
             allow_http=settings.ATTACHMENT_ALLOW_HTTP,
             allowed_networks=tuple(settings.ATTACHMENT_ALLOWED_NETWORKS),
         )
-        if not connection.in_atomic_block:
-            connection.close()  # free it for other requests while this one waits
-        # One byte more than can fit, so that a truncated file is detected as too large.
-        outcome = fetch(url, policy=policy, timeout=left, max_body=room + 1)
+        with _WAITS.wait(self._workspace_id):
+            # One byte more than can fit, so that a truncated file is detected as too large.
+            outcome = fetch(url, policy=policy, timeout=left, max_body=room + 1)
         if outcome.error is not None:
             raise ValidationFailed({field: f"could not be fetched: {outcome.message}"})
         if outcome.status != 200:

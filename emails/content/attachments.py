@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from core.blobs import BlobMissing, BlobStoreUnavailable, blobs
 from core.db.ids import time_of, uuid7
+from core.server.waits import Waits
 from emails.content.mime import Part
 from emails.content.outgoing_message import OutgoingAttachment, OutgoingMessage, StoredBlob
 from emails.models import Email, EmailAttachment
@@ -21,13 +22,20 @@ from emails.providers import NotTaken, Refused
 PREFIX = "emails/"
 LINK_LIFETIME = timedelta(minutes=15)
 _MAX_UPLOADS = 8  # concurrent blob writes per request
+# Requests that write attachments at a time: S3 may take a minute to fail.
+_WRITES = Waits(
+    lambda: BlobStoreUnavailable("Too many attachments are being stored. Retry later."),
+    in_all=8,
+    per_workspace=6,
+    patience=2.0,
+)
 _MEMORY_TIMEOUT = 10.0  # seconds; well within the part of a lease before the call
 
 
 def store(emails: Sequence[Email], messages: Sequence[OutgoingMessage]) -> list[EmailAttachment]:
     """Write the blobs of the emails' attachments; the rows to insert.
 
-    BlobMissing if a StoredBlob is gone.
+    BlobMissing if a StoredBlob is gone, BlobStoreUnavailable if the store is, or is too slow.
     """
     attachments = [
         (email, position, attachment, pk)
@@ -42,7 +50,10 @@ def store(emails: Sequence[Email], messages: Sequence[OutgoingMessage]) -> list[
     ]
     if not attachments:
         return []
-    with ThreadPoolExecutor(min(_MAX_UPLOADS, len(attachments))) as pool:
+    with (
+        _WRITES.wait(emails[0].workspace_id),
+        ThreadPoolExecutor(min(_MAX_UPLOADS, len(attachments))) as pool,
+    ):
         return list(pool.map(lambda each: _store(*each), attachments))
 
 

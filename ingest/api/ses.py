@@ -6,7 +6,7 @@ from functools import cache
 
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 
@@ -14,6 +14,7 @@ from core import aws, metrics, redis
 from core.api.dialects import Problem
 from core.api.error_handlers import refuse
 from core.api.http import answering
+from core.server.waits import Waits
 from ingest.models import ProviderEvent
 from ingest.services import store, store_control_message
 from ingest.sns import (
@@ -41,7 +42,12 @@ class _RedisCache:
         redis.attempt("certificates", lambda client: client.set(f"opensend:{key}", value, ex=ttl))
 
 
-CERTIFICATES = CertificateStore(_RedisCache())
+# Anyone can make us fetch a certificate, or wait for a fetch.
+_WAITS = Waits(
+    lambda: Rejected(503, "unavailable", "Too many callbacks are waiting for AWS. Retry later."),
+    in_all=8,
+)
+CERTIFICATES = CertificateStore(_RedisCache(), waiting=_WAITS.wait)
 
 
 @answering("POST")
@@ -110,11 +116,12 @@ def _confirm(message: SnsMessage) -> None:
     """Confirm through the SNS API: the SubscribeURL is never fetched."""
     region = message.topic_arn.split(":")[3]
     try:
-        aws.sns(region).confirm_subscription(
-            TopicArn=message.topic_arn,
-            Token=message.token or "",
-            AuthenticateOnUnsubscribe="true",
-        )
+        with _WAITS.wait():
+            aws.sns(region).confirm_subscription(
+                TopicArn=message.topic_arn,
+                Token=message.token or "",
+                AuthenticateOnUnsubscribe="true",
+            )
     except (BotoCoreError, ClientError) as error:
         logger.warning("Could not confirm the SNS subscription: %s", error)
         raise Rejected(

@@ -4,6 +4,8 @@ import logging
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -28,7 +30,10 @@ class SharedCache(Protocol):
 
 
 class CertificateStore:
-    """Thread-safe; create one per process. Failed fetches are not cached."""
+    """Thread-safe; create one per process. Failed fetches are not cached.
+
+    Callers wait for a fetch inside of `waiting()`.
+    """
 
     def __init__(
         self,
@@ -38,10 +43,12 @@ class CertificateStore:
         max_entries: int = 64,
         max_fetches: int = 8,
         fetch_timeout: timedelta = FETCH_TIMEOUT,
+        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._shared = shared
         self._ttl = ttl
         self._max_entries = max_entries
+        self._waiting = waiting
         self._fetch_timeout = fetch_timeout.total_seconds()
         self._lock = threading.Lock()
         self._cached: OrderedDict[str, tuple[Certificate, float]] = OrderedDict()
@@ -63,7 +70,8 @@ class CertificateStore:
             pending = self._pending.get(address)
             if pending is None:
                 pending = self._start_fetch(address, region=url.region, now=now)
-        return pending.wait().public_key
+        with self._waiting():
+            return pending.wait().public_key
 
     def _from_cache(self, address: str, now: datetime) -> Certificate | None:
         entry = self._cached.get(address)

@@ -19,6 +19,7 @@ from core.admin.base import (
     anchor,
     badge_column,
 )
+from core.server.waits import TooManyWaits
 from webhooks import send_test, services
 from webhooks.admin import sections
 from webhooks.admin.recover_page import MAX_ENDPOINTS, RecoverPage
@@ -163,7 +164,11 @@ class EndpointAdmin(RecordAdmin[Endpoint]):
             return None
         if page := self.confirm(request, SEND_TEST, _TEST_CONSEQUENCE, chosen):
             return page
-        sent = send_test.send_test_event(Endpoint.objects.get(pk=chosen[0].pk))
+        try:
+            sent = send_test.send_test_event(Endpoint.objects.get(pk=chosen[0].pk))
+        except TooManyWaits as error:
+            self.message_user(request, error.message, messages.WARNING)
+            return None
         level = messages.SUCCESS if sent.succeeded else messages.ERROR
         text = _test_message(chosen[0], sent)
         history.record(request, SEND_TEST, chosen, {}, {chosen[0].pk: {"result": text}})
