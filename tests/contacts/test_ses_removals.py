@@ -8,11 +8,11 @@ from django.utils import timezone
 from accounts.services import create_workspace
 from contacts import queues, ses_removals
 from contacts.models import SesRemoval, Suppression
-from contacts.suppressions import SuppressionRequest, suppress, unsuppress
+from contacts.suppressions import unsuppress
 from contacts.tasks import purge_ses_removals
 from core.queue.worker_loop import run_pass
 from domains.models import Domain
-from tests.database import run_at_once
+from tests.database import another_connection, concurrently, wait_for_blocked_session
 
 pytestmark = pytest.mark.django_db
 DELETE = "DeleteSuppressedDestination"
@@ -229,31 +229,32 @@ def test_a_request_during_the_call_is_worked_off_again(api, twin, monkeypatch):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_requests_and_workers_never_deadlock(workspace, monkeypatch):
+def test_a_worker_locks_removals_in_the_order_of_requests(workspace, monkeypatch):
+    """While it waits for the first row it holds none, so that it never deadlocks with a request."""
     monkeypatch.setattr(ses_removals.ses_list, "delete", lambda region, email: None)
-    emails = [f"r{number}@example.net" for number in range(ses_removals.BATCH)]
+    due = timezone.now() - timedelta(minutes=1)
+    for number in range(ses_removals.BATCH):  # claimed in the opposite order of their addresses
+        SesRemoval.objects.create(
+            workspace=workspace,
+            email=f"r{number}@example.net",
+            region="us-east-1",
+            next_attempt_at=due - timedelta(seconds=number),
+        )
+    lock = "SELECT FROM ses_removals WHERE email {} 'r0@example.net' FOR UPDATE {}"
+    with another_connection() as request:
+        claim = SesRemoval.objects.claim
 
-    def removing(order):
-        def run():
-            for _ in range(10):
-                at = timezone.now()
-                suppress(
-                    [
-                        SuppressionRequest(
-                            workspace_id=workspace.pk, email=email, origin="bounce", at=at
-                        )
-                        for email in order
-                    ]
-                )
-                unsuppress(list(Suppression.objects.all()))
+        def claim_before_the_request(**options):
+            claimed = claim(**options)
+            request.execute(lock.format("=", ""))
+            return claimed
 
-        return run
-
-    def working():
-        for _ in range(40):
-            ses_removals.process_due()
-
-    run_at_once(removing(emails), removing(emails[::-1]), working, working)
+        monkeypatch.setattr(SesRemoval.objects, "claim", claim_before_the_request)
+        with concurrently(ses_removals.process_due):
+            wait_for_blocked_session()
+            request.execute(lock.format("<>", "NOWAIT"))
+            request.commit()
+    assert not SesRemoval.objects.open().exists()
 
 
 def test_finished_removals_are_purged_after_a_day(workspace):
