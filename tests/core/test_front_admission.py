@@ -169,3 +169,23 @@ def test_a_refused_connection_is_closed(server, send):
     with server.connect(request("GET", "/queued")) as connection:
         assert answer(connection)[1]["connection"] == "close"
         assert is_closed(connection)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (request("GET", "/wait/1"), 200),
+        (request("POST", "/stalled", b"x", length=9), 408),
+        (request("GET", "/healthz"), 200),
+        (b"", 0),
+        (b"GET / HT", 0),
+    ],
+)
+def test_a_stop_finishes_what_runs_and_waits_for_nothing_else(sent, status):
+    with ExitStack() as stack:
+        with front_server.running_server() as server:
+            connection = stack.enter_context(server.connect(sent))
+            time.sleep(0.3)
+            begun = time.monotonic()
+        assert time.monotonic() - begun < 4
+        assert answer(connection)[0] == status
