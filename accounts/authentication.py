@@ -14,7 +14,7 @@ from accounts.access import Access
 from accounts.models import ApiKey, Workspace
 from accounts.rate_limit import acquire_failure
 from core import metrics
-from core.client_address import client_network
+from core.api.client_address import client_network
 from core.db.hot_queries import Lookup
 
 logger = logging.getLogger(__name__)

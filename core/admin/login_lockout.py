@@ -10,32 +10,34 @@ from datetime import timedelta
 from math import ceil
 from typing import Any
 
+from axes.handlers.database import AxesDatabaseHandler
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib import admin
-from django.contrib.auth.signals import user_login_failed
 from django.db.models import Max
-from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from core import metrics
-from core.client_address import client_network
+from core.api.client_address import client_network
 
 logger = logging.getLogger(__name__)
 
 _MAX_NAME = 255  # AccessAttempt.username
 
 
-@receiver(user_login_failed, dispatch_uid="accounts.login_lockout")
-def log_failure(sender: Any, request: HttpRequest | None = None, **named: Any) -> None:
-    """Without the name: people type their password into the wrong field."""
-    is_locked = bool(getattr(request, "axes_locked_out", False))
-    network = client_network(request) if request else None
-    metrics.AUTH_FAILURES.labels("login_locked" if is_locked else "login").inc()
-    text = "Login refused: too many failures" if is_locked else "Login failed"
-    logger.warning(text, extra={"network": network})
+class LoggingHandler(AxesDatabaseHandler):  # type: ignore[misc]
+    """Logs and counts each failure, without the name: people type passwords into its field."""
+
+    def user_login_failed(
+        self, sender: Any, credentials: Any, request: HttpRequest | None = None, **named: Any
+    ) -> None:
+        super().user_login_failed(sender, credentials, request, **named)
+        is_locked = bool(getattr(request, "axes_locked_out", False))
+        metrics.AUTH_FAILURES.labels("login_locked" if is_locked else "login").inc()
+        text = "Login refused: too many failures" if is_locked else "Login failed"
+        logger.warning(text, extra={"network": client_network(request) if request else None})
 
 
 def counted_name(request: HttpRequest, credentials: Mapping[str, Any] | None) -> str:
@@ -55,7 +57,7 @@ def locked_response(
         "minutes": ceil(wait.total_seconds() / 60),
         "login_url": request.get_full_path(),
     }
-    response = TemplateResponse(request, "accounts/admin/locked.html", context, status=429)
+    response = TemplateResponse(request, "core/admin/locked.html", context, status=429)
     response["Retry-After"] = str(max(1, ceil(wait.total_seconds())))
     return response.render()
 
