@@ -1,11 +1,8 @@
 """Tenants, keys and the people who operate the installation."""
 
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from axes.models import AccessAttempt
 from django import forms
-from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
@@ -152,40 +149,3 @@ class IdempotencyRecordAdmin(RecordAdmin[IdempotencyRecord]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[IdempotencyRecord]:
         return super().get_queryset(request).defer("encrypted_body", "fingerprint")
-
-
-@admin.register(AccessAttempt)
-class AccessAttemptAdmin(RecordAdmin[AccessAttempt]):
-    """Failed logins of the last minutes (LOGIN_LOCKOUT), and which of them are locked out."""
-
-    list_display = ["attempt_time", "username", "ip_address", "failures_since_start", "locked"]
-    list_display_links = ["attempt_time"]
-    fields = [
-        ("username", "ip_address"),
-        ("failures_since_start", "locked"),
-        ("attempt_time", "user_agent"),
-    ]
-    readonly_fields = ["locked"]
-    actions = ["unlock"]
-    search_help_text = "Full name or address"
-
-    def find(self, term: str) -> Q:
-        try:
-            return Q(username=term) | Q(ip_address=str(ip_address(term)))
-        except ValueError:
-            return Q(username=term)
-
-    @admin.display(description="locked", boolean=True)
-    def locked(self, attempt: AccessAttempt) -> bool:
-        return bool(attempt.failures_since_start >= settings.LOGIN_FAILURE_LIMIT)
-
-    @operator_action(
-        "Unlock",
-        done="forgotten",
-        consequence="The failures are forgotten, and the account may log in from there again.",
-        columns=["username", "ip_address", "failures_since_start"],
-    )
-    def unlock(self, request: HttpRequest, attempts: list[AccessAttempt]) -> int:
-        rows = AccessAttempt.objects.filter(pk__in=[attempt.pk for attempt in attempts])
-        count, _ = rows.delete()
-        return int(count)

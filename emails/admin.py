@@ -223,7 +223,7 @@ class EmailAdmin(RecordAdmin[Email]):
     @operator_action(
         "Mark as sent (unknown sends only)",
         done="marked as sent",
-        consequence="They are not sent again, and events say that they were sent.",
+        consequence="They are not sent again, and email.sent is published for each.",
         columns=_STATE,
         on=lambda emails: emails.filter(status=Email.Status.UNKNOWN),
     )
@@ -233,7 +233,7 @@ class EmailAdmin(RecordAdmin[Email]):
     @operator_action(
         "Mark as failed (unknown sends only)",
         done="marked as failed",
-        consequence="They are not sent again, and events say that they failed.",
+        consequence="They are not sent again, and email.failed is published for each.",
         columns=_STATE,
         on=lambda emails: emails.filter(status=Email.Status.UNKNOWN),
     )

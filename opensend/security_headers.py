@@ -56,12 +56,17 @@ _PERMISSIONS = ", ".join(
 class SecurityHeadersMiddleware(CSPMiddleware):
     """SECURE_CSP, unless the response has a policy, the view has one, or it is the admin's."""
 
+    def process_request(self, request: HttpRequest) -> None:
+        """No nonce: no page uses one, and it would tie the request into a reference cycle."""
+
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
         response.headers.setdefault("Permissions-Policy", _PERMISSIONS)
         if _is_admin(request) or any(name.startswith("_csp_") for name in vars(response)):
-            return super().process_response(request, response)
+            response = super().process_response(request, response)
+            vars(request).pop("csp_nonce", None)  # raises when anything looks at it
+            return response
         # Built once: most responses are the API's.
         response.headers.setdefault(_HEADER, _STRICT)
         return response

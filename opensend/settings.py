@@ -148,7 +148,7 @@ LOGIN_REDIRECT_URL = "admin:index"  # also after a `next` that leads elsewhere
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS_PROXY else None
 
 # Wrong passwords: counted in PostgreSQL by account and address together, so that nobody can lock
-# an operator out from elsewhere. Logged by accounts.limits.login_lockout, shown in the admin.
+# an operator out from elsewhere. Logged by core.admin.login_lockout, shown in the admin.
 LOGIN_FAILURE_LIMIT = env.int("LOGIN_FAILURE_LIMIT", default=5)
 LOGIN_LOCKOUT = timedelta(seconds=env.int("LOGIN_LOCKOUT", default=900))
 AUTHENTICATION_BACKENDS = [
@@ -158,15 +158,15 @@ AUTHENTICATION_BACKENDS = [
 AXES_FAILURE_LIMIT = LOGIN_FAILURE_LIMIT
 AXES_COOLOFF_TIME = LOGIN_LOCKOUT
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_HANDLER = "accounts.limits.login_lockout.Handler"
+AXES_HANDLER = "core.admin.login_lockout.LoggingHandler"
 AXES_CLIENT_IP_CALLABLE = "core.api.client_address.client_network"
-AXES_USERNAME_CALLABLE = "accounts.limits.login_lockout.counted_name"
-AXES_LOCKOUT_CALLABLE = "accounts.limits.login_lockout.locked_response"
+AXES_USERNAME_CALLABLE = "core.admin.login_lockout.counted_name"
+AXES_LOCKOUT_CALLABLE = "core.admin.login_lockout.locked_response"
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # a lockout ends, whatever is tried
 AXES_SENSITIVE_PARAMETERS = ["csrfmiddlewaretoken"]  # besides the password: not stored
 AXES_DISABLE_ACCESS_LOG = True
-AXES_ENABLE_ADMIN = False  # accounts.admin has its page
+AXES_ENABLE_ADMIN = False  # core.admin.access_attempts is its page
 AXES_VERBOSE = False
 
 # --- PostgreSQL: the truth ------------------------------------------------------
@@ -213,7 +213,7 @@ REDIS_URL = env.str(
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.HasScope"],
-    "DEFAULT_THROTTLE_CLASSES": ["accounts.limits.rate_limit.ApiKeyThrottle"],
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.rate_limit.ApiKeyThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["core.api.http.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["core.api.http.JSONParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "core.api.http.JSONNegotiation",
@@ -385,7 +385,7 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
-        "axes": {"level": "ERROR"},  # accounts.limits.login_lockout logs, without names
+        "axes": {"level": "ERROR"},  # core.admin.login_lockout logs, without names
         "botocore": {"level": "WARNING"},
         "celery": {"level": "WARNING"},  # otherwise two lines per task, many times a second
         "django.request": {"level": "ERROR"},

@@ -130,7 +130,7 @@ def delete_endpoint(endpoint: Endpoint) -> None:
 
 @dataclass(frozen=True, slots=True)
 class DeliverNow:
-    """The result of attempting pending deliveries now, for an operator."""
+    """How many of the pending deliveries are attempted now, and how many are not."""
 
     attempted: int
     # Next in line at a half-open endpoint, which gets one request at a time.

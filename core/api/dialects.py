@@ -113,7 +113,7 @@ class Error(BaseModel):
         description="For people; it may change.", examples=["`to`: must have an address"]
     )
     details: dict[str, Any] | None = Field(
-        None,
+        default=None,
         description="Depends on the name.",
         examples=[{"fields": {"to": "must have an address"}}],
     )

@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
     atomic = False  # for CONCURRENTLY
 
     dependencies = [
-        ("core", "0001_initial"),
+        ("accounts", "0002_name_for_operators"),
         ("admin", "0003_logentry_add_action_flag_choices"),
     ]
 

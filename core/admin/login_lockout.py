@@ -27,22 +27,17 @@ logger = logging.getLogger(__name__)
 _MAX_NAME = 255  # AccessAttempt.username
 
 
-class Handler(AxesDatabaseHandler):  # type: ignore[misc]
-    """Also logs each failure, without the name: people type their password into the wrong field."""
+class LoggingHandler(AxesDatabaseHandler):  # type: ignore[misc]
+    """Logs and counts each failure, without the name: people type passwords into its field."""
 
     def user_login_failed(
-        self,
-        sender: Any,
-        credentials: dict[str, Any],
-        request: HttpRequest | None = None,
-        **named: Any,
+        self, sender: Any, credentials: Any, request: HttpRequest | None = None, **named: Any
     ) -> None:
         super().user_login_failed(sender, credentials, request, **named)
         is_locked = bool(getattr(request, "axes_locked_out", False))
-        network = client_network(request) if request else None
         metrics.AUTH_FAILURES.labels("login_locked" if is_locked else "login").inc()
         text = "Login refused: too many failures" if is_locked else "Login failed"
-        logger.warning(text, extra={"network": network})
+        logger.warning(text, extra={"network": client_network(request) if request else None})
 
 
 def counted_name(request: HttpRequest, credentials: Mapping[str, Any] | None) -> str:
@@ -62,7 +57,7 @@ def locked_response(
         "minutes": ceil(wait.total_seconds() / 60),
         "login_url": request.get_full_path(),
     }
-    response = TemplateResponse(request, "accounts/admin/locked.html", context, status=429)
+    response = TemplateResponse(request, "core/admin/locked.html", context, status=429)
     response["Retry-After"] = str(max(1, ceil(wait.total_seconds())))
     return response.render()
 

@@ -102,7 +102,7 @@ def test_odd_names_are_counted_like_others():
 
 
 def test_failures_are_logged_and_counted_without_names(log_lines):
-    lines = log_lines("accounts")
+    lines = log_lines("core.admin")
     before = AUTH_FAILURES.labels("login_locked")._value.get()
     fail(6)
     messages = [line["message"] for line in lines]

@@ -1,1 +1,0 @@
-"""Limits on guesses and on requests."""
