@@ -11,10 +11,10 @@ from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
 from accounts.access import Access
+from accounts.limits.rate_limit import acquire_failure
 from accounts.models import ApiKey, Workspace
-from accounts.rate_limit import acquire_failure
 from core import metrics
-from core.client_address import client_network
+from core.api.client_address import client_network
 from core.db.hot_queries import Lookup
 
 logger = logging.getLogger(__name__)

@@ -31,7 +31,7 @@ _PRODUCTION = {
     "LOCAL_MODE": "false",
     # Only for links in mail; requests go to the stack's own URL.
     "BASE_URL": "https://mail.example.com",
-    "TRACKING_KEYS": "benchmark",
+    "TRACKING_KEYS": "only-for-the-benchmark",
 }
 
 _QUEUES = {

@@ -1,6 +1,6 @@
 """Contacts and suppressed addresses."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -10,11 +10,19 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.models import Workspace
-from contacts import suppressions
+from contacts import ses_removals, suppressions
 from contacts.addresses import parse_suppressible_address
-from contacts.models import Contact, Suppression
+from contacts.models import Contact, SesRemoval, Suppression
 from core.admin.actions import operator_action
-from core.admin.base import BY_WORKSPACE, RecordAdmin, badge_column
+from core.admin.base import (
+    BY_WORKSPACE,
+    Alert,
+    BoundedFilter,
+    RecordAdmin,
+    badge_column,
+    bounded_count,
+    list_url,
+)
 
 
 @admin.register(Contact)
@@ -86,3 +94,55 @@ class SuppressionAdmin(RecordAdmin[Suppression]):
     )
     def unsuppress(self, request: HttpRequest, rows: list[Suppression]) -> int:
         return len(suppressions.unsuppress(rows))
+
+
+class SesRemovalFilter(BoundedFilter):
+    title = "state"
+    parameter_name = "state"
+    conditions: ClassVar[Any] = {
+        "failing": ("SES still holds it", lambda rows: rows.failing().order_by("-pk")),
+    }
+
+
+@admin.register(SesRemoval)
+class SesRemovalAdmin(RecordAdmin[SesRemoval]):
+    list_display = [
+        "email",
+        "region",
+        "workspace",
+        "removed_at",
+        "attempts",
+        "next_attempt_at",
+        "last_error",
+    ]
+    list_select_related = ["workspace"]
+    list_filter = [SesRemovalFilter, BY_WORKSPACE]
+    actions = ["retry_now"]
+
+    def find(self, term: str) -> Q:
+        # The index starts with the workspace: listing all workspaces lets PostgreSQL use it.
+        workspaces = Workspace.objects.values("pk")
+        matching = SesRemoval.objects.filter(workspace__in=workspaces, email=term.lower())
+        return super().find(term) | Q(pk__in=matching.values("pk"))
+
+    def is_available(self, action: str, record: SesRemoval) -> bool:
+        return record.removed_at is None
+
+    @operator_action(
+        "Take off SES's list now",
+        done="due now",
+        consequence="SES is asked to take these addresses off its suppression list again.",
+        columns=["next_attempt_at"],
+        on=lambda removals: removals.filter(removed_at=None),
+    )
+    def retry_now(self, request: HttpRequest, rows: list[SesRemoval]) -> int:
+        return ses_removals.retry(rows)
+
+
+def failing_removals() -> Alert:
+    return Alert(
+        "addresses are still on SES's own suppression list, although they were removed here",
+        bounded_count(SesRemoval.objects.failing()),
+        list_url(SesRemoval, state="failing"),
+        one="address is still on SES's own suppression list, although it was removed here",
+    )

@@ -1,4 +1,4 @@
-"""Contacts and suppressed addresses."""
+"""Contacts, suppressed addresses, and those that SES must suppress no more."""
 
 from typing import Self
 from uuid import UUID
@@ -11,6 +11,7 @@ from django.utils import timezone
 from accounts.models import TenantQuerySet, Workspace
 from core.addresses import identity
 from core.db.ids import uuid7
+from core.queue.work import WorkItem, WorkQuerySet
 
 
 class ContactQuerySet(TenantQuerySet["Contact"]):
@@ -111,3 +112,64 @@ class Suppression(models.Model):
 
     def __str__(self) -> str:
         return f"{self.email} ({self.origin})"
+
+
+class SesRemovalQuerySet(TenantQuerySet["SesRemoval"], WorkQuerySet["SesRemoval"]):  # type: ignore[override]
+    def open(self) -> Self:
+        """Whose address SES still holds, as far as is known."""
+        return self.filter(removed_at=None)
+
+    def failing(self) -> Self:
+        """Whose last SES call failed."""
+        return self.exclude(last_error="")
+
+
+class SesRemoval(WorkItem):
+    """An address that must leave SES's own list, since its suppression was removed here.
+
+    SES puts addresses that bounce or complain on the account-level suppression list of a region,
+    and sends no mail to them. The row is due until SES has deleted the address there. It is kept
+    for a day after that: bounces of mail that SES dropped before may come late. A row without
+    `removed_at` that is not due any more is one that SES refused.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="+")
+    # Lower case.
+    email = models.CharField(max_length=320)
+    region = models.CharField(max_length=30)
+    attempts = models.PositiveIntegerField(default=0, editable=False)
+    last_error = models.TextField(blank=True, editable=False)
+    removed_at = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = SesRemovalQuerySet.as_manager()
+
+    class Meta:
+        db_table = "ses_removals"
+        verbose_name = "removal from SES's list"
+        verbose_name_plural = "removals from SES's list"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workspace", "email", "region"], name="ses_removals_once"
+            ),
+        ]
+        indexes = [
+            # For claiming what is due.
+            models.Index(
+                fields=["next_attempt_at"],
+                name="ses_removals_due",
+                condition=Q(next_attempt_at__isnull=False),
+            ),
+            # For the purge.
+            models.Index(
+                fields=["removed_at"],
+                name="ses_removals_removed",
+                condition=Q(removed_at__isnull=False),
+            ),
+            # For the alert that SES still holds addresses.
+            models.Index(fields=["-id"], name="ses_removals_failing", condition=~Q(last_error="")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} ({self.region})"

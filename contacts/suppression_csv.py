@@ -1,16 +1,16 @@
 """Imports and exports suppressions as CSV files (RFC 4180) of any length.
 
-Files are read line by line: an invalid line is reported and does not affect the others. Import and
-export hold at most one batch in memory and in a transaction. An interrupted import keeps what it
-has committed, and importing the same file again is safe.
+An invalid row is reported and does not affect the others. Import and export hold at most one batch
+in memory and in a transaction. An interrupted import keeps what it has committed, and importing the
+same file again is safe.
 """
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from django.db import connection
@@ -18,7 +18,9 @@ from django.utils import timezone
 
 from accounts.models import Workspace
 from contacts.addresses import parse_suppressible_address
-from contacts.models import Suppression, SuppressionQuerySet
+from contacts.csv_files.records import Readable, Record, read_records
+from contacts.csv_files.suppression_columns import Columns, find_columns, is_header, parse_reason
+from contacts.models import SuppressionQuerySet
 from contacts.suppressions import SuppressionRequest, suppress
 from core.errors import ValidationFailed
 from core.times import iso
@@ -27,13 +29,17 @@ COLUMNS = ["email", "origin", "source_id", "created_at"]
 BATCH = 1000
 EXPORT_BATCH = 5000
 MAX_ERRORS = 100
-MAX_LINE_LENGTH = 10_000  # bytes
-_CHUNK = 64 * 1024
-_ORIGINS = set(Suppression.Origin.values)
+# Spreadsheets take a cell with such a start for a formula. Leading apostrophes are matched as well,
+# so that the escape can be reverted.
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
-class Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file to import; `is_whole` is whether the transport proved that its end is not missing."""
+
+    file: Readable
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +50,15 @@ class BadLine:
 
 @dataclass(slots=True)
 class ImportReport:
-    """The result of an import: line counts and the first invalid lines."""
+    """The result of an import: counts of rows, and the first invalid ones by their lines.
+
+    Rows with an unknown reason are imported as `manual`: the address is dead in any case.
+    """
 
     lines: int = 0
     added: int = 0
     invalid: int = 0
+    unknown_reasons: int = 0
     errors: list[BadLine] = field(default_factory=list)
 
     @property
@@ -61,24 +71,19 @@ class ImportReport:
             self.errors.append(BadLine(line, message))
 
 
-class _Columns(NamedTuple):
-    """The index of the cell that holds each value."""
-
-    email: int
-    origin: int | None = None
-
-
-def import_suppressions(workspace: Workspace, file: Readable) -> Iterator[ImportReport]:
+def import_suppressions(
+    workspace: Workspace, file: Readable, *, is_whole: bool = True
+) -> Iterator[ImportReport]:
     """Suppress the addresses in a file; publishes events as `suppress` does. Runs while iterated.
 
     Yields the same report after each batch and once more at the end, when it is complete.
 
-    The header line names the columns: `email` and optionally `origin` or `reason`; other columns
-    are ignored. A file with one plain address per line needs no header. ValidationFailed when the
-    file is neither.
+    The header line names the columns as any of the known services does; other columns are ignored.
+    A file with one plain address per line needs no header. ValidationFailed when the file is
+    neither. Unless it `is_whole`, a last line without a line end is invalid.
     """
     report = ImportReport()
-    requests = _requests(workspace, file, report)
+    requests = _requests(workspace, file, report, is_whole=is_whole)
     while batch := list(islice(requests, BATCH)):
         report.added += len(suppress(batch))
         yield report
@@ -108,72 +113,68 @@ def export_suppressions(rows: SuppressionQuerySet) -> Iterator[bytes]:
 
 
 def _requests(
-    workspace: Workspace, file: Readable, report: ImportReport
+    workspace: Workspace, file: Readable, report: ImportReport, *, is_whole: bool
 ) -> Iterator[SuppressionRequest]:
     at = timezone.now()
-    numbered = ((number, raw) for number, raw in enumerate(_lines(file), 1) if raw.strip())
-    first = next(numbered, None)
+    records = read_records(file, is_header=is_header, is_whole=is_whole)
+    first = next(records, None)
     if first is None:
         raise ValidationFailed({"file": "is empty"})
-    columns, is_header = _columns(first[1])
-    for number, raw in numbered if is_header else chain([first], numbered):
+    columns = _columns(first)
+    for record in records if columns else chain([first], records):
         report.lines += 1
         try:
-            email, origin = _parse_line(raw, columns)
+            email, origin, is_known = _parse(record, columns or Columns(0))
         except ValueError as error:
-            report.add_error(number, str(error))
+            report.add_error(record.line, str(error))
         else:
+            report.unknown_reasons += not is_known
             yield SuppressionRequest(workspace_id=workspace.pk, email=email, origin=origin, at=at)
 
 
-def _columns(first: bytes) -> tuple[_Columns, bool]:
-    """The columns named by the first line, and whether that line is a header."""
+def _columns(first: Record) -> Columns | None:
+    """The columns that the first record names; None when it is an address."""
+    if first.problem:
+        raise ValidationFailed({"file": f"line {first.line} {first.problem}"})
+    if len(first.cells) == 1 and "@" in first.cells[0]:
+        return None
     try:
-        names = [cell.lower() for cell in _cells(first)]
+        return find_columns(first.cells)
     except ValueError as error:
-        raise ValidationFailed({"file": f"line 1 {error}"}) from None
-    if "email" in names:
-        origin = next((names.index(name) for name in ("origin", "reason") if name in names), None)
-        return _Columns(names.index("email"), origin), True
-    if len(names) == 1 and "@" in names[0]:
-        return _Columns(0), False
-    raise ValidationFailed({"file": "must start with a header line that has an `email` column"})
+        raise ValidationFailed({"file": str(error)}) from None
 
 
-def _parse_line(raw: bytes, columns: _Columns) -> tuple[str, str]:
-    """The address and the origin of a line; ValueError says why it is invalid."""
-    cells = _cells(raw)
-    if len(cells) <= max(columns.email, columns.origin or 0):
+def _parse(record: Record, columns: Columns) -> tuple[str, str, bool]:
+    """The address, the origin and whether it is a known one; ValueError says what is invalid."""
+    if record.problem:
+        raise ValueError(record.problem)
+    if len(record.cells) < columns.needed:
         raise ValueError("has fewer cells than the header line")
-    origin = cells[columns.origin].lower() if columns.origin is not None else ""
-    if origin and origin not in _ORIGINS:
-        raise ValueError(f"`{origin[:100]}` is not one of {', '.join(sorted(_ORIGINS))}")
-    return parse_suppressible_address(cells[columns.email]), origin or Suppression.Origin.MANUAL
+    origin, is_known = parse_reason([record.cells[index] for index in columns.reasons])
+    return _parse_address(record.cells[columns.email]), origin, is_known
 
 
-def _cells(raw: bytes) -> list[str]:
-    """Parses one line at a time, so that an unclosed quote doesn't swallow the following lines."""
-    if len(raw) > MAX_LINE_LENGTH:
-        raise ValueError(f"is longer than {MAX_LINE_LENGTH:,} bytes")
-    text = raw.decode(errors="replace").lstrip("\ufeff")
-    try:
-        return [cell.strip() for cell in next(csv.reader([text], strict=True), [])]
-    except csv.Error as error:
-        raise ValueError(f"is not CSV: {error}") from None
+def _parse_address(cell: str) -> str:
+    if not cell.isascii() and any("\ud800" <= character <= "\udfff" for character in cell):
+        # In another encoding than the one guessed, the address would be somebody else's.
+        raise ValueError("has an address that is not UTF-8: save the file as CSV in UTF-8")
+    return parse_suppressible_address(_without_escape(cell))
 
 
-def _lines(file: Readable) -> Iterator[bytes]:
-    """The lines without their line ends; truncates one that exceeds MAX_LINE_LENGTH."""
-    rest = b""
-    while chunk := file.read(_CHUNK):
-        *whole, rest = (rest + chunk).split(b"\n")
-        yield from whole
-        rest = rest[: MAX_LINE_LENGTH + 1]
-    if rest:
-        yield rest
+def _escape_formula(cell: str) -> str:
+    """Keeps a spreadsheet from running the cell: OWASP, "CSV Injection"."""
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def _without_escape(cell: str) -> str:
+    """Reverts `_escape_formula`; `'=x` was escaped, `'x` was not."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def _csv_bytes(rows: Iterable[Sequence[str]]) -> bytes:
     text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
+    plain, quoted = csv.writer(text), csv.writer(text, quoting=csv.QUOTE_ALL)
+    for row in rows:
+        escaped = [_escape_formula(cell) for cell in row]
+        (plain if escaped == list(row) else quoted).writerow(escaped)
     return text.getvalue().encode()

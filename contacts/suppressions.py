@@ -18,6 +18,7 @@ from psycopg import sql
 from accounts.models import Workspace
 from contacts.event_types import contact_snapshot, suppression_snapshot
 from contacts.models import Contact, Suppression
+from contacts.ses_removals import request_removals
 from core.addresses import identity, is_simulated
 from core.db import bulk, prepared
 from core.db.ids import uuid7
@@ -146,11 +147,15 @@ def unsuppress(suppressions: Sequence[Suppression]) -> list[Suppression]:
 
 
 def delete_suppressions(suppressions: Sequence[Suppression]) -> list[Suppression]:
-    """Like `unsuppress`, without updating contacts. The caller must be in a transaction."""
+    """Like `unsuppress`, without updating contacts. The caller must be in a transaction.
+
+    SES is asked to take the addresses off its own list, too, once the transaction has committed.
+    """
     rows = Suppression.objects.filter(pk__in=[row.pk for row in suppressions])
     locked = list(rows.order_by("workspace_id", Collate("email", "C")).select_for_update())
     if locked:
         rows.delete()
+        request_removals(locked)
     publish([_suppression_fact("suppression.removed", row) for row in locked])
     return locked
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -17,7 +17,8 @@ from prometheus_client.registry import REGISTRY, Collector
 from core import hooks, redis
 from core.api.http import answering
 from core.models import Heartbeat
-from core.queue.backlog import backlog
+from core.queue import heartbeat
+from core.queue.backlog import state
 from core.queue.work import work_models
 from core.times import iso
 
@@ -43,6 +44,8 @@ def readyz(request: HttpRequest) -> JsonResponse:
     if checks["database"] == "ok":
         checks["migrations"] = _migrations()
         checks |= _if_migrated(_beat) or _NO_BEAT
+        checks["workers"] = _if_migrated(_workers) or {}
+        checks["warnings"] += _missing(checks)
         checks["queues"] = _if_migrated(_queues) or {}
         for find_warnings in hooks.collect("READINESS"):
             checks["warnings"] += _if_migrated(find_warnings) or []
@@ -70,18 +73,28 @@ _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class _Queues(Collector):
-    """Read from the database at each scrape: how many rows are due, and since when."""
+    """Read from the database at each scrape: what is late, since when, and what waits for what."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        due = GaugeMetricFamily("opensend_queue_due", "Rows that are due", labels=["queue"])
+        due = GaugeMetricFamily(
+            "opensend_queue_due", "Rows that a worker could work off now", labels=["queue"]
+        )
         age = GaugeMetricFamily(
-            "opensend_queue_oldest_due_seconds", "Age of the oldest due row", labels=["queue"]
+            "opensend_queue_oldest_due_seconds",
+            "Age of the oldest row that a worker could work off now",
+            labels=["queue"],
+        )
+        waiting = GaugeMetricFamily(
+            "opensend_queue_waiting",
+            "Rows that wait for an endpoint, a rate, a quota, a time or a person",
+            labels=["queue", "reason"],
         )
         for name, queue in _queues_if_reachable().items():
             due.add_metric([name], queue["due"])
             age.add_metric([name], queue["oldest_due_seconds"])
-        yield due
-        yield age
+            for reason, count in queue["waiting"].items():
+                waiting.add_metric([name, reason], count)
+        yield from (due, age, waiting)
 
 
 def _database() -> str:
@@ -120,25 +133,52 @@ def _beat() -> dict[str, str | None]:
     last = Heartbeat.objects.filter(name="beat").first()
     if last is None:
         return _NO_BEAT
-    age = timezone.now() - last.at
     late: timedelta = settings.SWEEP_INTERVAL * MISSED_TICKS
-    state = f"last seen {int(age.total_seconds())} s ago" if age > late else "ok"
-    return {"beat": state, "last_beat_at": iso(last.at)}
+    is_late = timezone.now() - last.at > late
+    return {"beat": _seen(last.at) if is_late else "ok", "last_beat_at": iso(last.at)}
 
 
-def _queues() -> dict[str, dict[str, float]]:
+def _workers() -> dict[str, dict[str, str | None]]:
+    """Each kind of worker process: `ok`, or when it was last seen."""
+    return {
+        kind: {
+            "state": _seen(at) if heartbeat.is_missing(at) else "ok",
+            "last_seen_at": iso(at) if at else None,
+        }
+        for kind, at in heartbeat.last_seen().items()
+    }
+
+
+def _missing(checks: dict[str, Any]) -> list[str]:
+    """Requests are served without them, but nobody should have to find that out."""
+    warnings = [
+        f"No worker for the queue `{kind}` is running: {worker['state']}"
+        for kind, worker in checks["workers"].items()
+        if worker["state"] != "ok"
+    ]
+    if checks["beat"] != "ok":
+        warnings.append(f"No beat is running, or no worker answers it: {checks['beat']}")
+    return warnings
+
+
+def _seen(at: datetime | None) -> str:
+    return f"last seen {int((timezone.now() - at).total_seconds())} s ago" if at else "never seen"
+
+
+def _queues() -> dict[str, dict[str, Any]]:
     now = timezone.now()
     queues = {}
     for model in work_models():
-        due, oldest = backlog(model)
+        (due, oldest), waiting = state(model)
         queues[model._meta.db_table] = {
             "due": due,
             "oldest_due_seconds": round((now - oldest).total_seconds(), 3) if oldest else 0.0,
+            "waiting": waiting,
         }
     return queues
 
 
-def _queues_if_reachable() -> dict[str, dict[str, float]]:
+def _queues_if_reachable() -> dict[str, dict[str, Any]]:
     # Without a database the counters of the process are what an operator needs most.
     try:
         return _queues()

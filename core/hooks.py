@@ -21,7 +21,9 @@ KNOWN = {
     "EVENT_TYPES": "EventType (events.catalogue)",
     "FILTER_IDS": "(filter name, function (workspace, ids) -> known ids) (webhooks.filters)",
     "KEEP_EVENTS_WHILE": "database expression: such events outlive their retention (events.tasks)",
+    "QUEUE_STATES": "(model label, function -> QueueState) (core.queue.backlog)",
     "READINESS": "function -> list of warnings (core.health)",
+    "SES_REGIONS": "function -> AWS regions in which mail is sent (contacts.ses_list)",
     "SUBSCRIBERS": "Subscriber (events.subscriptions)",
 }
 

@@ -1,6 +1,23 @@
-"""Metrics counted in the processes. Queue sizes come from the database at scrape time."""
+"""Metrics counted in the processes. Queue sizes come from the database at scrape time.
 
-from prometheus_client import Counter, Histogram
+With PROMETHEUS_MULTIPROC_DIR every process writes files that any web process of the host reads,
+so that one scrape has the counters of all.
+"""
+
+import os
+import socket
+
+from prometheus_client import Counter, Histogram, values
+
+
+def _process() -> str:
+    """Processes of different containers may have the same id; two writers would ruin a file."""
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+    # Before the first metric.
+    values.ValueClass = values.MultiProcessValue(_process)  # type: ignore[no-untyped-call]
 
 HTTP_REQUESTS = Counter(
     "opensend_http_requests",

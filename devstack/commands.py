@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 PYTHON = [sys.executable, "-m"]
 MANAGE = [sys.executable, "manage.py"]
 
-# Seconds to finish work in progress before a kill. Work is leased, so a kill delays emails by a
-# lease but loses none.
-STOP_SECONDS = {"web": 10.0, "worker": 20.0, "beat": 5.0, "twin": 5.0}
+# Seconds to finish work in progress before a kill. For workers longer than any call: a kill leaves
+# mail of which nobody knows whether it was sent.
+STOP_SECONDS = {"web": 10.0, "worker": 75.0, "beat": 5.0, "twin": 5.0}
 
 
 def command(

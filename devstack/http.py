@@ -14,6 +14,16 @@ def answers(url: str) -> bool:
         return False
 
 
+def read_answer(url: str) -> dict[str, Any]:
+    """The JSON object that GET `url` responds with; empty without a response or for any other."""
+    try:
+        status, body = request("GET", url)
+        answer = json.loads(body) if status == 200 else {}
+    except (OSError, ValueError, http.client.HTTPException):
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
 def request(
     method: str, url: str, *, body: Any = None, key: str | None = None, seconds: float = 5
 ) -> tuple[int, bytes]:

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,7 +16,7 @@ from devstack.env_example import setting_names
 from devstack.environment import choose_port, local_settings, write_env_file
 from devstack.errors import StackError
 from devstack.files import read_json, write_json
-from devstack.http import answers
+from devstack.http import answers, read_answer
 from devstack.orphans import ProcessRecords
 from devstack.output import Output
 from devstack.restarts import Restarter
@@ -162,12 +163,15 @@ class Stack:
             self._wait_until(lambda: answers(f"{twin}/_twin/health"), what="the twin")
         self._manage("migrate", "--no-input")
         self._manage("bootstrap_local")
+        began = datetime.now(UTC)
         for name in ("web", "worker", "beat"):
             if name in self._services:
                 self._start_command(name)
         if "web" in self._services:
             self._wait_until(lambda: answers(f"{self._local_url}/readyz"), what="GET /readyz")
             self._manage("bootstrap_local", "--subscribe")
+        if {"web", "worker"} <= set(self._services):
+            self._wait_until(lambda: self._have_workers(since=began), what="the workers")
         self._write_run_info()
 
     def _stop_all(self) -> None:
@@ -284,6 +288,12 @@ class Stack:
             if time.monotonic() > deadline:
                 raise StackError(f"{what} was not ready after {_READY_SECONDS:.0f} s")
             time.sleep(0.05)
+
+    def _have_workers(self, *, since: datetime) -> bool:
+        """Whether a worker of each kind was seen since then: mail would leave now."""
+        workers = read_answer(f"{self._local_url}/readyz").get("workers") or {"": {}}
+        seen = [worker.get("last_seen_at") for worker in workers.values()]
+        return all(at and datetime.fromisoformat(at) >= since for at in seen)
 
     def _raise_if_stopping(self) -> None:
         if self._is_stopping:

@@ -7,7 +7,9 @@ from django.utils import timezone
 
 from core.errors import NotFound
 from core.queue.queues import Batch
+from core.queue.wake import pass_on
 from core.queue.work import Settlement
+from domains import queues
 from domains.models import Domain
 from domains.services import delete_identity, verify_domain
 
@@ -20,6 +22,7 @@ LEASE = timedelta(minutes=5)  # ten domains, up to three calls of at most 20 s e
 def check_due() -> Batch:
     """Claim a batch of due domains and process each; failed ones are retried later."""
     domains = Domain.objects.claim(limit=BATCH, lease=LEASE)
+    pass_on(queues.CHECK.task, claimed=len(domains), limit=BATCH)
     failed = sum(not _process(domain) for domain in domains)
     return Batch(len(domains), processed=len(domains) - failed, failed=failed)
 

@@ -29,6 +29,7 @@ from emails import services
 from emails.content import attachments
 from emails.html_preview import preview
 from emails.models import Email, EmailAttachment, EmailEvent, EmailRecipient, SendRate
+from emails.sending.backlog import waiting_lanes
 from tracking.models import Hit
 
 MAX_ROWS = 200
@@ -39,7 +40,7 @@ _STATE = ("status", "hold_reason", "next_attempt_at")
 
 
 def overdue_emails(emails: "QuerySet[Email]") -> "QuerySet[Email]":
-    return overdue(_pending(emails))
+    return overdue(_pending(emails).exclude(waiting_lanes()))
 
 
 def crashing_emails(emails: "QuerySet[Email]") -> "QuerySet[Email]":
@@ -222,7 +223,7 @@ class EmailAdmin(RecordAdmin[Email]):
     @operator_action(
         "Mark as sent (unknown sends only)",
         done="marked as sent",
-        consequence="They are not sent again, and their senders are told that they were sent.",
+        consequence="They are not sent again, and events say that they were sent.",
         columns=_STATE,
         on=lambda emails: emails.filter(status=Email.Status.UNKNOWN),
     )
@@ -232,7 +233,7 @@ class EmailAdmin(RecordAdmin[Email]):
     @operator_action(
         "Mark as failed (unknown sends only)",
         done="marked as failed",
-        consequence="They are not sent again, and their senders are told that they failed.",
+        consequence="They are not sent again, and events say that they failed.",
         columns=_STATE,
         on=lambda emails: emails.filter(status=Email.Status.UNKNOWN),
     )

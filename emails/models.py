@@ -1,13 +1,14 @@
 """Outgoing email: the message, the status of each recipient, and the facts behind it."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import ClassVar, Self
 from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Lower, Now
+from django.db.models.functions import Coalesce, Lower, Now
 from django.utils import timezone
 
 from accounts.access import Access, Scope
@@ -19,6 +20,10 @@ from core.queue.work import WorkItem, WorkQuerySet
 _WAITING = ["queued", "scheduled"]
 _UNRESOLVED = ["sending", "unknown", "held"]
 _UNSENT = ["queued", "scheduled", "held"]
+# Nothing is going to be sent any more, and no operator has to decide anything.
+_FINAL = Q(next_attempt_at=None) & ~Q(status="unknown")
+# Scheduled mail is as old as its sending, other mail as its request.
+_AGE_FROM = Coalesce("sent_at", "created_at")
 
 
 class EmailQuerySet(TenantQuerySet["Email"], WorkQuerySet["Email"]):  # type: ignore[override]
@@ -38,6 +43,18 @@ class EmailQuerySet(TenantQuerySet["Email"], WorkQuerySet["Email"]):  # type: ig
         return self.filter(
             status__in=[Email.Status.QUEUED, Email.Status.SCHEDULED], unknown_since=None
         )
+
+    def with_old_content(self, before: datetime) -> Self:
+        """Final mail of before that time which still has its content, oldest first."""
+        return self._final(before).filter(content_purged_at=None)
+
+    def without_content_since(self, before: datetime) -> Self:
+        """Final mail of before that time whose content is purged, oldest first."""
+        return self._final(before).filter(content_purged_at__isnull=False)
+
+    def _final(self, before: datetime) -> Self:
+        rows = self.filter(_FINAL).annotate(age_from=_AGE_FROM)
+        return rows.filter(age_from__lt=before).order_by("age_from")
 
     def without_content(self) -> Self:
         return self.defer("html", "text", "headers")
@@ -123,13 +140,20 @@ class Email(WorkItem):
     clicks = models.PositiveIntegerField(default=0, db_default=0)
     human_clicks = models.PositiveIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # When its texts, headers and attachments were purged (emails.retention).
+    content_purged_at = models.DateTimeField(null=True, editable=False)
 
     objects = EmailQuerySet.as_manager()
 
     class Meta:
         db_table = "emails"
         constraints = [
-            models.CheckConstraint(condition=~(Q(html="") & Q(text="")), name="emails_has_content"),
+            # What has no content any more is never sent.
+            models.CheckConstraint(
+                condition=Q(content_purged_at=None) & ~(Q(html="") & Q(text=""))
+                | Q(content_purged_at__isnull=False, next_attempt_at=None),
+                name="emails_has_content",
+            ),
             # Due exactly while it is pending; an unknown send that awaits an operator is not due.
             models.CheckConstraint(
                 condition=Q(
@@ -164,6 +188,18 @@ class Email(WorkItem):
                 fields=["owner", "id"],
                 name="emails_unsent_of_owner",
                 condition=~Q(owner="") & Q(status__in=_UNSENT),
+            ),
+            # For retention: a final email is in the first until its content is purged, and in
+            # the second then.
+            models.Index(
+                _AGE_FROM,
+                name="emails_content_age",
+                condition=_FINAL & Q(content_purged_at=None),
+            ),
+            models.Index(
+                _AGE_FROM,
+                name="emails_purged_age",
+                condition=_FINAL & Q(content_purged_at__isnull=False),
             ),
             # For matching events of the provider.
             models.Index(

@@ -25,6 +25,8 @@ RECORD_HITS = Queue(
     process="emails.facts.opens_and_clicks.record_hits",
 )
 PURGE_BLOBS = Periodic("emails.tasks.purge_orphaned_blobs")
+PURGE_CONTENT = Periodic("emails.tasks.purge_old_content")
+PURGE_EMAILS = Periodic("emails.tasks.purge_old_emails")
 
 QUEUES = [SEND, RESOLVE_UNKNOWN, RECORD_HITS]
-PERIODIC = [PURGE_BLOBS]
+PERIODIC = [PURGE_BLOBS, PURGE_CONTENT, PURGE_EMAILS]

@@ -1,7 +1,7 @@
 from celery import shared_task
 
 from core.queue.worker_loop import drain
-from emails import queues
+from emails import queues, retention
 from emails.orphan_blobs import delete_orphans
 
 
@@ -15,6 +15,18 @@ def send_due_emails() -> int:
 def purge_orphaned_blobs() -> int:
     """Delete blobs that no attachment row refers to."""
     return delete_orphans()
+
+
+@shared_task
+def purge_old_content() -> int:
+    """Purge texts, headers and attachments of final mail past EMAIL_CONTENT_RETENTION_DAYS."""
+    return retention.purge_content()
+
+
+@shared_task
+def purge_old_emails() -> int:
+    """Delete final mail past EMAIL_RETENTION_DAYS, with its recipients and facts."""
+    return retention.purge_emails()
 
 
 @shared_task

@@ -14,8 +14,9 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from core.queue.backoff import Backoff
 from core.queue.batches import run_batch
 from core.queue.queues import Batch
+from core.queue.wake import pass_on
 from core.queue.work import Settlement
-from events import subscriptions
+from events import queues, subscriptions
 from events.models import Event
 from events.subscriptions import Subscriber
 
@@ -36,6 +37,7 @@ def dispatch_due() -> Batch:
     lease. If that happens again and again, the events end up as poisoned.
     """
     events = Event.objects.claim(limit=BATCH)
+    pass_on(queues.DISPATCH.task, claimed=len(events), limit=BATCH)
     poisoned = _dead_letter_poisoned([event for event in events if event.is_poisoned])
     dispatched = _dispatch([event for event in events if not event.is_poisoned])
     return Batch(len(events)) + poisoned + dispatched

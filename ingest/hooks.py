@@ -10,7 +10,7 @@ _MAX_ROWS = 100
 
 def quarantined() -> Alert:
     return Alert(
-        "callbacks are quarantined: they could not be processed",
+        "callbacks are quarantined: they could not be processed, or their recipient is unknown",
         bounded_count(ProviderEvent.objects.in_state(State.QUARANTINED)),
         list_url(ProviderEvent, odd="quarantined"),
         "danger",

@@ -17,6 +17,7 @@ from psycopg import sql
 from core import metrics
 from core.queue.batches import run_batch
 from core.queue.queues import Batch
+from core.queue.wake import pass_on
 from core.queue.work import Settlement
 from ingest import queues
 from ingest.callbacks import Parsed, Processor, Result, Unparsable
@@ -50,10 +51,11 @@ def process(source: str) -> Batch:
     match no email, even if they are retried. A callback whose lease was lost is neither.
     """
     processor = PROCESSORS[source]
+    limit = processor.batch or settings.INGEST_BATCH
     rows = ProviderEvent.objects.claim(
-        limit=processor.batch or settings.INGEST_BATCH,
-        where=sql.SQL("source = {}").format(sql.Literal(source)),
+        limit=limit, where=sql.SQL("source = {}").format(sql.Literal(source))
     )
+    pass_on(queues.BY_SOURCE[source].task, claimed=len(rows), limit=limit)
     states: list[State] = []
 
     def record(callbacks: Sequence[_Claimed]) -> None:

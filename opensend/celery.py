@@ -1,10 +1,11 @@
 import os
 import sys
 import warnings
+from typing import Any
 
 from celery import Celery
 from celery.exceptions import SecurityWarning
-from celery.signals import beat_init, celeryd_init, setup_logging
+from celery.signals import beat_init, celeryd_init, setup_logging, worker_ready
 from django.core.exceptions import ImproperlyConfigured
 
 # Containers often run as root, which Celery warns about.
@@ -30,6 +31,13 @@ def _require_valid_settings(**_: object) -> None:
         require_valid_settings()
     except ImproperlyConfigured as error:  # Celery only logs exceptions of signal handlers
         sys.exit(str(error))
+
+
+@worker_ready.connect
+def _start_heartbeat(sender: Any, **_: object) -> None:
+    from core.queue import heartbeat
+
+    heartbeat.start(sender.app.amqp.queues.consume_from)
 
 
 app = Celery("opensend")

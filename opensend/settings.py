@@ -1,29 +1,32 @@
 """Every setting comes from the environment; `.env.example` lists them with what they mean.
 
-Only LOCAL_MODE=true makes the defaults unsafe. Without it a missing SECRET_KEY, DATABASE_URL or
-REDIS_URL stops the process with its name.
+Only LOCAL_MODE=true makes the defaults unsafe. Wrong and missing variables stop every process with
+their names (opensend.checks).
 """
 
 import base64
 import hashlib
+import os
+import secrets
 from datetime import timedelta
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import django_stubs_ext
-import environ
 
 from core.queue.queues import beat_schedule, task_routes
 from opensend.admin_theme import UNFOLD  # noqa: F401 (a setting)
+from opensend.environment import Environment
 from opensend.security_headers import SECURE_CSP
 
 django_stubs_ext.monkeypatch()  # lets ModelAdmin[Email] be written at run time
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = "0.1.0"
-env = environ.Env()
-env.read_env(BASE_DIR / ".env")  # real variables win over the file; no file, no error
+env = Environment()
+env.read_file(BASE_DIR / ".env")
+ENVIRONMENT_PROBLEMS = env.problems
 
 # --- Core -------------------------------------------------------------------
 
@@ -31,9 +34,16 @@ env.read_env(BASE_DIR / ".env")  # real variables win over the file; no file, no
 # SQL statement, and errors are the same JSON everywhere.
 LOCAL_MODE = env.bool("LOCAL_MODE", default=False)
 DEBUG = False
-SECRET_KEY = env.str("SECRET_KEY", default="insecure-for-debug-only" if LOCAL_MODE else env.NOTSET)
+# The check stops a process without a key; until then nobody can guess this one.
+SECRET_KEY = env.str(
+    "SECRET_KEY",
+    default="insecure-for-debug-only" if LOCAL_MODE else "",
+    needed="50 random characters",
+) or secrets.token_urlsafe(48)
 BASE_URL = env.str("BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+ALLOWED_HOSTS = env.list(
+    "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", urlsplit(BASE_URL).hostname or ""]
+)
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[BASE_URL])
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))
 
@@ -77,6 +87,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "core.middleware.RequestIdMiddleware",
+    "core.middleware.HealthHostMiddleware",
     "core.middleware.SlashMiddleware",
     "core.middleware.WholeBodyMiddleware",
     "core.middleware.LiveConnectionMiddleware",
@@ -128,7 +139,9 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BASE_URL.startswith("https://")
 BEHIND_TLS_PROXY = env.bool("BEHIND_TLS_PROXY", default=False)
 # Sent over TLS only. 0 for none.
 SECURE_HSTS_SECONDS = env.int(
-    "HSTS_SECONDS", default=31_536_000 if BASE_URL.startswith("https://") else 0
+    "HSTS_SECONDS",
+    default=31_536_000 if BASE_URL.startswith("https://") else 0,
+    at_least=0,
 )
 CONTENT_SECURITY_POLICY = {"DIRECTIVES": SECURE_CSP}
 LOGIN_URL = "admin:login"
@@ -136,7 +149,7 @@ LOGIN_REDIRECT_URL = "admin:index"  # also after a `next` that leads elsewhere
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS_PROXY else None
 
 # Wrong passwords: counted in PostgreSQL by account and address together, so that nobody can lock
-# an operator out from elsewhere. Logged by accounts.login_lockout, shown in the admin.
+# an operator out from elsewhere. Logged by accounts.limits.login_lockout, shown in the admin.
 LOGIN_FAILURE_LIMIT = env.int("LOGIN_FAILURE_LIMIT", default=5)
 LOGIN_LOCKOUT = timedelta(seconds=env.int("LOGIN_LOCKOUT", default=900))
 AUTHENTICATION_BACKENDS = [
@@ -146,9 +159,10 @@ AUTHENTICATION_BACKENDS = [
 AXES_FAILURE_LIMIT = LOGIN_FAILURE_LIMIT
 AXES_COOLOFF_TIME = LOGIN_LOCKOUT
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_CLIENT_IP_CALLABLE = "core.client_address.client_network"
-AXES_USERNAME_CALLABLE = "accounts.login_lockout.counted_name"
-AXES_LOCKOUT_CALLABLE = "accounts.login_lockout.locked_response"
+AXES_HANDLER = "accounts.limits.login_lockout.Handler"
+AXES_CLIENT_IP_CALLABLE = "core.api.client_address.client_network"
+AXES_USERNAME_CALLABLE = "accounts.limits.login_lockout.counted_name"
+AXES_LOCKOUT_CALLABLE = "accounts.limits.login_lockout.locked_response"
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # a lockout ends, whatever is tried
 AXES_SENSITIVE_PARAMETERS = ["csrfmiddlewaretoken"]  # besides the password: not stored
@@ -158,16 +172,15 @@ AXES_VERBOSE = False
 
 # --- PostgreSQL: the truth ------------------------------------------------------
 
+SERVICE = env.str("SERVICE", default="opensend")  # the name of this process
 DATABASES: dict[str, dict[str, Any]] = {
-    "default": env.db_url(
-        "DATABASE_URL", default="postgres:///opensend" if LOCAL_MODE else env.NOTSET
-    )
+    "default": env.database("DATABASE_URL", default="postgres:///opensend" if LOCAL_MODE else "")
 }
 # An unreachable database is given up after 5 s while connecting, and after 15 s without an
 # acknowledgement of data or keepalive probes (TCP only; where there is no TCP_USER_TIMEOUT, the
 # number of probes counts). Parameters of DATABASE_URL override these.
 DATABASES["default"]["OPTIONS"] = {
-    "application_name": env.str("SERVICE", default="opensend"),
+    "application_name": SERVICE,
     "connect_timeout": 5,
     "tcp_user_timeout": 15_000,  # milliseconds
     "keepalives_idle": 10,
@@ -176,7 +189,7 @@ DATABASES["default"]["OPTIONS"] = {
     **DATABASES["default"].get("OPTIONS", {}),
 }
 # Connections per process; 0 opens one per request, behind an external pooler.
-DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=20)
+DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=20, at_least=0, at_most=1000)
 if DATABASE_POOL_SIZE:
     DATABASES["default"]["OPTIONS"]["pool"] = {
         "min_size": 1,
@@ -190,14 +203,18 @@ DATABASE_PREPARED_STATEMENTS = env.bool(
 
 # --- Redis: disposable ------------------------------------------------------------
 
-REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0" if LOCAL_MODE else env.NOTSET)
+REDIS_URL = env.str(
+    "REDIS_URL",
+    default="redis://127.0.0.1:6379/0" if LOCAL_MODE else "",
+    needed="a URL such as redis://localhost:6379/0",
+)
 
 # --- HTTP API -----------------------------------------------------------------------
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.HasScope"],
-    "DEFAULT_THROTTLE_CLASSES": ["accounts.rate_limit.ApiKeyThrottle"],
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.limits.rate_limit.ApiKeyThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["core.api.http.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["core.api.http.JSONParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "core.api.http.JSONNegotiation",
@@ -235,11 +252,13 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 API_MAX_BODY_BYTES = env.int("API_MAX_BODY_BYTES", default=64 * 1024 * 1024)
-API_RATE_LIMIT = env.int("API_RATE_LIMIT", default=100)  # per second and key; 0: no limit
+API_RATE_LIMIT = env.int("API_RATE_LIMIT", default=100, at_least=0)  # per second and key; 0: none
 API_RATE_BURST = env.int("API_RATE_BURST", default=200)
 # Requests per minute and client address that may lack a valid key; 0: no limit.
-API_AUTH_FAILURE_LIMIT = env.int("API_AUTH_FAILURE_LIMIT", default=30)
-IDEMPOTENCY_RETENTION = timedelta(hours=env.float("IDEMPOTENCY_RETENTION_HOURS", default=24.0))
+API_AUTH_FAILURE_LIMIT = env.int("API_AUTH_FAILURE_LIMIT", default=30, at_least=0)
+IDEMPOTENCY_RETENTION = timedelta(
+    hours=env.float("IDEMPOTENCY_RETENTION_HOURS", default=24.0, at_most=8760)
+)
 
 # --- Blobs --------------------------------------------------------------------------
 
@@ -257,22 +276,22 @@ AWS_ENDPOINT_URL = env.str("AWS_ENDPOINT_URL", default="")
 EMAIL_PROVIDER = env.str("EMAIL_PROVIDER", default="ses")  # or "smtp"; a domain may differ
 # smtp+starttls://, smtps://, or smtp:// (no TLS) for a relay on this host.
 SMTP_URL = env.str("SMTP_URL", default="")
-SMTP_RATE = env.float("SMTP_RATE", default=0.0)  # recipients per second; 0: no limit
+SMTP_RATE = env.float("SMTP_RATE", default=0.0, at_least=0)  # recipients per second; 0: no limit
 SES_CONFIGURATION_SET = env.str("SES_CONFIGURATION_SET", default="")
-SEND_CONCURRENCY = env.int("SEND_CONCURRENCY", default=128)  # provider calls in flight per process
+SEND_CONCURRENCY = env.int(
+    "SEND_CONCURRENCY", default=128, at_most=1000
+)  # calls in flight per process
 # Recipients per second until the provider's limits are known: those of a new SES account.
 SEND_RATE_UNTIL_KNOWN = env.float("SEND_RATE_UNTIL_KNOWN", default=1.0)
-SEND_LEASE = timedelta(seconds=env.int("SEND_LEASE", default=60))
-SEND_GIVE_UP_AFTER = timedelta(hours=env.int("SEND_GIVE_UP_AFTER_HOURS", default=24))
-SEND_UNKNOWN_GRACE = timedelta(seconds=env.int("SEND_UNKNOWN_GRACE", default=600))
+SEND_LEASE = timedelta(seconds=env.int("SEND_LEASE", default=60, at_most=3600))
+SEND_GIVE_UP_AFTER = timedelta(hours=env.int("SEND_GIVE_UP_AFTER_HOURS", default=24, at_most=720))
+SEND_UNKNOWN_GRACE = timedelta(seconds=env.int("SEND_UNKNOWN_GRACE", default=600, at_most=86_400))
 SEND_UNKNOWN_POLICY = env.str("SEND_UNKNOWN_POLICY", default="resend")  # or "hold"
-HOLD_MAX_AGE = timedelta(hours=env.int("HOLD_MAX_AGE_HOURS", default=72))
+HOLD_MAX_AGE = timedelta(hours=env.int("HOLD_MAX_AGE_HOURS", default=72, at_most=8760))
 
 # Where attachments given as a URL may be fetched from, besides https on public networks.
 ATTACHMENT_ALLOW_HTTP = env.bool("ATTACHMENT_ALLOW_HTTP", default=False)
-ATTACHMENT_ALLOWED_NETWORKS = [
-    ip_network(network) for network in env.list("ATTACHMENT_ALLOWED_NETWORKS", default=[])
-]
+ATTACHMENT_ALLOWED_NETWORKS = env.networks("ATTACHMENT_ALLOWED_NETWORKS")
 # Bytes of attachments that a process loads at once for provider calls.
 ATTACHMENT_BYTES_IN_FLIGHT = env.int("ATTACHMENT_BYTES_IN_FLIGHT", default=128 * 1024 * 1024)
 
@@ -290,32 +309,42 @@ TRACKING_KEYS = env.list("TRACKING_KEYS", default=[]) or ([SECRET_KEY] if LOCAL_
 
 SES_EVENTS_SNS_TOPIC_ARN = env.list("SES_EVENTS_SNS_TOPIC_ARN", default=[])
 SNS_REQUIRE_SIGNATURE_V2 = env.bool("SNS_REQUIRE_SIGNATURE_V2", default=False)
-SNS_MAX_AGE = timedelta(seconds=env.int("SNS_MAX_AGE", default=7200))
-INGEST_BATCH = env.int("INGEST_BATCH", default=500)
-INGEST_UNMATCHED_FOR = timedelta(seconds=env.int("INGEST_UNMATCHED_FOR", default=3600))
+SNS_MAX_AGE = timedelta(seconds=env.int("SNS_MAX_AGE", default=7200, at_most=86_400))
+INGEST_BATCH = env.int("INGEST_BATCH", default=500, at_most=10_000)
+INGEST_UNMATCHED_FOR = timedelta(
+    seconds=env.int("INGEST_UNMATCHED_FOR", default=3600, at_least=0, at_most=86_400)
+)
 
 # --- Webhooks ---------------------------------------------------------------------------
 
 WEBHOOK_ALLOW_HTTP = env.bool("WEBHOOK_ALLOW_HTTP", default=False)
-WEBHOOK_ALLOWED_NETWORKS = [
-    ip_network(network) for network in env.list("WEBHOOK_ALLOWED_NETWORKS", default=[])
-]
-WEBHOOK_TIMEOUT = env.float("WEBHOOK_TIMEOUT", default=15.0)
-WEBHOOK_CONCURRENCY = env.int("WEBHOOK_CONCURRENCY", default=500)  # requests in flight per process
+WEBHOOK_ALLOWED_NETWORKS = env.networks("WEBHOOK_ALLOWED_NETWORKS")
+WEBHOOK_TIMEOUT = env.float("WEBHOOK_TIMEOUT", default=15.0, at_most=120)
+WEBHOOK_CONCURRENCY = env.int(
+    "WEBHOOK_CONCURRENCY", default=500, at_most=10_000
+)  # in flight per process
 WEBHOOK_PER_ENDPOINT = env.int("WEBHOOK_PER_ENDPOINT", default=20)  # in flight per endpoint
 
 # --- Retention ----------------------------------------------------------------------------
 
-EVENT_RETENTION = timedelta(days=env.float("EVENT_RETENTION_DAYS", default=90.0))
-ATTEMPT_RETENTION = timedelta(days=env.float("ATTEMPT_RETENTION_DAYS", default=30.0))
-PROVIDER_EVENT_RETENTION = timedelta(days=env.float("PROVIDER_EVENT_RETENTION_DAYS", default=90.0))
-HIT_RETENTION = timedelta(days=env.float("HIT_RETENTION_DAYS", default=30.0))
+EVENT_RETENTION = timedelta(days=env.float("EVENT_RETENTION_DAYS", default=90.0, at_most=36_500))
+ATTEMPT_RETENTION = timedelta(
+    days=env.float("ATTEMPT_RETENTION_DAYS", default=30.0, at_most=36_500)
+)
+PROVIDER_EVENT_RETENTION = timedelta(
+    days=env.float("PROVIDER_EVENT_RETENTION_DAYS", default=90.0, at_most=36_500)
+)
+HIT_RETENTION = timedelta(days=env.float("HIT_RETENTION_DAYS", default=30.0, at_most=36_500))
+
+# Unset: kept for ever. Only of mail that is final; the rest is needed for sending.
+EMAIL_CONTENT_RETENTION = env.days("EMAIL_CONTENT_RETENTION_DAYS")
+EMAIL_RETENTION = env.days("EMAIL_RETENTION_DAYS")
 
 # --- Background work --------------------------------------------------------------------
 # The database row is the job. A Celery message is only a hint: losing one costs a sweep interval,
 # not an email. Queues and periodic tasks are listed in each app's queues.py.
 
-SWEEP_INTERVAL = timedelta(seconds=env.float("SWEEP_INTERVAL", default=5.0))
+SWEEP_INTERVAL = timedelta(seconds=env.float("SWEEP_INTERVAL", default=5.0, at_most=300))
 CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
@@ -331,14 +360,23 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = beat_schedule(APPS, sweep_every=SWEEP_INTERVAL)
 
+# Processes that `python -m opensend.worker` starts for each Celery queue.
+WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=2, at_most=256)
+SENDING_PROCESSES = env.int("SENDING_PROCESSES", default=2, at_most=256)
+WEBHOOK_PROCESSES = env.int("WEBHOOK_PROCESSES", default=2, at_most=256)
+
 # --- Metrics ---------------------------------------------------------------------------
 
 # Shared by all processes of a host for their counters; emptied at start.
-PROMETHEUS_MULTIPROC_DIR = env.str("PROMETHEUS_MULTIPROC_DIR", default="")
+PROMETHEUS_MULTIPROC_DIR = env.writable_folder("PROMETHEUS_MULTIPROC_DIR")
+if not PROMETHEUS_MULTIPROC_DIR:  # prometheus_client reads the variable, and dies of a wrong one
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 
 # --- Logs ------------------------------------------------------------------------------
 
-LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOG_LEVEL = env.choice(
+    "LOG_LEVEL", default="INFO", among=["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -346,7 +384,7 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
-        "axes": {"level": "ERROR"},  # accounts.login_lockout logs, without names
+        "axes": {"level": "ERROR"},  # accounts.limits.login_lockout logs, without names
         "botocore": {"level": "WARNING"},
         "celery": {"level": "WARNING"},  # otherwise two lines per task, many times a second
         "django.request": {"level": "ERROR"},

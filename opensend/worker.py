@@ -13,22 +13,25 @@ import time
 from types import FrameType
 
 from core.processes import die_with_parent
+from opensend import settings
 
 WORKERS = {
-    "database": ["--pool", "prefork", "--concurrency", os.environ.get("WORKER_CONCURRENCY", "2")],
+    "database": ["--pool", "prefork", "--concurrency", str(settings.WORKER_CONCURRENCY)],
     "sending": ["--pool", "solo"],
     "webhooks": ["--pool", "solo"],
 }
 # A process uses one CPU core at most.
-PROCESSES = {
-    "sending": int(os.environ.get("SENDING_PROCESSES", "2")),
-    "webhooks": int(os.environ.get("WEBHOOK_PROCESSES", "2")),
-}
+PROCESSES = {"sending": settings.SENDING_PROCESSES, "webhooks": settings.WEBHOOK_PROCESSES}
 COMMON_OPTIONS = ["--without-gossip", "--without-mingle"]
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT (returns 0), or until any worker exits by itself (returns 1)."""
+    """Run until SIGTERM or SIGINT (returns 0), or until any worker exits by itself (returns 1).
+
+    The workers check all settings; what can't even be read would not reach them.
+    """
+    if problems := settings.ENVIRONMENT_PROBLEMS:
+        sys.exit("; ".join(" ".join(problem) for problem in problems))
     stop = _StopSignal()
     workers = [
         _start(queue, number, options)

@@ -7,6 +7,8 @@ from datetime import timedelta
 
 import psycopg
 from django.db import connection, connections, transaction
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
@@ -194,3 +196,9 @@ def recorded_facts(email):
 def suppressions():
     """{address: origin}"""
     return dict(Suppression.objects.values_list("email", "origin"))
+
+
+def record_unapplied(app):
+    """Make Django believe that the last migration of this app is not applied."""
+    ((_, name),) = MigrationLoader(connection).graph.leaf_nodes(app)
+    MigrationRecorder(connection).record_unapplied(app, name)

@@ -137,6 +137,8 @@ class _Control:
         self._twin.faults.reset()
         self._twin.quota.reset()
         self._twin.events.reset()
+        # What mail of the past did to its recipients is forgotten with it.
+        self._twin.store.suppressed.clear()
         if request.query.get("all") == "true":
             self._twin.store.clear()
             self._twin.courier.forget()

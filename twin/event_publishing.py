@@ -31,7 +31,7 @@ class EventPublisher:
             return
         mail = describe_mail(sent)
         faults = self._faults.settings
-        steps = steps_for(sent.recipients)
+        steps = steps_for(sent.recipients, sent.suppressed)
         delays = _reversed_order(len(steps)) if faults.reorder_events else None
         for position, step in enumerate(steps):
             if happens(faults.drop_events):

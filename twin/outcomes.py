@@ -13,6 +13,8 @@ class Outcome(StrEnum):
     OUT_OF_OFFICE = "out_of_office"
     COMPLAINED = "complained"
     SUPPRESSED = "suppressed"
+    ON_ACCOUNT_LIST_FOR_BOUNCE = "on_account_list_for_bounce"
+    ON_ACCOUNT_LIST_FOR_COMPLAINT = "on_account_list_for_complaint"
     DELAYED = "delayed"
     REJECTED = "rejected"
     RENDERING_FAILED = "rendering_failed"
@@ -43,11 +45,18 @@ _BY_DOMAIN = {
     "reject.twin.test": Outcome.REJECTED,
     "renderingfailure.twin.test": Outcome.RENDERING_FAILED,
 }
+_BY_REASON = {
+    "BOUNCE": Outcome.ON_ACCOUNT_LIST_FOR_BOUNCE,
+    "COMPLAINT": Outcome.ON_ACCOUNT_LIST_FOR_COMPLAINT,
+}
+_REASONS = {Outcome.BOUNCED: "BOUNCE", Outcome.COMPLAINED: "COMPLAINT"}
 _STEPS: dict[Outcome, tuple[tuple[str, float], ...]] = {
     Outcome.DELIVERED: (("DELIVERY", 0.05),),
     Outcome.BOUNCED: (("BOUNCE", 0.05),),
     Outcome.SOFT_BOUNCED: (("BOUNCE", 0.05),),
     Outcome.SUPPRESSED: (("BOUNCE", 0.05),),
+    Outcome.ON_ACCOUNT_LIST_FOR_BOUNCE: (("BOUNCE", 0.05),),
+    Outcome.ON_ACCOUNT_LIST_FOR_COMPLAINT: (("COMPLAINT", 0.05),),
     Outcome.OUT_OF_OFFICE: (("DELIVERY", 0.05), ("BOUNCE", 0.15)),
     Outcome.COMPLAINED: (("DELIVERY", 0.05), ("COMPLAINT", 0.15)),
     Outcome.DELAYED: (("DELIVERY_DELAY", 0.05), ("DELIVERY", 1.0)),
@@ -62,15 +71,27 @@ def outcome_of(address: str) -> Outcome:
     return _BY_DOMAIN.get(domain, Outcome.DELIVERED)
 
 
-def steps_for(recipients: list[str]) -> list[Step]:
-    """The events of one message, in their natural order.
+def suppression_reason(address: str) -> str:
+    """Why SES suppresses the address after mail to it; empty when it doesn't.
+
+    The mailbox simulator's addresses are never suppressed.
+    """
+    if address.lower().endswith(f"@{_SIMULATOR}"):
+        return ""
+    return _REASONS.get(outcome_of(address), "")
+
+
+def steps_for(recipients: list[str], suppressed: dict[str, str]) -> list[Step]:
+    """The events of one message, in their natural order; `suppressed` maps recipients to reasons.
 
     Recipients of one domain share an event, as they share an SMTP session. A rejection or a
     failed rendering is about the whole message.
     """
     groups: dict[tuple[Outcome, str], list[str]] = {}
     for address in recipients:
-        key = outcome_of(address), address.rpartition("@")[2].lower()
+        reason = suppressed.get(address)
+        outcome = _BY_REASON[reason] if reason else outcome_of(address)
+        key = outcome, address.rpartition("@")[2].lower()
         groups.setdefault(key, []).append(address)
     outcomes = {outcome for outcome, _ in groups}
     if Outcome.RENDERING_FAILED in outcomes:

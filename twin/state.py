@@ -1,7 +1,8 @@
-"""What survives a restart: identities, configuration sets, topics and subscriptions.
+"""What survives a restart: identities, configuration sets, suppressed addresses, topics and
+subscriptions.
 
-Everything is kept per region: identities and sets under `region/name`, topics and
-subscriptions under their ARN.
+Everything is kept per region: topics and subscriptions under their ARN, the rest under
+`region/name`.
 """
 
 import asyncio
@@ -61,6 +62,16 @@ class ConfigurationSet:
 
 
 @dataclass(slots=True, kw_only=True)
+class SuppressedDestination:
+    """An address that the account sends to no more; `reason` is BOUNCE or COMPLAINT."""
+
+    address: str
+    region: str
+    reason: str
+    updated_at: float = 0
+
+
+@dataclass(slots=True, kw_only=True)
 class Topic:
     arn: str
     attributes: dict[str, str] = field(default_factory=dict)
@@ -90,6 +101,7 @@ class Store:
         self._write_later: asyncio.TimerHandle | None = None
         self.identities: dict[str, Identity] = {}
         self.configuration_sets: dict[str, ConfigurationSet] = {}
+        self.suppressed: dict[str, SuppressedDestination] = {}
         self.topics: dict[str, Topic] = {}
         self.subscriptions: dict[str, Subscription] = {}
         if self._path.exists():
@@ -116,6 +128,7 @@ class Store:
         for kept in (
             self.identities,
             self.configuration_sets,
+            self.suppressed,
             self.topics,
             self.subscriptions,
         ):
@@ -134,6 +147,7 @@ class Store:
         return {
             "identities": [asdict(each) for each in self.identities.values()],
             "configuration_sets": [asdict(each) for each in self.configuration_sets.values()],
+            "suppressed": [asdict(each) for each in self.suppressed.values()],
             "topics": [asdict(each) for each in self.topics.values()],
             "subscriptions": [asdict(each) for each in self.subscriptions.values()],
         }
@@ -145,6 +159,9 @@ class Store:
             destinations = [EventDestination(**each) for each in row.pop("destinations")]
             key = regional(row["region"], row["name"])
             self.configuration_sets[key] = ConfigurationSet(**row, destinations=destinations)
+        for row in saved.get("suppressed", []):  # older states have none
+            key = regional(row["region"], row["address"])
+            self.suppressed[key] = SuppressedDestination(**row)
         for row in saved["topics"]:
             self.topics[row["arn"]] = Topic(**row)
         for row in saved["subscriptions"]:

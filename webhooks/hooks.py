@@ -6,6 +6,7 @@ from django.db.models.lookups import IsNull
 from events.subscriptions import Subscriber
 from webhooks import event_types
 from webhooks.admin import alerts, sections
+from webhooks.dispatch import backlog
 from webhooks.fanout import fan_out
 from webhooks.models import Delivery
 
@@ -23,4 +24,5 @@ ALERTS = [
     alerts.failing_endpoints,
     alerts.half_open_endpoints,
 ]
+QUEUE_STATES = [("webhooks.Delivery", backlog.measure)]
 ADMIN_SECTIONS = [("events.Event", sections.deliveries_of)]

@@ -20,7 +20,7 @@ from psycopg import sql
 from core.db.ids import uuid7_floor
 from core.errors import Conflict, ValidationFailed
 from core.queue.queues import Batch
-from core.queue.wake import wake
+from core.queue.wake import pass_on, wake
 from core.queue.work import Settlement
 from events.catalogue import CATALOGUE, matches
 from events.models import Event
@@ -113,6 +113,7 @@ def count(endpoint: Endpoint, *, since: datetime, until: datetime, only: str) ->
 def recover_due() -> Batch:
     """Claim one recovery and run its next batch of events."""
     claimed = Recovery.objects.claim(limit=1)
+    pass_on(queues.RECOVER.task, claimed=len(claimed), limit=1)
     processed = [_continue(recovery) for recovery in claimed].count(True)
     return Batch(len(claimed), processed, failed=len(claimed) - processed)
 

@@ -130,7 +130,7 @@ def delete_endpoint(endpoint: Endpoint) -> None:
 
 @dataclass(frozen=True, slots=True)
 class DeliverNow:
-    """What became of the pending deliveries that an operator wants to be attempted now."""
+    """The result of attempting pending deliveries now, for an operator."""
 
     attempted: int
     # Next in line at a half-open endpoint, which gets one request at a time.

@@ -1,8 +1,9 @@
 """The JSON of contacts and suppressions."""
 
+from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from contacts import suppression_csv
 from contacts.event_types import (
@@ -13,6 +14,7 @@ from contacts.event_types import (
 )
 from contacts.models import Contact, Suppression
 from contacts.services import Property
+from contacts.ses_removals import find_being_removed
 from core.api.representations import Deleted
 
 
@@ -44,6 +46,10 @@ class SuppressionDetail(SuppressionOut):
 
 class SuppressionRemoved(Deleted):
     object: Literal["suppression"] = "suppression"
+    ses_list: Literal["removing"] | None = Field(
+        description="`removing` when SES may hold the address on its own suppression list, too:"
+        " OpenSend takes it off there in the background, and tries again until SES does so."
+    )
 
 
 class SuppressionsAdded(BaseModel):
@@ -66,13 +72,15 @@ class BadLineOut(BaseModel):
 
 
 class SuppressionImport(BaseModel):
-    """`lines` counts all address lines, valid or not. `errors` lists the first 100 invalid ones."""
+    """`lines` counts all rows with an address, valid or not. `errors` lists the first 100 invalid
+    ones. `unknown_reasons` rows had a reason that is not known: they were imported as `manual`."""
 
     object: Literal["suppression_import"] = "suppression_import"
     lines: int
     added: int
     already_suppressed: int
     invalid: int
+    unknown_reasons: int
     errors: list[BadLineOut]
 
 
@@ -90,8 +98,12 @@ def represent_suppression(suppression: Suppression) -> SuppressionDetail:
     )
 
 
-def represent_removed(suppression: Suppression) -> SuppressionRemoved:
-    return SuppressionRemoved(id=str(suppression.pk))
+def represent_removed(rows: Sequence[Suppression]) -> list[SuppressionRemoved]:
+    at_ses = find_being_removed(rows)
+    return [
+        SuppressionRemoved(id=str(row.pk), ses_list="removing" if row.pk in at_ses else None)
+        for row in rows
+    ]
 
 
 def represent_import(report: suppression_csv.ImportReport) -> SuppressionImport:
@@ -100,6 +112,7 @@ def represent_import(report: suppression_csv.ImportReport) -> SuppressionImport:
         added=report.added,
         already_suppressed=report.already_suppressed,
         invalid=report.invalid,
+        unknown_reasons=report.unknown_reasons,
         errors=[BadLineOut(line=error.line, message=error.message) for error in report.errors],
     )
 

@@ -35,9 +35,11 @@ class CsvParser(BaseParser):
         stream: IO[bytes],
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
-    ) -> dict[str, suppression_csv.Readable]:
+    ) -> dict[str, suppression_csv.Upload]:
         length = (parser_context or {})["request"].META["CONTENT_LENGTH"]
-        return {"file": stream if length == UNKNOWN_LENGTH else _CompleteBody(stream, int(length))}
+        if length == UNKNOWN_LENGTH:
+            return {"file": suppression_csv.Upload(stream, is_whole=False)}
+        return {"file": suppression_csv.Upload(_CompleteBody(stream, int(length)))}
 
 
 class _CompleteBody:
@@ -60,7 +62,10 @@ class _CompleteBody:
 
 
 class FormParser(MultiPartParser):
-    """A form with a `file` part; errors in the form are reported as errors of `file`."""
+    """A form with a `file` part; errors in the form are reported as errors of `file`.
+
+    Django leaves out a file that no boundary ends, so that a truncated one is missing.
+    """
 
     def parse(
         self,
@@ -79,14 +84,15 @@ class FormParser(MultiPartParser):
         raise ValidationFailed({"file": problem})
 
 
-def _read_file(request: Request, access: Access) -> suppression_csv.Readable:
+def _read_file(request: Request, access: Access) -> suppression_csv.Upload:
     data: Any = request.data
     upload = data.get("file")
+    if isinstance(upload, suppression_csv.Upload):
+        return upload
     if not hasattr(upload, "read"):
         problem = "is required" if upload is None else _NO_FILE
         raise ValidationFailed({"file": problem}, name="missing_required_field")
-    file: suppression_csv.Readable = upload
-    return file
+    return suppression_csv.Upload(upload)
 
 
 FILE = BodyReader(
@@ -135,8 +141,10 @@ class ImportSuppressionsView(ApiView):
         reads=FILE,
         answers=SuppressionImport,
     )
-    def post(self, access: Access, body: suppression_csv.Readable) -> StreamingHttpResponse:
-        reports = suppression_csv.import_suppressions(access.workspace, body)
+    def post(self, access: Access, body: suppression_csv.Upload) -> StreamingHttpResponse:
+        reports = suppression_csv.import_suppressions(
+            access.workspace, body.file, is_whole=body.is_whole
+        )
         report = next(reports)  # an invalid file is refused before the response starts
         return StreamingHttpResponse(
             _stream_report(report, _in_this_context(reports)), content_type="application/json"

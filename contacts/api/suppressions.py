@@ -27,7 +27,7 @@ from contacts.api.representations import (
     represent_removed,
 )
 from contacts.api.representations import represent_suppression as represent
-from contacts.models import Suppression, SuppressionQuerySet
+from contacts.models import SesRemoval, Suppression, SuppressionQuerySet
 from core.addresses import identity
 from core.api.dialects import Page
 from core.errors import NotFound, ValidationFailed
@@ -78,10 +78,11 @@ class SuppressionView(ApiView):
 
     @operation("Remove a suppression", needs=Scope.SUPPRESSIONS_WRITE)
     def delete(self, access: Access, given: str) -> SuppressionRemoved:
-        removed = suppressions.unsuppress([find(access, given)])
+        suppression = find(access, given)
+        removed = suppressions.unsuppress([suppression])
         if not removed:
-            raise _not_found(given)
-        return represent_removed(removed[0])
+            raise _not_found(suppression.email, access)
+        return represent_removed(removed)[0]
 
 
 class AddSuppressionsView(ApiView):
@@ -105,7 +106,7 @@ class RemoveSuppressionsView(ApiView):
             else rows.filter(email__in=[identity(email) for email in body.emails or []])
         )
         removed = suppressions.unsuppress(list(matching))
-        return SuppressionsRemoved(data=[represent_removed(row) for row in removed])
+        return SuppressionsRemoved(data=represent_removed(removed))
 
 
 def visible(access: Access) -> SuppressionQuerySet:
@@ -133,11 +134,12 @@ def find(access: Access, given: str) -> Suppression:
     if "@" not in given:
         return views.find(visible(access), given, "suppression")
     try:
-        suppression = visible(access).at(parse_contact_address(given)).first()
+        email = identity(parse_contact_address(given))
     except ValueError:
-        suppression = None
+        raise NotFound(f"There is no suppression `{given}`.") from None
+    suppression = visible(access).at(email).first()
     if suppression is None:
-        raise _not_found(given)
+        raise _not_found(email, access)
     return suppression
 
 
@@ -162,5 +164,14 @@ def _validated(name: str, parse_value: Callable[[str], T], value: str) -> T:
         raise ValidationFailed({name: str(error)}) from None
 
 
-def _not_found(given: str) -> NotFound:
-    return NotFound(f"There is no suppression `{given}`.")
+def _not_found(email: str, access: Access) -> NotFound:
+    """Says as well when SES still holds an address whose suppression was removed."""
+    message = f"There is no suppression `{email}`."
+    held = SesRemoval.objects.visible_to(access).open().filter(email=email).first()
+    if held is None:
+        return NotFound(message)
+    why = f": {held.last_error}" if held.last_error else ", which takes a moment."
+    return NotFound(
+        f"{message} It was removed, but SES still holds the address on its own suppression list in"
+        f" {held.region}. OpenSend takes it off there{why}"
+    )

@@ -34,10 +34,9 @@ admin.site.index_title = "Overview"
 def fill_dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Context of the index page; unfold calls this as DASHBOARD_CALLBACK."""
     checks = orjson.loads(health.readyz(request).content)
-    context["components"] = [
-        (name, checks[name], checks[name] == "ok")
-        for name in ("database", "migrations", "redis", "beat")
-    ]
+    states = {name: checks[name] for name in ("database", "migrations", "redis", "beat")}
+    states |= {f"worker: {kind}": worker["state"] for kind, worker in checks["workers"].items()}
+    context["components"] = [(name, state, state == "ok") for name, state in states.items()]
     context["warnings"] = checks["warnings"]
     context["alerts"] = [
         alert for evaluate in hooks.collect("ALERTS") if (alert := evaluate()).count
@@ -46,7 +45,7 @@ def fill_dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, A
     return context
 
 
-def _queues(queues: dict[str, dict[str, float]]) -> Panel:
+def _queues(queues: dict[str, dict[str, Any]]) -> Panel:
     rows = []
     for model in work_models():
         queue = queues[model._meta.db_table]
@@ -57,10 +56,13 @@ def _queues(queues: dict[str, dict[str, float]]) -> Panel:
                 anchor(list_url(model), name),
                 f"{int(queue['due']):,}",
                 _age(queue["oldest_due_seconds"]),
+                ", ".join(f"{due_count(n)} {reason}" for reason, n in queue["waiting"].items()),
                 due_count(bounded_count(recent)),
             ]
         )
-    return Panel("Queues", ["Queue", "Due", "Oldest due", "New in the last hour"], rows)
+    return Panel(
+        "Queues", ["Queue", "Due", "Oldest due", "Waiting for", "New in the last hour"], rows
+    )
 
 
 def _first_id_since(age: timedelta) -> UUID:

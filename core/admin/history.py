@@ -31,9 +31,13 @@ _HIDDEN = "password"  # in the name of a form field
 def values_of(
     model: type[Model], keys: Sequence[Any], columns: Sequence[str]
 ) -> dict[Any, dict[str, Any]]:
-    """The columns of the rows that exist, by primary key; one query."""
-    rows = model._base_manager.filter(pk__in=keys).values("pk", *columns)
-    return {row.pop("pk"): row for row in rows}
+    """The columns of the rows that exist, by primary key; one query.
+
+    `workspace__name` is recorded as `workspace`.
+    """
+    rows = model._base_manager.filter(pk__in=keys).values_list("pk", *columns)
+    names = [column.partition("__")[0] for column in columns]
+    return {key: dict(zip(names, values, strict=True)) for key, *values in rows}
 
 
 def record(

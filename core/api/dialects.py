@@ -14,7 +14,7 @@ from django.db.models import Model, QuerySet
 from django.http import JsonResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
-from pydantic import BaseModel, create_model
+from pydantic import BaseModel, Field, create_model
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -105,10 +105,18 @@ class Dialect(ABC):
 class Error(BaseModel):
     """Every refusal: `name` is stable, `message` is for people, `details` depend on the name."""
 
-    statusCode: int  # noqa: N815 (what the clients read)
-    name: str
-    message: str
-    details: dict[str, Any] | None = None
+    statusCode: int = Field(  # noqa: N815 (what the clients read)
+        description="The HTTP status.", examples=[422]
+    )
+    name: str = Field(description="Stable: what programs decide by.", examples=["validation_error"])
+    message: str = Field(
+        description="For people; it may change.", examples=["`to`: must have an address"]
+    )
+    details: dict[str, Any] | None = Field(
+        None,
+        description="Depends on the name.",
+        examples=[{"fields": {"to": "must have an address"}}],
+    )
 
 
 class RootDialect(Dialect):

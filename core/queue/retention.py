@@ -39,24 +39,31 @@ class _Purge:
     reached: datetime | None = None
 
     def delete_batch(self) -> int:
-        with transaction.atomic(), connection.cursor() as cursor:
-            query, parameters = self._oldest().query.sql_with_params()
-            # By ctid rather than primary key, which saves an index lookup per row.
-            statement = sql.SQL(
-                "WITH gone AS (DELETE FROM {table} WHERE ctid = ANY(ARRAY({oldest}))"
-                " RETURNING {column} AS age) SELECT count(*), max(age) FROM gone"
-            ).format(
-                table=sql.Identifier(self.rows.model._meta.db_table),
-                oldest=sql.SQL(query),
-                column=sql.Identifier(self.column),
-            )
-            cursor.execute(statement, parameters)
-            deleted, self.reached = cursor.fetchone()
-        return int(deleted)
-
-    def _oldest(self) -> "models.QuerySet[Any, Any]":
-        rows = self.rows.order_by(self.column).select_for_update(skip_locked=True)
+        rows = self.rows.order_by(self.column)
         if self.reached:
             rows = rows.filter(**{f"{self.column}__gte": self.reached})
-        ctid = models.Func(template="ctid", output_field=models.TextField())
-        return rows.values_list(ctid)[:BATCH]
+        deleted, self.reached = delete_rows(rows, limit=BATCH, newest=sql.Identifier(self.column))
+        return deleted
+
+
+def delete_rows(
+    rows: "models.QuerySet[Any, Any]", *, limit: int, newest: sql.Composable = sql.SQL("null::int")
+) -> tuple[int, Any]:
+    """Delete the first `limit` of these rows that nobody has locked; in one statement.
+
+    Returns their number, and the maximum of the SQL expression `newest`. Dependent rows are
+    removed by ON DELETE CASCADE.
+    """
+    ctid = models.Func(template="ctid", output_field=models.TextField())
+    first = rows.select_for_update(skip_locked=True).values_list(ctid)[:limit]
+    # By ctid rather than primary key, which saves an index lookup per row.
+    delete = sql.SQL(
+        "WITH gone AS (DELETE FROM {table} WHERE ctid = ANY(ARRAY({first}))"
+        " RETURNING {newest} AS age) SELECT count(*), max(age) FROM gone"
+    )
+    table = sql.Identifier(rows.model._meta.db_table)
+    with transaction.atomic(), connection.cursor() as cursor:
+        query, parameters = first.query.sql_with_params()
+        cursor.execute(delete.format(table=table, first=sql.SQL(query), newest=newest), parameters)
+        deleted, age = cursor.fetchone()
+    return int(deleted), age

@@ -21,7 +21,10 @@ logger = logging.getLogger(__name__)
 GATHER = 0.02  # seconds in which further hints join the ones being sent
 IMPATIENT = {"socket_connect_timeout": 1, "socket_timeout": 1}
 QUEUED_FOR = 2000  # milliseconds for which one queued hint stands for others
+PASS_ON_EVERY = 1.0  # seconds between hints of one pass that finds more than it can take
 _MANY = 10_000
+
+_passed_on: dict[str, float] = {}
 
 
 def wake(task: str) -> None:
@@ -33,8 +36,21 @@ def hint(task: str) -> None:
     _sender.put(task)
 
 
+def pass_on(task: str, *, claimed: int, limit: int) -> None:
+    """Call it after a claim: a full batch means that there is more, so another process may help.
+
+    A hint wakes one process only. The one that it wakes passes it on in turn, until no process is
+    idle or no batch is full.
+    """
+    now = time.monotonic()
+    if claimed >= limit > 0 and now >= _passed_on.get(task, -PASS_ON_EVERY) + PASS_ON_EVERY:
+        _passed_on[task] = now
+        hint(task)
+
+
 def acknowledge(task: str) -> None:
     """The worker has begun to look for work: from now on a new hint is worth a message."""
+    _passed_on.pop(task, None)
     redis.attempt("wake", lambda client: client.delete(_key(task)))
 
 

@@ -82,6 +82,9 @@ class EmailOut(EmailListed):
     human_opens: int
     clicks: int
     human_clicks: int
+    content_purged_at: str | None = Field(
+        description="When the texts, the headers and the attachments were purged; null before."
+    )
     recipients: list[RecipientOut]
 
 
@@ -129,6 +132,7 @@ def represent(email: Email) -> EmailOut:
         human_opens=email.human_opens,
         clicks=email.clicks,
         human_clicks=email.human_clicks,
+        content_purged_at=iso(email.content_purged_at),
         recipients=[_recipient(each, email) for each in email.recipients.order_by("pk")],
     )
 

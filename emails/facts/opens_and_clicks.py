@@ -6,7 +6,9 @@ from uuid import UUID
 from django.db import transaction
 
 from core.queue.queues import Batch
+from core.queue.wake import pass_on
 from core.queue.work import Settlement
+from emails import queues
 from emails.facts.constructors import opened_or_clicked
 from emails.facts.record import record_facts
 from emails.models import Email, EmailRecipient
@@ -27,6 +29,7 @@ def record_hits() -> Batch:
     poisoned hit is settled without a fact and counts as failed.
     """
     hits = Hit.objects.claim(limit=BATCH)
+    pass_on(queues.RECORD_HITS.task, claimed=len(hits), limit=BATCH)
     if not hits:
         return Batch(0)
     with transaction.atomic():

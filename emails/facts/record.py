@@ -28,6 +28,7 @@ from core.db import bulk
 from core.db.ids import uuid7
 from emails.content.addresses import identity
 from emails.event_types import build_event_data
+from emails.facts.ses_list import find_suppressing
 from emails.facts.soft_bounces import DELIVERED, Address, review_soft_bounces
 from emails.facts.states import RANK, State, email_status, fold
 from emails.models import Email, EmailEvent, EmailRecipient
@@ -351,8 +352,7 @@ def _suppress_recipients(
             email_id=fact.email_id,
             event_id=fact_id,
         )
-        for fact_id, fact in new.items()
-        if fact.suppress_as and fact.recipient
+        for fact_id, fact in find_suppressing(new, emails).items()
     ]
     soft_bounced = {
         (emails[fact.email_id].workspace_id, identity(fact.recipient))

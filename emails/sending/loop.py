@@ -21,7 +21,9 @@ from psycopg import sql
 
 from core import metrics
 from core.queue.queues import Batch
+from core.queue.wake import pass_on
 from core.queue.worker_loop import stopping
+from emails import queues
 from emails.content import attachments, mime
 from emails.content.addresses import parse
 from emails.content.outgoing import add_tracking
@@ -186,6 +188,7 @@ def _lease(limiter: SendLimiter, free: int) -> list[Email]:
             emails += limiter.acquire(
                 provider, region, share, partial(_lease_lane, provider, region)
             )
+    pass_on(queues.SEND.task, claimed=len(emails), limit=free)
     return emails
 
 

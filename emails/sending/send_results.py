@@ -13,7 +13,9 @@ from django.utils import timezone
 
 from core.queue.backoff import Backoff
 from core.queue.queues import Batch
+from core.queue.wake import pass_on
 from core.queue.work import Settlement
+from emails import queues
 from emails.facts.constructors import delayed, failed, refused, sent
 from emails.facts.record import record_facts
 from emails.models import Email, EmailQuerySet
@@ -65,6 +67,8 @@ def resolve_unknown() -> Batch:
     """
     with transaction.atomic():
         count = _mark_crashed() + _resolve_due() + _expire_held()
+    # As many as one step finishes in a batch: the rest is for whoever is idle as well.
+    pass_on(queues.RESOLVE_UNKNOWN.task, claimed=count, limit=_GIVE_UP_BATCH)
     return Batch(claimed=count, processed=count)
 
 

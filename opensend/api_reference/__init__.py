@@ -3,6 +3,7 @@
 A description in the code (a docstring, a pydantic Field) wins over one from here.
 """
 
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
@@ -27,7 +28,13 @@ def with_descriptions(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     for name, schema in result["components"]["schemas"].items():
         for field, described in schema.get("properties", {}).items():
             _describe_field(described, *_find(name, field))
+            if (other := _snake_case(field)) != field:  # the same field, as Node.js spells it
+                _describe_field(described, *_find(name, other))
     return result
+
+
+def _snake_case(field: str) -> str:
+    return re.sub(r"(?<=[a-z])[A-Z]", r"_\g<0>", field).lower()
 
 
 def _operations(result: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -12,18 +12,6 @@ _PAGE: Fields = {
 FIELDS: list[tuple[str, Fields]] = [
     ("*List", _PAGE),
     (
-        "Error",
-        {
-            "statusCode": ("The HTTP status.", 422),
-            "name": ("Stable: what programs decide by.", "validation_error"),
-            "message": ("For people; it may change.", "`to`: must have an address"),
-            "details": (
-                "Depends on the name.",
-                {"fields": {"to": "must have an address"}},
-            ),
-        },
-    ),
-    (
         "*ApiKey*",
         {
             "id": ("The id of the key.", samples.API_KEY),

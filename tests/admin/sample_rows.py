@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from accounts.models import ApiKey, IdempotencyRecord
-from contacts.models import Contact, Suppression
+from contacts.models import Contact, SesRemoval, Suppression
 from core.db.ids import uuid7
 from core.models import Heartbeat
 from domains.models import DnsRecord, Domain
@@ -35,6 +35,9 @@ def create_one_of_each(tenant):
     domain = Domain.objects.create(workspace=tenant, name=f"{unique}.test", region="us-east-1")
     DnsRecord.objects.create(domain=domain, purpose="DKIM", name="a", type="CNAME", value="b")
     Contact.objects.create(workspace=tenant, email=f"{unique}@example.org")
+    SesRemoval.objects.create(
+        workspace=tenant, email=f"{unique}@example.org", region="us-east-1", last_error="denied"
+    )
     Suppression.objects.create(workspace=tenant, email=f"{unique}@example.org", origin="bounce")
     email = create_email(
         tenant, api_key=key, text="", html="<p>Hi</p>", status="delivered", next_attempt_at=None

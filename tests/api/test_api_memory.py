@@ -26,7 +26,7 @@ def _gc_disabled():
 
 
 def live_requests():
-    return sum(isinstance(each, Request) for each in gc.get_objects())
+    return sum(issubclass(type(each), Request) for each in gc.get_objects())
 
 
 @pytest.mark.usefixtures("_gc_disabled")

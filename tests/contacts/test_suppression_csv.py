@@ -60,6 +60,7 @@ def test_importing_a_file_with_reasons(api, published):
         "added": 2,
         "already_suppressed": 2,
         "invalid": 0,
+        "unknown_reasons": 0,
         "errors": [],
     }
     assert suppressions() == {
@@ -112,27 +113,27 @@ def test_invalid_lines_are_reported_by_number_and_affect_no_others(api):
         b"email,origin",
         b"a@example.net,bounce",
         b"nonsense,bounce",
-        b'"unclosed,bounce',
-        b"b@example.net,unknown",
+        b'"b"@example.net,bounce',
         b"c@example.net",
         b"\xff@example.net,bounce",
         b"success@simulator.amazonses.com,bounce",
         b"x" * 200_000 + b"@example.net,bounce",
         b"nul\x00@example.net,bounce",
         b"d@example.net,bounce",
+        b'"unclosed,bounce',
+        b"e@example.net,bounce",
     ]
     result = import_csv(api, b"\n".join(lines))
     assert (result["lines"], result["added"], result["invalid"]) == (10, 2, 8)
-    assert [error["line"] for error in result["errors"]] == [3, 4, 5, 6, 7, 8, 9, 10]
-    messages = dict(
-        zip(range(3, 11), (error["message"] for error in result["errors"]), strict=True)
-    )
+    messages = {error["line"]: error["message"] for error in result["errors"]}
+    assert list(messages) == [3, 4, 5, 6, 7, 8, 9, 11]
     assert "`nonsense`" in messages[3]
-    assert "CSV" in messages[4]
-    assert "unknown" in messages[5]
-    assert "cells" in messages[6]
-    assert "simulator" in messages[8]
-    assert "bytes" in messages[9]
+    assert "a quote inside a cell" in messages[4]
+    assert "cells" in messages[5]
+    assert "UTF-8" in messages[6]
+    assert "simulator" in messages[7]
+    assert "characters" in messages[8]
+    assert "lines 11 to 12 were not read" in messages[11]
     assert suppressions().keys() == {"a@example.net", "d@example.net"}
 
 

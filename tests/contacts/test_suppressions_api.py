@@ -137,7 +137,12 @@ def test_a_suppression_is_removed_once_with_an_event(api, published, given):
     created = add(api)
     url = f"/suppressions/{created['id'] if given == 'id' else 'Bob@Example.net'}"
     answer = api.delete(url).json()
-    assert answer == {"object": "suppression", "id": created["id"], "deleted": True}
+    assert answer == {
+        "object": "suppression",
+        "id": created["id"],
+        "deleted": True,
+        "ses_list": "removing",
+    }
     assert [event["id"] for event in published("suppression.removed")] == [created["id"]]
     assert api.delete(url).status_code == 404
 
@@ -242,7 +247,9 @@ def test_a_batch_with_an_invalid_address_adds_none(api):
 def test_a_batch_can_be_removed_by_addresses_or_ids(api, published):
     ids = {name: add(api, f"{name}@example.net")["id"] for name in "abc"}
     answer = api.post("/suppressions/batch/remove", {"emails": ["A@example.net", "x@example.net"]})
-    assert answer.json()["data"] == [{"object": "suppression", "id": ids["a"], "deleted": True}]
+    assert answer.json()["data"] == [
+        {"object": "suppression", "id": ids["a"], "deleted": True, "ses_list": "removing"}
+    ]
     answer = api.post(
         "/suppressions/batch/remove", {"ids": [ids["b"], ids["b"], UNKNOWN_ID, ids["a"]]}
     )

@@ -3,7 +3,7 @@
 import pytest
 from django.test import RequestFactory
 
-from core.client_address import client_network
+from core.api.client_address import client_network
 
 
 def network(peer, forwarded=None):

@@ -11,9 +11,10 @@ from devstack import commands
 
 SERVE = textwrap.dedent("""
     import http.server, sys
+    ANSWER = b'{"workers": {"all": {"last_seen_at": "2999-01-01T00:00:00Z"}}}'
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            self.send_response(200); self.end_headers(); self.wfile.write(b"ok")
+            self.send_response(200); self.end_headers(); self.wfile.write(ANSWER)
         def log_message(self, *_): pass
     print("listening", flush=True)
     http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()

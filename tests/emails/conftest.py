@@ -1,7 +1,5 @@
 """Fixtures for accepted emails and scripted providers."""
 
-from datetime import timedelta
-
 import pytest
 
 from tests.clients import email_provider
@@ -40,7 +38,7 @@ def accepted(send):
         answer = send(**changes)
         assert answer.status_code == 200, answer.json()
         rows = Email.objects.filter(pk=answer.json()["id"])
-        make_due(rows, ago=timedelta(seconds=1))
+        make_due(rows)
         return rows.get()
 
     return accept

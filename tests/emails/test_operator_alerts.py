@@ -43,6 +43,12 @@ def endpoint(workspace):
     return endpoint_at(URL, workspace)
 
 
+def alert_warnings():
+    """What `/readyz` warns of, but for the workers and the beat that this test has not."""
+    warnings = Client().get("/readyz").json()["warnings"]
+    return [warning for warning in warnings if "is running" not in warning]
+
+
 def fail(endpoint, *, for_hours, status=500):
     """One more failed request of an endpoint that has been failing for this long."""
     since = timezone.now() - timedelta(hours=for_hours)
@@ -158,7 +164,7 @@ def test_without_operators_no_alert_is_sent(operations, endpoint, settings, capl
     assert not Email.objects.exists()
     assert not Event.objects.exclude(next_attempt_at=None).exists()
     assert caplog.records == []
-    assert Client().get("/readyz").json()["warnings"] == []
+    assert alert_warnings() == []
 
 
 def test_other_events_send_no_alert(operations, workspace):
@@ -235,7 +241,7 @@ def test_broken_settings_are_logged_and_break_nothing_else(
     assert (event.next_attempt_at, event.last_error) == (None, "")
     delivery = Delivery.objects.get()  # the other subscribers still get the event
     assert (delivery.event_id, delivery.endpoint_id) == (event.pk, other.pk)
-    (warning,) = Client().get("/readyz").json()["warnings"]
+    (warning,) = alert_warnings()
     assert expected in warning
 
 
@@ -250,7 +256,7 @@ def test_a_failed_alert_is_sent_when_the_event_is_dispatched_again(operations, e
 
 
 def test_working_settings_cause_no_warning(operations):
-    assert Client().get("/readyz").json()["warnings"] == []
+    assert alert_warnings() == []
 
 
 def test_a_long_url_is_truncated_in_the_subject_only(operations, workspace):

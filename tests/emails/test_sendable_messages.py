@@ -127,11 +127,10 @@ def test_what_is_accepted_can_be_sent_and_parses_back(data):
 
 
 @pytest.fixture
-def ses(settings, s3_url):
+def ses(s3_twin, aws_at):
     """The stand-in for SES, through the provider's real client."""
-    settings.AWS_ENDPOINT_URL = s3_url
-    requests.post(f"{s3_url}/_twin/reset?all=true", timeout=5).raise_for_status()
-    aws._client.cache_clear()
+    s3_twin.reset()
+    aws_at(s3_twin.url)
     get_provider.cache_clear()
     client = aws.ses("us-east-1")
     client.create_email_identity(EmailIdentity="example.com")
@@ -139,7 +138,6 @@ def ses(settings, s3_url):
     client.create_configuration_set(ConfigurationSetName="opensend")
     yield client
     client.close()
-    aws._client.cache_clear()
 
 
 FIELDS = {"sender": "From", "to": "To", "cc": "Cc", "reply_to": "Reply-To"}
@@ -159,7 +157,7 @@ NAMED = [
 @pytest.mark.parametrize("name", NAMED)
 @pytest.mark.parametrize("field", FIELDS)
 @pytest.mark.django_db
-def test_names_with_specials_are_sent(ses, s3_url, accepted, name, field):
+def test_names_with_specials_are_sent(ses, s3_twin, accepted, name, field):
     address = "ada@example.com"
     email = accepted(**{field: f"{name} <{address}>"})
     Email.objects.update(next_attempt_at="2026-01-01T00:00Z")
@@ -167,7 +165,7 @@ def test_names_with_specials_are_sent(ses, s3_url, accepted, name, field):
 
     email.refresh_from_db()
     assert (email.status, email.last_error) == ("sent", "")
-    (mail,) = requests.get(f"{s3_url}/_twin/mail", timeout=5).json()
+    (mail,) = requests.get(f"{s3_twin.url}/_twin/mail", timeout=5).json()
     message = message_from_bytes(b64decode(mail["raw_base64"]), policy=SMTP)
     (box,) = message[FIELDS[field]].addresses
     assert (box.display_name, box.addr_spec) == (name, address)

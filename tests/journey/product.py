@@ -46,7 +46,7 @@ class Product:
                 stderr=subprocess.STDOUT,
                 preexec_fn=die_with_parent(signal.SIGTERM),
             )
-        wait_until(lambda: self.has_exited or self.facts, seconds=60, what="run.json")
+        wait_until(lambda: self.has_exited or self.facts, seconds=120, what="run.json")
         assert not self.has_exited, self.log.read_text()
         self._session = requests.Session()
         self._session.headers["Authorization"] = f"Bearer {self.facts['api_key']}"

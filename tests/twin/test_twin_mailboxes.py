@@ -2,7 +2,8 @@
 
 import pytest
 from botocore.exceptions import ClientError
-from twin_running import raw_message, send_raw
+
+from tests.twin.twin_running import raw_message, send_raw
 
 MULLER = "=?utf-8?q?M=C3=BCller=2C_J=C3=BCrgen?="
 

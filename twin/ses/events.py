@@ -1,7 +1,7 @@
 """SES events as JSON (AWS SES guide, "Examples of event data that Amazon SES publishes to SNS")."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
@@ -37,6 +37,8 @@ class Sent:
     operation: str
     source_ip: str
     message: Message
+    # Those on the account's suppression list, with the reasons.
+    suppressed: dict[str, str] = field(default_factory=dict)
 
 
 def new_message_id(region: str, now: float) -> str:
@@ -122,7 +124,7 @@ def _delivery(sent: Sent, step: Step) -> dict[str, Any]:
 def _bounce(sent: Sent, step: Step) -> dict[str, Any]:
     kind, subtype, result = _BOUNCES[step.outcome]
     recipients = [{"emailAddress": address, **result} for address in step.recipients]
-    suppressed = step.outcome is Outcome.SUPPRESSED
+    suppressed = step.outcome in (Outcome.SUPPRESSED, Outcome.ON_ACCOUNT_LIST_FOR_BOUNCE)
     return {
         "feedbackId": new_message_id(sent.region, sent.at + step.after),
         "bounceType": kind,
@@ -135,10 +137,18 @@ def _bounce(sent: Sent, step: Step) -> dict[str, Any]:
 
 def _complaint(sent: Sent, step: Step) -> dict[str, Any]:
     moment = iso_time(sent.at + step.after)
+    complained = [{"emailAddress": address} for address in step.recipients]
+    if step.outcome is Outcome.ON_ACCOUNT_LIST_FOR_COMPLAINT:
+        return {
+            "feedbackId": new_message_id(sent.region, sent.at + step.after),
+            "complaintSubType": "OnAccountSuppressionList",
+            "complainedRecipients": complained,
+            "timestamp": moment,
+        }
     return {
         "feedbackId": new_message_id(sent.region, sent.at + step.after),
         "complaintSubType": None,
-        "complainedRecipients": [{"emailAddress": address} for address in step.recipients],
+        "complainedRecipients": complained,
         "timestamp": moment,
         "userAgent": "Amazon SES Mailbox Simulator",
         "complaintFeedbackType": "abuse",
@@ -189,6 +199,18 @@ _BOUNCES: dict[Outcome, tuple[str, str, dict[str, str]]] = {
     ),
     # An auto-reply is reported as a bounce with nothing but the address.
     Outcome.OUT_OF_OFFICE: ("Transient", "General", {}),
+    Outcome.ON_ACCOUNT_LIST_FOR_BOUNCE: (
+        "Permanent",
+        "OnAccountSuppressionList",
+        {
+            "action": "failed",
+            "status": "5.1.1",
+            "diagnosticCode": (
+                "Amazon SES did not send the message to this address because it is on the "
+                "suppression list for your account."
+            ),
+        },
+    ),
     Outcome.SUPPRESSED: (
         "Permanent",
         "Suppressed",

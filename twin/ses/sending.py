@@ -13,6 +13,7 @@ from twin.ses.addresses import read_mailbox, split_mailboxes
 from twin.ses.events import Sent, new_message_id
 from twin.ses.identities import require_configuration_set, sending_identity
 from twin.ses.mime import Message, build_simple, read_base64, read_message, wire_copy
+from twin.ses.suppression import suppress_failing, suppressed_recipients
 from twin.state import Identity, regional
 
 _MAX_RECIPIENTS = 50
@@ -38,7 +39,7 @@ def get_account(twin: Twin, call: Call) -> dict[str, Any]:
             "MaxSendRate": rate,
             "SentLast24Hours": twin.quota.sent(call.region),
         },
-        "SuppressionAttributes": {"SuppressedReasons": []},
+        "SuppressionAttributes": {"SuppressedReasons": ["BOUNCE", "COMPLAINT"]},
         "Details": {
             "MailType": "TRANSACTIONAL",
             "ContactLanguage": "EN",
@@ -96,6 +97,7 @@ def _accept(twin: Twin, call: Call, submission: _Submission) -> str:
     message_id = new_message_id(call.region, now)
     host = "email" if call.region == "us-east-1" else call.region
     header_id = f"{message_id}@{host}.amazonses.com"
+    suppressed = suppressed_recipients(twin, call.region, submission.recipients)
     if submission.configuration_set:
         twin.events.publish(
             Sent(
@@ -110,6 +112,7 @@ def _accept(twin: Twin, call: Call, submission: _Submission) -> str:
                 operation=submission.operation,
                 source_ip=call.source_ip,
                 message=submission.message,
+                suppressed=suppressed,
             )
         )
     twin.journal.add_mail(
@@ -124,6 +127,7 @@ def _accept(twin: Twin, call: Call, submission: _Submission) -> str:
             raw=wire_copy(submission.message, message_id=header_id, now=now),
         )
     )
+    suppress_failing(twin, call.region, submission.recipients)
     return message_id
 
 

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from twin.aws import AwsError, Call
 from twin.core import Twin
-from twin.ses import configuration_sets, identities, sending
+from twin.ses import configuration_sets, identities, sending, suppression
 
 _Operation = Callable[[Twin, Call], dict[str, Any]]
 
@@ -19,6 +19,7 @@ _SET = _SETS + "/{ConfigurationSetName}"
 _DESTINATIONS = _SET + "/event-destinations"
 _DESTINATION = _DESTINATIONS + "/{EventDestinationName}"
 _IDENTITIES = "/v2/email/identities"
+_SUPPRESSED = "/v2/email/suppression/addresses"
 _IDENTITY = _IDENTITIES + "/{EmailIdentity}"
 
 _ROUTES: list[tuple[str, str, str, _Operation]] = [
@@ -36,6 +37,16 @@ _ROUTES: list[tuple[str, str, str, _Operation]] = [
     (
         "PutEmailIdentityConfigurationSetAttributes",
         *("PUT", _IDENTITY + "/configuration-set", identities.put_configuration_set_attributes),
+    ),
+    ("PutSuppressedDestination", "PUT", _SUPPRESSED, suppression.put_suppressed_destination),
+    ("ListSuppressedDestinations", "GET", _SUPPRESSED, suppression.list_suppressed_destinations),
+    (
+        "GetSuppressedDestination",
+        *("GET", _SUPPRESSED + "/{EmailAddress}", suppression.get_suppressed_destination),
+    ),
+    (
+        "DeleteSuppressedDestination",
+        *("DELETE", _SUPPRESSED + "/{EmailAddress}", suppression.delete_suppressed_destination),
     ),
     ("CreateConfigurationSet", "POST", _SETS, configuration_sets.create_configuration_set),
     (
@@ -64,6 +75,7 @@ _ROUTES: list[tuple[str, str, str, _Operation]] = [
         *("DELETE", _DESTINATION, configuration_sets.delete_event_destination),
     ),
 ]
+_LISTS_IN_QUERY = {"Reason"}
 _SEND_PATH = "/v2/email/outbound-emails"
 
 
@@ -81,7 +93,7 @@ class SesService:
 
     def read(self, request: web.Request, body: bytes) -> tuple[str, dict[str, Any]]:
         operation, from_path = _route(request.method, request.rel_url.raw_path)
-        return operation, _read_json(body) | dict(request.query) | from_path
+        return operation, _read_json(body) | _read_query(request) | from_path
 
     async def run(self, call: Call) -> web.Response:
         if call.operation == "SendEmail":
@@ -102,6 +114,14 @@ def _route(method: str, path: str) -> tuple[str, dict[str, str]]:
         if match is not None:
             return name, {key: unquote(value) for key, value in match.groupdict().items()}
     raise AwsError("UnknownOperationException", f"{method} {path} is no operation", status=404)
+
+
+def _read_query(request: web.Request) -> dict[str, Any]:
+    """The parameters; those that the API has as a list are one here, too."""
+    query: dict[str, Any] = dict(request.query)
+    for name in _LISTS_IN_QUERY & query.keys():
+        query[name] = request.query.getall(name)
+    return query
 
 
 def _read_json(body: bytes) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Alerts on the admin's overview."""
 
-from core.admin.base import Alert, bounded_count, list_url, overdue
+from core.admin.base import Alert, bounded_count, list_url
+from webhooks.admin.deliveries import late_deliveries
 from webhooks.admin.endpoints import failing_long
 from webhooks.endpoint_status import AUTO_DISABLED, HALF_OPEN
 from webhooks.models import Delivery, Endpoint
@@ -9,7 +10,7 @@ from webhooks.models import Delivery, Endpoint
 def overdue_deliveries() -> Alert:
     return Alert(
         "deliveries are overdue",
-        bounded_count(overdue(Delivery.objects.all())),
+        bounded_count(late_deliveries(Delivery.objects.all())),
         list_url(Delivery, work="overdue"),
         one="delivery is overdue",
     )

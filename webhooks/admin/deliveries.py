@@ -14,9 +14,11 @@ from core.admin.base import (
     among_newest,
     as_uuid,
     badge_column,
+    overdue,
 )
 from webhooks import replay, services
 from webhooks.admin.sections import ENDPOINT_SECRETS, attempts
+from webhooks.dispatch.backlog import waiting_endpoints
 from webhooks.models import Attempt, Delivery, Endpoint
 
 # What an action changes of a delivery.
@@ -27,8 +29,14 @@ def failing(deliveries: "QuerySet[Delivery]") -> "QuerySet[Delivery]":
     return deliveries.filter(next_attempt_at__isnull=False, attempts__gt=0)
 
 
+def late_deliveries(deliveries: "QuerySet[Delivery]") -> "QuerySet[Delivery]":
+    """Overdue by our own fault: not those that wait for their endpoint."""
+    return overdue(deliveries.exclude(endpoint__in=waiting_endpoints()))
+
+
 class DeliveryFilter(WorkFilter):
     conditions: ClassVar[Any] = WorkFilter.conditions | {
+        "overdue": ("Overdue", late_deliveries),
         "failing": ("Failing", failing),
         "failed": ("Failed, among the newest", lambda rows: among_newest(rows, Q(status="failed"))),
     }

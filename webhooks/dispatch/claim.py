@@ -10,8 +10,10 @@ from django.conf import settings
 from django.db import connection, transaction
 from psycopg import sql
 
+from core.queue.wake import pass_on
 from core.queue.work import Settlement
 from events.models import Event
+from webhooks import queues
 from webhooks.health import PROBE_AFTER
 from webhooks.models import Delivery, Endpoint
 
@@ -104,6 +106,7 @@ def _lease(limit: int, share: int) -> tuple[list[Delivery], Mapping[UUID, Endpoi
         )
         endpoints = Endpoint.objects.in_bulk({delivery.endpoint_id for delivery in leased})
         _spend_tokens(leased, endpoints)
+    pass_on(queues.DELIVER.task, claimed=len(leased), limit=limit)
     return leased, endpoints
 
 

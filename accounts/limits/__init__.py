@@ -1,0 +1,1 @@
+"""Limits on guesses and on requests."""
