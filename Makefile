@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo check openapi compatibility docs test test-chaos bench requirements clean
+.PHONY: help setup run demo watch manage check openapi compatibility docs test test-chaos bench requirements clean
 
 # The project has a module of the same name as a package it is tested with: `python -m` looks
 # in the working directory first, the scripts in .venv/bin do not.
@@ -17,6 +17,14 @@ run: .venv/.stamp ## Run everything here; PORT=8001 and VAR_DIR=var2 for a secon
 
 demo: .venv/.stamp ## Show the product at work against a running `make run`
 	@$(PYTHON) -m devstack.demo
+
+watch: .venv/.stamp ## Print the webhooks of a running `make run` as they arrive, with a verdict on each
+	@exec $(PYTHON) -m devstack.watch
+
+# C reaches the program as a variable: no shell between them takes its quotes away.
+manage: override export C := $(value C)
+manage: .venv/.stamp ## Run a manage.py command on a running `make run`: C="create_api_key Acme"
+	@exec $(PYTHON) -m devstack.manage
 
 check: .venv/.dev-stamp ## All checks but the tests, in the order that fails fastest
 	.venv/bin/ruff format --check .

@@ -20,12 +20,17 @@ def main() -> int:
 
 def differences() -> Iterator[str]:
     """One line per variable that is read but not listed, or listed but never read."""
-    listed = set(_ENTRY.findall((ROOT / ".env.example").read_text()))
+    listed = setting_names()
     settings = _read_by_settings((ROOT / "opensend" / "settings.py").read_text())
     for name in sorted(settings - listed):
         yield f".env.example does not list {name}, which settings.py reads"
     for name in sorted(listed - settings - _mentioned()):
         yield f".env.example lists {name}, which nothing reads"
+
+
+def setting_names() -> set[str]:
+    """Every variable in `.env.example`."""
+    return set(_ENTRY.findall((ROOT / ".env.example").read_text()))
 
 
 def _read_by_settings(source: str) -> set[str]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -27,3 +28,12 @@ def read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def read_env(path: Path) -> dict[str, str]:
+    """The settings that `environment.write_env_file` wrote; empty without the file."""
+    try:
+        words = shlex.split(path.read_text())
+    except FileNotFoundError:
+        return {}
+    return {name: value for name, _, value in (word.partition("=") for word in words)}

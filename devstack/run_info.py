@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 import ssl
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from devstack.services import ROOT
 
 if TYPE_CHECKING:
     from devstack.stack import Stack
@@ -42,6 +44,7 @@ def banner(stack: Stack) -> str:
         '{"from": "hello@demo.opensend.test", "to": ["someone@example.com"],'
         ' "subject": "Hello", "text": "Hi"}'
     )
+    make = f"make -sC {shlex.quote(str(ROOT))} VAR_DIR={shlex.quote(str(stack.var_dir))}"
     return f"""
 OpenSend is running. Ctrl-C stops it.
 
@@ -59,7 +62,10 @@ List its events:
   curl -s {base}/emails/EMAIL_ID/events {authorization}
 
 Print webhooks as they arrive, in a second terminal:
-  {sys.executable} -m devstack.watch {stack.var_dir / "run.json"}
+  {make} watch
+
+Run a manage.py command (C=help lists them):
+  {make} manage C="create_api_key Acme"
 """
 
 

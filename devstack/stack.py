@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 from devstack import commands, run_info
 from devstack.embedded import EmbeddedError, Postgres, Redis, create_database
+from devstack.env_example import setting_names
 from devstack.environment import choose_port, local_settings, write_env_file
 from devstack.errors import StackError
 from devstack.files import read_json, write_json
@@ -208,7 +209,8 @@ class Stack:
             self._apply({"DATABASE_URL": create_database(url, "opensend")})
         if "redis" in self._services and "REDIS_URL" not in self._given_env:
             self._apply({"REDIS_URL": self._start_embedded("redis")})
-        names = [*self.settings, "DATABASE_URL", "REDIS_URL"]
+        # With what the caller's environment sets: a command that reads the file is to see the same.
+        names = {*self.settings, *setting_names()}
         values = {name: self.env[name] for name in names if name in self.env}
         write_env_file(self.var_dir / "env", values)
 
