@@ -18,8 +18,8 @@ opensend.base_url, opensend.api_key = "https://mail.example.com", "os_..."
 
 Each method below either works or raises the client's own error. Notes say where a response differs
 from the client's declared types. The clients' test addresses (`delivered@resend.dev`, ...) work as
-[sending.md](sending.md#test-addresses) says. The `resend` client for Node.js takes the URL as its option
-`baseUrl`, in old releases only from the environment variable `RESEND_BASE_URL`
+[sending.md](sending.md#test-addresses) says. The `resend` client for Node.js takes the URL as its
+option `baseUrl`, in old releases only from the environment variable `RESEND_BASE_URL`
 ([sending.md](sending.md)). Django projects can use `django-anymail`: [django.md](django.md).
 
 ## resend {resend}
