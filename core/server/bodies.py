@@ -101,22 +101,24 @@ async def read_into(body: Body, receive: Receive, *, length: int | None, limit: 
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(PAUSE_SECONDS) as timeout:
-            while body.length != length:
+            read = 0
+            while read != length:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise BodyIncomplete("The connection ended before the request body did.")
                 chunk = message.get("body", b"")
-                if body.length + len(chunk) > limit:
+                read += len(chunk)
+                if read > limit:
                     raise PayloadTooLarge(f"The request body is larger than {limit} bytes.")
                 body.write(chunk)
-                if not message.get("more_body", False):
+                if read == length or not message.get("more_body", False):
                     break
                 earned = (timeout.when() or 0) + len(chunk) / BYTES_PER_SECOND
                 timeout.reschedule(min(earned, loop.time() + PAUSE_SECONDS))
     except TimeoutError:
         raise BodyTooSlow("The request body did not arrive in time.") from None
-    if length is not None and body.length != length:
-        raise BodyIncomplete(f"{length - body.length} bytes of the request body are missing.")
+    if length is not None and read != length:
+        raise BodyIncomplete(f"{length - read} bytes of the request body are missing.")
     body.stream.seek(0)
 
 

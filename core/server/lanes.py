@@ -167,8 +167,15 @@ class Lane:
 
 async def _wait(turn: "asyncio.Future[None]", receive: Receive) -> bool:
     """Wait for the turn, the disconnect or the time limit; whether the client is gone."""
-    done, _ = await asyncio.wait({turn}, timeout=_WATCH_AFTER)
-    if done:
+    loop = asyncio.get_running_loop()
+    wakened: asyncio.Future[None] = loop.create_future()
+    timer = loop.call_later(_WATCH_AFTER, _wake, wakened)
+    turn.add_done_callback(lambda _: _wake(wakened))
+    try:
+        await wakened
+    finally:
+        timer.cancel()
+    if turn.done():
         return False
     watch = asyncio.ensure_future(_disconnected(receive))
     try:
@@ -180,6 +187,11 @@ async def _wait(turn: "asyncio.Future[None]", receive: Receive) -> bool:
         return watch.done()
     finally:
         watch.cancel()
+
+
+def _wake(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 async def _disconnected(receive: Receive) -> None:

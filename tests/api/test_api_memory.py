@@ -27,16 +27,11 @@ def live_requests():
     return sum(issubclass(type(each), Request) for each in gc.get_objects())
 
 
-@pytest.mark.usefixtures("_gc_disabled")
-@pytest.mark.parametrize(("subject", "status"), [("Hello", 200), ("", 422)])
-def test_a_request_leaves_no_reference_cycles(api_key, domain, subject, status):
-    mail = {"from": "a@example.com", "to": "b@example.net", "subject": subject, "text": "Hi"}
-    room, before = Room(), live_requests()
-    all_memory = room.memory_left
+def serve(token, mail, room):
+    """Run one request as the server does; its status and its body."""
     body = Body(room)
     body.write(json.dumps(mail).encode())
     body.stream.seek(0)
-    assert room.memory_left < all_memory
     scope = {
         "method": "POST",
         "path": "/emails",
@@ -46,15 +41,28 @@ def test_a_request_leaves_no_reference_cycles(api_key, domain, subject, status):
         "headers": [
             (b"host", b"testserver"),
             (b"content-type", b"application/json"),
-            (b"authorization", f"Bearer {api_key[1]}".encode()),
+            (b"authorization", f"Bearer {token}".encode()),
         ],
     }
-    lane = Lane("api", size=1, max_body=1)
+    place = Place(Lane("api", size=1, max_body=1))
     with asyncio.Runner() as runner:
-        result = View(application, scope, body, Place(lane), runner.get_loop())()
-        body.close()
+        result = View(application, scope, body, place, runner.get_loop())()
+    return result.status, body
 
-    assert result.status == status
+
+@pytest.mark.usefixtures("_gc_disabled", "domain")
+@pytest.mark.parametrize(("subject", "status"), [("Hello", 200), ("", 422)])
+def test_a_request_leaves_no_reference_cycles(api_key, subject, status):
+    mail = {"from": "a@example.com", "to": "b@example.net", "subject": subject, "text": "Hi"}
+    serve(api_key[1], mail, Room())  # the first one imports and caches
+    gc.collect()
+    room, before = Room(), live_requests()
+    all_memory = room.memory_left
+    served, body = serve(api_key[1], mail, room)
+    assert room.memory_left < all_memory
+    body.close()
+
+    assert served == status
     assert body.stream.closed  # which frees its memory, whatever still refers to it
     assert room.memory_left == all_memory
     assert live_requests() == before

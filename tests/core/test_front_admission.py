@@ -178,7 +178,6 @@ def test_a_refused_connection_is_closed(server, send):
         (request("POST", "/stalled", b"x", length=9), 408),
         (request("GET", "/healthz"), 200),
         (b"", 0),
-        (b"GET / HT", 0),
     ],
 )
 def test_a_stop_finishes_what_runs_and_waits_for_nothing_else(sent, status):
