@@ -66,21 +66,20 @@ clean: ## Remove what the commands above made, the data in var included
 	rm -rf .venv var static tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-COMPILE := .venv/bin/uv pip compile -q --generate-hashes --no-header --no-emit-index-url --python-version 3.11
+COMPILE := .venv/bin/uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11
 INSTALL := $(PYTHON) -m pip install -q --disable-pip-version-check --require-hashes
 
 $(PYTHON):
-	@python="$$(command -v python3.11 || command -v python3)" || { echo "Python 3.11 is needed" >&2; exit 1; }; \
-	"$$python" -c 'import sys; sys.exit("Python 3.11 is needed, this is " + sys.version.split()[0] if sys.version_info[:2] != (3, 11) else 0)' \
-	&& { "$$python" -m venv .venv || { rm -rf .venv; exit 1; }; }
+	@sh devstack/create_venv.sh
 
-# Every file of pins is complete with its hashes, so they install together.
-.venv/.stamp: requirements.txt requirements-local.txt | $(PYTHON)
+# Every file of pins is complete with its hashes, so they install together. A .venv that is made anew,
+# as when its Python was uninstalled, has none of them.
+.venv/.stamp: requirements.txt requirements-local.txt $(PYTHON)
 	@echo "Installing the product, PostgreSQL, Redis and a stand-in for AWS into .venv"
 	@$(INSTALL) -r requirements.txt -r requirements-local.txt
 	@touch $@
 
-.venv/.dev-stamp: requirements.txt requirements-local.txt requirements-dev.txt tests/node/package-lock.json | $(PYTHON)
+.venv/.dev-stamp: requirements.txt requirements-local.txt requirements-dev.txt tests/node/package-lock.json $(PYTHON)
 	@echo "Installing what development needs into .venv and tests/node"
 	@$(INSTALL) -r requirements.txt -r requirements-local.txt -r requirements-dev.txt
 	@cd tests/node && "$(CURDIR)/.venv/bin/npm" ci --loglevel=error

