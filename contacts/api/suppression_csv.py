@@ -18,6 +18,7 @@ from contacts import suppression_csv
 from contacts.api.representations import SuppressionImport, represent_import
 from contacts.api.suppressions import FILTERS, filtered
 from core.errors import ValidationFailed
+from core.server.wsgi import CHUNKED
 
 T = TypeVar("T")
 
@@ -35,8 +36,7 @@ class CsvParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> dict[str, suppression_csv.Upload]:
-        # Nobody said how long a chunked body would be.
-        is_chunked = "HTTP_TRANSFER_ENCODING" in (parser_context or {})["request"].META
+        is_chunked = (parser_context or {})["request"].META.get(CHUNKED, False)
         return {"file": suppression_csv.Upload(stream, is_whole=not is_chunked)}
 
 

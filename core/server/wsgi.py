@@ -9,6 +9,9 @@ Scope = dict[str, Any]
 Headers = list[tuple[bytes, bytes]]
 Application = Callable[..., Iterable[bytes]]
 
+# In the environment: whether nobody said how long the body would be.
+CHUNKED = "opensend.chunked"
+
 _CONSTANT: dict[str, Any] = {
     "SCRIPT_NAME": "",
     "SERVER_SOFTWARE": "opensend",
@@ -40,6 +43,7 @@ def environ(scope: Scope, body: IO[bytes], length: int) -> dict[str, Any]:
         "wsgi.url_scheme": scope["scheme"],
         "wsgi.input": body,
         "CONTENT_LENGTH": str(length),
+        CHUNKED: any(name == b"transfer-encoding" for name, _ in scope["headers"]),
     }
     for name, value in scope["headers"]:
         key = _variable(name)

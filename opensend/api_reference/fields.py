@@ -296,6 +296,7 @@ FIELDS: list[tuple[str, Fields]] = [
             "added": ("New suppressions.", 1),
             "already_suppressed": ("Addresses that were suppressed before.", 1),
             "invalid": ("Lines that could not be used.", 1),
+            "unknown_reasons": ("Lines whose reason is unknown; imported as `manual`.", 0),
             "errors": ("The first 100 of those.", None),
         },
     ),

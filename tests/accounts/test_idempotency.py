@@ -117,7 +117,7 @@ def test_work_that_breaks_leaves_neither_work_nor_record(api, monkeypatch):
 
     monkeypatch.setattr(services, "create_api_key", broken)
     api.raise_request_exception = False
-    assert post(api, "/api-keys", {"name": "x"}, "k").status_code == 500
+    assert post(api, "/api-keys", {"name": "x"}, "k").status_code == 503
     monkeypatch.undo()
     assert not ApiKey.objects.filter(name="x").exists()
     assert post(api, "/api-keys", {"name": "x"}, "k").status_code == 201
@@ -202,7 +202,7 @@ def test_a_holder_that_died_leaves_nothing_behind(api_key, client_for, monkeypat
     monkeypatch.setattr(services, "create_api_key", dies)
     client = client_for(api_key[1])
     client.raise_request_exception = False
-    assert post(client, "/api-keys", {"name": "x"}, "k").status_code == 500
+    assert post(client, "/api-keys", {"name": "x"}, "k").status_code == 503
     connection.close()
     monkeypatch.undo()
     answer = post(client_for(api_key[1]), "/api-keys", {"name": "x"}, "k")

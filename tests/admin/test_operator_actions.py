@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import ApiKey, Workspace
-from contacts.models import Suppression
+from contacts.models import SesRemoval, Suppression
 from core.admin.base import COLOURS, RecordAdmin
 from domains.models import Domain
 from emails.models import Email
@@ -29,6 +29,10 @@ pytestmark = pytest.mark.django_db
 ACTIONS = {
     (ApiKey, "revoke"): ({"revoked_at": None}, "revoked_at: (empty) → 2"),
     (Suppression, "unsuppress"): ({"origin": "bounce"}, "origin: bounce → (empty)"),
+    (SesRemoval, "retry_now"): (
+        {"next_attempt_at": "2126-01-01T00:00Z"},
+        "next_attempt_at: 2126-01-01T00:00:00Z → 2",
+    ),
     (Domain, "check_now"): ({"next_attempt_at": None}, "next_attempt_at: (empty) → 2"),
     (Email, "retry_now"): ({"status": "unknown"}, "status: unknown → queued"),
     (Email, "hold"): (

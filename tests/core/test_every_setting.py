@@ -53,6 +53,12 @@ WRONG = [
     ("API_RATE_LIMIT", ["-1", "unlimited"], "it must be a whole number of at least 0"),
     ("API_RATE_BURST", ["0", "-5"], AT_LEAST_1),
     ("IDEMPOTENCY_RETENTION_HOURS", ["0", "-1", "nan", "inf", "1d"], "a number, more than 0"),
+    ("API_AUTH_FAILURE_LIMIT", ["-1", "few"], "a whole number of at least 0"),
+    ("LOGIN_FAILURE_LIMIT", ["0", "-1", "five"], AT_LEAST_1),
+    ("LOGIN_LOCKOUT", ["0", "15m"], AT_LEAST_1),
+    ("HSTS_SECONDS", ["-1", "1y"], "a whole number of at least 0"),
+    ("WEB_THREADS", ["0", "-1", "1000"], "from 1 to 256"),
+    ("WEB_WORKERS", ["0", "two", "1000"], "from 1 to 256"),
     ("BLOB_STORE", ["s3://", "s3:///prefix", "s3://Bad_Bucket/x"], "must name a bucket"),
     ("BLOB_STORE", ["gs://bucket", "file:///blobs"], "a folder or s3://"),
     ("BLOB_STORE", ["/etc/passwd"], "must be a folder"),
@@ -104,7 +110,7 @@ WRONG = [
 ]
 COMMANDS = {
     "check": ["manage.py", "check"],
-    "web": ["-c", "import opensend.wsgi"],
+    "web": ["-m", "opensend.web"],
     "worker": ["-m", "celery", "-A", "opensend", "worker", "--pool", "solo"],
     "beat": ["-m", "celery", "-A", "opensend", "beat"],
 }

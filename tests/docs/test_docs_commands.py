@@ -79,6 +79,7 @@ class Shell:
         """(argv, options) for subprocess, with the product's settings if the reader has them."""
         given = read_env(self.product.var_dir / "env") if settings else {}
         port, schedule = str(free_port()), str(self._folder / "schedule")
+        text = re.sub(r"^python -m opensend\.web$", "\\g<0> --port 8000", text)
         text = text.replace("--port 8000", f"--port {port}").replace("/tmp/celerybeat", schedule)
         facts = self.product.facts
         for shown, real in {

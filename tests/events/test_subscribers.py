@@ -85,6 +85,7 @@ def test_a_failing_subscriber_is_dead_lettered_and_dispatched_again(
 
     broken.broken = frozenset()
     form = {"action": "dispatch_again", "index": "0", "_selected_action": [bad.pk]}
+    form["confirmed"] = "yes"
     operator.post(reverse(CHANGELIST), form)
     bad.refresh_from_db()
     assert (bad.pending, bad.failed_attempts, bad.last_error) == (["broken"], 0, "")

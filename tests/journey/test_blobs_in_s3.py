@@ -105,7 +105,7 @@ def test_the_resend_client_sends_a_file_and_downloads_it(product, resend_client,
 
 
 def test_the_largest_mail_arrives_unchanged(product, post, somebody, large):
-    commands = ["granian", "-Q sending"]
+    commands = ["opensend.web", "-Q sending"]
     before = {each: peak_memory(product, each) for each in commands}
     to = somebody()
     post(to, large)
