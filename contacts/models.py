@@ -147,8 +147,8 @@ class SesRemoval(WorkItem):
 
     class Meta:
         db_table = "ses_removals"
-        verbose_name = "removal from SES's list"
-        verbose_name_plural = "removals from SES's list"
+        verbose_name = "SES list removal"
+        verbose_name_plural = "SES list removals"
         constraints = [
             models.UniqueConstraint(
                 fields=["workspace", "email", "region"], name="ses_removals_once"

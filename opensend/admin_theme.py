@@ -40,7 +40,7 @@ UNFOLD = {
                 "Audience",
                 _page("Contacts", "contacts", "contacts_contact_changelist"),
                 _page("Suppressions", "block", "contacts_suppression_changelist"),
-                _page("Removals from SES's list", "cloud_off", "contacts_sesremoval_changelist"),
+                _page("SES list removals", "cloud_off", "contacts_sesremoval_changelist"),
             ),
             _group(
                 "Events and webhooks",

@@ -31,8 +31,8 @@ class Migration(migrations.Migration):
                 ('workspace', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.workspace')),
             ],
             options={
-                'verbose_name': "removal from SES's list",
-                'verbose_name_plural': "removals from SES's list",
+                'verbose_name': "SES list removal",
+                'verbose_name_plural': "SES list removals",
                 'db_table': 'ses_removals',
                 'indexes': [models.Index(condition=models.Q(('next_attempt_at__isnull', False)), fields=['next_attempt_at'], name='ses_removals_due'), models.Index(condition=models.Q(('removed_at__isnull', False)), fields=['removed_at'], name='ses_removals_removed'), models.Index(condition=models.Q(('last_error', ''), _negated=True), fields=['-id'], name='ses_removals_failing')],
                 'constraints': [models.UniqueConstraint(fields=('workspace', 'email', 'region'), name='ses_removals_once')],

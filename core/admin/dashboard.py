@@ -49,7 +49,8 @@ def _queues(queues: dict[str, dict[str, Any]]) -> Panel:
     rows = []
     for model in work_models():
         queue = queues[model._meta.db_table]
-        name = str(model._meta.verbose_name_plural).capitalize()
+        name = str(model._meta.verbose_name_plural)
+        name = name[0].upper() + name[1:]
         recent = model._default_manager.filter(pk__gte=_first_id_since(timedelta(hours=1)))
         rows.append(
             [

@@ -56,6 +56,7 @@ EMAIL: Fields = {
     ),
     "attachments": ("Files. The whole message may have 40 MiB.", None),
     "scheduled_at": ("When it is sent; null: at once.", samples.TOMORROW),
+    "content_purged_at": ("When its content was purged; null: not yet.", samples.LATER),
     "message_id": ("The Message-ID of the message as it is sent.", samples.MESSAGE_ID),
     "status": ("The most advanced status of its recipients.", "delivered"),
     "last_event": ("The same as `status`, for Resend's clients.", "delivered"),

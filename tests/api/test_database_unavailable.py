@@ -1,4 +1,4 @@
-"""Without a database that can be read and written, callers get a 503 with `Retry-After`; nothing is a bug."""
+"""Without a database that can be read and written, callers get a 503; nothing is a bug."""
 
 import json
 from contextlib import contextmanager
