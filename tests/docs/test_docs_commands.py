@@ -23,6 +23,7 @@ from tests.journey.product import Endpoint
 # A first match decides. Listed here, with why it does not run in this test:
 NOT_RUN = {
     r"(\w+=\S+ )?make (test|check|bench|test-chaos)( \w+=\S+)*": "takes minutes; CI runs it",
+    r"make requirements": "needs a package index",
     r"make (docs|openapi|compatibility)": "rewrites docs/, which `make check` compares",
     r"make setup PYTHON3=\S+": "makes .venv anew, as tests/devstack test it",
     r"\.venv/bin/python -m bench [a-z ]+": "takes minutes",
