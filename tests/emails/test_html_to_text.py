@@ -130,14 +130,14 @@ HOSTILE = [
 
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_hostile_html_takes_linear_time_and_memory(piece):
-    html = piece * (400_000 // len(piece))
+    html = piece * (150_000 // len(piece))
     tracemalloc.start()
     started = process_time()
     text = html_to_text(html)
     seconds, (_, peak) = process_time() - started, tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    assert seconds < 10  # tracing memory takes most of it
+    assert seconds < 5  # tracing memory takes most of it
     assert peak < 100_000_000
     assert len(text.encode()) < len(html.encode()) + 10_000
 
