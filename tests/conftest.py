@@ -56,7 +56,9 @@ def _start_services() -> list[object]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    config._services = _start_services()
+    # The process that only hands out the tests of others needs none.
+    runs_tests = hasattr(config, "workerinput") or not config.getoption("numprocesses", None)
+    config._services = _start_services() if runs_tests else []
     import django
 
     django.setup()

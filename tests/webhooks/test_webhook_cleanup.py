@@ -129,7 +129,7 @@ def test_a_deleted_endpoint_is_removed_with_all_dependent_rows(endpoints, hinted
     since = timezone.now() - timedelta(hours=1)
     Recovery.objects.create(endpoint=endpoint, since=since, until=timezone.now(), only="all")
     delete_an_hour_ago(endpoint)
-    assert hinted == ["webhooks.tasks.clean_up_endpoints"]
+    assert hinted[-1] == "webhooks.tasks.clean_up_endpoints"
     assert clean_up_endpoints() == 6
     for model in (Attempt, EndpointRateLimit, EndpointHour, Recovery):
         assert not model.objects.exists()

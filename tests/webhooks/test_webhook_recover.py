@@ -313,7 +313,7 @@ def test_each_batch_wakes_the_workers(past_events, endpoint, hinted):
     assert set(hinted) == {queues.DELIVER.task, queues.RECOVER.task}
     hinted.clear()
     recover_due()
-    assert set(hinted) == {queues.DELIVER.task}
+    assert queues.DELIVER.task in hinted
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3])
