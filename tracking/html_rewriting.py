@@ -9,7 +9,6 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
-from selectolax.lexbor import LexborHTMLParser
 
 from tracking.html_scanner import Link, scan
 from tracking.link_targets import target
@@ -46,7 +45,7 @@ def rewrite(
     address are not rewritten.
     """
     document = scan(html)
-    links = _trackable(html, document.links, excluded_urls) if clicks else []
+    links = _trackable(document.links, excluded_urls) if clicks else []
     edits = [
         _Edit(link.start, link.end, _click_url(addressee, number, len(links), destination))
         for number, (link, destination) in enumerate(links, start=1)
@@ -61,16 +60,14 @@ def our_url(path: str) -> str:
     return f"{settings.BASE_URL}/t/{path}"
 
 
-def _trackable(
-    html: str, links: list[Link], excluded_urls: Collection[str]
-) -> list[tuple[Link, str]]:
-    """The links to rewrite, with their targets; only links that a real HTML parser also finds."""
+def _trackable(links: list[Link], excluded_urls: Collection[str]) -> list[tuple[Link, str]]:
+    """The links to rewrite, with their targets."""
     excluded = {target(url) for url in excluded_urls}
-    tree = LexborHTMLParser(html).css("a[href], area[href]") if links else []
-    parsed = {target(node.attributes["href"] or "") for node in tree} - excluded
     candidates = [(link, target(link.value)) for link in links if OPT_OUT not in link.attributes]
     return [
-        (link, url) for link, url in candidates if url in parsed and url and _is_trackable(url)
+        (link, url)
+        for link, url in candidates
+        if url and url not in excluded and _is_trackable(url)
     ][:MAX_LINKS]
 
 

@@ -1,7 +1,8 @@
 """Finds the character positions of links in an HTML document (HTML Standard, section 13.2.5).
 
-An HTML parser finds links but not their positions; this tokenizer finds the positions. It does not
-know the special rules inside SVG and MathML, so callers must check its links with a parser.
+An HTML parser finds links but not their positions, and the tree that the standard demands of it
+can be the square of the document: 22 KB of unclosed `<p><b id=n>` take it 500 MB. This tokenizer
+finds the positions and keeps nothing. Of the rules inside SVG and MathML it knows CDATA sections.
 """
 
 import re
@@ -39,6 +40,7 @@ _TAG = re.compile(
     (?: [^<]++
       | < (?! [A-Za-z/!?] )
       | <!-- (?: -?> | .*? (?: --!?> | \Z ) )       # a comment
+      | <!\[CDATA\[ .*? (?: \]\]> | \Z )            # in SVG and MathML, text
       | < (?: [!?] | / (?! [A-Za-z] ) ) [^>]*+ >?   # a doctype or a bogus comment
       | < (?! {_OF_INTEREST} ) /? {NAME} {REST}
     )*+
