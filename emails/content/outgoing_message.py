@@ -11,7 +11,12 @@ from core.api.bodies import FieldPath
 from core.errors import ValidationFailed
 from emails.content.addresses import Mailbox, identity
 from emails.content.headers import custom_field
-from emails.content.placeholder import UNSUBSCRIBE_URL, misspelt_placeholder, names_placeholder
+from emails.content.placeholder import (
+    UNSUBSCRIBE_URL,
+    misspelt_placeholder,
+    names_placeholder,
+    replaced_size,
+)
 from emails.content.sizes import (
     HEADER_RESERVE,
     MAX_MESSAGE,
@@ -167,10 +172,14 @@ class OutgoingMessage:
 
     def _sizes(self) -> dict[str, int]:
         """Bytes on the wire by field; an upper bound."""
+        html, text = (
+            text_size(each) + base64_size(replaced_size(each))
+            for each in (self.html, self.text or "")
+        )
         return {
             # HTML without a text also becomes the text part.
-            "html": text_size(self.html) * (2 if self.text is None else 1),
-            "text": text_size(self.text or ""),
+            "html": html * (2 if self.text is None else 1),
+            "text": text,
             "attachments": sum(
                 base64_size(each.size) + PART_HEADER_RESERVE for each in self.attachments
             ),

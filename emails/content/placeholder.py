@@ -7,6 +7,7 @@ differ in the number of braces.
 import re
 
 UNSUBSCRIBE_URL = "{{{OPENSEND_UNSUBSCRIBE_URL}}}"
+MAX_URL = 1024  # characters of the URL that takes its place
 
 _BLANK = r"(?:\s|%20|&nbsp;|&\#(?:160|xA0);)"
 _UNDERSCORE = r"(?:\\?_|%5F|&\#(?:95|x5F);|&lowbar;)"
@@ -28,6 +29,11 @@ def has_placeholder(text: str) -> bool:
 
 def replace_placeholder(text: str, url: str) -> str:
     return _PLACEHOLDER.sub(url, text) if _may_have(text) else text
+
+
+def replaced_size(text: str) -> int:
+    """How many characters `replace_placeholder` may add."""
+    return MAX_URL * len(_PLACEHOLDER.findall(text)) if _may_have(text) else 0
 
 
 def misspelt_placeholder(text: str) -> str:

@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
@@ -27,6 +28,7 @@ from emails import queues
 from emails.content import attachments, mime
 from emails.content.addresses import parse
 from emails.content.outgoing import add_tracking
+from emails.content.sizes import MAX_MESSAGE
 from emails.models import Email, EmailAttachment, EmailRecipient
 from emails.providers import (
     Accepted,
@@ -276,6 +278,18 @@ def _call_provider(send: Send) -> SendResult:
     return SendResult(send.email, answer, send.recipients)
 
 
+def _mime(send: Send, parts: Sequence[mime.Part]) -> bytes:
+    """Without tracking, if its URLs would make the message larger than what SES takes."""
+    email = send.email
+    message = mime.build(add_tracking(email, send.sole_recipient), parts)
+    if len(message) <= MAX_MESSAGE or not (email.open_tracking or email.click_tracking):
+        return message
+    logger.warning("Email %s is too large to be tracked", email.pk)
+    untracked = copy(email)
+    untracked.open_tracking = untracked.click_tracking = False
+    return mime.build(add_tracking(untracked, send.sole_recipient), parts)
+
+
 def _outbound(send: Send, parts: Sequence[mime.Part]) -> Outbound:
     email = send.email
     return Outbound(
@@ -284,7 +298,7 @@ def _outbound(send: Send, parts: Sequence[mime.Part]) -> Outbound:
         to=send.to,
         cc=send.cc,
         bcc=send.bcc,
-        mime=mime.build(add_tracking(email, send.sole_recipient), parts),
+        mime=_mime(send, parts),
         message_id=mime.own_message_id(email),
         region=email.region,
         configuration_set=email.configuration_set,

@@ -70,6 +70,15 @@ def test_opens_and_clicks_are_tracked_independently(sent, set_tracking, columns,
     assert (len(CLICK.findall(html)), len(PIXEL.findall(html))) == (clicks, pixels)
 
 
+@pytest.mark.parametrize(("limit", "is_tracked"), [(2_000, False), (20_000, True)])
+def test_tracking_never_makes_a_mail_too_large(sent, set_tracking, monkeypatch, limit, is_tracked):
+    """What was accepted is sent: without tracking, where its URLs exceed what SES takes."""
+    monkeypatch.setattr("emails.sending.loop.MAX_MESSAGE", limit)
+    set_tracking(open_tracking=True, click_tracking=True)
+    _, html, _ = sent(html=HTML * 10)
+    assert bool(CLICK.search(html)) == bool(PIXEL.search(html)) == is_tracked
+
+
 def test_the_row_is_not_changed(sent, set_tracking, api):
     set_tracking(open_tracking=True, click_tracking=True)
     email, _, _ = sent()

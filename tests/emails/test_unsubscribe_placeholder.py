@@ -116,3 +116,12 @@ def test_the_search_takes_linear_time(piece):
 
 def test_the_generated_text_keeps_the_placeholder():
     assert html_to_text(f'<a href="{UNSUBSCRIBE_URL}">Leave</a>') == f"Leave ({UNSUBSCRIBE_URL})"
+
+
+@pytest.mark.django_db
+def test_its_urls_count_in_the_size(send):
+    """40,000 placeholders of a message of 1.2 MB would become URLs of up to 40 MiB."""
+    answer = send(html=UNSUBSCRIBE_URL * 40_000)
+
+    assert answer.status_code == 422
+    assert "40 MiB" in answer.json()["details"]["fields"]["html"]
