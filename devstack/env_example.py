@@ -5,10 +5,8 @@ import re
 import sys
 from collections.abc import Iterator
 
+from devstack.environment import setting_names
 from devstack.services import ROOT
-
-# A line such as `NAME=value` or, for an optional setting with its default, `# NAME=value`.
-_ENTRY = re.compile(r"^(?:#\s*)?([A-Z][A-Z0-9_]*)=", re.MULTILINE)
 
 
 def main() -> int:
@@ -26,11 +24,6 @@ def differences() -> Iterator[str]:
         yield f".env.example does not list {name}, which settings.py reads"
     for name in sorted(listed - settings - _mentioned()):
         yield f".env.example lists {name}, which nothing reads"
-
-
-def setting_names() -> set[str]:
-    """Every variable in `.env.example`."""
-    return set(_ENTRY.findall((ROOT / ".env.example").read_text()))
 
 
 def _read_by_settings(source: str) -> set[str]:

@@ -12,6 +12,9 @@ from devstack.embedded import free_port, port_is_free
 from devstack.errors import StackError
 from devstack.files import read_json, write_json, write_private
 
+_ENV_EXAMPLE = Path(__file__).resolve().parent.parent / ".env.example"
+# A line such as `NAME=value` or, for an optional setting with its default, `# NAME=value`.
+_ENTRY = re.compile(r"^(?:#\s*)?([A-Z][A-Z0-9_]*)=", re.MULTILINE)
 _TOPIC = "arn:aws:sns:us-east-1:123456789012:opensend-"
 
 
@@ -35,6 +38,11 @@ def local_settings(var_dir: Path, *, base_url: str, twin_url: str) -> dict[str, 
         "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
         "PROMETHEUS_MULTIPROC_DIR": str(_recreate(var_dir / "metrics")),
     }
+
+
+def setting_names() -> set[str]:
+    """Every variable in `.env.example`."""
+    return set(_ENTRY.findall(_ENV_EXAMPLE.read_text()))
 
 
 def choose_port(

@@ -12,8 +12,7 @@ from typing import Any, BinaryIO
 
 from devstack import commands, run_info
 from devstack.embedded import EmbeddedError, Postgres, Redis, create_database
-from devstack.env_example import setting_names
-from devstack.environment import choose_port, local_settings, write_env_file
+from devstack.environment import choose_port, local_settings, setting_names, write_env_file
 from devstack.errors import StackError
 from devstack.files import read_json, write_json
 from devstack.http import answers, read_answer
