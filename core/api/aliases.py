@@ -8,7 +8,7 @@ from pydantic import AliasChoices, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from core.api.bodies import RequestBody, wrong
+from core.api.bodies import RequestBody, invalid_fields
 from core.errors import ValidationFailed
 
 
@@ -41,7 +41,9 @@ class AliasedBody(RequestBody):
             return data
         doubled = [names for names in cls._names() if data.keys() >= set(names)]
         if doubled:
-            raise wrong({(two,): f"give `{one}` or `{two}`, not both" for one, two in doubled})
+            raise invalid_fields(
+                {(two,): f"give `{one}` or `{two}`, not both" for one, two in doubled}
+            )
         return data
 
     @classmethod

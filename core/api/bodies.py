@@ -39,7 +39,7 @@ class RequestBody(BaseModel):
                 raise ValueError(_TOO_MANY)
             for name, value in data.items():
                 if isinstance(value, dict) and len(value) > MAX_ENTRIES:
-                    raise wrong({(name,): _TOO_MANY})
+                    raise invalid_fields({(name,): _TOO_MANY})
         return data
 
     @classmethod
@@ -67,17 +67,17 @@ class CamelCaseModel(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 
-def unsupported(why: str) -> PydanticCustomError:
+def unsupported_field(why: str) -> PydanticCustomError:
     """For validators to raise: the request is understood, and this version can't do it."""
     return PydanticCustomError("unsupported_field", "is not supported: {why}", {"why": why})
 
 
-def wrong(inside: Mapping[FieldPath, str]) -> ValidationError:
+def invalid_fields(problems: Mapping[FieldPath, str]) -> ValidationError:
     """For validators to raise: what is wrong, each by its path from what is being validated."""
-    problems = [
+    errors = [
         InitErrorDetails(
             type=PydanticCustomError(INSIDE, "{why}", {"why": why}), loc=path, input=None
         )
-        for path, why in inside.items()
+        for path, why in problems.items()
     ]
-    return ValidationError.from_exception_data("request", problems)
+    return ValidationError.from_exception_data("request", errors)

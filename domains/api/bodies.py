@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator
 
 from core import aws
-from core.api.bodies import RequestBody, Text, unsupported
+from core.api.bodies import RequestBody, Text, unsupported_field
 from core.api.fields import PHP_MAP
 from domains.event_types import Switch
 from domains.names import normalise
@@ -21,7 +21,7 @@ def _region(value: str) -> str:
 
 def _opportunistic(value: str) -> str:
     if value == "enforced":
-        raise unsupported(
+        raise unsupported_field(
             "TLS is used whenever the recipient's server offers it, which is `opportunistic`"
         )
     return value
@@ -29,14 +29,14 @@ def _opportunistic(value: str) -> str:
 
 def _not_enabled(value: Switch) -> Switch:
     if value == "enabled":
-        raise unsupported("this version cannot receive mail")
+        raise unsupported_field("this version cannot receive mail")
     return value
 
 
 def _only_null(reason: str) -> BeforeValidator:
     def refuse(value: Any) -> None:
         if value is not None:
-            raise unsupported(reason)
+            raise unsupported_field(reason)
 
     return BeforeValidator(refuse)
 

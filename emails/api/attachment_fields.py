@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import WithJsonSchema
 
 from core.api.aliases import AliasedBody
-from core.api.bodies import Text, wrong
+from core.api.bodies import Text, invalid_fields
 from emails.content import content_ids
 from emails.content.addresses import CONTROL
 from emails.content.attached_messages import is_composite
@@ -131,11 +131,11 @@ class Attachment(AliasedBody):
 
     def _attach_text(self, text: str) -> None:
         if not self.type.lower().startswith("text/"):
-            raise wrong({("content",): _NOT_BASE64})
+            raise invalid_fields({("content",): _NOT_BASE64})
         try:
             self.content, self.content_type = _encode(text, self.type)
         except ValueError as error:
-            raise wrong({("content",): str(error)}) from None
+            raise invalid_fields({("content",): str(error)}) from None
 
     @property
     def name(self) -> str:

@@ -15,7 +15,7 @@ from pydantic import (
 from pydantic.json_schema import WithJsonSchema
 
 from core.api.aliases import AliasedBody
-from core.api.bodies import FieldPath, RequestBody, Text, wrong
+from core.api.bodies import FieldPath, RequestBody, Text, invalid_fields
 from core.api.fields import HEADER_MAP, HeaderValue, ScalarText
 from core.errors import UnsupportedField
 from emails.api.attachment_fields import Attachments
@@ -71,7 +71,7 @@ def _headers(headers: dict[str, str]) -> dict[str, str]:
         if (problem := _header_problem(name, value))
     }
     if problems:
-        raise wrong(problems)
+        raise invalid_fields(problems)
     return headers
 
 
@@ -168,7 +168,7 @@ def _unique_names(tags: list[Tag]) -> list[Tag]:
             problems[index, "name"] = "is already the name of another tag; tag names must be unique"
         names.add(tag.name)
     if problems:
-        raise wrong(problems)
+        raise invalid_fields(problems)
     return tags
 
 
@@ -220,7 +220,7 @@ class SendEmail(AliasedBody):
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:
         if problems := dict(self.to_message().problems()):
-            raise wrong(problems)
+            raise invalid_fields(problems)
         return self
 
     @property

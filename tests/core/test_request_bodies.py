@@ -3,7 +3,7 @@ from typing import Annotated
 import pytest
 from pydantic import AfterValidator, Field
 
-from core.api.bodies import RequestBody, Text, wrong
+from core.api.bodies import RequestBody, Text, invalid_fields
 from core.errors import ValidationFailed
 
 
@@ -111,7 +111,7 @@ def test_a_field_with_an_empty_name_is_reported_as_quotes():
 
 def test_problems_inside_a_value_are_reported_by_their_path():
     def check(given):
-        raise wrong({("b",): "must be c", ("d", 1): "must be e"})
+        raise invalid_fields({("b",): "must be c", ("d", 1): "must be e"})
 
     class Holder(RequestBody):
         a: Annotated[dict[str, str], AfterValidator(check)]
