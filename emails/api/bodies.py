@@ -38,7 +38,10 @@ _RESERVED = re.compile(
     # Of the servers on the way (RFC 8601, RFC 7208), and what makes them see a loop.
     r"|Authentication-Results|Delivered-To|DomainKey-Signature|Received-SPF"
     # X-SES-* are parameters of the Amazon SES API.
-    r"|(MIME|Content|DKIM|ARC|Resent|X-OpenSend|X-SES)-.*)",
+    r"|(MIME|Content|DKIM|ARC|Resent|X-OpenSend|X-SES)-.*"
+    # Parameters of the services that SMTP_URL may name: SendGrid, SparkPost, Mailgun, Postmark,
+    # Mandrill, Mailjet, Brevo. Some add recipients, past our suppressions.
+    r"|X-SMTPAPI|X-MSYS-API|X-(Mailgun|PM|MC|MJ|Mailjet|Mailin|SIB)-.*)",
     re.IGNORECASE,
 )
 _TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")

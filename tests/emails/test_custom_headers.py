@@ -157,7 +157,9 @@ def test_one_header_in_two_spellings_is_refused_by_both_names(send, one, other):
         *("X-SES-CONFIGURATION-SET", "x-ses-message-tags", "X-SES-SOURCE-ARN", "X-Ses-From-Arn"),
         *("X-SES-RETURN-PATH-ARN", "X-SES-LIST-MANAGEMENT-OPTIONS", "X-SES-TENANT", "Bcc"),
         *("Resent-Bcc", "resent-to", "Delivered-To", "Return-Path", "Authentication-Results"),
-        *("ARC-Seal", "DomainKey-Signature", "Received-SPF"),
+        *("ARC-Seal", "DomainKey-Signature", "Received-SPF", "X-SMTPAPI", "x-msys-api"),
+        *("X-Mailgun-Recipient-Variables", "X-PM-Message-Stream", "X-MC-Subaccount"),
+        *("X-MJ-TemplateID", "X-Mailjet-Campaign", "X-Mailin-Tag", "X-SIB-API"),
     ],
 )
 @pytest.mark.django_db
