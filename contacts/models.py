@@ -62,10 +62,11 @@ class Suppression(models.Model):
         COMPLAINT = "complaint"
         MANUAL = "manual"
 
-    # A weaker origin never overwrites a stronger one.
+    # A weaker origin never overwrites a stronger one. `soft_bounces` alone is taken back by itself,
+    # when a delivery refutes it: it must not have replaced anything by then.
     STRENGTH = {
-        Origin.UNSUBSCRIBED: 10,
-        Origin.SOFT_BOUNCES: 20,
+        Origin.SOFT_BOUNCES: 10,
+        Origin.UNSUBSCRIBED: 20,
         Origin.BOUNCE: 30,
         Origin.COMPLAINT: 40,
         Origin.MANUAL: 50,

@@ -21,7 +21,7 @@ from tests.database import published_data
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-ORIGINS = ["unsubscribed", "soft_bounces", "bounce", "complaint", "manual"]
+ORIGINS = ["soft_bounces", "unsubscribed", "bounce", "complaint", "manual"]
 
 
 @pytest.fixture

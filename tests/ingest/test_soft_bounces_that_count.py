@@ -151,7 +151,7 @@ def test_a_delivery_of_other_mail_refutes_nothing(reports, ingest_events):
     assert origins() == {R: "soft_bounces"}
 
 
-@pytest.mark.parametrize("origin", ["soft_bounces", "manual"])
+@pytest.mark.parametrize("origin", ["soft_bounces", "unsubscribed", "manual"])
 def test_a_suppression_that_was_added_by_hand_stays(origin, workspace, reports, ingest_events):
     request = SuppressionRequest(workspace.pk, R, origin, at=START - timedelta(days=1))
     suppress([request])
