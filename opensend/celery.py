@@ -12,6 +12,9 @@ from django.core.exceptions import ImproperlyConfigured
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opensend.settings")
+# Celery would run all of Django's checks, which load the URLs and the admin. Those of the settings
+# run below, the others in `manage.py check`.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 
 @setup_logging.connect

@@ -27,6 +27,8 @@ api = [
     path("", include("contacts.urls")),
 ]
 
+admin.autodiscover()
+
 urlpatterns = [
     path("", include(api)),
     path("", include("tracking.urls")),
