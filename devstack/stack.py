@@ -160,7 +160,6 @@ class Stack:
             self._start_command("twin")
             twin = self.env["AWS_ENDPOINT_URL"]
             self._wait_until(lambda: answers(f"{twin}/_twin/health"), what="the twin")
-        self._manage("migrate", "--no-input")
         self._manage("bootstrap_local")
         began = datetime.now(UTC)
         for name in ("web", "worker", "beat"):

@@ -1,4 +1,7 @@
-"""The suite runs on a real PostgreSQL and Redis; DATABASE_URL and REDIS_URL override them."""
+"""The suite runs on a real PostgreSQL and Redis; DATABASE_URL and REDIS_URL override them.
+
+With `pytest -n` each process of pytest-xdist has its own of both, and its own folder.
+"""
 
 import importlib.util
 import json
@@ -16,6 +19,7 @@ from tests.clients import admin_client, client_for
 
 ROOT = Path(__file__).resolve().parent.parent
 VAR = Path(os.environ.get("TEST_VAR_DIR", ROOT / "var" / "test"))
+VAR /= os.environ.get("PYTEST_XDIST_WORKER", "")
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opensend.settings")
 os.environ.update(
@@ -56,12 +60,17 @@ def _start_services() -> list[object]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    # The process that only hands out the tests of others needs none.
-    runs_tests = hasattr(config, "workerinput") or not config.getoption("numprocesses", None)
-    config._services = _start_services() if runs_tests else []
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        # It only hands the tests out. Those who run them would read the settings too early.
+        del os.environ["DJANGO_SETTINGS_MODULE"]
+        return
+    config._services = _start_services()
     import django
+    from django.conf import settings
 
     django.setup()
+    # WhiteNoise would look at every static file for each test client.
+    settings.WHITENOISE_AUTOREFRESH = True
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -133,6 +142,7 @@ def hinted(monkeypatch):
 
     names = []
     monkeypatch.setattr(wake, "hint", names.append)
+    monkeypatch.setattr(wake, "_passed_on", {})  # as if this process had not hinted lately
     return names
 
 

@@ -8,18 +8,18 @@ import sys
 from pathlib import Path
 
 import pytest
-from cryptography.fernet import Fernet
 from django.test import override_settings
 
 from opensend.checks import check_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 ARN = "arn:aws:sns:us-east-1:123456789012:opensend-events"
+KEY = "A" * 43 + "="
 PRODUCTION = {
     "SECRET_KEY": "x" * 50,
     "BASE_URL": "https://mail.example.com",
     "ALLOWED_HOSTS": "mail.example.com",
-    "ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+    "ENCRYPTION_KEYS": KEY,
     "DATABASE_URL": "postgres://opensend:password@localhost/opensend",
     "REDIS_URL": "redis://localhost:6379/0",
     "TRACKING_KEYS": "y" * 32,
@@ -42,7 +42,7 @@ WRONG = [
     ("BEHIND_TLS_PROXY", ["yes!"], YES_OR_NO),
     ("CSRF_TRUSTED_ORIGINS", ["a.example.com", "https://a.example.com,b"], "list origins"),
     ("VAR_DIR", ["/etc/passwd"], "must be a folder"),
-    ("ENCRYPTION_KEYS", ["", "abc", f"{Fernet.generate_key().decode()},abc"], "ENCRYPTION_KEYS"),
+    ("ENCRYPTION_KEYS", ["", "abc", f"{KEY},abc"], "ENCRYPTION_KEYS"),
     ("SERVICE", ["x" * 64, "dienst-ä"], "1 to 63 ASCII characters"),
     ("DATABASE_URL", ["", "opensend", "mysql://a/b", "sqlite:///x", "http://a/b"], "postgres://"),
     ("DATABASE_URL", ["postgres://host:port/x", "postgres://host", "postgres://"], "postgres://"),

@@ -198,10 +198,10 @@ def test_a_process_without_its_leader_is_identified_by_its_environment(var_dir, 
 
 
 def test_a_failed_start_up_step_stops_the_run_and_is_reported(var_dir):
-    process = launch(var_dir, FAIL_STEP="migrate")
+    process = launch(var_dir, FAIL_STEP="bootstrap_local")
     output = process.communicate(timeout=30)[0]
     assert process.returncode == 1
-    assert "manage.py migrate --no-input failed" in output
+    assert "manage.py bootstrap_local failed" in output
     assert run_info(var_dir) is None
     assert Postgres(var_dir / "postgres").pid is None
 

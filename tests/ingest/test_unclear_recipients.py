@@ -27,7 +27,7 @@ FACTS = {
     "delivery": ("delivered", "delivered"),
 }
 ORIGINS = {"bounce_permanent_general": "bounce", "complaint_abuse": "complaint"}
-MISSING = object()
+MISSING = type("Missing", (), {})  # has the same name in every test process
 # What names nobody: empty, absent, no list, or nothing in it that is an address.
 NOBODY = [
     *([], MISSING, None, {}, "", 7, True, "redacted", [""], [None], [[]], [7], [{}]),

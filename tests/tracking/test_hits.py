@@ -3,6 +3,7 @@
 import time
 from multiprocessing import get_context
 from threading import Event
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -10,7 +11,6 @@ from django.test import Client
 from django.utils import timezone
 
 from core import metrics
-from core.db.ids import uuid7
 from core.queue.background import Background
 from tests.database import missing_database
 from tracking import hit_writer
@@ -21,7 +21,8 @@ from tracking.tasks import purge_old_hits
 from tracking.tokens import HONEYPOT, Click, Open, sign_click, sign_open
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:125.0) Gecko/20100101 Firefox/125.0"
-EMAIL, RECIPIENT = uuid7(), uuid7()
+EMAIL = UUID("0197a3d1-0a0b-7c0d-8e0f-101112131415")
+RECIPIENT = UUID("0197a3d1-0a0b-7c0d-8e0f-101112131416")
 TARGET = "https://shop.test/a?b=1&c=%C3%BC#d"
 
 writes_hits = pytest.mark.django_db(transaction=True)

@@ -1,6 +1,6 @@
 """The API for an endpoint's events and attempts."""
 
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
@@ -177,7 +177,7 @@ SINGLE_EVENT_PATHS = ["events/{}", "events/{}/attempts"]
 
 
 @pytest.mark.parametrize("path", SINGLE_EVENT_PATHS)
-@pytest.mark.parametrize("given", ["nonsense", "whd_", "whd_nonsense", str(uuid4()), "%00"])
+@pytest.mark.parametrize("given", ["nonsense", "whd_", "whd_nonsense", str(UUID(int=1)), "%00"])
 def test_unknown_events_are_404(api, endpoint, path, given):
     answer = api.get(f"/webhooks/{endpoint.pk}/{path.format(given)}")
     assert (answer.status_code, answer.json()["name"]) == (404, "not_found")

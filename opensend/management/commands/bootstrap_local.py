@@ -1,4 +1,4 @@
-"""Seed data for `make run`: a workspace, a verified domain, an API key and an admin user."""
+"""The database of `make run`: a workspace, a verified domain, an API key and an admin user."""
 
 import os
 import secrets
@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts import services as accounts
@@ -48,7 +49,7 @@ CONFIRMATION_TIMEOUT = 30.0  # seconds
 
 
 class Command(BaseCommand):
-    help = "Seed a local installation that uses the AWS twin. Safe to run repeatedly."
+    help = "Migrate and seed a local installation that uses the AWS twin. Safe to run repeatedly."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -66,6 +67,8 @@ class Command(BaseCommand):
         if subscribe:
             _subscribe(topic)
             return
+        # In this process, since each start of one takes a few seconds.
+        call_command("migrate", interactive=False, stdout=self.stdout)
         _provision(topic)
         _write_bootstrap(topic, _seed())
 
