@@ -6,6 +6,7 @@ WEB_WORKERS processes share the port and are started again when they die.
 import argparse
 import os
 import resource
+import signal
 from importlib import import_module
 
 import django
@@ -31,6 +32,7 @@ STOP_SECONDS = 25
 
 
 def server(*, host: str, port: int, target: str = APPLICATION) -> MPServer:
+    os.register_at_fork(after_in_child=_stop_on_signals)
     return MPServer(
         target,
         address=host,
@@ -50,6 +52,15 @@ def server(*, host: str, port: int, target: str = APPLICATION) -> MPServer:
         respawn_interval=0.5,
         workers_kill_timeout=STOP_SECONDS,
     )
+
+
+def _stop_on_signals() -> None:
+    """A forked process inherits handlers that note a signal for the parent, until it has its own.
+
+    A stop that came while it was starting would wait for STOP_SECONDS.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def raise_file_limit() -> int:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import django
 
+time.sleep(float(os.environ.get("START_SECONDS", "0")))
 django.setup()
 
 from core.api import dialects  # noqa: E402 (after the setup)

@@ -45,11 +45,9 @@ class Server:
         return self.get("/log").count(path)
 
 
-@contextmanager
-def running_server():
-    port = free_port()
+def start(port, **variables):
     code = _RUN.format(port=port, target="tests.core.front_application:front") + ".serve()"
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=ROOT,
         env=os.environ
@@ -57,9 +55,16 @@ def running_server():
             "WEB_WORKERS": "1",
             "PAUSE_SECONDS": str(PAUSE_SECONDS),
             "QUEUE_SECONDS": str(QUEUE_SECONDS),
+            **variables,
         },
         preexec_fn=die_with_parent(signal.SIGTERM),
     )
+
+
+@contextmanager
+def running_server():
+    port = free_port()
+    process = start(port)
     try:
         end = time.monotonic() + 20
         while True:

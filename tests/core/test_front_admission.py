@@ -5,8 +5,11 @@ import threading
 import time
 from contextlib import ExitStack
 
+import psutil
 import pytest
 
+from devstack.embedded import free_port
+from tests.clients import wait_until
 from tests.core import front_server
 from tests.core.front_server import QUEUE_SECONDS, answer, is_closed, request
 
@@ -188,3 +191,11 @@ def test_a_stop_finishes_what_runs_and_waits_for_nothing_else(sent, status):
             begun = time.monotonic()
         assert time.monotonic() - begun < 4
         assert answer(connection)[0] == status
+
+
+def test_a_stop_does_not_wait_for_a_process_that_is_starting():
+    server = front_server.start(free_port(), START_SECONDS="20")
+    wait_until(psutil.Process(server.pid).children, what="the process that serves")
+    time.sleep(0.5)
+    server.terminate()
+    server.wait(5)
