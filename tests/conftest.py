@@ -169,11 +169,15 @@ def log_lines(caplog):
 
 @pytest.fixture(scope="session")
 def product():
-    """The whole product as a user starts it, shared by all tests that only use it."""
+    """The whole product, shared by all tests that only use it.
+
+    As a user starts it, but for its blobs: those are in S3. tests/journey/test_make_run.py starts
+    others, with a folder.
+    """
     from tests.journey.product import Product
 
     with tempfile.TemporaryDirectory(prefix="opensend-", ignore_cleanup_errors=True) as folder:
-        running = Product(Path(folder)).start()
+        running = Product(Path(folder), BLOB_STORE="s3://attachments/of/mail").start()
         try:
             yield running
         finally:

@@ -73,30 +73,6 @@ def test_what_works_is_not_refused(settings, changes):
     assert wrong(settings, **changes) == []
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ["manage.py", "check"],
-        ["-c", "import opensend.wsgi"],
-        ["-m", "celery", "-A", "opensend", "worker", "--pool", "solo"],
-        ["-m", "celery", "-A", "opensend", "beat"],
-    ],
-    ids=["check", "web", "worker", "beat"],
-)
-def test_no_process_starts_with_a_wrong_setting(command):
-    done = subprocess.run(
-        [sys.executable, *command],
-        cwd=ROOT,
-        env=os.environ | {"EMAIL_PROVIDER": "sess"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode != 0
-    assert "EMAIL_PROVIDER is `sess`" in done.stdout + done.stderr
-
-
 def test_production_needs_its_keys():
     environment = {
         name: value

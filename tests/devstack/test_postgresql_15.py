@@ -22,12 +22,8 @@ DEPENDENT = [
     "tests/core/test_retention.py",
     "tests/core/test_work_claiming.py",
     "tests/core/test_work_settling.py",
-    "tests/emails/test_send_rates.py",
     "tests/emails/test_sending.py",
     "tests/events/test_dispatching.py",
-    "tests/ingest/test_any_order.py",
-    "tests/webhooks/test_webhook_fairness.py",
-    "tests/webhooks/test_webhook_recover.py",
 ]
 
 

@@ -1,9 +1,8 @@
-"""The whole product with its blobs in S3, as started by `BLOB_STORE=s3://... make run`."""
+"""Attachments of the whole product with its blobs in S3, as `BLOB_STORE=s3://... make run` has."""
 
 import email
 import email.policy
 import random
-import tempfile
 from base64 import b64decode, b64encode
 from pathlib import Path
 
@@ -11,21 +10,10 @@ import pytest
 import requests
 
 from tests.clients import wait_until
-from tests.journey.product import Product
 
 MEBIBYTE = 1024 * 1024
 # 40 MiB once encoded as base64: 57 bytes become a line of 78.
 MAX_BYTES = 40 * MEBIBYTE // 78 * 57
-
-
-@pytest.fixture(scope="module")
-def product():
-    with tempfile.TemporaryDirectory(prefix="opensend-", ignore_cleanup_errors=True) as folder:
-        running = Product(Path(folder), BLOB_STORE="s3://attachments/of/mail").start()
-        try:
-            yield running
-        finally:
-            running.stop()
 
 
 @pytest.fixture(scope="module")

@@ -104,6 +104,7 @@ def start_and_send(product):
         "to": ["bob@example.com"],
         "subject": "Kept",
         "text": "Hi",
+        "attachments": [{"filename": "a.txt", "content": "SGk="}],
     }
     email_id = product.api("POST", "/emails", mail).json()["id"]
     wait_until(
