@@ -69,6 +69,11 @@ def pytest_configure(config: pytest.Config) -> None:
     from django.conf import settings
 
     django.setup()
+    from django.test import TransactionTestCase
+
+    from tests.database import delete_all_rows
+
+    TransactionTestCase._fixture_teardown = lambda case: delete_all_rows()
     # WhiteNoise would look at every static file for each test client.
     settings.WHITENOISE_AUTOREFRESH = True
 

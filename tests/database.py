@@ -11,11 +11,54 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
+from psycopg import sql
 
 from contacts.models import Suppression
 from emails.models import EmailEvent
 from events.models import Event
 from tests.clients import wait_until
+
+# --- Rows -----------------------------------------------------------------------------
+
+# Written by the migrations, and never by a test.
+_KEPT = {"django_migrations", "django_content_type", "auth_permission"}
+_MANY = 1_000
+_DELETE = sql.SQL("""
+    DO $$
+    DECLARE
+        name text;
+        deleted bigint;
+        bloated text[] := '{{}}';
+    BEGIN
+        FOREACH name IN ARRAY {tables}::text[] LOOP
+            EXECUTE format('LOCK TABLE %I', name);
+        END LOOP;
+        FOREACH name IN ARRAY {tables}::text[] LOOP
+            EXECUTE format('DELETE FROM %I', name);
+            GET DIAGNOSTICS deleted = ROW_COUNT;
+            IF deleted > {many} THEN
+                bloated := bloated || quote_ident(name);
+            END IF;
+        END LOOP;
+        SET CONSTRAINTS ALL IMMEDIATE;
+        IF cardinality(bloated) > 0 THEN
+            EXECUTE 'TRUNCATE ' || array_to_string(bloated, ', ') || ' CASCADE';
+        END IF;
+    END $$
+""")
+
+
+def delete_all_rows():
+    """Empty the tables after a test that committed.
+
+    Django truncates every table, which makes some two hundred files, and then writes content types
+    and permissions again: half a second, for a few rows. The locks are those of TRUNCATE: they wait
+    for what a thread of the test has not committed.
+    """
+    tables = sorted(set(connection.introspection.django_table_names(only_existing=True)) - _KEPT)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_DELETE.format(tables=sql.Literal(tables), many=sql.Literal(_MANY)))
+
 
 # --- Connections ----------------------------------------------------------------------
 
