@@ -302,7 +302,7 @@ ATTACHMENT_BYTES_IN_FLIGHT = env.int("ATTACHMENT_BYTES_IN_FLIGHT", default=128 *
 OPERATOR_EMAILS = env.list("OPERATOR_EMAILS", default=[])
 OPERATOR_EMAIL_FROM = env.str("OPERATOR_EMAIL_FROM", default="")
 
-# --- Tracking and unsubscribe_view -------------------------------------------------------------
+# --- Tracking and unsubscribing -------------------------------------------------------------------
 
 # Secrets that sign tokens in links, newest first: the first signs, all of them verify.
 TRACKING_KEYS = env.list("TRACKING_KEYS", default=[]) or ([SECRET_KEY] if LOCAL_MODE else [])
@@ -369,7 +369,7 @@ WEBHOOK_PROCESSES = env.int("WEBHOOK_PROCESSES", default=2, at_most=256)
 
 # --- Metrics ---------------------------------------------------------------------------
 
-# Shared by all processes of a host for their counters; emptied at start.
+# Shared by all processes of a host for their counters.
 PROMETHEUS_MULTIPROC_DIR = env.writable_folder("PROMETHEUS_MULTIPROC_DIR")
 if not PROMETHEUS_MULTIPROC_DIR:  # prometheus_client reads the variable, and dies of a wrong one
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)

@@ -154,8 +154,7 @@ class RecordAdmin(AsksFirst, history.RecordsValues, ModelAdmin[M]):
     list_fullwidth = True
     change_form_outer_before_template = "core/admin/head.html"
     change_form_outer_after_template: str | None = "core/admin/panels.html"
-    # Each builds a panel for a record: `heads` above its fields, `panels` below. Apps of higher
-    # layers add theirs below by ADMIN_SECTIONS in their hooks.
+    # Each builds a panel for a record. Apps of higher layers add theirs by ADMIN_SECTIONS (hooks).
     top_panels: "ClassVar[Sequence[Callable[[Any], RecordPanel]]]" = ()
     bottom_panels: "ClassVar[Sequence[Callable[[Any], RecordPanel]]]" = ()
     search_fields = ["pk"]  # enables the search box; `find` builds the query
