@@ -208,6 +208,20 @@ def test_columns_and_reasons_of_other_services(read, text, origin):
     assert report["invalid"] == 0
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "email,reason\na@x.org\nb@x.org,bounce\n",
+        "id;E-Mail;Grund;type;note\n1;a@x.org\n2;b@x.org;;bounce\n",
+        '"email"\t"origin"\t"source"\n"a@x.org"\n"b@x.org"\t\t"hard"\n',
+    ],
+)
+def test_empty_cells_at_the_end_of_a_row_may_be_missing(read, text):
+    report, rows = read(text)
+    assert rows == {"a@x.org": "manual", "b@x.org": "bounce"}
+    assert (report["invalid"], report["unknown_reasons"]) == (0, 0)
+
+
 def test_an_unknown_reason_is_counted_and_imported(read):
     text = "email,reason\na@x.org,550 5.1.1 gone\nb@x.org,\nc@x.org,bounce\nd@x.org,?\n"
     report, rows = read(text)
