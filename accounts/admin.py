@@ -49,6 +49,7 @@ class WorkspaceAdmin(RecordAdmin[Workspace]):
     list_display = ["name", "rate_limit", "rate_burst", "created_at", "id"]
     fields = ["id", "name", "rate_limit", "rate_burst", "created_at"]
     readonly_fields = ["id", "created_at"]
+    search_help_text = "Part of a name, or full id"
 
     def find(self, term: str) -> Q:
         return super().find(term) | Q(name__icontains=term)
@@ -84,6 +85,7 @@ class ApiKeyAdmin(RecordAdmin[ApiKey]):
     autocomplete_fields = ["workspace"]
     actions = ["revoke"]
     exact = ["workspace__name"]
+    search_help_text = "Key or its start as listed, or full id"
 
     def find(self, term: str) -> Q:
         return super().find(term) | Q(prefix=term[: services.PREFIX_LENGTH])
@@ -140,6 +142,7 @@ class IdempotencyRecordAdmin(RecordAdmin[IdempotencyRecord]):
     list_display = ["key", "route", "status", "workspace", "created_at"]
     list_select_related = ["workspace"]
     fields = ["id", "workspace", "route", "key", "status", "created_at"]
+    search_help_text = "Full Idempotency-Key or id"
 
     def find(self, term: str) -> Q:
         # The unique index begins with workspace and route, so a key alone is looked for among

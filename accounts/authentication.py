@@ -89,8 +89,8 @@ def _limit_failures(request: Request) -> None:
     metrics.AUTH_FAILURES.labels("api_key_limited").inc()
     raise exceptions.Throttled(
         verdict.retry_after,
-        "Too many requests from this address had no valid API key."
-        f" Retry in {verdict.retry_after} seconds, with a valid key at once.",
+        # DRF appends the seconds.
+        "Too many requests from this address had no valid API key. A valid key works at once.",
     )
 
 

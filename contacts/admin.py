@@ -30,6 +30,7 @@ class ContactAdmin(RecordAdmin[Contact]):
     list_display = ["email", "first_name", "last_name", "unsubscribed", "workspace", "created_at"]
     list_select_related = ["workspace"]
     list_filter = [BY_WORKSPACE]
+    search_help_text = "Full address or id"
 
     def find(self, term: str) -> Q:
         # The index starts with the workspace: listing all workspaces lets PostgreSQL use it.
@@ -59,6 +60,7 @@ class SuppressionAdmin(RecordAdmin[Suppression]):
     form = SuppressForm
     autocomplete_fields = ["workspace"]
     actions = ["unsuppress"]
+    search_help_text = "Full address or id"
 
     def find(self, term: str) -> Q:
         # The index starts with the workspace: listing all workspaces lets PostgreSQL use it.
@@ -118,6 +120,7 @@ class SesRemovalAdmin(RecordAdmin[SesRemoval]):
     list_select_related = ["workspace"]
     list_filter = [SesRemovalFilter, BY_WORKSPACE]
     actions = ["retry_now"]
+    search_help_text = "Full address or id"
 
     def find(self, term: str) -> Q:
         # The index starts with the workspace: listing all workspaces lets PostgreSQL use it.

@@ -95,6 +95,7 @@ class DomainAdmin(RecordAdmin[Domain]):
     actions = ["check_now"]
     form = SettingsForm
     bottom_panels: ClassVar[Any] = (_records_panel,)
+    search_help_text = "Full domain name or id"
 
     def find(self, term: str) -> Q:
         return super().find(term) | Q(name=term.lower())
@@ -133,6 +134,7 @@ class DomainAdmin(RecordAdmin[Domain]):
 class DnsRecordAdmin(RecordAdmin[DnsRecord]):
     list_display = ["name", "type", "value", badge_column("status"), "domain"]
     list_select_related = ["domain"]
+    search_help_text = "Full domain name or id"
 
     def find(self, term: str) -> Q:
         return super().find(term) | Q(domain__name=term.lower())

@@ -14,6 +14,7 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.http.request import validate_host
 from django.utils.module_loading import import_string
+from kombu import Connection
 
 from emails.content.addresses import parse
 from emails.providers import PROVIDERS
@@ -145,11 +146,8 @@ def _web() -> Iterator[Problem]:
 
 
 def _stores() -> Iterator[Problem]:
-    if settings.REDIS_URL:
-        try:
-            redis.ConnectionPool.from_url(settings.REDIS_URL)
-        except ValueError:
-            yield "REDIS_URL", "can't be read; it must be a URL such as redis://localhost:6379/0"
+    if settings.REDIS_URL and not _is_redis_url(settings.REDIS_URL):
+        yield "REDIS_URL", "can't be read; it must be a URL such as redis://localhost:6379/0"
     store = urlsplit(settings.BLOB_STORE)
     if store.scheme == "s3" and not _BUCKET.fullmatch(store.netloc):
         yield "BLOB_STORE", "must name a bucket, as in s3://bucket/prefix"
@@ -174,6 +172,18 @@ def _operations() -> Iterator[Problem]:
             parse(mailbox)
         except ValueError:
             yield name, f"has `{mailbox}`, which is no mailbox such as Ada <ada@example.com>"
+
+
+def _is_redis_url(text: str) -> bool:
+    """Both redis-py and Celery's kombu take it: kombu has no `unix://`, and other parameters."""
+    try:
+        redis.ConnectionPool.from_url(text)
+        broker = Connection(text)
+        broker.transport  # noqa: B018 (raises KeyError if there is none of this scheme)
+    except (KeyError, TypeError, ValueError):
+        return False
+    database = (broker.virtual_host or "").removeprefix("/")
+    return not database or database.isdecimal()
 
 
 def _http_url(text: str) -> SplitResult | None:

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import environ
+import psycopg
+from psycopg.conninfo import make_conninfo
 
 T = TypeVar("T")
 Problem = tuple[builtins.str, builtins.str]  # a variable, and what is wrong with it
@@ -21,6 +23,19 @@ Problem = tuple[builtins.str, builtins.str]  # a variable, and what is wrong wit
 _TRUE = frozenset({"true", "on", "yes", "1"})
 _FALSE = frozenset({"false", "off", "no", "0"})
 _MAX_INT = 2**31 - 1
+# Parameters of a database URL: those that Django takes out, and what libpq's may be.
+_DJANGO_OPTIONS = frozenset({"assume_role", "isolation_level", "pool", "server_side_binding"})
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_NUMBERS = frozenset(
+    {
+        "connect_timeout",
+        "keepalives",
+        "keepalives_count",
+        "keepalives_idle",
+        "keepalives_interval",
+        "tcp_user_timeout",
+    }
+)
 
 
 class Environment:
@@ -154,7 +169,10 @@ class Environment:
         fallback = parse(default or "postgres://not-set.invalid/opensend")
         rule = "a URL such as postgres://user:password@host:5432/opensend"
         self.str(name, default=default, needed=rule)
-        return self._parsed(name, parse, fallback, rule, is_secret=True)
+        config = self._parsed(name, parse, fallback, rule, is_secret=True)
+        if wrong := _wrong_parameter(config.get("OPTIONS", {})):
+            self.problems.append((name, wrong))
+        return config
 
     def _parsed(
         self,
@@ -174,3 +192,22 @@ class Environment:
             shown = "can't be read" if is_secret else f"is `{text}`"
             self.problems.append((name, f"{shown}; it must be {rule}"))
             return default
+
+
+def _wrong_parameter(options: dict[str, Any]) -> str:
+    """What is wrong with the libpq parameters of a database URL; "" if nothing is.
+
+    A wrong one fails each connection, which looks like a database that is away.
+    """
+    parameters = {name: options[name] for name in options if name not in _DJANGO_OPTIONS}
+    try:
+        make_conninfo(**parameters)
+    except psycopg.ProgrammingError as error:
+        return f"has a parameter that libpq does not know: {error}".strip()
+    mode = parameters.get("sslmode", "prefer")
+    if mode not in _SSL_MODES:
+        return f"has sslmode={mode}; it must be one of {', '.join(_SSL_MODES)}"
+    for name in _NUMBERS & parameters.keys():
+        if not isinstance(parameters[name], int):
+            return f"has {name}={parameters[name]}; it must be a whole number"
+    return ""

@@ -87,8 +87,8 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "core.middleware.RequestIdMiddleware",
-    "core.middleware.HealthHostMiddleware",
     "core.middleware.SlashMiddleware",
+    "core.middleware.HealthHostMiddleware",
     "core.middleware.LiveConnectionMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "opensend.security_headers.SecurityHeadersMiddleware",

@@ -22,7 +22,7 @@ class HitAdmin(RecordAdmin[Hit]):
         *("network", "email_id"),
     ]
     list_filter = [WorkFilter]
-    search_help_text = "The full id of an email"
+    search_help_text = "Full id of a hit or its email"
 
     def find(self, term: str) -> Q:
         query = super().find(term)

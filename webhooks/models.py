@@ -170,7 +170,7 @@ class Delivery(WorkItem):
         ]
 
     def __str__(self) -> str:
-        return f"{self.event_id} to {self.endpoint_id}"
+        return f"{self.event.type} to {self.endpoint.url}"
 
 
 class Attempt(models.Model):

@@ -33,17 +33,17 @@ class ContactView(ApiView):
     tag = "Contacts"
 
     @operation("Get a contact", needs=Scope.CONTACTS_READ)
-    def get(self, access: Access, given: str) -> ContactDetail:
-        return represent(find(access, given))
+    def get(self, access: Access, id_or_email: str) -> ContactDetail:
+        return represent(find(access, id_or_email))
 
     @operation("Change a contact", needs=Scope.CONTACTS_WRITE)
-    def patch(self, access: Access, body: UpdateContact, given: str) -> ContactDetail:
+    def patch(self, access: Access, body: UpdateContact, id_or_email: str) -> ContactDetail:
         changes = _as_columns(body.model_dump(exclude_unset=True, exclude={"id"}))
-        return represent(services.update_contact(find(access, given), changes))
+        return represent(services.update_contact(find(access, id_or_email), changes))
 
     @operation("Delete a contact", needs=Scope.CONTACTS_WRITE)
-    def delete(self, access: Access, given: str) -> ContactDeleted:
-        contact = find(access, given)
+    def delete(self, access: Access, id_or_email: str) -> ContactDeleted:
+        contact = find(access, id_or_email)
         services.delete_contact(contact)
         return ContactDeleted(id=str(contact.pk), contact=str(contact.pk))
 
@@ -53,16 +53,16 @@ def visible(access: Access) -> ContactQuerySet:
     return Contact.objects.visible_to(access)
 
 
-def find(access: Access, given: str) -> Contact:
+def find(access: Access, id_or_email: str) -> Contact:
     """Finds a contact by id or by address."""
-    if "@" not in given:
-        return views.find(visible(access), given, "contact")
+    if "@" not in id_or_email:
+        return views.find(visible(access), id_or_email, "contact")
     try:
-        contact = visible(access).at(parse_contact_address(given)).first()
+        contact = visible(access).at(parse_contact_address(id_or_email)).first()
     except ValueError:
         contact = None
     if contact is None:
-        raise NotFound(f"There is no contact `{given}`.")
+        raise NotFound(f"There is no contact `{id_or_email}`.")
     return contact
 
 

@@ -73,12 +73,12 @@ class SuppressionView(ApiView):
     tag = "Suppressions"
 
     @operation("Get a suppression", needs=Scope.SUPPRESSIONS_READ)
-    def get(self, access: Access, given: str) -> SuppressionDetail:
-        return represent(find(access, given))
+    def get(self, access: Access, id_or_email: str) -> SuppressionDetail:
+        return represent(find(access, id_or_email))
 
     @operation("Remove a suppression", needs=Scope.SUPPRESSIONS_WRITE)
-    def delete(self, access: Access, given: str) -> SuppressionRemoved:
-        suppression = find(access, given)
+    def delete(self, access: Access, id_or_email: str) -> SuppressionRemoved:
+        suppression = find(access, id_or_email)
         removed = suppressions.unsuppress([suppression])
         if not removed:
             raise _not_found(suppression.email, access)
@@ -129,14 +129,14 @@ def filtered(access: Access, query: Mapping[str, str]) -> SuppressionQuerySet:
     return rows
 
 
-def find(access: Access, given: str) -> Suppression:
+def find(access: Access, id_or_email: str) -> Suppression:
     """Finds a suppression by id or by address."""
-    if "@" not in given:
-        return views.find(visible(access), given, "suppression")
+    if "@" not in id_or_email:
+        return views.find(visible(access), id_or_email, "suppression")
     try:
-        email = identity(parse_contact_address(given))
+        email = identity(parse_contact_address(id_or_email))
     except ValueError:
-        raise NotFound(f"There is no suppression `{given}`.") from None
+        raise NotFound(f"There is no suppression `{id_or_email}`.") from None
     suppression = visible(access).at(email).first()
     if suppression is None:
         raise _not_found(email, access)

@@ -159,6 +159,7 @@ class RecordAdmin(AsksFirst, history.RecordsValues, ModelAdmin[M]):
     top_panels: "ClassVar[Sequence[Callable[[Any], RecordPanel]]]" = ()
     bottom_panels: "ClassVar[Sequence[Callable[[Any], RecordPanel]]]" = ()
     search_fields = ["pk"]  # enables the search box; `find` builds the query
+    search_help_text = "Full id"  # all that `find` takes
     # Indexed text columns that a search matches exactly.
     exact: ClassVar[Sequence[str]] = ()
 

@@ -26,6 +26,7 @@ from core.queue.work import work_models
 class HeartbeatAdmin(RecordAdmin[Heartbeat]):
     list_display = ["name", "at"]
     exact = ["name"]
+    search_help_text = "Full name"
 
 
 admin.site.index_title = "Overview"

@@ -50,7 +50,7 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        path, method = scope["path"], scope["method"]
+        path, method = "/" + scope["path"].strip("/"), scope["method"]  # as SlashMiddleware
         if path == HEALTH and method in ("GET", "HEAD"):
             metrics.HTTP_REQUESTS.labels(method, "healthz", 200).inc()
             await _respond(send, 200, [_JSON, _request_id(scope)], self._health)

@@ -14,7 +14,6 @@ _JSON: dict[str, Any] = {
     "create_api_key": {
         "name": "Shop, production",
         "permission": "sending_access",
-        "domain_id": samples.DOMAIN,
     },
     "change_api_key": {"name": "Shop, staging"},
     "create_contact": {

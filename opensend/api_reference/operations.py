@@ -85,7 +85,7 @@ OPERATIONS: dict[str, str] = {
     "test_webhook": "Sends a signed example event at once and returns the endpoint's response.",
     # Operation
     "healthz": "For load balancers: it needs neither the database nor Redis.",
-    "readyz": "The state of database, migrations, Redis and beat, and of each queue. 503 when"
+    "readyz": "The state of database, migrations, Redis, beat, workers and queues. 503 when"
     " requests cannot be served. Keep it away from the internet.",
     "metrics": "Counters and histograms in the text format. Keep it away from the internet.",
 }
@@ -93,7 +93,7 @@ OPERATIONS: dict[str, str] = {
 # Name -> description and example.
 PARAMETERS: dict[str, tuple[str, Any]] = {
     "key_id": ("The id of the API key.", samples.API_KEY),
-    "given": ("The id or the email address.", samples.TO),
+    "id_or_email": ("The id or the email address.", samples.TO),
     "domain_id": ("The id of the domain.", samples.DOMAIN),
     "email_id": ("The id of the email.", samples.EMAIL),
     "attachment_id": ("The id of the attachment.", samples.ATTACHMENT),

@@ -15,7 +15,8 @@ ATTACHMENT = "0197a3c4-5d6e-7f80-9a1b-2c3d4e5f6080"
 POD = "0197a3a1-4d5e-7f60-8172-8394a5b6c7d8"
 INBOX = "0197a3a2-5e6f-7081-9283-a4b5c6d7e8f9"
 
-FROM = "Shop <hello@example.com>"
+# The domain that `make run` has verified, so that "Try it out" works there at once.
+FROM = "Shop <hello@demo.opensend.test>"
 TO = "ada@example.org"
 CREATED = "2026-05-10T09:12:44.125Z"
 LATER = "2026-05-10T09:12:46.310Z"

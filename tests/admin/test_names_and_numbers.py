@@ -10,10 +10,11 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
-from core.admin.base import Alert, format_number
+from core.admin.base import Alert, RecordAdmin, format_number
 from emails.models import SendRate
+from tests.admin.sample_rows import create_one_of_each
 from webhooks.hourly_stats import last_hours
-from webhooks.models import Endpoint, EndpointHour
+from webhooks.models import Delivery, Endpoint, EndpointHour
 from webhooks.services import create_endpoint
 
 pytestmark = pytest.mark.django_db
@@ -43,6 +44,22 @@ def test_titles_show_data_as_it_is(operator, endpoint, domain, make_email):
             shown = text(operator, url)
             assert name in shown
             assert name[0].upper() + name[1:] not in shown.replace(name, "")
+
+
+def test_a_confirmation_names_deliveries_by_their_event_and_endpoint(operator, workspace):
+    create_one_of_each(workspace)
+    delivery = Delivery.objects.select_related("event", "endpoint").get()
+    action = {"action": "replay", "_selected_action": str(delivery.pk)}
+    page = operator.post("/admin/webhooks/delivery/", action)
+    assert page.context["names"] == [f"{delivery.event.type} to {delivery.endpoint.url}"]
+
+
+def test_each_search_says_what_it_takes():
+    """A search finds what is typed in full, by the columns of its `find`."""
+    for owner in admin.site._registry.values():
+        if isinstance(owner, RecordAdmin):
+            own = vars(type(owner))
+            assert "search_help_text" in own or not own.keys() & {"find", "exact"}, type(owner)
 
 
 def test_names_of_models_begin_with_a_capital_in_titles():

@@ -136,7 +136,7 @@ def test_a_real_worker_is_seen(kind):
     assert [name for name, at in heartbeat.last_seen().items() if at] == [kind]
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+@pytest.mark.parametrize("path", ["/healthz", "/healthz/", "/readyz", "/readyz/", "/metrics"])
 @pytest.mark.parametrize("host", ["10.0.0.7", "10.0.0.7:8000", "[fd00::7]:8000", "web", "bad host"])
 def test_health_paths_answer_any_host(path, host, settings):
     settings.ALLOWED_HOSTS = ["testserver"]
@@ -147,7 +147,7 @@ def test_health_paths_answer_without_a_host():
     assert Client(SERVER_NAME="10.0.0.7").get("/healthz").status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/admin/login/", "/emails", "/healthz/", "/docs"])
+@pytest.mark.parametrize("path", ["/admin/login/", "/emails", "/healthz/x", "/docs"])
 def test_other_paths_still_check_the_host(path, settings):
     settings.ALLOWED_HOSTS = ["testserver"]
     assert Client(headers={"Host": "10.0.0.7"}).get(path).status_code == 400

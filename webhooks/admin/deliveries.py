@@ -64,6 +64,7 @@ class DeliveryAdmin(RecordAdmin[Delivery]):
     ]
     actions = ["deliver_now", "replay"]
     bottom_panels: ClassVar[Any] = (attempts,)
+    search_help_text = "Full id of a delivery or its event"
 
     def find(self, term: str) -> Q:
         query = super().find(term)
@@ -124,6 +125,7 @@ def _reasons(result: services.DeliverNow) -> Iterator[str]:
 class AttemptAdmin(RecordAdmin[Attempt]):
     list_display = ["delivery_id", "number", "status_code", "error", "duration_ms", "at"]
     raw_id_fields = ["delivery"]
+    search_help_text = "Full id of an attempt or its delivery"
 
     def find(self, term: str) -> Q:
         query = super().find(term)

@@ -86,6 +86,7 @@ class EndpointAdmin(RecordAdmin[Endpoint]):
     actions = ["enable", "disable", "send_test", "recover"]
     top_panels: ClassVar[Any] = (status_panel, last_hours, sections.last_failures)
     bottom_panels: ClassVar[Any] = (sections.last_deliveries, sections.recoveries)
+    search_help_text = "Full URL or id"
 
     def find(self, term: str) -> Q:
         return super().find(term) | Q(url=term)

@@ -29,6 +29,7 @@ class RecoveryAdmin(RecordAdmin[Recovery]):
         ("created_at", "next_attempt_at"),
         "last_error",
     ]
+    search_help_text = "Full id of a recovery or its endpoint"
 
     def find(self, term: str) -> Q:
         query = super().find(term)
