@@ -49,7 +49,7 @@ docs: openapi ## Write what docs/ has from the code: openapi.json and events.md
 	$(OFFLINE) $(PYTHON) manage.py write_event_docs --write docs/events.md
 
 test: .venv/.dev-stamp ## Run the tests; T=tests/emails narrows them
-	$(PYTHON) -m pytest -m "not chaos" -n auto --maxprocesses=4 --dist=worksteal $(T)
+	$(PYTHON) -m pytest -m "not chaos" -n auto --dist=worksteal $(T)
 
 test-chaos: .venv/.dev-stamp ## Kill real processes under load; ROUNDS=20 for longer
 	$(if $(ROUNDS),ROUNDS=$(ROUNDS)) $(PYTHON) -m pytest tests/reliability tests/chaos -m chaos

@@ -145,13 +145,17 @@ def _columns(first: Record) -> Columns | None:
 
 
 def _parse(record: Record, columns: Columns) -> tuple[str, str, bool]:
-    """The address, the origin and whether it is a known one; ValueError says what is invalid."""
+    """The address, the origin and whether it is a known one; ValueError says what is invalid.
+
+    Excel leaves out empty cells at the end of a row, so reasons may be missing.
+    """
     if record.problem:
         raise ValueError(record.problem)
-    if len(record.cells) < columns.needed:
-        raise ValueError("has fewer cells than the header line")
-    origin, is_known = parse_reason([record.cells[index] for index in columns.reasons])
-    return _parse_address(record.cells[columns.email]), origin, is_known
+    cells = record.cells
+    if columns.email >= len(cells):
+        raise ValueError("has no address: it has fewer cells than the header line")
+    origin, is_known = parse_reason([cells[at] for at in columns.reasons if at < len(cells)])
+    return _parse_address(cells[columns.email]), origin, is_known
 
 
 def _parse_address(cell: str) -> str:

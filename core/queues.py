@@ -2,6 +2,6 @@
 
 from core.queue.queues import Periodic
 
-HEARTBEAT = Periodic("core.tasks.tick", every=None)
+HEARTBEAT = Periodic("core.tasks.record_heartbeat", every=None)
 
 PERIODIC = [HEARTBEAT]

@@ -5,6 +5,6 @@ from core.models import Heartbeat
 
 
 @shared_task
-def tick() -> None:
+def record_heartbeat() -> None:
     """Heartbeat of beat and a worker; /readyz reports its age."""
     Heartbeat.objects.update_or_create(name="beat", defaults={"at": timezone.now()})

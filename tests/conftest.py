@@ -58,6 +58,11 @@ def _start_services() -> list[object]:
     return started
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: the tests wait half of the time, for processes they start."""
+    return min((os.cpu_count() or 1) + 1, 4)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):

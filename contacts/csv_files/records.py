@@ -18,6 +18,7 @@ _CHUNK = 64 * 1024  # bytes
 _HEAD = 512  # bytes that show the encoding
 _MAX_HEADER_LINES = 20
 _DELIMITERS = ",;\t"
+_ESCAPED = re.compile(r"\\.")
 _EXCEL_DELIMITER = re.compile(r'"?sep=([^"\s]|\t)"?\s*', re.IGNORECASE)
 
 _BINARY_FORMATS = {
@@ -75,12 +76,14 @@ def read_records(
 
 
 def _next_record(reader: Any, lines: "_Lines", *, is_whole: bool) -> Record | None:
-    start, lines.record_length = lines.number + 1, 0
+    start = lines.number + 1
+    lines.start_record()
     try:
         cells = [cell.strip() for cell in next(reader)]
     except StopIteration:
         return None
     except csv.Error as error:
+        lines.finish_record()
         return Record(start, (), _malformed(str(error), start, lines.number))
     if lines.record_length > MAX_RECORD_LENGTH:
         return Record(start, (), f"is longer than {MAX_RECORD_LENGTH:,} characters")
@@ -108,6 +111,7 @@ class _Lines(Iterator[str]):
         self._peeked: deque[_Line] = deque()
         self.number = 0  # of the last line that was passed on
         self.record_length = 0
+        self._record: list[str] = []  # its lines, as far as they are not too long
         self.is_terminated = True  # whether the last line that was passed on has a line end
 
     def peek(self, position: int = 0) -> str:
@@ -119,12 +123,30 @@ class _Lines(Iterator[str]):
     def skip(self) -> None:
         self._pass_on()
 
+    def start_record(self) -> None:
+        self.record_length = 0
+        self._record.clear()
+
+    def finish_record(self) -> None:
+        """Skip the rest of a malformed record whose quotes are escaped with backslashes.
+
+        PHP and MySQL write `"say \\"hi\\" and"`, after which the csv.reader takes the next line of
+        that cell for a record.
+        """
+        text = "".join(self._record)
+        is_open = '\\"' in text and _has_open_quote(text)
+        while is_open and self.peek():
+            is_open ^= _has_open_quote(self._pass_on().text)
+
     def __next__(self) -> str:
         if not self.peek():
             raise StopIteration
         line = self._pass_on()
         self.record_length += line.length
-        return line.text if self.record_length <= MAX_RECORD_LENGTH else _parity(line.text)
+        if self.record_length > MAX_RECORD_LENGTH:
+            return _parity(line.text)
+        self._record.append(line.text)
+        return line.text
 
     def _pass_on(self) -> "_Line":
         line = self._peeked.popleft()
@@ -146,6 +168,11 @@ class _Line(NamedTuple):
     text: str
     length: int
     is_terminated: bool
+
+
+def _has_open_quote(text: str) -> bool:
+    """By the parity of the quotes that no backslash escapes."""
+    return bool(_ESCAPED.sub("", text).count('"') % 2)
 
 
 def _parity(text: str) -> str:

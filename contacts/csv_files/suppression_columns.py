@@ -58,11 +58,6 @@ class Columns(NamedTuple):
     email: int
     reasons: tuple[int, ...] = ()
 
-    @property
-    def needed(self) -> int:
-        """How many cells a row must have."""
-        return max(self.email, *self.reasons, 0) + 1
-
 
 def is_header(cells: Sequence[str]) -> bool:
     """Whether these are the names of columns, one of which has addresses."""

@@ -17,6 +17,9 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SPECIALS = re.compile(r'[()<>\[\]:;@\\,."]')
 # Laxer than RFC 2047 section 2, like mail clients.
 _ENCODED_WORD = re.compile(r"=\?[^?]*\?[qb]\?.*?\?=", re.IGNORECASE)
+_QUOTED = re.compile(r'"(?:\\.|[^"\\])*+"')
+# An address, and what separates it from the next mailbox.
+_ANOTHER = re.compile(r"[^\s<>,;]@[^\s<>,;]+>?\s*[,;]")
 _MAX_INPUT = 2000  # encoded words are longer than their text
 _MAX_NAME = 320
 _MAX_LENGTH = 700  # of the columns that store it
@@ -51,6 +54,7 @@ def parse(text: str) -> Mailbox:
         raise ValueError(f"must have at most {_MAX_INPUT:,} characters")
     _reject_control(text)
     name, address = _split(text.strip())
+    _reject_another(name)
     mailbox = Mailbox(_decode(_unquote(name)), normalise(address))
     if len(mailbox.name) > _MAX_NAME or len(str(mailbox)) > _MAX_LENGTH:
         raise ValueError(f"has a display name of more than {_MAX_NAME} characters")
@@ -63,6 +67,14 @@ def _split(text: str) -> tuple[str, str]:
     if not angle or not text.endswith(">") or ">" in address:
         return "", text
     return name.strip(), address.strip()
+
+
+def _reject_another(name: str) -> None:
+    """`Ann <ann@x>, Bob <bob@x>` is no name of Bob's: Ann would silently get no mail."""
+    if _ANOTHER.search(_QUOTED.sub("", name)):
+        raise ValueError(
+            "must be one mailbox: several are a list, and a name with an address in it needs quotes"
+        )
 
 
 def _reject_control(text: str) -> None:

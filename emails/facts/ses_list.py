@@ -1,5 +1,6 @@
 """Which facts suppress: not those that repeat what SES's own list held before a removal."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -47,4 +48,4 @@ def _is_outdated(email: Email, removed_at: datetime | None) -> bool:
 
 def _is_from_list(fact: "EmailFact") -> bool:
     subtype = fact.payload.get("bounceSubType") or fact.payload.get("complaintSubType")
-    return str(subtype).lower() == "onaccountsuppressionlist"
+    return re.sub(r"[^a-z]", "", str(subtype).lower()) == "onaccountsuppressionlist"

@@ -17,7 +17,7 @@ from accounts.access import Scope
 from accounts.unsupported import UnsupportedEndpoint
 from core import health, redis
 from core.models import Heartbeat
-from core.tasks import tick
+from core.tasks import record_heartbeat
 from events.models import Event
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,7 +85,7 @@ def test_healthz_does_not_query_the_database(django_assert_num_queries):
 
 
 def test_readyz_reports_every_component(workspace):
-    tick()
+    record_heartbeat()
     Event.objects.create(
         workspace=workspace,
         type="webhook.test",

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from core import health
 from core.models import Heartbeat
-from core.tasks import tick
+from core.tasks import record_heartbeat
 from core.times import iso
 from tests.database import record_unapplied
 
@@ -44,7 +44,7 @@ def test_a_database_without_all_tables_is_not_ready(migrated):
 
 
 def test_an_unapplied_migration_does_not_hide_other_checks():
-    tick()
+    record_heartbeat()
     record_unapplied("core")
     state = Client().get("/readyz").json()
     assert state["migrations"] == "1 not applied"
@@ -54,7 +54,7 @@ def test_an_unapplied_migration_does_not_hide_other_checks():
 
 def test_the_last_tick_is_always_reported():
     assert Client().get("/readyz").json()["last_beat_at"] is None
-    tick()
+    record_heartbeat()
     state = Client().get("/readyz").json()
     assert (state["beat"], state["last_beat_at"]) == ("ok", iso(Heartbeat.objects.get().at))
     long_ago = timezone.now() - timedelta(hours=1)

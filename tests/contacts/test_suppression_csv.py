@@ -110,18 +110,18 @@ def test_a_form_without_a_file_is_refused_with_the_problem(api, form, kind, prob
 
 def test_invalid_lines_are_reported_by_number_and_affect_no_others(api):
     lines = [
-        b"email,origin",
-        b"a@example.net,bounce",
-        b"nonsense,bounce",
-        b'"b"@example.net,bounce',
+        b"origin,email",
+        b"bounce,a@example.net",
+        b"bounce,nonsense",
+        b'bounce,"b"@example.net',
         b"c@example.net",
-        b"\xff@example.net,bounce",
-        b"success@simulator.amazonses.com,bounce",
-        b"x" * 200_000 + b"@example.net,bounce",
-        b"nul\x00@example.net,bounce",
-        b"d@example.net,bounce",
-        b'"unclosed,bounce',
-        b"e@example.net,bounce",
+        b"bounce,\xff@example.net",
+        b"bounce,success@simulator.amazonses.com",
+        b"bounce," + b"x" * 200_000 + b"@example.net",
+        b"bounce,nul\x00@example.net",
+        b"bounce,d@example.net",
+        b'bounce,"unclosed',
+        b"bounce,e@example.net",
     ]
     result = import_csv(api, b"\n".join(lines))
     assert (result["lines"], result["added"], result["invalid"]) == (10, 2, 8)

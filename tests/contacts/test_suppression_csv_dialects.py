@@ -63,6 +63,29 @@ def test_a_quote_that_nothing_closes_ends_the_file(read, end):
     assert "lines 3 to 5 were not read" in report["errors"][0]["message"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'email,note\na@x.org,"say \\"stop\\" to\nvictim@y.org,1\nvictim@y.org"\nb@x.org,ok\n',
+        'email,note\na@x.org,"5\\" pipe"\nb@x.org,"ok"\n',
+        'note,email\n"\\"a\\" \\\\\nx,victim@y.org\n\\"b\\"\nx,victim@y.org\n",a@x.org\n,b@x.org\n',
+        'email,note\na@x.org,"5" pipe"\nb@x.org,"ok"\n',
+    ],
+    ids=["lines", "one line", "backslash", "not escaped"],
+)
+def test_a_line_inside_a_malformed_cell_is_no_row(read, text):
+    report, rows = read(text)
+    assert rows.keys() == {"b@x.org"}
+    assert (report["lines"], report["invalid"]) == (2, 1)
+    assert "write a quote inside a cell as two" in report["errors"][0]["message"]
+
+
+def test_a_malformed_cell_that_nothing_closes_ends_the_file(read):
+    report, rows = read('email,note\nb@x.org,\na@x.org,"\\"x\\"\n' + "victim@y.org,1\n" * 3)
+    assert rows.keys() == {"b@x.org"}
+    assert "lines 3 to 6 were not read" in report["errors"][0]["message"]
+
+
 def test_the_line_of_an_invalid_row_is_where_it_starts(read):
     report, _ = read('email,note\na@x.org,"1\n2\n3"\nnonsense,"1\n2"\nb@x.org,\nworse,\n')
     assert [error["line"] for error in report["errors"]] == [5, 8]
@@ -183,6 +206,20 @@ def test_columns_and_reasons_of_other_services(read, text, origin):
     report, rows = read(text)
     assert rows == {"a@x.org": origin}
     assert report["invalid"] == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "email,reason\na@x.org\nb@x.org,bounce\n",
+        "id;E-Mail;Grund;type;note\n1;a@x.org\n2;b@x.org;;bounce\n",
+        '"email"\t"origin"\t"source"\n"a@x.org"\n"b@x.org"\t\t"hard"\n',
+    ],
+)
+def test_empty_cells_at_the_end_of_a_row_may_be_missing(read, text):
+    report, rows = read(text)
+    assert rows == {"a@x.org": "manual", "b@x.org": "bounce"}
+    assert (report["invalid"], report["unknown_reasons"]) == (0, 0)
 
 
 def test_an_unknown_reason_is_counted_and_imported(read):

@@ -26,7 +26,7 @@ NOT_RUN = {
     r"make requirements": "needs a package index",
     r"make (docs|openapi|compatibility)": "rewrites docs/, which `make check` compares",
     r"make setup PYTHON3=\S+": "makes .venv again; tests/devstack test it",
-    r"\.venv/bin/python -m bench [a-z ]+": "takes minutes",
+    r"\.venv/bin/python -m (bench|pytest) [a-z/ ]+": "takes minutes",
     r"(\w+=\S+ )*make run": "what the other commands run beside",
     r"(mkdir .* && )?(\S+/)?pip install .+": "needs a package index",
     r"npm install .+": "needs a package index",

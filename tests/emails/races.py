@@ -12,17 +12,23 @@ from tests.database import concurrently
 def sending_begins(number):
     """A worker on another connection sends what is due while the block runs.
 
-    Rounds of different numbers begin the block at different moments, otherwise nearly always the
-    same side wins.
+    Rounds of different numbers begin the block at different moments: of twenty, one before the
+    worker looks, and one after it has sent.
     """
     start = threading.Barrier(2)
+    moment = number % 20
 
     def send():
         start.wait(10)
         return send_due()
 
-    with concurrently(send):
+    with concurrently(send) as sending:
+        if moment == 0:
+            yield
         start.wait(10)
-        if number % 3:
-            time.sleep(0.0004 * (number % 20))
-        yield
+        if moment == 19:
+            sending.result(10)
+        elif number % 3:
+            time.sleep(0.0004 * moment)
+        if moment:
+            yield

@@ -14,7 +14,7 @@ from tests.clients import sending_client
 from tests.database import make_due
 from tests.emails.races import sending_begins
 
-ROUNDS = 200
+ROUNDS = 100
 
 
 @pytest.mark.django_db
@@ -142,6 +142,6 @@ def test_an_email_is_cancelled_or_sent_but_never_both(domain, api_key, provider)
     sent = {message.email_id for message in provider.sent}
     assert sent == {key for key, outcome in outcomes.items() if outcome == "sent"}
     assert {str(pk): status for pk, status in Email.objects.values_list("pk", "status")} == outcomes
-    assert set(outcomes.values()) == {"cancelled", "sent"}, "one side won every race"
+    assert set(outcomes.values()) == {"cancelled", "sent"}
     assert len(provider.sent) == len(sent)
     assert connection.in_atomic_block is False

@@ -73,6 +73,9 @@ def test_an_email_is_stored_as_it_was_written(send, workspace, api_key, domain):
         ("Bob <bob@例え.テスト>", "Bob <bob@xn--r8jz45g.xn--zckzah>"),
         ("o'brien+tag=x@example.net", "o'brien+tag=x@example.net"),
         ('"" <bob@example.net>', "bob@example.net"),
+        ('"ann@b.example, Bob" <bob@example.net>', '"ann@b.example, Bob" <bob@example.net>'),
+        ("Bob, a@b.example <bob@example.net>", '"Bob, a@b.example" <bob@example.net>'),
+        ("Sales @ Acme, Inc. <bob@example.net>", '"Sales @ Acme, Inc." <bob@example.net>'),
     ],
 )
 def test_all_forms_of_mailboxes_are_parsed(value, expected, send):
@@ -91,6 +94,9 @@ def test_all_forms_of_mailboxes_are_parsed(value, expected, send):
         *("Bob\x00 <bob@example.net>", "B\u2028ob <bob@example.net>", "bob@xn--a.example\x7f"),
         *("=?utf-8?q?a=0D=0ABcc:_x?= <bob@example.net>", "=?utf-8?b?a?= <bob@example.net>"),
         *("=?no-such?q?a?= <bob@example.net>", f"{'B' * 321} <bob@example.net>"),
+        *("Ann <ann@example.net>, Bob <bob@example.net>", "a@b.example, Bob <bob@example.net>"),
+        *("Ann <ann@example.net>; Bob <bob@example.net>", "<a@b.example>,<bob@example.net>"),
+        *('"Lee, Ann" <ann@example.net> , Bob <bob@example.net>', "a@b ;c@d <bob@example.net>"),
         '"""' + '"' * 316 + f'" <{"b" * 64}@{".".join(["e" * 60] * 4)}>',
     ],
 )

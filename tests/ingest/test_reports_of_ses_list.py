@@ -57,6 +57,17 @@ def test_a_report_before_ses_removed_it_does_not_suppress_again(report, removal,
     assert not suppressions()
 
 
+@pytest.mark.parametrize("kind", ["bounce", "complaint"])
+@pytest.mark.parametrize(
+    "subtype",
+    ["ON_ACCOUNT_SUPPRESSION_LIST", "onaccountsuppressionlist ", "On Account Suppression-List"],
+)
+def test_the_subtype_is_compared_without_case_and_punctuation(report, removal, kind, subtype):
+    removal(NOON)
+    report(NOON - timedelta(minutes=1), kind=kind, subtype=subtype)
+    assert not suppressions()
+
+
 def test_a_report_about_later_mail_suppresses(report, removal):
     removal(NOON)
     report(NOON + timedelta(minutes=1))
