@@ -105,7 +105,7 @@ class AsksFirst(AnyAdmin):
             **self.admin_site.each_context(request),
             "title": f"{action}: {self.count_of(count)}?",
             "consequence": consequence,
-            "names": [str(row) for row in rows[:_NAMED]],
+            "names": [self.name_of(row) for row in rows[:_NAMED]],
             "unnamed": count - _NAMED if count > _NAMED else 0,
             "is_truncated": count == MAX_ROWS,
             "again": [*again, ("asked", str(count))],
@@ -114,6 +114,10 @@ class AsksFirst(AnyAdmin):
             "opts": self.opts,
         }
         return TemplateResponse(request, "core/admin/confirm.html", context)
+
+    def name_of(self, row: Model) -> str:
+        """As the confirmation page lists it."""
+        return str(row)
 
     def count_of(self, count: int) -> str:
         """`1 API key`, `4,519 deliveries`."""

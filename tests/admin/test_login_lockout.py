@@ -131,6 +131,7 @@ def test_the_admin_shows_attempts_and_unlocks_them():
     form = {"action": "unlock", "index": "0", "_selected_action": [attempt.pk]}
     question = other.post("/admin/axes/accessattempt/", form)
     assert question.context["title"] == "Unlock: 1 access attempt?"
+    assert question.context["names"] == [f"{attempt.username} from 192.0.2.1"]
     other.post("/admin/axes/accessattempt/", form | {"confirmed": "yes"})
     assert log_in().status_code == 302
     assert LogEntry.objects.get().is_deletion()
