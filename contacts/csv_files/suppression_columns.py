@@ -7,6 +7,7 @@ SendGrid and SparkPost.
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
+from unicodedata import normalize
 
 from contacts.models import Suppression
 
@@ -16,7 +17,8 @@ Origin = Suppression.Origin
 _ADDRESS_COLUMNS = {
     *("email", "emails", "mail", "emailaddress", "mailaddress", "emailaddr", "emailid"),
     *("contactemail", "recipientemail", "recipientemailaddress", "subscriberemail", "useremail"),
-    *("emailadresse", "mailadresse", "adresseemail", "adressemail", "correoelectronico"),
+    *("emailadresse", "mailadresse", "adresseemail", "adressemail", "adresseelectronique"),
+    *("correoelectronico", "indirizzoemail", "emailadres", "enderecodeemail"),
 }
 # Columns with the address unless another one has it: Mailchimp's `Address` is a street.
 _POSSIBLE_ADDRESS_COLUMNS = {"address", "recipient", "recipientaddress", "destination"}
@@ -95,8 +97,9 @@ def _address_columns(header: Sequence[str]) -> list[int]:
 
 
 def _key(name: str) -> str:
-    """Ignores case, blanks, hyphens, underscores and dots: `E-Mail Address` is `emailaddress`."""
-    return re.sub(r"[\s_.-]+", "", name).lower()
+    """Ignores case, accents, blanks, hyphens, underscores and dots: `E-Mail Address` is
+    `emailaddress`, `Correo electrónico` is `correoelectronico`."""
+    return re.sub(r"[\s_.\u0300-\u036f-]+", "", normalize("NFD", name)).lower()
 
 
 def _quoted(names: Sequence[str]) -> str:

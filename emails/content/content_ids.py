@@ -17,14 +17,14 @@ _DOT_ATOM = rf"{_ATOM}(?:\.{_ATOM})*"
 _PLAIN = re.compile(rf"{_DOT_ATOM}(?:@{_DOT_ATOM})?")
 _MAX_LENGTH = 128  # characters of an id
 _MAX_URL = 12 * _MAX_LENGTH  # percent-encoded UTF-8
+# A quote in an attribute, as it is or escaped.
+_QUOTE = r"""["']|&(?:quot|apos|\#0{0,5}3[49]|\#x0{0,5}2[27]);"""
 # A URL ends where the quote or parenthesis before it is closed.
 _URL = re.compile(
     rf"""
-      (?<= " )      cid: [^"]{{1,{_MAX_URL}}} (?= " )
-    | (?<= ' )      cid: [^']{{1,{_MAX_URL}}} (?= ' )
-    | (?<= \( )     cid: [^)]{{1,{_MAX_URL}}} (?= \) )
-    | (?<= &quot; ) cid: .{{1,{_MAX_URL}}}? (?= &quot; )
-    | (?<= &\#39; ) cid: .{{1,{_MAX_URL}}}? (?= &\#39; )
+      (?P<before> (?P<quote> {_QUOTE} ) \s{{0,99}} )
+      (?P<quoted> cid: .{{1,{_MAX_URL}}}? )           (?= \s{{0,99}} (?P=quote) )
+    | (?<= \( )     cid: [^)]{{1,{_MAX_URL}}}         (?= \) )
     | (?<= [=\s,] ) cid: [^\s"'<>]{{1,{_MAX_URL}}}
     """,
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
@@ -58,7 +58,9 @@ def rewrite_references(html: str, content_ids: Iterable[str]) -> str:
         return html
     # Of ids that differ only in their spelling the first counts, unless a reference is exact.
     known = {_key(each): each for each in reversed(ids)} | {each: each for each in ids}
-    return _URL.sub(lambda match: _rewritten(match[0], known), html)
+    return _URL.sub(
+        lambda match: (match["before"] or "") + _rewritten(match["quoted"] or match[0], known), html
+    )
 
 
 def _rewritten(url: str, known: Mapping[str, str]) -> str:

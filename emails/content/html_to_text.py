@@ -7,6 +7,7 @@ A tokenizer instead of a parser: the tree of a parser may grow with the square o
 import re
 from collections import Counter
 from dataclasses import dataclass
+from enum import Enum
 from html import unescape
 from typing import NamedTuple
 
@@ -40,6 +41,7 @@ _BLOCKS = _PARAGRAPHS | (
     | {"main", "nav", "search", "section", "summary", "table", "tbody", "tfoot", "thead", "tr"}
 )
 _CELLS = frozenset({"td", "th"})
+_ROWS = frozenset({"table", "tbody", "tfoot", "thead", "tr"})
 _LISTS = frozenset({"ol", "ul"})
 # Innermost elements that a start tag ends (HTML Standard, section 13.1.2.4).
 _ENDED_BY = {
@@ -52,7 +54,10 @@ _ENDED_BY = {
 }
 
 _HIDING = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)\b", re.IGNORECASE)
-_BLOCK_STYLE = re.compile(r"(?:^|;)\s*display\s*:\s*(?:block|flex|grid|table)\b", re.IGNORECASE)
+_DECLARATIONS = re.compile(r"(?:^|;)\s*(display|white-space)\s*:\s*([a-z-]+)", re.IGNORECASE)
+_BLOCK_DISPLAYS = ("block", "flex", "grid", "table")  # and table-cell, ...
+_BOX_DISPLAYS = ("inline-block", "inline-flex", "inline-grid", "inline-table")
+_DISPLAYS_OF_ITEMS = frozenset({"flex", "grid", "inline-flex", "inline-grid"})
 _HUGE_REFERENCE = re.compile(r"&#[0-9]{4000,};?")  # int() refuses more than 4,300 digits
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 # Schemes that lead nowhere outside the HTML.
@@ -96,9 +101,29 @@ def _bounded(text: str, html: str) -> str:
     return text if excess <= 0 else octets[:-excess].decode(errors="ignore")
 
 
+class _Space(Enum):
+    """What becomes of blanks and line breaks: CSS `white-space`, as far as it shows in a text."""
+
+    COLLAPSED = "normal"
+    KEPT = "pre"
+    LINES_KEPT = "pre-line"
+
+
+_SPACES = {
+    **dict.fromkeys(("normal", "nowrap", "initial"), _Space.COLLAPSED),
+    **dict.fromkeys(("pre", "pre-wrap", "break-spaces"), _Space.KEPT),
+    "pre-line": _Space.LINES_KEPT,
+}
+
+
 class _Element(NamedTuple):
+    """`is_box`: it stands apart from a box next to it; `has_items`: so do its children."""
+
     name: str
     is_block: bool
+    is_box: bool
+    has_items: bool
+    space: _Space
 
 
 @dataclass(slots=True)
@@ -126,8 +151,7 @@ class _Reader:
         self._end_implied(name)
         given = attributes(tag) if len(tag) > 1 else {}
         is_hidden = name in _SKIPPED or _is_hidden(given)
-        is_block = name in _BLOCKS or bool(_BLOCK_STYLE.search(given.get("style", "")))
-        element = _Element(name, is_block)
+        element = self._element(name, given)
         if self._hidden_from is None and not is_hidden:
             self._enter(element, given)
         if name in _VOID or (name == "svg" and tag.endswith("/>")):
@@ -148,14 +172,39 @@ class _Reader:
         if self._hidden_from is not None:
             return
         text = unescape(_HUGE_REFERENCE.sub("\N{REPLACEMENT CHARACTER}", text))
-        if self._count["pre"]:
-            self._text.write_preformatted(text)
-        else:
-            self._text.write(text)
+        match self._space_of(text):
+            case _Space.COLLAPSED:
+                self._text.write(text)
+            case _Space.KEPT:
+                self._text.write_preformatted(text)
+            case _Space.LINES_KEPT:
+                self._text.write_lines(text)
 
     def finish(self) -> str:
         self._end_link()
         return self._text.finish()
+
+    def _element(self, name: str, given: dict[str, str]) -> _Element:
+        parent = self._open[-1] if self._open else None
+        style = {key.lower(): value for key, value in _DECLARATIONS.findall(given.get("style", ""))}
+        display, space = style.get("display", "").lower(), style.get("white-space", "").lower()
+        own = _SPACES.get(space, _Space.KEPT if name == "pre" else None)
+        return _Element(
+            name,
+            is_block=name in _BLOCKS or display.startswith(_BLOCK_DISPLAYS),
+            is_box=name == "button"
+            or display in _BOX_DISPLAYS
+            or bool(parent and parent.has_items),
+            has_items=display in _DISPLAYS_OF_ITEMS,
+            space=own or (parent.space if parent else _Space.COLLAPSED),
+        )
+
+    def _space_of(self, text: str) -> _Space:
+        parent = self._open[-1] if self._open else None
+        # Between cells and rows, browsers drop what is blank.
+        if parent is None or (parent.name in _ROWS and not text.strip()):
+            return _Space.COLLAPSED
+        return parent.space
 
     def _end_implied(self, name: str) -> None:
         ended = _ENDED_BY.get(name, frozenset())
@@ -175,6 +224,8 @@ class _Reader:
 
     def _enter(self, element: _Element, given: dict[str, str]) -> None:
         self._break(element)
+        if element.is_box:
+            self._text.start_box()
         match element.name:
             case "br":
                 self._text.break_line()
@@ -201,6 +252,8 @@ class _Reader:
             self._end_link()
         elif element.name in _LISTS:
             self._lists.pop()
+        if element.is_box:
+            self._text.end_box()
         self._break(element)
 
     def _break(self, element: _Element) -> None:

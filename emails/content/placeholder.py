@@ -12,15 +12,21 @@ MAX_URL = 1024  # characters of the URL that takes its place
 _BLANK = r"(?:\s|%20|&nbsp;|&\#(?:160|xA0);)"
 _UNDERSCORE = r"(?:\\?_|%5F|&\#(?:95|x5F);|&lowbar;)"
 _NAME = _UNDERSCORE.join(("(?:OPENSEND|RESEND)", "UNSUBSCRIBE", "URL"))
+_OPENING = r"(?:\\?\{|%7B|&\#0{0,5}123;|&\#x0{0,5}7B;|&lcub;|&lbrace;)"
 # Repetitions are bounded, so that a search takes linear time.
 _PLACEHOLDER = re.compile(
-    r"(?:https?://)?"
-    r"(?:\\?\{|%7B|&\#0{0,5}123;|&\#x0{0,5}7B;|&lcub;|&lbrace;){1,6}"
-    rf"{_BLANK}{{0,9}}{_NAME}{_BLANK}{{0,9}}"
+    rf"(?:https?://)?{_OPENING}{{1,6}}{_BLANK}{{0,9}}{_NAME}{_BLANK}{{0,9}}"
     r"(?:\\?\}|%7D|&\#0{0,5}125;|&\#x0{0,5}7D;|&rcub;|&rbrace;){1,6}",
     re.IGNORECASE,
 )
 _NAME_ALONE = re.compile(_NAME, re.IGNORECASE)
+# What stands in braces and was meant to be it: `OPENSEND-UNSUBSCRIBE-URL`, `OPENSEND_UNSUBSCRIBE`.
+_BETWEEN = rf"(?:{_UNDERSCORE}|{_BLANK}|[-.\xad\u200b]|&shy;|<[^<>]{{0,40}}>)"
+_SIMILAR = re.compile(
+    rf"(?:OPEN{_BETWEEN}?SEND|RESEND){_BETWEEN}{{0,3}}UNSU[\w-]{{0,30}}", re.IGNORECASE
+)
+_OPENED = re.compile(rf"{_OPENING}{_BLANK}{{0,9}}\Z", re.IGNORECASE)
+_MAX_OPENING = 64  # characters
 
 
 def has_placeholder(text: str) -> bool:
@@ -38,11 +44,22 @@ def replaced_size(text: str) -> int:
 
 def misspelt_placeholder(text: str) -> str:
     """The first one that would be sent as it is, with what is around it; "" if there is none."""
-    if not _may_have(text):
-        return ""
-    left = _PLACEHOLDER.sub("", text)
-    name = _NAME_ALONE.search(left)
-    return left[max(name.start() - 3, 0) : name.end() + 3] if name else ""
+    left = _PLACEHOLDER.sub("", text) if _may_have(text) else text
+    found = (_NAME_ALONE.search(left) if _may_have(left) else None) or _similar(left)
+    return left[max(found.start() - 3, 0) : found.end() + 3] if found else ""
+
+
+def _similar(text: str) -> re.Match[str] | None:
+    """A name between braces that was meant to be the placeholder's."""
+    lowered = text.lower()
+    if "unsu" not in lowered or "send" not in lowered:
+        return None
+    found = _SIMILAR.finditer(text)
+    return next((each for each in found if _is_opened(text, each.start())), None)
+
+
+def _is_opened(text: str, position: int) -> bool:
+    return bool(_OPENED.search(text[max(position - _MAX_OPENING, 0) : position]))
 
 
 def names_placeholder(text: str) -> bool:

@@ -28,6 +28,7 @@ class TextWriter:
         self._breaks = 0
         self._blank = _Blank.NONE
         self._mark = ""
+        self._is_after_box = False
         self._label: list[str] | None = None
 
     def write(self, text: str) -> None:
@@ -53,6 +54,13 @@ class TextWriter:
             if line:
                 self._append(line)
 
+    def write_lines(self, text: str) -> None:
+        """Only its line breaks are kept."""
+        for number, line in enumerate(_LINE_BREAK.split(text)):
+            if number:
+                self.break_line()
+            self.write(line)
+
     def write_mark(self, mark: str) -> None:
         """Before the next text, on a line of its own."""
         self.start_line()
@@ -67,6 +75,14 @@ class TextWriter:
     def separate(self) -> None:
         """A blank before the next text."""
         self._blank = _Blank.ALWAYS
+
+    def start_box(self) -> None:
+        """Of two boxes without a blank between them, as columns and buttons are, add one."""
+        if self._is_after_box:
+            self.separate()
+
+    def end_box(self) -> None:
+        self._is_after_box = True
 
     def break_line(self) -> None:
         """One more line break; at most one line stays empty."""
@@ -97,6 +113,7 @@ class TextWriter:
             self._parts.append(" ")
         self._parts += [self._mark, text]
         self._breaks, self._blank, self._mark = 0, _Blank.NONE, ""
+        self._is_after_box = False
         if self._label is not None:
             self._label.append(text)
 

@@ -200,6 +200,9 @@ def test_a_file_that_cannot_be_read_is_refused_with_what_was_seen(read, start, s
         ("Recipient,Reason\na@x.org,Spam Report\n", "complaint"),
         ("email,origin,source_id,created_at\na@x.org,soft_bounces,,\n", "soft_bounces"),
         ("E-Mail-Adresse\na@x.org\n", "manual"),
+        ("Nombre;Correo electrónico;Motivo\nAnn;a@x.org;?\n", "manual"),
+        ("Adresse e\u0301lectronique,Reason\na@x.org,bounce\n", "bounce"),
+        ("Endereço de e-mail\na@x.org\n", "manual"),
     ],
 )
 def test_columns_and_reasons_of_other_services(read, text, origin):

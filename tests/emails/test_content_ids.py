@@ -55,6 +55,12 @@ PLACES = [
     '<!--[if mso]><v:fill src="{}"/><![endif]-->',
     "<div style=\"background:url('{}')\">",
     '<div style="background:url(&quot;{}&quot;)">',
+    "<div style='background:url(&#34;{}&#34;)'>",
+    '<div style="background:url(&#39;{}&#39;)">',
+    '<div style="background:url(&#x27;{}&#x27;)">',  # Django, Jinja
+    '<div style="background:url(&#039;{}&#039;)">',  # PHP
+    '<div style="background:url( &apos;{}&apos; )">',
+    "<img src='\n  {}\n'>",
 ]
 
 
@@ -154,7 +160,13 @@ def test_any_id_is_found_by_its_percent_encoded_reference(text):
     assert unescape(on_the_wire(content_id)).isascii()
 
 
-@pytest.mark.parametrize("piece", ["cid:", "'cid:", '"cid:x', "(cid:", " cid:a,", "&quot;cid:"])
+HOSTILE = [
+    *("cid:", "'cid:", '"cid:x', "(cid:", " cid:a,", "&quot;cid:", "&#x27;cid:", '"cid: ', '" '),
+    "'cid:" + " " * 2000 + "x",
+]
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
 def test_hostile_html_takes_linear_time(piece):
     html = piece * (200_000 // len(piece))
     started = process_time()

@@ -99,6 +99,27 @@ TEXTS = [
     ("<p>👨‍👩‍👧 می‌خواهم</p>", "👨‍👩‍👧 می‌خواهم"),
     ("Hi<img alt=':)'>! <img src=x>", "Hi :)!"),
     ("<b>a</b><i>b</i>", "ab"),
+    (
+        '<span style="display:inline-block;width:9em">Total</span>'
+        '<b style="color:red;DISPLAY: inline-flex"><i>$5</i></b>',
+        "Total $5",
+    ),
+    ('<button type="button">Yes</button><button>No</button>', "Yes No"),
+    ('<div style="display:flex"><span>Total</span><b><i>$</i>5</b></div>', "Total $5"),
+    ('<p style="display: inline-grid"><i>a</i><i>b</i>,<br><i>c</i></p>d', "a b,\nc\n\nd"),
+    ('$<span style="display:inline-block">9</span>.99', "$9.99"),
+    ('<b style="display:inline-block"><i style="display:inline-block">a</i></b>b', "ab"),
+    (
+        '<div style="white-space:pre-wrap">Dear\n  <b>Ann</b>,\n\nhi</div>x  y',
+        "Dear\n  Ann,\n\nhi\nx y",
+    ),
+    ('<p style="WHITE-SPACE : pre-line">a  b\n c<i>\nd</i></p>', "a b\nc\nd"),
+    ('<pre>a\n<i style="white-space:normal">b\nc</i>\nd</pre>', "a\nb c\nd"),
+    (
+        '<table style="white-space:pre-wrap">\n<tr>\n<td>a\nb</td>\n<td>c</td>\n</tr></table>',
+        "a\nb c",
+    ),
+    ('<p style="white-space:nowrap">a\nb</p>', "a b"),
     ("<p>one<p>two<div>three</b></i>four", "one\n\ntwo\n\nthreefour"),
     ("Hello <a", "Hello"),
     ("", ""),

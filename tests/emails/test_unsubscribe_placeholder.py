@@ -7,7 +7,12 @@ from time import process_time
 import pytest
 
 from emails.content.html_to_text import html_to_text
-from emails.content.placeholder import UNSUBSCRIBE_URL, has_placeholder, replace_placeholder
+from emails.content.placeholder import (
+    UNSUBSCRIBE_URL,
+    has_placeholder,
+    misspelt_placeholder,
+    replace_placeholder,
+)
 from emails.models import Email
 from emails.sending.loop import send_due
 
@@ -38,6 +43,15 @@ MISSPELT = [
     "*|OPENSEND_UNSUBSCRIBE_URL|*",
     "{{{<b>OPENSEND_UNSUBSCRIBE_URL</b>}}}",
     f"{UNSUBSCRIBE_URL} and opensend_unsubscribe_url",
+    "{{{OPENSEND_UNSUBSCRIBE}}}",
+    "{{{OPENSEND_UNSUBSCRIBE_LINK}}}",
+    "{{OPENSEND-UNSUBSCRIBE-URL}}",
+    "{{{ opensend.unsubscribe_url }}}",
+    "{{{OPEN_SEND_UNSUBSCRIBE_URL}}}",
+    "{{{OPENSEND_UNSUSCRIBE_URL}}}",
+    "%7B%7B%7B%20OPENSEND%20UNSUBSCRIBE%20URL%7D%7D%7D",
+    "&#123;&#123;&nbsp;OPENSEND_<wbr>UNSUBSCRIBE_URL&#125;&#125;",
+    "{{{RESEND_UNSUBSCRIBEURL}}}",
 ]
 
 
@@ -98,19 +112,32 @@ def test_it_belongs_into_html_or_text_only(send, changes):
 
 
 @pytest.mark.parametrize(
-    "text", ["unsubscribe", "Opensend", "{{{NAME}}}", "Unsubscribe: opensend.example"]
+    "text",
+    [
+        *("unsubscribe", "Opensend", "{{{NAME}}}", "Unsubscribe: opensend.example"),
+        *("OpenSend unsubscribe URLs", "a {b} OpenSend-unsubscribe", "{{{SENDER_UNSUBSCRIBE}}}"),
+        "We resend unsubscribe mails to {{NAME}}.",
+    ],
 )
 def test_other_text_is_no_placeholder(text):
     assert not has_placeholder(text)
+    assert not misspelt_placeholder(text)
     assert replace_placeholder(text, "x") == text
 
 
-@pytest.mark.parametrize("piece", ["{", "%7B", "&#123;", "{ ", "{{{OPENSEND_UNSUBSCRIBE_"])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *("{", "%7B", "&#123;", "{ ", "{{{OPENSEND_UNSUBSCRIBE_"),
+        *("{{OPENSEND_<", "OPENSEND<", "opensend_unsu"),
+    ],
+)
 def test_the_search_takes_linear_time(piece):
     text = "opensend unsubscribe" + piece * (300_000 // len(piece))
     started = process_time()
 
     assert not has_placeholder(text)
+    misspelt_placeholder(text)
     assert process_time() - started < 3
 
 
