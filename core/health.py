@@ -17,6 +17,7 @@ from prometheus_client.registry import REGISTRY, Collector
 from core import hooks, redis
 from core.api.http import answering
 from core.db.ids import uuid7
+from core.db.live_connection import ensure_live_connection
 from core.db.outages import is_outage
 from core.models import Heartbeat
 from core.queue import heartbeat
@@ -102,6 +103,7 @@ class _Queues(Collector):
 
 def _database() -> str:
     try:
+        ensure_live_connection()
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except Error:
@@ -199,6 +201,7 @@ def _queues() -> dict[str, dict[str, Any]]:
 def _queues_if_reachable() -> dict[str, dict[str, Any]]:
     # Without a database the counters of the process are what an operator needs most.
     try:
+        ensure_live_connection()
         return _queues()
     except Error:
         logger.warning("Database unavailable; queue metrics are missing")

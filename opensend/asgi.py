@@ -14,7 +14,9 @@ MAX_IMPORT = 8 * settings.API_MAX_BODY_BYTES
 API = Lane("api", size=settings.WEB_THREADS, max_body=settings.API_MAX_BODY_BYTES)
 # SNS gives up after an hour of failures, so callbacks must get through when the API is overloaded.
 CALLBACKS = Lane("callbacks", size=settings.WEB_THREADS, max_body=MAX_CALLBACK)
-# What recipients of mail open.
+# Links and images in mail, which work without a database.
+LINKS = Lane("links", size=2, max_body=MAX_PAGE_FORM)
+# The pages that recipients see need one, and wait for it.
 PAGES = Lane("pages", size=2, max_body=MAX_PAGE_FORM)
 # They run for as long as the file is long.
 FILES = Lane("files", size=2, max_body=MAX_IMPORT)
@@ -28,8 +30,10 @@ def lane_of(method: str, path: str) -> Lane:
     path = path.removeprefix("/api")
     if method == "POST" and path.startswith(("/events/", "/webhooks/ses")):
         return CALLBACKS
-    if path.startswith("/t/"):
+    if path.startswith("/t/u/"):
         return PAGES
+    if path.startswith("/t/"):
+        return LINKS
     if path.startswith(_FILES):
         return FILES
     if path in ("/readyz", "/metrics"):

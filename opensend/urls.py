@@ -2,13 +2,14 @@ from csp.decorators import csp
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from core import health
 from core.api.http import answering
 from core.blobs.views import download
 from emails.unsubscribe_page import unsubscribe_view
 from ingest.api.ses import ses_events
+from opensend.openapi_document import OpenApiDocumentView
 from opensend.security_headers import DOCS_CSP
 
 reading = answering("GET", "HEAD")
@@ -40,7 +41,7 @@ urlpatterns = [
     path("readyz", health.readyz),
     path("metrics", health.metrics),
     path("blobs/<str:token>", download),
-    path("openapi.json", reading(SpectacularJSONAPIView.as_view()), name="schema"),
+    path("openapi.json", reading(OpenApiDocumentView.as_view()), name="schema"),
     path("docs", docs, name="docs"),
     # Ahead of /api/webhooks/<id>: the address under which SNS may know us already.
     path("api/webhooks/ses", ses_events),

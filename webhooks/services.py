@@ -67,6 +67,7 @@ def create_endpoint(
     event_types: list[str],
     description: str = "",
     ed25519: bool = False,
+    status: str = Endpoint.Status.ENABLED,
     **options: Unpack[Options],
 ) -> tuple[Endpoint, str]:
     """Create an endpoint; returns it with its signing secret, which is shown only once."""
@@ -80,6 +81,8 @@ def create_endpoint(
         **_keyring_columns(keyring),
         **_option_columns(options),
     )
+    for name, value in _status_columns(endpoint, {"status": status}).items():
+        setattr(endpoint, name, value)
     with transaction.atomic():
         endpoint.save(force_insert=True)
         _set_rate_limit(endpoint)

@@ -32,6 +32,11 @@ class RequestBody(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
+    def _empty_list_as_map(cls, data: Any) -> Any:
+        return {} if data == [] else data  # as PHP writes an empty map
+
+    @model_validator(mode="before")
+    @classmethod
     def _is_no_flood(cls, data: Any) -> Any:
         # Pydantic would look at every entry, and note what is wrong with each.
         if isinstance(data, dict):

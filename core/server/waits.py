@@ -68,8 +68,10 @@ class Waits:
             )
 
         with self._changed:
-            # Those who wait for their turn hold threads too.
-            patience = self._patience if self._patient < 4 * self._in_all else 0.0
+            # Those who wait for their turn hold threads, and in a transaction also connections, of
+            # which the pool must keep some for everybody else.
+            most = self._in_all // 2 if connection.in_atomic_block else 4 * self._in_all
+            patience = self._patience if self._patient < most else 0.0
             self._patient += 1
             try:
                 if not self._changed.wait_for(is_free, timeout=patience):

@@ -107,3 +107,22 @@ def test_an_empty_list_stays_a_list(api, domain, field):
     answer = api.post("/emails", EMAIL | {field: []})
     assert answer.status_code == (422 if field == "to" else 200)
     assert api.post("/emails", EMAIL | {field: {}}).status_code == 422
+
+
+@pytest.mark.parametrize("model", sorted(_models(), key=lambda each: each.__name__))
+def test_an_empty_list_is_an_empty_body(model):
+    def problems(body):
+        try:
+            model.parse(body)
+        except ValidationFailed as error:
+            return error.details
+
+    assert problems([]) == problems({})
+    assert "body" in wrong_fields(model, [[]])
+
+
+@pytest.mark.django_db
+def test_an_empty_body_is_accepted_where_nothing_is_required(api):
+    made = api.post("/webhooks", {"endpoint": "https://a.invalid/", "events": ["*"]}).json()
+    answer = api.post(f"/webhooks/{made['id']}/test", [])
+    assert (answer.status_code, answer.json()["type"]) == (200, "webhook.test")

@@ -1,7 +1,11 @@
 """Plain Django views outside the API, without an API key, return the same JSON errors."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from django.test import Client
+
+from opensend import openapi_document
 
 pytestmark = pytest.mark.django_db
 READ_ONLY = [
@@ -58,6 +62,23 @@ def test_an_unacceptable_media_type_is_a_json_406(path):
     assert answer["content-type"] == "application/json"
     offered = {"/openapi.json": "application/json", "/docs": "text/html"}[path]
     assert offered in answer.json()["message"]
+
+
+def test_the_openapi_document_is_generated_once_for_everybody(monkeypatch):
+    generated = []
+
+    class Generator(openapi_document.SchemaGenerator):
+        def get_schema(self, *args, **options):
+            generated.append(1)
+            return super().get_schema(*args, **options)
+
+    monkeypatch.setattr(openapi_document, "SchemaGenerator", Generator)
+    openapi_document._document.cache_clear()
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(Client().get, ["/openapi.json", "/openapi.json?lang=de"] * 4))
+    assert [answer.status_code for answer in answers] == [200] * 8
+    assert len({answer.content for answer in answers}) == len(generated) == 1
+    assert answers[0]["content-type"] == "application/vnd.oai.openapi+json"
 
 
 @pytest.mark.parametrize("path", ["/docs", "/admin/login/", "/emails"])

@@ -58,6 +58,20 @@ def test_pages_without_a_key_succeed_after_their_connections_were_terminated(pro
             }
 
 
+def test_probes_succeed_after_their_connections_were_terminated(product):
+    base_url = product.facts["base_url"]
+    for _ in range(3):
+        fill_the_pools(product)
+        assert terminate_connections(product) >= 2
+        for _ in range(4):
+            ready = requests.get(f"{base_url}/readyz", timeout=30).json()
+            assert (ready["database"], ready.get("writes")) == ("ok", "ok")
+        fill_the_pools(product)
+        assert terminate_connections(product) >= 2
+        for _ in range(4):
+            assert "opensend_queue_due{" in requests.get(f"{base_url}/metrics", timeout=30).text
+
+
 def fill_the_pools(product):
     threads = [threading.Thread(target=get, args=[product]) for _ in range(8)]
     for thread in threads:

@@ -211,6 +211,18 @@ def test_setting_the_current_status_changes_nothing(api, created):
     assert (shown["disabled_reason"], shown["disabled_at"]) == ("Gone", iso(since))
 
 
+def test_an_endpoint_may_be_created_disabled(api):
+    body = {"endpoint": URL, "events": ["*"]}
+    assert api.post("/webhooks", body | {"status": "enabled"}).json()["disabled_at"] is None
+    disabled = api.post("/webhooks", body | {"status": "disabled"}).json()
+    assert (disabled["status"], disabled["disabled_reason"]) == ("disabled", None)
+    assert disabled["disabled_at"] is not None
+    assert not Endpoint.objects.enabled().filter(pk=disabled["id"]).exists()
+    changed = api.patch(f"/webhooks/{disabled['id']}", {"status": "enabled"}).json()
+    assert (changed["status"], changed["disabled_at"]) == ("enabled", None)
+    assert rejected_fields(api.post("/webhooks", body | {"status": "paused"})).keys() == {"status"}
+
+
 def test_disabling_sets_disabled_at_without_a_reason(api, created):
     shown = api.patch(f"/webhooks/{created['id']}", {"status": "disabled"}).json()
     assert shown["disabled_at"] is not None

@@ -21,6 +21,7 @@ Description = Annotated[Text, Field(max_length=500)]
 # Write-only: values can be secrets. Validated by webhooks.dispatch.custom_headers.
 Headers = Annotated[dict[str, HeaderValue], HEADER_MAP]
 RateLimit = Annotated[int, Field(ge=1, le=1000)]
+Status = Literal["enabled", "disabled"]
 
 
 class CreateWebhook(AliasedBody):
@@ -38,6 +39,8 @@ class CreateWebhook(AliasedBody):
     inbox_ids: Ids = []
     rate_limit: RateLimit | None = None
     ed25519: bool = False
+    # Resend's .NET client always sends one.
+    status: Status = "enabled"
 
 
 class UpdateWebhook(AliasedBody):
@@ -57,7 +60,7 @@ class UpdateWebhook(AliasedBody):
     inbox_ids: Ids = []
     rate_limit: RateLimit | None = None
     ed25519: bool = False
-    status: Literal["enabled", "disabled"] = "enabled"
+    status: Status = "enabled"
 
 
 class RecoverWebhook(RequestBody):
