@@ -29,6 +29,7 @@ class TextWriter:
         self._blank = _Blank.NONE
         self._mark = ""
         self._is_after_box = False
+        self._indent = ""  # preformatted blanks before the next text of the same line
         self._label: list[str] | None = None
 
     def write(self, text: str) -> None:
@@ -51,8 +52,10 @@ class TextWriter:
         for number, line in enumerate(_LINE_BREAK.split(text)):
             if number:
                 self.break_line()
-            if line:
+            if line.strip():
                 self._append(line)
+            else:
+                self._indent += line
 
     def write_lines(self, text: str) -> None:
         """Only its line breaks are kept."""
@@ -86,13 +89,13 @@ class TextWriter:
 
     def break_line(self) -> None:
         """One more line break; at most one line stays empty."""
-        self._breaks = min(self._breaks + 1, 2)
+        self._break(min(self._breaks + 1, 2))
 
     def start_line(self) -> None:
-        self._breaks = max(self._breaks, 1)
+        self._break(max(self._breaks, 1))
 
     def start_paragraph(self) -> None:
-        self._breaks = 2
+        self._break(2)
 
     def start_label(self) -> None:
         self._label = []
@@ -106,13 +109,16 @@ class TextWriter:
         text = "".join(self._parts)
         return "\n".join(line.rstrip() for line in text.split("\n")).strip("\n")
 
+    def _break(self, breaks: int) -> None:
+        self._breaks, self._indent = breaks, ""
+
     def _append(self, text: str) -> None:
         if self._breaks:
             self._parts.append("\n" * self._breaks if self._parts else "")
-        elif self._needs_blank(text):
+        elif not self._indent and self._needs_blank(text):
             self._parts.append(" ")
-        self._parts += [self._mark, text]
-        self._breaks, self._blank, self._mark = 0, _Blank.NONE, ""
+        self._parts += [self._mark, self._indent, text]
+        self._breaks, self._blank, self._mark, self._indent = 0, _Blank.NONE, "", ""
         self._is_after_box = False
         if self._label is not None:
             self._label.append(text)

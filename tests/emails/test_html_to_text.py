@@ -119,6 +119,7 @@ TEXTS = [
         '<table style="white-space:pre-wrap">\n<tr>\n<td>a\nb</td>\n<td>c</td>\n</tr></table>',
         "a\nb c",
     ),
+    ("<pre><b>a</b> <i>b</i>\n  \n\t\n \n  <b>c</b></pre> d", "a b\n\n  c\n\nd"),
     ('<p style="white-space:nowrap">a\nb</p>', "a b"),
     ("<p>one<p>two<div>three</b></i>four", "one\n\ntwo\n\nthreefour"),
     ("Hello <a", "Hello"),
@@ -171,6 +172,26 @@ def test_unclosed_formatting_elements_are_no_amplifier():
 
 @given(st.text(st.sampled_from("<>/!-=\"'&; abp\n") | st.characters(codec="utf-8"), max_size=200))
 def test_any_input_has_a_text_without_markup_whitespace(html):
+    text = html_to_text(html)
+
+    assert text == text.strip("\n")
+    assert "\n\n\n" not in text
+
+
+TAGS = ["div", "span", "td", "tr", "table", "pre", "button", "a", "li", "ul", "br", "img", "b"]
+STYLES = [
+    *("", "display:flex", "display:inline-block", "display:none", "display:inline-grid"),
+    *("white-space:pre-wrap", "white-space:pre-line", "white-space:normal"),
+]
+PIECES = st.one_of(
+    st.builds('<{} href="x:y" style="{}">'.format, st.sampled_from(TAGS), st.sampled_from(STYLES)),
+    st.builds("</{}>".format, st.sampled_from(TAGS)),
+    st.sampled_from([" ", "\n", "\r\n", "\xa0", "a", "b c", "\n\n d"]),
+)
+
+
+@given(st.lists(PIECES, max_size=25).map("".join))
+def test_any_elements_have_a_text_with_single_empty_lines(html):
     text = html_to_text(html)
 
     assert text == text.strip("\n")
