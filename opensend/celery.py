@@ -1,6 +1,8 @@
 import os
+import signal
 import sys
 import warnings
+from types import FrameType
 from typing import Any
 
 from celery import Celery
@@ -34,6 +36,24 @@ def _require_valid_settings(**_: object) -> None:
         require_valid_settings()
     except ImproperlyConfigured as error:  # Celery only logs exceptions of signal handlers
         sys.exit(str(error))
+
+
+@beat_init.connect
+def _stop_between_passes(sender: Any, **_: object) -> None:
+    """Celery's handler closes the schedule and raises wherever it is.
+
+    In the middle of sending a task the exception was lost, and beat went on with a closed schedule
+    until that failed.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        sender.stop()  # after the pass
+        if frame and frame.f_code is type(sender).start.__code__:
+            sys.exit()  # between two passes: it may sleep for minutes
+        signal.setitimer(signal.ITIMER_REAL, 0.1)  # look again
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+        signal.signal(number, stop)
 
 
 @worker_ready.connect

@@ -67,4 +67,4 @@ def test_a_database_that_accepts_but_never_responds_times_out():
         with pytest.raises(subprocess.CalledProcessError) as failed:
             read(ATTEMPT, DATABASE_URL=url, DATABASE_POOL_SIZE="0")
     assert "OperationalError" in failed.value.stderr
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 20
