@@ -9,7 +9,7 @@ from core.api.http import answering
 from core.blobs.views import download
 from emails.unsubscribe_page import unsubscribe_view
 from ingest.api.ses import ses_events
-from opensend.openapi_document import OpenApiDocumentView
+from opensend.api_reference.document import openapi_document
 from opensend.security_headers import DOCS_CSP
 
 reading = answering("GET", "HEAD")
@@ -41,7 +41,7 @@ urlpatterns = [
     path("readyz", health.readyz),
     path("metrics", health.metrics),
     path("blobs/<str:token>", download),
-    path("openapi.json", reading(OpenApiDocumentView.as_view()), name="schema"),
+    path("openapi.json", reading(openapi_document), name="schema"),
     path("docs", docs, name="docs"),
     # Ahead of /api/webhooks/<id>: the address under which SNS may know us already.
     path("api/webhooks/ses", ses_events),

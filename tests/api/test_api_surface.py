@@ -373,6 +373,6 @@ def _api_paths(patterns=None, prefix="/"):
         elif isinstance(pattern, URLPattern):
             view = getattr(pattern.callback, "cls", None)
             if view not in (None, UnsupportedEndpoint) and not view.__module__.startswith(
-                ("drf_spectacular", "opensend.openapi_document")
+                "drf_spectacular"
             ):
                 yield route

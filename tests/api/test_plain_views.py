@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.test import Client
 
-from opensend import openapi_document
+from opensend.api_reference import document
 
 pytestmark = pytest.mark.django_db
 READ_ONLY = [
@@ -67,13 +67,13 @@ def test_an_unacceptable_media_type_is_a_json_406(path):
 def test_the_openapi_document_is_generated_once_for_everybody(monkeypatch):
     generated = []
 
-    class Generator(openapi_document.SchemaGenerator):
+    class Generator(document.SchemaGenerator):
         def get_schema(self, *args, **options):
             generated.append(1)
             return super().get_schema(*args, **options)
 
-    monkeypatch.setattr(openapi_document, "SchemaGenerator", Generator)
-    openapi_document._document.cache_clear()
+    monkeypatch.setattr(document, "SchemaGenerator", Generator)
+    document._document.cache_clear()
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(Client().get, ["/openapi.json", "/openapi.json?lang=de"] * 4))
     assert [answer.status_code for answer in answers] == [200] * 8
