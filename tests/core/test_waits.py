@@ -14,7 +14,7 @@ IN_ALL = 4
 
 
 @pytest.mark.parametrize(
-    ("block", "patient"), [(nullcontext, 10), (transaction.atomic, IN_ALL // 2)], ids=str
+    ("block", "patient"), [(nullcontext, 10), (transaction.atomic, IN_ALL // 2)]
 )
 def test_few_wait_for_their_turn_with_a_connection_of_the_pool(block, patient):
     """A store that hangs must not take every connection: each request in a transaction has one."""
