@@ -55,7 +55,7 @@ def test_only_missing_fields_have_their_own_error_name():
     assert name == "validation_error"
 
 
-@pytest.mark.parametrize("body", [[], "text", 5, None, True])
+@pytest.mark.parametrize("body", [[1], [{}], "text", 5, None, True])
 def test_a_body_that_is_not_an_object_is_reported_as_body(body):
     _, fields = problems(body)
     assert set(fields) == {"body"}
@@ -63,7 +63,7 @@ def test_a_body_that_is_not_an_object_is_reported_as_body(body):
 
 def test_a_prefix_is_prepended_to_every_path():
     assert set(problems({}, prefix="3.")[1]) == {"3.to"}
-    assert set(problems([], prefix="3.")[1]) == {"3"}
+    assert set(problems([1], prefix="3.")[1]) == {"3"}
 
 
 @pytest.mark.parametrize(
