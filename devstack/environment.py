@@ -11,8 +11,8 @@ from pathlib import Path
 from devstack.embedded import free_port, port_is_free
 from devstack.errors import StackError
 from devstack.files import read_json, write_json, write_private
+from devstack.services import ROOT
 
-_ENV_EXAMPLE = Path(__file__).resolve().parent.parent / ".env.example"
 # A line such as `NAME=value` or, for an optional setting with its default, `# NAME=value`.
 _ENTRY = re.compile(r"^(?:#\s*)?([A-Z][A-Z0-9_]*)=", re.MULTILINE)
 _TOPIC = "arn:aws:sns:us-east-1:123456789012:opensend-"
@@ -42,7 +42,7 @@ def local_settings(var_dir: Path, *, base_url: str, twin_url: str) -> dict[str, 
 
 def setting_names() -> set[str]:
     """Every variable in `.env.example`."""
-    return set(_ENTRY.findall(_ENV_EXAMPLE.read_text()))
+    return set(_ENTRY.findall((ROOT / ".env.example").read_text()))
 
 
 def choose_port(
