@@ -28,6 +28,10 @@ def accepted_request_id(given: str) -> str:
     return given if REQUEST_ID_PATTERN.fullmatch(given) else str(uuid7())
 
 
+def without_extra_slashes(path: str) -> str:
+    return "/" + path.strip("/")
+
+
 class RequestIdMiddleware:
     """Accepts the caller's `x-request-id` if it is well-formed, otherwise generates one."""
 
@@ -75,7 +79,7 @@ class SlashMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        path = "/" + request.path_info.strip("/")
+        path = without_extra_slashes(request.path_info)
         if path != request.path_info and not _FOR_OPERATORS.match(path):
             request.path_info = request.path = path
         return self.get_response(request)

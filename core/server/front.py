@@ -10,7 +10,7 @@ import orjson
 from core import metrics
 from core.api.dialects import Problem, dialect_of
 from core.errors import DomainError, PayloadTooLarge
-from core.middleware import accepted_request_id
+from core.middleware import accepted_request_id, without_extra_slashes
 from core.server.bodies import Body, Receive, Room, declared_length, discard, read_into
 from core.server.lanes import Lane, Threads
 from core.server.problems import Broken, ClientGone
@@ -50,7 +50,7 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        path, method = "/" + scope["path"].strip("/"), scope["method"]  # as SlashMiddleware
+        path, method = without_extra_slashes(scope["path"]), scope["method"]
         if path == HEALTH and method in ("GET", "HEAD"):
             metrics.HTTP_REQUESTS.labels(method, "healthz", 200).inc()
             await _respond(send, 200, [_JSON, _request_id(scope)], self._health)
