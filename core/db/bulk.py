@@ -95,18 +95,42 @@ def update_each(
 
 def _insert_few(groups: Sequence[Sequence[Model]]) -> None:
     """One statement, which needs no BEGIN; its foreign keys are checked at its end."""
-    inserts, values = [], []
-    for group in groups:
-        shape = _shape(group[0])
-        inserts.append(shape.insert + ", ".join([shape.placeholders] * len(group)))
-        values += [value for each in group for value in shape.values(each)]
+    shapes = [_shape(group[0]) for group in groups]
+    values = [
+        value
+        for shape, group in zip(shapes, groups, strict=True)
+        for each in group
+        for value in shape.values(each)
+    ]
+    # Such as one email to one recipient. Other statement texts vary too much to keep their plans.
+    if all(len(group) == 1 for group in groups):
+        with prepared.numbered_cursor() as cursor:
+            cursor.execute(_insert_of_each(tuple(shapes)), values)
+    else:
+        rows = [
+            ", ".join([f"({', '.join(['%s'] * len(shape.attributes))})"] * len(group))
+            for shape, group in zip(shapes, groups, strict=True)
+        ]
+        with connection.cursor() as cursor:
+            cursor.execute(_one_statement(shapes, rows), values)
+
+
+@cache
+def _insert_of_each(shapes: "tuple[_Shape, ...]") -> str:
+    """The statement for one object of each shape, with numbered placeholders."""
+    rows, number = [], 1
+    for shape in shapes:
+        end = number + len(shape.attributes)
+        rows.append(f"({', '.join(f'${each}' for each in range(number, end))})")
+        number = end
+    return _one_statement(shapes, rows)
+
+
+def _one_statement(shapes: "Sequence[_Shape]", rows: Sequence[str]) -> str:
+    inserts = [shape.insert + row for shape, row in zip(shapes, rows, strict=True)]
     *others, last = inserts
     ctes = ", ".join(f"_{number} AS ({each})" for number, each in enumerate(others))
-    statement = f"WITH {ctes} {last}" if others else last
-    # Such as one email to one recipient. Other statement texts vary too much to keep their plans.
-    is_common = all(len(group) == 1 for group in groups)
-    with prepared.cursor() if is_common else connection.cursor() as cursor:
-        cursor.execute(statement, values)
+    return f"WITH {ctes} {last}" if others else last
 
 
 def _copy_in(group: Sequence[Model]) -> None:
@@ -126,9 +150,8 @@ class _Shape:
     """The insert statements for a set of a model's columns, and the values of an object."""
 
     insert: str  # up to and including VALUES
-    placeholders: str  # of one object
     copy: str
-    attributes: list[tuple[str, bool]]  # name, and whether it is JSON
+    attributes: tuple[tuple[str, bool], ...]  # name, and whether it is JSON
 
     def values(self, item: Model) -> list[Any]:
         return [
@@ -163,9 +186,8 @@ def _shape_of(model: type[Model], defaulted: tuple[str, ...]) -> _Shape:
     )
     return _Shape(
         insert=sql.SQL("INSERT INTO {} VALUES ").format(target).as_string(),
-        placeholders=f"({', '.join(['%s'] * len(fields))})",
         copy=sql.SQL("COPY {} FROM STDIN").format(target).as_string(),
-        attributes=[(field.attname, isinstance(field, JSONField)) for field in fields],
+        attributes=tuple((field.attname, isinstance(field, JSONField)) for field in fields),
     )
 
 

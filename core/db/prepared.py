@@ -21,10 +21,22 @@ def cursor() -> CursorWrapper:
     PostgreSQL keeps each text and its plan per connection; psycopg drops the least recently used
     ones above a hundred.
     """
+    return _wrapped(_Cursor)
+
+
+def numbered_cursor() -> CursorWrapper:
+    """The same for placeholders as PostgreSQL knows them: `$1`, `$2`.
+
+    psycopg reads a text with `%s` at every call if it has more than 50 of them or 4,096 characters.
+    """
+    return _wrapped(_NumberedCursor)
+
+
+def _wrapped(kind: "type[_Cursor]") -> CursorWrapper:
     connection = connections[DEFAULT_DB_ALIAS]  # resolved once: the proxy does it at each access
     connection.ensure_connection()
     with connection.wrap_database_errors:
-        plain = _Cursor(connection.connection)
+        plain = kind(connection.connection)
     wrapper = _LoggedCursor if connection.queries_logged else CursorWrapper
     return wrapper(plain, connection)
 
@@ -54,3 +66,7 @@ class _Cursor(psycopg.Cursor[Any]):
             return super().execute(query, params, prepare=False, binary=True)
         finally:
             self.connection.prepare_threshold = None
+
+
+class _NumberedCursor(_Cursor, psycopg.RawCursor[Any]):
+    pass

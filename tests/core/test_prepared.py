@@ -1,5 +1,7 @@
 """Statements that PostgreSQL plans once per connection."""
 
+import psycopg
+import psycopg._queries
 import pytest
 from django.db import IntegrityError, NotSupportedError, connection, transaction
 from django.test.utils import CaptureQueriesContext
@@ -112,3 +114,16 @@ def test_statements_are_in_the_query_log():
     with CaptureQueriesContext(connection) as statements:
         fetch(NAMED, "a")
     assert [each["sql"] for each in statements] == [NAMED]
+
+
+def test_psycopg_reads_no_statement_of_a_request_at_every_call(api, domain, monkeypatch):
+    """It keeps what it read of statements with up to 50 placeholders and 4,096 characters."""
+    content = {"from": "a@example.com", "to": "b@example.org", "subject": "s", "text": "t"}
+    api.post("/emails", content | {"from": f"a@{domain.name}"})
+
+    def read_again(statement, encoding):
+        pytest.fail(f"psycopg read again: {statement[:200]}")
+
+    for name in ("_query2pg_nocache", "_query2pg_client_nocache"):
+        monkeypatch.setattr(psycopg._queries, name, read_again)
+    assert api.post("/emails", content | {"from": f"a@{domain.name}"}).status_code == 200
