@@ -109,9 +109,9 @@ class Attributions:
         return start
 
     def _with_text_behind(self, number: int) -> Attribution | None:
-        """Some clients write the quote into the same line."""
+        """Some clients write the quote into the same line, which logs look like, too."""
         line = self.lines.bare[number][:_MAX_CHARACTERS]
-        if "@" not in line or ":" not in line or _facts(self._signs_of(number)) < 3:
+        if ">" not in line or ":" not in line or _facts(self._signs_of(number)) < 3:
             return None
         if _starts(line) and _VERB_AND_COLON.search(line.casefold()):
             return Attribution(number, number + 1)

@@ -15,7 +15,7 @@ from tracking.html_scanner import NAME, REST, attributes
 OWN, QUOTE, SIGNATURE = 0, 1, 2
 
 MAX_CHARACTERS = 128 * 1024
-_MAX_TAGS = 3_000  # of those that are looked at
+_MAX_TAGS = 2_000  # of those that are looked at
 _MAX_REFERENCES = 10_000
 _RAW: Final = frozenset({"script", "style", "title", "textarea", "iframe", "noembed", "noframes"})
 _OF_INTEREST = rf"/?+ (?: div | blockquote | {'|'.join(sorted(_RAW))} ) (?=[\s/>])"

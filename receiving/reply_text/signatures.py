@@ -6,8 +6,10 @@ from receiving.reply_text.lines import Lines
 from receiving.reply_text.words import (
     DISCLAIMER_STARTS,
     DISCLAIMER_WORDS,
+    FOOTER_FRAMES,
     FOOTER_PRODUCTS,
     FOOTER_STARTS,
+    LIST_FOOTER_WORDS,
 )
 
 _MAX_SIGNATURE = 40  # lines below "-- " that aren't blank
@@ -15,22 +17,24 @@ _MAX_BARE_SIGNATURE = 8  # below "--", which may be a ruler
 _MAX_BARE_LINE = 76  # characters
 _MAX_FOOTER = 140
 _MIN_DISCLAIMER = 60
-_MAX_DISCLAIMERS = 5
+_MAX_LIST_FOOTER = 6  # lines
+_LIST_RULER = "_" * 20
 
 
 def end_of_own_text(lines: Lines, start: int, end: int) -> int:
     """The end of what a sender wrote from `start` to `end`, without what was put below it."""
-    end = _signature_start(lines, start, end)
-    while True:
-        last = _last_filled(lines, start, end)
-        if last is None:
-            return end
-        if _is_footer(lines.bare[last]):
+    whole, end = end, _signature_start(lines, start, end)
+    while (last := _last_filled(lines, start, end)) is not None:
+        if _is_footer(lines.bare[last]) or (lines.bare[last] == "--" and end < whole):
             end = last
-        elif (disclaimer := _disclaimer_start(lines, start, last)) is not None:
-            end = disclaimer
-        else:
-            return end
+            continue
+        below = _list_footer_start(lines, start, last)
+        if below is None:
+            below = _disclaimer_start(lines, start, last)
+        if below is None:
+            break
+        end = below
+    return end
 
 
 def _signature_start(lines: Lines, start: int, end: int) -> int:
@@ -59,8 +63,19 @@ def _is_footer(line: str) -> bool:
     """ "Sent from my iPhone": without a full stop in it, after which prose would follow."""
     if len(line) > _MAX_FOOTER:
         return False
-    line = line.casefold().strip("-_*<>[]( ")
+    line = line.casefold().strip("-_*<>[]( .")
+    if any(line.startswith(first) and line.endswith(last) for first, last in FOOTER_FRAMES):
+        return True
     return line.startswith(FOOTER_STARTS) and any(word in line for word in FOOTER_PRODUCTS)
+
+
+def _list_footer_start(lines: Lines, start: int, last: int) -> int | None:
+    """Of what Mailman appends: a ruler of underscores and some lines about the list."""
+    for number in range(last, max(start, last - _MAX_LIST_FOOTER) - 1, -1):
+        if lines.bare[number].startswith(_LIST_RULER):
+            below = "".join(lines.bare[number + 1 : number + 2]).casefold()
+            return number if any(word in below for word in LIST_FOOTER_WORDS) else None
+    return None
 
 
 def _disclaimer_start(lines: Lines, start: int, last: int) -> int | None:

@@ -136,49 +136,37 @@ FORWARD_PREFIXES: Final = frozenset(
 # A footer starts with one of these and names one of the products.
 FOOTER_STARTS: Final = (
     *("sent from", "sent with", "sent via", "get outlook for", "gesendet von", "gesendet mit"),
-    *("von meinem ", "von meiner ", "diese nachricht wurde von meinem", "outlook für "),
-    *("holen sie sich outlook", "envoyé de", "envoyé depuis", "envoyé avec", "envoyé à partir"),
-    *("télécharger outlook", "obtenir outlook", "enviado desde", "enviado con ", "obtener outlook"),
-    *("obtén outlook", "inviato da", "inviato con", "inviato dal", "scarica outlook"),
-    *("ottieni outlook", "verstuurd vanaf", "verzonden vanaf", "verzonden met", "verzonden via"),
+    *("diese nachricht wurde von meinem", "outlook für ", "holen sie sich outlook", "envoyé de"),
+    *("envoyé depuis", "envoyé avec", "envoyé à partir", "provenance :", "télécharger outlook"),
+    *("obtenir outlook", "enviado desde", "enviado con ", "obtener outlook", "obtén outlook"),
+    *("inviato da", "inviato con", "inviato dal", "scarica outlook", "ottieni outlook"),
+    *("verstuurd vanaf", "verzonden vanaf", "verzonden vanuit", "verzonden met", "verzonden via"),
     *("outlook voor ", "download outlook", "wysłane z", "wysłano z", "pobierz ", "enviado do "),
     *("enviado da ", "enviado com", "enviado a partir", "enviado de", "enviado via", "obter o "),
-    *("obter outlook", "baixe o outlook", "skickat från", "skickat med", "hämta outlook"),
-    *("iphoneから", "iphone から", "ipadから", "ios 版", "ios版", "android 版", "android版"),
-    *("androidから", "sendt fra", "sendt med", "hent outlook", "lähetetty", "hanki outlook"),
-    *(
-        "odesláno z",
-        "získat outlook",
-        "отправлено \N{CYRILLIC SMALL LETTER ES}",
-        "отправлено из",
-        "发自",
-        "從我的",
-        "傳送自",
-    ),
-    *(
-        "获取",
-        "나의 iphone",
-        "내 iphone",
-        "iphone'umdan",
-        "iphone\N{RIGHT SINGLE QUOTATION MARK}umdan",
-    ),
+    *("obter outlook", "baixe o outlook", "skickat från", "skickat med", "hämta outlook", "ios 版"),
+    *("ios版", "android 版", "android版", "sendt fra", "sendt med", "hent outlook", "lähetetty"),
+    *("hanki outlook", "odesláno z", "získat outlook", "发自", "從我的", "傳送自", "获取"),
+    *("отправлено \N{CYRILLIC SMALL LETTER ES}", "отправлено из"),
 )
 FOOTER_PRODUCTS: Final = (
     *("iphone", "ipad", "ios", "android", "outlook", "proton", "yahoo", "gmail", "galaxy"),
-    *("samsung", "huawei", "xiaomi", "blackberry", "k-9", "fairemail", "thunderbird"),
-    *("mail for windows", "windows mail", "my phone", "smartphone", "my mobile", "aol"),
-    *(
-        "superhuman",
-        "mailspring",
-        "spark",
-        "mailbird",
-        "gmx",
-        "web.de",
-        "handy gesendet",
-        "gerät gesendet",
-    ),
-    *("mobilgerät", "mobile", "mon appareil", "mobiele", "telefonu", "mobilen", "мобиль"),
+    *("samsung", "huawei", "xiaomi", "blackberry", "k-9", "fairemail", "thunderbird", "aol"),
+    *("windows", "my phone", "smartphone", "mobile", "mobilgerät", "mon appareil", "mobiele"),
+    *("superhuman", "mailspring", "spark", "mailbird", "gmx", "web.de", "telefonu", "mobilen"),
+    *("мобиль", "mail.ru"),
 )
+# Or it starts and ends with these.
+FOOTER_FRAMES: Final = (
+    *(
+        ("von mein", "gesendet"),
+        ("iphone", "から送信"),
+        ("ipad", "から送信"),
+        ("android", "から送信"),
+    ),
+    *(("나의 ", "보냄"), ("내 ", "보냄"), ("iphone", "gönderildi"), ("ipad", "gönderildi")),
+)
+# The first line below the ruler of a list's footer has one of these.
+LIST_FOOTER_WORDS: Final = ("mailing list", "mailingliste", "liste de diffusion", "mailinglijst")
 
 DISCLAIMER_STARTS: Final = (
     *("this e-mail", "this email", "this message", "this communication", "the information"),

@@ -12,6 +12,7 @@ BAR = 0.97
 MISSES = {
     "en-html-bottom-outlook-plain": "what is below copied headers is the quote, unless we know the "
     "parent: nothing tells where an answer below it starts",
+    "en-shell-prompt-in-reply": "a prompt looks like a quote mark",
     "en-supercite": "quote marks with the author's name look like the '>' of prose and code",
     "it-pec": "headers without colons are words like any others",
 }

@@ -1,6 +1,6 @@
 """What holds for any message."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from receiving.reply_text import ReplyMethod, split
@@ -53,6 +53,7 @@ def filled(*parts):
     return sorted(line.rstrip() for line in broken if line.strip())
 
 
+@settings(deadline=None)
 @given(texts, htmls, st.none() | texts, subjects)
 def test_no_line_is_lost_or_written_twice(text, html, parent, subject):
     found = split(text, html, parent_text=parent, subject=subject)
@@ -63,6 +64,7 @@ def test_no_line_is_lost_or_written_twice(text, html, parent, subject):
         assert found.quoted_text
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_split(text):
     found = split(text, text, parent_text=text, subject=text)
@@ -81,6 +83,7 @@ quotes = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(own_texts, quotes)
 def test_what_stands_above_a_quote_is_extracted_whole_and_is_not_cut_again(own, quote):
     found = split(f"{own}\n\n{quote}", subject="Re: tea")
@@ -88,6 +91,7 @@ def test_what_stands_above_a_quote_is_extracted_whole_and_is_not_cut_again(own, 
     assert split(found.extracted_text, subject="Re: tea").extracted_text == found.extracted_text
 
 
+@settings(deadline=None)
 @given(own_texts, own_texts)
 def test_answers_between_quotes_are_extracted_in_order(first, second):
     text = f"Anna <a@b.c> wrote:\n> tea?\n\n{first}\n\n> cake?\n\n{second}"
