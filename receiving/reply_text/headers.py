@@ -20,7 +20,10 @@ _DASHES = "-_=*\u2010\u2013\u2014 "
 
 @dataclass(slots=True)
 class HeaderBlocks:
+    """`needs_date`: nothing else says that the mail is a reply; web forms send headers, too."""
+
     lines: Lines
+    needs_date: bool = False
     _kinds: list[str | None] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -49,6 +52,7 @@ class HeaderBlocks:
                 break
         # No client quotes a Message-ID: it is the digest of a list, or a source.
         is_block = "from" in kinds and len(kinds) > 2 and "message-id" not in kinds
+        is_block &= "date" in kinds or not self.needs_date
         return end if is_block and ("subject" in kinds or has_address) else None
 
 

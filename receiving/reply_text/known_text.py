@@ -1,16 +1,18 @@
 """Finds lines of a message in a text that is known already."""
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import accumulate
+from typing import NamedTuple
 
 from receiving.reply_text.lines import Lines, words_of
 
 _ANCHOR = 12  # letters by which a line is looked up anywhere
 _NEAR = 1_000  # letters that a line may skip
 _NEAR_SHORT = 64  # and a line shorter than an anchor
-_MIN_RUN = 20  # letters of adjacent lines that are no coincidence
+_MIN_RUN = 20  # letters of adjacent lines
+_MIN_SINGLE_RUN = 40  # letters that are no coincidence
 MAX_KNOWN = 128 * 1024  # characters
 
 
@@ -111,36 +113,46 @@ def _filled(lines: Lines, found: list[int | None]) -> list[int]:
 
 
 def quoted_from(lines: Lines, parent: KnownText) -> list[bool]:
-    """Which lines repeat the text of the parent: runs of at least 20 letters.
+    """Which lines repeat the text of the parent.
 
-    All of the lines repeat it only if some have quote marks: who sends a text again quotes nothing.
+    Runs of 20 letters do if together they are half of the parent; else 40 are needed, for an
+    address or the name of a product is in both texts, too. All of
+    the lines repeat it only if some have quote marks: who sends a text again quotes nothing.
     """
+    runs = list(_runs(lines, parent))
+    is_whole = sum(run.letters for run in runs) * 2 >= len(parent.letters)
     quoted = [False] * len(lines)
-    run: list[int] = []
-    position = length = 0
-    continues = False
-
-    def close() -> None:
-        nonlocal run, length, continues
-        reaches_end = continues and position == len(parent.letters)
-        if run and (length >= _MIN_RUN or reaches_end):
-            for number in run:
+    for run in runs:
+        if is_whole or run.letters >= _MIN_SINGLE_RUN:
+            for number in run.numbers:
                 quoted[number] = True
-            continues = True
-        run, length = [], 0
-
-    for number, key in enumerate(lines.letters):
-        if not key:
-            continue
-        at = _in_run(parent, key, position) if run else -1
-        if at < 0:
-            close()
-            at = _start_of_run(parent, key, position if continues else 0)
-        if at >= 0:
-            run.append(number)
-            position, length = at + len(key), length + len(key)
-    close()
     return quoted if any(lines.is_marked) or not _is_all(lines, quoted) else [False] * len(lines)
+
+
+class _Run(NamedTuple):
+    numbers: list[int]
+    letters: int
+
+
+def _runs(lines: Lines, parent: KnownText) -> Iterator[_Run]:
+    """Adjacent lines that are adjacent in the parent: 20 letters, or its end after others."""
+    numbers: list[int] = []
+    position = continued_at = 0
+    for number, key in enumerate([*lines.letters, ""]):
+        if not key and number < len(lines):
+            continue
+        at = _in_run(parent, key, position) if numbers and key else -1
+        if at < 0:
+            letters = sum(len(lines.letters[number]) for number in numbers)
+            is_end = continued_at and position == len(parent.letters)
+            if numbers and (letters >= _MIN_RUN or is_end):
+                yield _Run(numbers, letters)
+                continued_at = position
+            numbers = []
+            at = _start_of_run(parent, key, continued_at) if key else -1
+        if at >= 0:
+            numbers.append(number)
+            position = at + len(key)
 
 
 def _in_run(parent: KnownText, key: str, position: int) -> int:

@@ -38,7 +38,7 @@ class TextQuotes:
 
     def __post_init__(self) -> None:
         self._attributions = Attributions(self.lines, needs_address=not self._is_reply)
-        self._headers = HeaderBlocks(self.lines)
+        self._headers = HeaderBlocks(self.lines, needs_date=self.subject is SubjectKind.OTHER)
         self._fenced = _fenced(self.lines)
         known = (n for n in range(len(self.quoted) - 1, -1, -1) if self.quoted[n])
         self._last_known = next(known, -1)
