@@ -116,8 +116,8 @@ def quoted_from(lines: Lines, parent: KnownText) -> list[bool]:
     """Which lines repeat the text of the parent.
 
     Runs of 20 letters do if together they are half of the parent; else 40 are needed, for an
-    address or the name of a product is in both texts, too. All of
-    the lines repeat it only if some have quote marks: who sends a text again quotes nothing.
+    address or the name of a product is in both texts, too. All of the lines repeat it only if
+    some have quote marks: who sends a text again quotes nothing.
     """
     runs = list(_runs(lines, parent))
     is_whole = sum(run.letters for run in runs) * 2 >= len(parent.letters)

@@ -153,19 +153,9 @@ class TextQuotes:
         return end
 
     def _mark(self, start: int, end: int, method: ReplyMethod) -> int:
-        start = _with_rulers_above(self.lines, start)
         self.quoted[start:end] = [True] * (end - start)
         self.methods.append(method)
         return end
-
-
-def _with_rulers_above(lines: Lines, start: int) -> int:
-    above = start
-    while above and (not lines.bare[above - 1] or is_ruler(lines.bare[above - 1])):
-        above -= 1
-        if lines.bare[above]:
-            return above
-    return start
 
 
 def _is_code(run: Sequence[str]) -> bool:

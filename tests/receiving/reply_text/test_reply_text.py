@@ -162,3 +162,55 @@ def test_quotes_beyond_the_bound_of_the_html_are_cut_by_the_last_label():
     html = f"<p>Yes.</p><blockquote type=cite>{' <br>'.join(words)}</blockquote>"
     found = split("Yes.\n\n" + "\n".join(words[:3000]), html)
     assert found.extracted_text == "Yes."
+
+
+def test_without_a_verb_an_attribution_has_a_time_a_date_and_an_address():
+    text = "はい。\n\n2025年2月3日(月) 10:12 花子 <hanako@example.jp>:\n\nお茶はいかがですか。"
+    assert split(text, subject="Re: お茶").extracted_text == "はい。"
+    assert split(text.replace("10:12", ""), subject="Re: お茶").reply_method is ReplyMethod.NONE
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "From: Anna <anna@example.com>\nSubject: Tea",
+        "From: Anna\nTo: Bob\nDate: Monday",
+        f"{HEADERS}\nMessage-ID: <1@example.com>",
+        "Sent: Monday\nTo: Bob\nSubject: Tea",
+    ],
+)
+def test_a_block_that_no_client_writes_is_not_cut(block):
+    assert split(f"Yes.\n\n{block}\n\nTea?").reply_method is ReplyMethod.NONE
+
+
+def test_a_header_may_be_wrapped():
+    text = f"Yes.\n\n{HEADERS}\n\nTea?".replace("Anna <", "Anna\n Smith\n of the Tea Society <")
+    assert split(text).extracted_text == "Yes."
+
+
+def test_a_quote_with_its_attribution_inside_the_marks_needs_no_subject_of_a_reply():
+    quote = f"> {ATTRIBUTION}\n>\n> Tea?"
+    assert split(f"Yes.\n\n{quote}", subject="Tea").quoted_text == quote
+
+
+def test_a_forward_below_a_quote_does_not_make_the_reply_a_forward():
+    text = f"> Tea?\n\nYes.\n\n---------- Forwarded message ---------\n{HEADERS}\n\nCake?"
+    found = split(text, subject="Re: Tea")
+    assert found.extracted_text.startswith("Yes.")
+    assert found.reply_method is ReplyMethod.HEADERS
+
+
+def test_an_answer_below_an_original_message_with_quote_marks_is_kept():
+    text = f"-------- Original Message --------\n{ATTRIBUTION}\n\n> Tea?\n\nYes."
+    assert split(text).extracted_text == "Yes."
+
+
+def test_rulers_above_a_quote_go_with_it():
+    text = f"Yes.\n\n-----\n\n{ATTRIBUTION}\n> Tea?"
+    assert split(text).extracted_text == "Yes."
+
+
+def test_a_mail_that_is_only_a_disclaimer_is_kept():
+    text = "This message is confidential: there is a party for Bob on Monday, and he must not know."
+    assert split(text).reply_method is ReplyMethod.NONE
+    assert split(f"Hello,\n\n{text}").quoted_text == text
