@@ -22,18 +22,20 @@ def split(
     - `text`: the plain text, or the one that was made from the HTML.
     - `html`: the HTML of the same content; it only says which of the text's lines are quoted.
     - `parent_text`: the text of the message that is answered, where it is known.
-    - `subject`: a forward is not cut. In a message with another subject than that of a reply,
-      quote marks alone are no quote, and an attribution needs an address.
+    - `subject`: a forward is not cut. In a message with another subject than that of a reply and
+      without a parent, quote marks and blockquotes alone are no quote, an attribution needs an
+      address, and copied headers need a date.
 
     Looks at 4,000 lines and 256 Ki characters of the text, and at 128 Ki characters of the HTML and
     of the parent's text; what follows goes with the last line that was looked at. Takes linear
     time and memory, and raises nothing.
     """
     lines, kind = read_lines(text), subject_kind(subject)
+    is_reply = bool(parent_text) or kind in (SubjectKind.REPLY, SubjectKind.UNKNOWN)
     by_parent = _by_parent(lines, parent_text)
-    by_html = _by_html(lines, html, kind)
+    by_html = _by_html(lines, html, bare_blockquotes=is_reply)
     quoted = [one or two == QUOTE for one, two in zip(by_parent, by_html, strict=True)]
-    found = TextQuotes(lines, quoted, kind, has_parent=bool(parent_text))
+    found = TextQuotes(lines, quoted, kind, is_reply)
     try:
         found.find()
     except ForwardedMessageError:
@@ -59,11 +61,10 @@ def _by_parent(lines: Lines, parent_text: str | None) -> list[bool]:
     return quoted_from(lines, parent) if parent else [False] * len(lines)
 
 
-def _by_html(lines: Lines, html: str | None, kind: SubjectKind) -> list[int]:
+def _by_html(lines: Lines, html: str | None, *, bare_blockquotes: bool) -> list[int]:
     labels: list[int] | None = None
     if html:
-        is_reply = kind in (SubjectKind.REPLY, SubjectKind.UNKNOWN)
-        found = list(pieces(html, bare_blockquotes=is_reply))
+        found = list(pieces(html, bare_blockquotes=bare_blockquotes))
         if any(label != OWN for label, _ in found):
             labels = labels_by(lines, KnownText(found), is_part=len(html) > MAX_CHARACTERS)
     return labels or [OWN] * len(lines)

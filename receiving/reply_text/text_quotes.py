@@ -24,12 +24,15 @@ class ForwardedMessageError(Exception):
 
 @dataclass(slots=True)
 class TextQuotes:
-    """`quoted` has what stronger evidence found, and gets what is found here."""
+    """`quoted` has what stronger evidence found, and gets what is found here.
+
+    `is_reply`: the message may be one; in others less is taken for a quote.
+    """
 
     lines: Lines
     quoted: list[bool]
     subject: SubjectKind
-    has_parent: bool
+    is_reply: bool
     methods: list[ReplyMethod] = field(default_factory=list)
     _attributions: Attributions = field(init=False)
     _headers: HeaderBlocks = field(init=False)
@@ -37,15 +40,12 @@ class TextQuotes:
     _last_known: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self._attributions = Attributions(self.lines, needs_address=not self._is_reply)
-        self._headers = HeaderBlocks(self.lines, needs_date=self.subject is SubjectKind.OTHER)
+        self._attributions = Attributions(self.lines, needs_address=not self.is_reply)
+        is_other = self.subject is SubjectKind.OTHER
+        self._headers = HeaderBlocks(self.lines, needs_date=is_other and not self.is_reply)
         self._fenced = _fenced(self.lines)
         known = (n for n in range(len(self.quoted) - 1, -1, -1) if self.quoted[n])
         self._last_known = next(known, -1)
-
-    @property
-    def _is_reply(self) -> bool:
-        return self.has_parent or self.subject in (SubjectKind.REPLY, SubjectKind.UNKNOWN)
 
     def find(self) -> None:
         """Raises ForwardedMessageError."""
@@ -62,12 +62,13 @@ class TextQuotes:
             number = end or number + 1
 
     def _check_forward(self, number: int) -> None:
+        """Clients put forwards and quotes into the same elements."""
         while number < len(self.lines) - 1 and is_ruler(self.lines.bare[number]):
             number = self.lines.next_filled(number + 1)
         if number == len(self.lines):
             return
-        line, is_marked = self.lines.bare[number], self.lines.is_marked[number]
-        if is_forwarded_message(line.lstrip("> ") if is_marked else line):
+        line = self.lines.bare[number]
+        if is_forwarded_message(line):
             raise ForwardedMessageError
         is_original = is_original_message(line) or self._headers.end_at(number) is not None
         if is_original and self.subject is SubjectKind.FORWARD:
@@ -134,7 +135,7 @@ class TextQuotes:
         return end
 
     def _is_quote(self, run: Sequence[str]) -> bool:
-        return self._is_reply or any(is_attribution(line.lstrip("> ")) for line in run[:4])
+        return self.is_reply or any(is_attribution(line.lstrip("> ")) for line in run[:4])
 
     def _run_end(self, start: int) -> int:
         """With the ends of lines that a server wrapped after they were marked."""

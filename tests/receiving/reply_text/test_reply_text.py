@@ -214,3 +214,17 @@ def test_a_mail_that_is_only_a_disclaimer_is_kept():
     text = "This message is confidential: there is a party for Bob on Monday, and he must not know."
     assert split(text).reply_method is ReplyMethod.NONE
     assert split(f"Hello,\n\n{text}").quoted_text == text
+
+
+def test_a_forward_that_is_answered_does_not_make_the_answer_a_forward():
+    forward = f"---------- Forwarded message ---------\n{HEADERS}\n\n{PARENT}"
+    quote = "\n".join(f"> {line}" for line in forward.split("\n"))
+    found = split(f"Yes.\n\n{quote}", parent_text=forward, subject="Re: Fwd: Tea")
+    assert found.extracted_text == "Yes."
+
+
+def test_a_parent_makes_a_message_with_a_new_subject_a_reply():
+    block = HEADERS.replace("Sent: Monday\n", "")
+    text = f"Yes.\n\n{block}\n\nTea?"
+    assert split(text, subject="Tea at four").reply_method is ReplyMethod.NONE
+    assert split(text, subject="Tea at four", parent_text="Tea?").extracted_text == "Yes."
