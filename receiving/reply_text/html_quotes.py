@@ -12,7 +12,8 @@ from typing import Final
 
 from tracking.html_scanner import NAME, REST, attributes
 
-OWN, QUOTE, SIGNATURE = 0, 1, 2
+# BELOW is all that follows the start of a quote; people write between its lines.
+OWN, QUOTE, SIGNATURE, BELOW = range(4)
 
 MAX_CHARACTERS = 128 * 1024
 _MAX_TAGS = 2_000  # of those that are looked at
@@ -143,7 +144,9 @@ class _State:
 
     def _relabel(self) -> None:
         is_attribution = self._roles[_CONTAINER] and not self._is_after_quote
-        if self._roles[_REST] or self._roles[_QUOTE] or is_attribution:
+        if self._roles[_REST]:
+            self.label = BELOW
+        elif self._roles[_QUOTE] or is_attribution:
             self.label = QUOTE
         else:
             self.label = SIGNATURE if self._roles[_SIGNATURE] else OWN

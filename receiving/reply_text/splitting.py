@@ -3,7 +3,7 @@
 from itertools import groupby
 
 from receiving.reply_text.headers import is_ruler
-from receiving.reply_text.html_quotes import MAX_CHARACTERS, OWN, QUOTE, SIGNATURE, pieces
+from receiving.reply_text.html_quotes import BELOW, MAX_CHARACTERS, OWN, QUOTE, SIGNATURE, pieces
 from receiving.reply_text.known_text import MAX_KNOWN, KnownText, labels_by, quoted_from
 from receiving.reply_text.lines import Lines, read_lines
 from receiving.reply_text.result import ReplyMethod, ReplyText
@@ -34,7 +34,7 @@ def split(
     is_reply = bool(parent_text) or kind in (SubjectKind.REPLY, SubjectKind.UNKNOWN)
     by_parent = _by_parent(lines, parent_text)
     by_html = _by_html(lines, html, bare_blockquotes=is_reply)
-    quoted = [one or two == QUOTE for one, two in zip(by_parent, by_html, strict=True)]
+    quoted = _combined(by_parent, by_html)
     found = TextQuotes(lines, quoted, kind, is_reply)
     try:
         found.find()
@@ -43,7 +43,7 @@ def split(
     methods = set(found.methods)
     if any(by_parent):
         methods.add(ReplyMethod.PARENT)
-    if QUOTE in by_html:
+    if QUOTE in by_html or BELOW in by_html:
         methods.add(ReplyMethod.HTML)
     if _cut_signatures(lines, quoted, by_html):
         methods.add(ReplyMethod.SIGNATURE)
@@ -68,6 +68,16 @@ def _by_html(lines: Lines, html: str | None, *, bare_blockquotes: bool) -> list[
         if any(label != OWN for label, _ in found):
             labels = labels_by(lines, KnownText(found), is_part=len(html) > MAX_CHARACTERS)
     return labels or [OWN] * len(lines)
+
+
+def _combined(by_parent: list[bool], by_html: list[int]) -> list[bool]:
+    """Answers between lines of the parent are no part of the rest."""
+    repeated = [number for number, is_repeated in enumerate(by_parent) if is_repeated]
+    first, last = (repeated[0], repeated[-1]) if repeated else (0, -1)
+    return [
+        by_parent[number] or label == QUOTE or (label == BELOW and not first <= number <= last)
+        for number, label in enumerate(by_html)
+    ]
 
 
 def _cut_signatures(lines: Lines, quoted: list[bool], by_html: list[int]) -> bool:
