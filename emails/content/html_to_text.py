@@ -6,6 +6,7 @@ A tokenizer instead of a parser: the tree of a parser may grow with the square o
 
 import re
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from html import unescape
@@ -67,13 +68,37 @@ _INDENT, _MAX_INDENTS = "  ", 5
 _TOLERANCE = 8 * 1024  # bytes by which a text may be larger than its HTML
 
 
+class Look(NamedTuple):
+    """Whether an element is invisible, with all that it contains, or only its own text."""
+
+    is_hidden: bool = False
+    hides_text: bool = False
+    inherited: object = None  # for the looks of the elements inside
+
+
+# The look of an element by that of its parent, its lower-case name and its attributes.
+LookOf = Callable[[Look, str, Mapping[str, str]], Look]
+
+
+class HtmlText(NamedTuple):
+    """`hidden` is the number of pieces of text that were left out because nobody sees them."""
+
+    text: str
+    hidden: int
+
+
 def html_to_text(html: str) -> str:
     """What a reader of the HTML sees: a line per block, the target of a link after its label.
 
     Empty if there is nothing to read. At most some KiB larger than the HTML, as the check of the
     size at accept assumes.
     """
-    reader, position = _Reader(), 0
+    return read_html(html, _look_of).text
+
+
+def read_html(html: str, look_of: LookOf) -> HtmlText:
+    """The same, where `look_of` decides what is visible."""
+    reader, position = _Reader(look_of), 0
     # A tag that doesn't end is not rendered, and neither is what follows: like in browsers.
     while token := _TOKEN.match(html, position):
         position = token.end()
@@ -86,7 +111,7 @@ def html_to_text(html: str) -> str:
             reader.start(name, token["attributes"])
             if name in _RAW:
                 position = _end_of_raw_text(html, position, name)
-    return _bounded(reader.finish(), html)
+    return HtmlText(_bounded(reader.finish(), html), reader.hidden)
 
 
 def _end_of_raw_text(html: str, position: int, name: str) -> int:
@@ -124,6 +149,7 @@ class _Element(NamedTuple):
     is_box: bool
     has_items: bool
     space: _Space
+    look: Look
 
 
 @dataclass(slots=True)
@@ -138,7 +164,9 @@ class _Reader:
     An end tag also ends the elements inside its element; without a start tag it means nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, look_of: LookOf) -> None:
+        self.hidden = 0
+        self._look_of = look_of
         self._text = TextWriter()
         self._open: list[_Element] = []
         self._count: Counter[str] = Counter()
@@ -150,8 +178,8 @@ class _Reader:
     def start(self, name: str, tag: str) -> None:
         self._end_implied(name)
         given = attributes(tag) if len(tag) > 1 else {}
-        is_hidden = name in _SKIPPED or _is_hidden(given)
         element = self._element(name, given)
+        is_hidden = name in _SKIPPED or element.look.is_hidden
         if self._hidden_from is None and not is_hidden:
             self._enter(element, given)
         if name in _VOID or (name == "svg" and tag.endswith("/>")):
@@ -169,7 +197,8 @@ class _Reader:
                 break
 
     def text(self, text: str) -> None:
-        if self._hidden_from is not None:
+        if self._hidden_from is not None or (self._open and self._open[-1].look.hides_text):
+            self.hidden += self._is_hidden_by_style and not text.isspace()
             return
         text = unescape(_HUGE_REFERENCE.sub("\N{REPLACEMENT CHARACTER}", text))
         match self._space_of(text):
@@ -197,7 +226,12 @@ class _Reader:
             or bool(parent and parent.has_items),
             has_items=display in _DISPLAYS_OF_ITEMS,
             space=own or (parent.space if parent else _Space.COLLAPSED),
+            look=self._look_of(parent.look if parent else _VISIBLE, name, given),
         )
+
+    @property
+    def _is_hidden_by_style(self) -> bool:
+        return self._hidden_from is None or self._open[self._hidden_from].name not in _SKIPPED
 
     def _space_of(self, text: str) -> _Space:
         parent = self._open[-1] if self._open else None
@@ -292,7 +326,14 @@ class _Reader:
             self._text.write_apart(target)
 
 
-def _is_hidden(given: dict[str, str]) -> bool:
+_VISIBLE, _HIDDEN = Look(), Look(is_hidden=True)
+
+
+def _look_of(_: Look, __: str, given: Mapping[str, str]) -> Look:
+    return _HIDDEN if is_hidden(given) else _VISIBLE
+
+
+def is_hidden(given: Mapping[str, str]) -> bool:
     """By its own attributes: `data-skip-in-text` is of React Email's preview text."""
     return (
         "hidden" in given
@@ -301,7 +342,7 @@ def _is_hidden(given: dict[str, str]) -> bool:
     )
 
 
-def _number_before(given: dict[str, str]) -> int:
+def _number_before(given: Mapping[str, str]) -> int:
     start = given.get("start", "")
     return int(start) - 1 if re.fullmatch(r"[0-9]{1,6}", start) else 0
 

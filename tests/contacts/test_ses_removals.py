@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from accounts.services import create_workspace
 from contacts import queues, ses_removals
+from contacts.hooks import ALERTS
 from contacts.models import SesRemoval, Suppression
 from contacts.suppressions import unsuppress
 from contacts.tasks import purge_ses_removals
@@ -289,3 +290,13 @@ def test_find_removals_counts_the_last_region(workspace):
         )
     keys = [(workspace.pk, f"{name}@x.org") for name in "abc"]
     assert ses_removals.find_removals(keys) == {keys[0]: late, keys[1]: None}
+
+
+def test_addresses_that_ses_keeps_are_an_alert(api, twin):
+    (alert,) = ALERTS
+    add(api, "bob@example.net", "ann@example.net")
+    remove(api, "bob@example.net")
+    remove(api, "ann@example.net")
+    assert alert().count == 0
+    SesRemoval.objects.filter(email="bob@example.net").update(last_error="AccessDenied")
+    assert alert().count == 1

@@ -144,3 +144,12 @@ def test_an_invalid_key_has_its_own_error(resend_client, mail, monkeypatch):
     with pytest.raises(resend_client.exceptions.ResendError) as rejected:
         resend_client.Emails.send(mail())
     assert (rejected.value.code, rejected.value.error_type) == (403, "invalid_api_key")
+
+
+def test_a_name_with_a_comma_is_delivered_and_its_events_arrive(
+    product, resend_client, mail, somebody
+):
+    sent = resend_client.Emails.send(mail(f'"Müller, Jürgen" <{somebody()}>'))
+    wait_until(
+        lambda: resend_client.Emails.get(sent["id"])["last_event"] == "delivered", what="delivery"
+    )
