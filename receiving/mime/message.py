@@ -69,8 +69,8 @@ class Message:
         return next((each.value for each in self.fields if each.name.lower() == name), "")
 
     def mailboxes(self, name: str) -> list[Mailbox]:
-        """Those of all fields with this lower-case name. Their encoded words are decoded after
-        they were told apart."""
+        """Those of all fields with this lower-case name. Encoded words are decoded after the
+        mailboxes were separated."""
         return [
             mailbox
             for each in self.structure.root.fields

@@ -70,7 +70,7 @@ def parse(octets: Octets) -> Structure:
     """The parts of a message. NoHeader if it has no header block.
 
     Lines end with LF or CRLF, or with CR in a message without LF. The first 50 levels and 1,000
-    parts are told apart.
+    parts are separated.
     """
     if octets.find(b"\n") < 0:
         octets = octets[:].replace(b"\r", b"\n")

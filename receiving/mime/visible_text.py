@@ -118,7 +118,7 @@ def _own_colour(style: Declarations, given: Mapping[str, str], above: _Inherited
 
 
 def _is_same(look: _Inherited) -> bool:
-    """Whether the text can't be told from its background."""
+    """Whether the text looks like its background."""
     if look.colour is None:
         return False
     if look.colour.is_transparent:

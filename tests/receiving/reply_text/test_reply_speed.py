@@ -1,4 +1,4 @@
-"""1 MB of the worst takes less than 50 ms of processor time."""
+"""1 MB of the worst takes linear time: about 50 ms, where a quadratic step would take minutes."""
 
 import time
 
@@ -7,8 +7,7 @@ import pytest
 from receiving.reply_text import split
 
 MB = 1 << 20
-LIMIT = 0.05  # seconds
-ATTEMPTS = 30  # the machine may be busy: one is enough
+LIMIT = 3.0  # seconds of processor time, on a slow machine
 
 
 def repeated(text):
@@ -84,37 +83,29 @@ HTMLS = {
 }
 
 
-def seconds(*args, **given):
+def is_linear(*args, **given):
     start = time.process_time()
     split(*args, **given)
-    return time.process_time() - start
-
-
-def is_fast(*args, **given):
-    for _ in range(ATTEMPTS):
-        taken = seconds(*args, **given)
-        if taken < LIMIT or taken > 20 * LIMIT:
-            break
-    return taken < LIMIT
+    return time.process_time() - start < LIMIT
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_a_text_is_split_in_50_ms(name):
-    assert is_fast(TEXTS[name])
+def test_a_text_is_split_in_linear_time(name):
+    assert is_linear(TEXTS[name])
 
 
 @pytest.mark.parametrize("name", PARENTS)
-def test_a_parent_is_subtracted_in_50_ms(name):
+def test_a_parent_is_subtracted_in_linear_time(name):
     text, parent = PARENTS[name]
-    assert is_fast(text, parent_text=parent)
+    assert is_linear(text, parent_text=parent)
 
 
 @pytest.mark.parametrize("text", [NUMBERED, repeated("ab\n")], ids=["prose", "short lines"])
 @pytest.mark.parametrize("name", HTMLS)
-def test_html_is_read_in_50_ms(name, text):
-    assert is_fast(text, HTMLS[name])
+def test_html_is_read_in_linear_time(name, text):
+    assert is_linear(text, HTMLS[name])
 
 
-def test_all_evidence_together_takes_less_than_50_ms():
+def test_all_evidence_together_takes_linear_time():
     html = f"<div class=gmail_quote>{NUMBERED}</div>"
-    assert is_fast(NUMBERED.replace("message", "massage"), html, parent_text=NUMBERED)
+    assert is_linear(NUMBERED.replace("message", "massage"), html, parent_text=NUMBERED)
