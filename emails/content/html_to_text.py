@@ -110,11 +110,12 @@ def read_html(html: str, look_of: LookOf) -> HtmlText:
             name = token["name"].lower()
             reader.start(name, token["attributes"])
             if name in _RAW:
-                position = _end_of_raw_text(html, position, name)
+                position = end_of_raw_text(html, position, name)
     return HtmlText(_bounded(reader.finish(), html), reader.hidden)
 
 
-def _end_of_raw_text(html: str, position: int, name: str) -> int:
+def end_of_raw_text(html: str, position: int, name: str) -> int:
+    """Where the end tag of such an element begins, or the end of the document."""
     end = re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE | re.ASCII).search(html, position)
     return end.start() if end else len(html)
 

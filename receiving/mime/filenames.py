@@ -1,6 +1,5 @@
 """Names of attachments that are safe to write to a disk, and to show."""
 
-import mimetypes
 import re
 from pathlib import PurePosixPath
 
@@ -25,10 +24,6 @@ def sanitised(name: str) -> str:
 def for_message(subject: str) -> str:
     """The name of an attached message, by its subject."""
     return _shortened(f"{sanitised(subject.replace('/', '_')) or 'message'}.eml")
-
-
-def with_extension(stem: str, content_type: str) -> str:
-    return f"{stem}{mimetypes.guess_extension(content_type) or ''}"
 
 
 def _shortened(name: str) -> str:

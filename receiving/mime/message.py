@@ -81,7 +81,7 @@ class Message:
     @property
     def sender(self) -> Mailbox | None:
         """The first mailbox of From, else of Sender (RFC 5322 section 3.6.2)."""
-        return next(iter([*self.mailboxes("from"), *self.mailboxes("sender")]), None)
+        return next(iter(self.mailboxes("from") or self.mailboxes("sender")), None)
 
     @property
     def subject(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from receiving.mime import content, structure
 from receiving.mime.encoded_words import decode_words, unfold
-from receiving.mime.header_fields import Field, read_block
+from receiving.mime.header_fields import Field, first, read_block
 from receiving.mime.message import Message
 from receiving.mime.structure import Part
 
@@ -66,8 +66,7 @@ class Reports:
 
     def returned_value(self, name: str) -> str:
         """The decoded value of a returned field with this lower-case name, or ""."""
-        found = (unfold(each.raw) for each in self.returned if each.name.lower() == name)
-        return decode_words(next(found, ""))
+        return decode_words(unfold(first(self.returned, name)))
 
 
 def reports(message: Message) -> Reports:

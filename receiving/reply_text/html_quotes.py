@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from html import unescape
 from typing import Final
 
+from emails.content.html_to_text import end_of_raw_text
 from tracking.html_scanner import NAME, REST, attributes
 
 # BELOW is all that follows the start of a quote; people write between its lines.
@@ -85,7 +86,7 @@ def pieces(html: str, *, bare_blockquotes: bool) -> Iterator[tuple[int, str]]:
             if tag["end"]:
                 continue
             yield before, _text(html[start : tag.start("tag")])
-            start = position = _end_of_raw_text(html, position, name)
+            start = position = end_of_raw_text(html, position, name)
             continue
         if tag["end"]:
             state.close(name)
@@ -100,11 +101,6 @@ def pieces(html: str, *, bare_blockquotes: bool) -> Iterator[tuple[int, str]]:
 def _text(html: str) -> str:
     text = _MARKUP.sub(" ", html)
     return unescape(_HUGE_REFERENCE.sub(" ", text)) if "&" in text else text
-
-
-def _end_of_raw_text(html: str, position: int, name: str) -> int:
-    end = re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE | re.ASCII).search(html, position)
-    return end.start() if end else len(html)
 
 
 @dataclass(slots=True)
