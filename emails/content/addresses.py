@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from core.addresses import identity, normalise
 
-__all__ = ["CONTROL", "Mailbox", "identity", "normalise", "parse"]
+__all__ = ["CONTROL", "Mailbox", "identity", "normalise", "parse", "written"]
 
 # C0, C1, and the line and paragraph separators, which some software treats as line breaks.
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -36,13 +36,17 @@ class Mailbox(NamedTuple):
         return self.address.rpartition("@")[2]
 
     def __str__(self) -> str:
-        """For people and the API: the name in its own script, quoted where RFC 5322 requires it."""
-        if not self.name:
-            return self.address
-        if not _SPECIALS.search(self.name):
-            return f"{self.name} <{self.address}>"
-        escaped = self.name.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}" <{self.address}>'
+        return written(self.name, self.address)
+
+
+def written(name: str, address: str) -> str:
+    """For people and the API: the name in its own script, quoted where RFC 5322 requires it."""
+    if not name:
+        return address
+    if not _SPECIALS.search(name):
+        return f"{name} <{address}>"
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}" <{address}>'
 
 
 def parse(text: str) -> Mailbox:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from emails.content.addresses import written
 from receiving.mime.encoded_words import decode_words
 
 _TOKEN = re.compile(
@@ -31,12 +32,7 @@ class Mailbox(NamedTuple):
     address: str
 
     def __str__(self) -> str:
-        if not self.name or not self.address:
-            return self.name or self.address
-        if re.search(r'[()<>\[\]:;@\\,."]', self.name):
-            escaped = self.name.replace("\\", "\\\\").replace('"', '\\"')
-            return f'"{escaped}" <{self.address}>'
-        return f"{self.name} <{self.address}>"
+        return written(self.name, self.address) if self.address else self.name
 
 
 def parse(text: str) -> list[Mailbox]:
